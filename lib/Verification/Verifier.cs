@@ -1,0 +1,68 @@
+namespace NotebookLib.Verification;
+
+/// <summary>Runs this build against goldens laid out as in <c>reference/</c>: what a user does once on a new machine.</summary>
+public static class Verifier
+{
+    /// <summary>Every kind of golden that this build can check.</summary>
+    public static IReadOnlyList<IGoldenCheck> Checks { get; } = [];
+
+    /// <summary>Checks every known folder below a root, or the root itself when it carries the name of one (<c>…/tokenizer</c>).</summary>
+    /// <param name="root">A folder laid out as <c>reference/</c>.</param>
+    /// <param name="options">What to include.</param>
+    /// <returns>Rows, as they are computed; a check that throws becomes a failed row, so that the others still run.</returns>
+    /// <exception cref="DirectoryNotFoundException">The folder is missing, or holds none of the known folders.</exception>
+    public static IEnumerable<CheckResult> Run(string root, VerifyOptions options)
+    {
+        var full = Path.GetFullPath(root);
+        if (!Directory.Exists(full))
+        {
+            throw new DirectoryNotFoundException($"{full}: no such folder; expected one laid out like reference/, with {KnownNames} in it.");
+        }
+
+        var found = Checks.Select(check => (check, folder: FolderOf(check, full))).Where(pair => pair.folder is not null).ToList();
+        if (found.Count == 0)
+        {
+            throw new DirectoryNotFoundException($"{full}: holds none of the folders that can be verified: {KnownNames}.");
+        }
+
+        return found.SelectMany(pair => Guarded(pair.check, pair.folder!, options));
+    }
+
+    private static string KnownNames => string.Join(", ", Checks.Select(check => check.FolderName));
+
+    private static string? FolderOf(IGoldenCheck check, string root)
+    {
+        var below = Path.Combine(root, check.FolderName);
+        return Directory.Exists(below) ? below : Path.GetFileName(Path.TrimEndingDirectorySeparator(root)) == check.FolderName ? root : null;
+    }
+
+    private static IEnumerable<CheckResult> Guarded(IGoldenCheck check, string folder, VerifyOptions options)
+    {
+        using var rows = check.Check(folder, options).GetEnumerator();
+        while (true)
+        {
+            CheckResult row;
+            try
+            {
+                if (!rows.MoveNext())
+                {
+                    yield break;
+                }
+
+                row = rows.Current;
+            }
+#pragma warning disable CA1031 // Any failure is a finding of this table, and the other goldens still deserve their turn.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                row = CheckResult.Failed(check.FolderName, "readable", $"{error.GetType().Name}: {error.Message}");
+            }
+
+            yield return row;
+            if (double.IsNaN(row.LargestDifference) && row.Quantity == "readable")
+            {
+                yield break;
+            }
+        }
+    }
+}
