@@ -1,0 +1,102 @@
+using System.IO.Compression;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Platform;
+
+/// <summary>
+/// libtorch operators that TorchSharp does not wrap and that TorchScript source text cannot name (<c>ops.mkldnn.…</c>).
+/// A serialised TorchScript module can name any operator of the dispatcher, so a constant one is built in memory and loaded once.
+/// Unlike a script compiled from text, a wrong name here throws instead of ending the process.
+/// </summary>
+/// <remarks>Archive layout: libtorch 2.10, torch/csrc/jit/serialization/import.cpp; operators: aten/src/ATen/native/mkldnn/Linear.cpp.</remarks>
+public static class DispatcherOperators
+{
+    // M rows, N output width, K input width.
+    private const string Code = """
+        class Operators(Module):
+          __parameters__ = []
+          __buffers__ = []
+          training : bool
+          _is_full_backward_hook : Optional[bool]
+          def linear(self: __torch__.Operators, x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+            _0 = annotate(List[Optional[number]], [])
+            _1 = ops.mkldnn._linear_pointwise(x, weight, bias, "none", _0, "")
+            return _1
+          def pack(self: __torch__.Operators, weight: Tensor) -> Tensor:
+            _0 = ops.mkldnn._reorder_linear_weight(weight, None)
+            return _0
+
+        """;
+
+    // Pickle, protocol 2: an Operators object with training = False, _is_full_backward_hook = None.
+    private static readonly byte[] ObjectPickle = [.. "\u0080\u0002c__torch__\nOperators\nq\0)\u0081}q\u0001(X\u0008\0\0\0trainingq\u0002\u0089X\u0016\0\0\0_is_full_backward_hookq\u0003Nub."
+        .Select(c => (byte)c)];
+
+    private static readonly byte[] EmptyTuplePickle = [0x80, 2, (byte)')', (byte)'.'];
+
+    private static readonly Lazy<(jit.ScriptModule? Module, string? Problem)> Loaded = new(Load);
+
+    /// <summary>True when oneDNN's linear layer answers on this machine with the numbers of libtorch's own.</summary>
+    public static bool HasOneDnnLinear => Loaded.Value.Module is not null;
+
+    /// <summary>Why <see cref="HasOneDnnLinear"/> is false, or null.</summary>
+    public static string? Problem => Loaded.Value.Problem;
+
+    /// <summary>
+    /// x · weightᵀ + bias through oneDNN, without gradient. On AMD processors libtorch's float32 path (MKL, AVX2) reaches less than half of its speed.
+    /// Any strides are accepted: a transposed view costs nothing extra.
+    /// </summary>
+    /// <param name="x">Input, [M, K], float32 or bfloat16 on the CPU.</param>
+    /// <param name="weight">Weight, [N, K], or what <see cref="PackLinearWeight"/> made of it.</param>
+    /// <param name="bias">Bias, [N], or null.</param>
+    /// <returns>Output, [M, N].</returns>
+    /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias) => (Tensor)Module.invoke("linear", x, weight, bias!);
+
+    /// <summary>Rearranges a weight once for many products; the result serves <see cref="Linear"/> only.</summary>
+    /// <param name="weight">Weight, [N, K], contiguous, without gradient.</param>
+    /// <returns>An opaque tensor of the same size.</returns>
+    /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
+    public static Tensor PackLinearWeight(Tensor weight) => (Tensor)Module.invoke("pack", weight);
+
+    private static jit.ScriptModule Module => Loaded.Value.Module ?? throw new NotSupportedException(Problem);
+
+    private static (jit.ScriptModule?, string?) Load()
+    {
+        NativeLibraries.EnsureLoaded();
+        try
+        {
+            var module = jit.load(Archive(), DeviceType.CPU);
+            using var scope = NewDisposeScope();
+            using var noGradients = no_grad();
+            Tensor x = arange(12, float32).view(3, 4), weight = arange(8, float32).view(2, 4), bias = ones(2);
+            var difference = ((Tensor)module.invoke("linear", x, weight, bias) - nn.functional.linear(x, weight, bias)).abs().max().item<float>();
+            return difference < 1e-4 ? (module, null) : (null, $"oneDNN's linear layer differs from libtorch's by {difference} in a 3×4 by 4×2 product.");
+        }
+        catch (Exception error) when (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException)
+        {
+            return (null, $"This libtorch has no mkldnn::_linear_pointwise ({error.Message.Split('\n')[0]}); float32 products take its slower default path.");
+        }
+    }
+
+    private static byte[] Archive()
+    {
+        using var stream = new MemoryStream();
+        using (var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            Add("operators/code/__torch__.py", System.Text.Encoding.ASCII.GetBytes(Code));
+            Add("operators/data.pkl", ObjectPickle);
+            Add("operators/constants.pkl", EmptyTuplePickle);
+            Add("operators/version", "3\n"u8.ToArray());
+
+            void Add(string name, byte[] content)
+            {
+                using var entry = zip.CreateEntry(name, CompressionLevel.NoCompression).Open();
+                entry.Write(content);
+            }
+        }
+
+        return stream.ToArray();
+    }
+}
