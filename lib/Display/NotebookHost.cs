@@ -1,45 +1,34 @@
 namespace NotebookLib.Display;
 
-/// <summary>Something on a notebook's page that can still be changed.</summary>
-public interface IDisplayHandle
-{
-    /// <summary>Replaces what is shown; callable from any thread. After the cell has ended a host may ignore it.</summary>
-    /// <param name="content">The new content, of the mime type that it was shown with.</param>
-    /// <param name="plainText">The same in plain text, for terminals and for readers without HTML; its last line serves as progress.</param>
-    void Update(string content, string plainText = "");
-}
-
-/// <summary>A host that shows things in place: the project's runner, or Polyglot behind an adapter.</summary>
-public interface INotebookHost
-{
-    /// <summary>Shows something that will change.</summary>
-    /// <param name="mimeType">For instance <c>text/html</c>.</param>
-    /// <param name="content">The first content.</param>
-    /// <param name="plainText">The same in plain text; see <see cref="IDisplayHandle.Update"/>.</param>
-    IDisplayHandle DisplayUpdatable(string mimeType, string content, string plainText = "");
-}
-
 /// <summary>
-/// Where the library finds the host it runs in. The runner publishes itself in <see cref="AppContext"/> under <see cref="DataName"/> as a delegate
-/// made of framework types only, so neither side refers to the other: (mime type, content, plain text) → update(content, plain text).
+/// Finds the host that shows values: one that was set explicitly, else the one in the data slot, else the genuine .NET Interactive kernel, else the console.
+/// The library references none of them.
 /// </summary>
+/// <remarks>
+/// <para>A host that runs notebooks in its own process (the runner's child process, for instance) announces itself before the first cell, without sharing a type:</para>
+/// <code>
+/// // (MIME type, content, the same in plain text) → an action that replaces content and plain text; it may be called from any thread.
+/// Func&lt;string, string, string, Action&lt;string, string&gt;&gt; show = (mimeType, content, plainText) =&gt; …;
+/// AppContext.SetData("NotebookHost.DisplayUpdatable", show);
+/// </code>
+/// <para>Views arrive as <c>text/html</c>, everything else as <c>text/plain</c>; an update keeps the MIME type. The plain text's last line serves as progress.</para>
+/// </remarks>
 public static class NotebookHost
 {
-    /// <summary>The name under which a host publishes its delegate with <see cref="AppContext.SetData"/>.</summary>
+    /// <summary>The name of the data slot in <see cref="AppContext"/>: <c>NotebookHost.DisplayUpdatable</c>.</summary>
     public const string DataName = "NotebookHost.DisplayUpdatable";
 
-    /// <summary>The runner's door, or null in any other host.</summary>
-    public static INotebookHost? Current =>
-        AppContext.GetData(DataName) is Func<string, string, string, Action<string, string>> display ? new PublishedHost(display) : null;
+    private static INotebookHost? s_explicit;
 
-    private sealed class PublishedHost(Func<string, string, string, Action<string, string>> display) : INotebookHost
+    /// <summary>The host to show values on; found anew at each call, so a host may announce itself late. Setting it wins over all others, null undoes that.</summary>
+    [System.Diagnostics.CodeAnalysis.AllowNull]
+    public static INotebookHost Current
     {
-        public IDisplayHandle DisplayUpdatable(string mimeType, string content, string plainText = "") =>
-            new PublishedHandle(display(mimeType, content, plainText));
+        get => s_explicit ?? SlotHost.Find() ?? (INotebookHost?)KernelHost.Find() ?? new TextHost(Console.Out);
+        set => s_explicit = value;
     }
 
-    private sealed class PublishedHandle(Action<string, string> update) : IDisplayHandle
-    {
-        public void Update(string content, string plainText = "") => update(content, plainText);
-    }
+    /// <summary>Shows a value on <see cref="Current"/>.</summary>
+    /// <inheritdoc cref="INotebookHost.Show"/>
+    public static IDisplayHandle Show(object value) => Current.Show(value);
 }

@@ -1,4 +1,5 @@
 using NotebookLib.Display;
+using NotebookLib.Html;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Tests.Display;
@@ -8,26 +9,76 @@ namespace NotebookLib.Tests.Display;
 public class NotebookHostTests
 {
     [Fact]
-    public void A_published_delegate_becomes_the_host_and_receives_updates()
+    public void A_delegate_in_the_data_slot_receives_views_as_html_and_their_updates()
     {
         var seen = new List<string>();
-        Func<string, string, string, Action<string, string>> door = (mimeType, content, plainText) =>
+        Func<string, string, string, Action<string, string>> show = (mimeType, content, plainText) =>
         {
-            seen.Add($"{mimeType}|{content}|{plainText}");
-            return (newContent, newPlainText) => seen.Add($"update|{newContent}|{newPlainText}");
+            seen.Add($"show {mimeType} {content} {plainText}");
+            return (updated, updatedText) => seen.Add($"update {updated} {updatedText}");
         };
-        AppContext.SetData(NotebookHost.DataName, door);
+        AppContext.SetData(NotebookHost.DataName, show);
         try
         {
-            NotebookHost.Current!.DisplayUpdatable("text/html", "<b>1</b>", "1").Update("<b>2</b>", "2");
+            Assert.True(NotebookHost.Current.CanUpdate);
+            var handle = NotebookHost.Show(new Sample("one"));
+            handle.Update(new Sample("two"));
+            handle.Update("<3");
         }
         finally
         {
             AppContext.SetData(NotebookHost.DataName, null);
         }
 
-        Assert.Equal(["text/html|<b>1</b>|1", "update|<b>2</b>|2"], seen);
-        Assert.Null(NotebookHost.Current);
+        Assert.Equal(["show text/html <b>one</b> one", "update <b>two</b> two", "update <pre>&lt;3</pre> <3"], seen);
+    }
+
+    [Fact]
+    public void A_wrong_value_in_the_data_slot_is_named()
+    {
+        AppContext.SetData(NotebookHost.DataName, "a string");
+        try
+        {
+            var error = Assert.Throws<InvalidOperationException>(() => NotebookHost.Current);
+            Assert.Contains("expected a Func<string, string, string, Action<string, string>>, found System.String", error.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            AppContext.SetData(NotebookHost.DataName, null);
+        }
+    }
+
+    [Fact]
+    public void Without_a_host_values_become_lines_of_text()
+    {
+        Assert.IsType<TextHost>(NotebookHost.Current);
+        using var lines = new StringWriter { NewLine = "\n" };
+        var host = new TextHost(lines);
+
+        host.Show(new Sample("one")).Update(new Sample("two"));
+
+        Assert.False(host.CanUpdate);
+        Assert.Equal("one\ntwo\n", lines.ToString());
+    }
+
+    [Fact]
+    public void The_genuine_kernel_is_used_through_its_context()
+    {
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = new();
+        var host = KernelHost.Find(typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly);
+
+        host!.Show("one").Update("two");
+
+        Assert.Equal(["display one", "update two"], Microsoft.DotNet.Interactive.KernelInvocationContext.Current.Log);
+    }
+
+    [Fact]
+    public void Outside_a_cell_there_is_no_kernel()
+    {
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = null;
+
+        Assert.Null(KernelHost.Find(typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly));
+        Assert.Null(KernelHost.Find(typeof(object).Assembly));
     }
 
     [Fact]
@@ -45,5 +96,12 @@ public class NotebookHostTests
         {
             AppContext.SetData(Interruption.DataName, null);
         }
+    }
+
+    private sealed class Sample(string text) : HtmlView
+    {
+        public override string ToHtml() => $"<b>{text}</b>";
+
+        public override string ToText() => text;
     }
 }
