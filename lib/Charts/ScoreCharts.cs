@@ -1,0 +1,110 @@
+using System.Globalization;
+
+namespace NotebookLib.Charts;
+
+/// <summary>F1 of one entity type, and how often it occurs.</summary>
+/// <param name="Type">Entity type without prefix.</param>
+/// <param name="F1">0 to 1.</param>
+/// <param name="Support">Gold entities of this type.</param>
+public sealed record TypeF1(string Type, double F1, int Support);
+
+/// <summary>Answers of about the same confidence.</summary>
+/// <param name="Confidence">Their mean confidence, 0 to 1.</param>
+/// <param name="Accuracy">The share of them that is right, 0 to 1.</param>
+/// <param name="Count">How many they are.</param>
+public sealed record CalibrationBin(double Confidence, double Accuracy, int Count);
+
+/// <summary>How good the answers are: per type, what is taken for what, and whether the model knows when it is sure.</summary>
+public static class ScoreCharts
+{
+    /// <summary>F1 of each type beside the published one; types in the order of their support, which stands beside the name.</summary>
+    /// <param name="ours">Our scores.</param>
+    /// <param name="published">The published ones, by type; a type that is missing there gets no grey bar.</param>
+    /// <param name="publishedName">The published run, for instance <c>base-A</c>.</param>
+    public static Chart PerType(IReadOnlyList<TypeF1> ours, IReadOnlyList<TypeF1>? published = null, string publishedName = "published")
+    {
+        ArgumentNullException.ThrowIfNull(ours);
+        var rows = ours.OrderByDescending(row => row.Support).ThenBy(row => row.Type, StringComparer.Ordinal).ToList();
+        string Label(TypeF1 row) => string.Create(CultureInfo.InvariantCulture, $"{ChartRenderer.Name(row.Type)}  ({row.Support:N0})");
+        var known = (published ?? []).ToDictionary(row => row.Type, StringComparer.Ordinal);
+        var both = rows.Where(row => known.ContainsKey(row.Type)).ToList();
+        List<Trace> traces =
+        [
+            new BarTrace("this run", "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>this run</extra>", [.. rows.Select(Label)], [.. rows.Select(row => row.F1)])
+            {
+                IsHorizontal = true, Texts = [.. rows.Select(row => string.Create(CultureInfo.InvariantCulture, $"{row.Support:N0} gold entities"))],
+            },
+            new BarTrace(publishedName, "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>published</extra>", [.. both.Select(Label)], [.. both.Select(row => known[row.Type].F1)])
+            {
+                IsHorizontal = true, Color = Palette.Gray, Hatch = "/", Texts = [.. both.Select(row => string.Create(CultureInfo.InvariantCulture, $"{known[row.Type].Support:N0} gold entities"))],
+            },
+        ];
+        return ChartRenderer.Render(
+            new("F1 of each type", "Whole words, test split; in brackets the number of gold entities.", new("F1") { Range = [0, 1.02], Format = ".1f" }, new("") { IsCategory = true, IsReversed = true }, traces)
+            {
+                HeightPixels = 110 + (rows.Count * (both.Count > 0 ? 28 : 20)),
+                Summary = string.Join(", ", rows.Select(row => string.Create(CultureInfo.InvariantCulture, $"{row.Type} {row.F1:0.000}"))),
+            },
+            "No entity type was scored: the split holds no entity, gold or predicted.");
+    }
+
+    /// <summary>What is taken for what, entity by entity.</summary>
+    /// <param name="names">Row and column names, usually the types and last one for "nothing".</param>
+    /// <param name="counts">[gold][predicted]: how many.</param>
+    public static Chart Confusion(IReadOnlyList<string> names, IReadOnlyList<IReadOnlyList<int>> counts)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        ArgumentNullException.ThrowIfNull(counts);
+        const string title = "Which entity is taken for which";
+        const string none = "There is no entity, gold or predicted, to compare.";
+        if (counts.Sum(row => row.Sum()) == 0)
+        {
+            return Chart.Empty(title, none);
+        }
+
+        IReadOnlyList<string> labels = [.. names.Select(ChartRenderer.Name)];
+        var trace = new HeatTrace(
+            "entities",
+            "gold %{y}<br>predicted %{x}<br>%{text} entities, %{z:.1%} of the row<extra></extra>",
+            labels,
+            labels,
+            [.. counts.Select(row => row.Select(count => (double)count / Math.Max(1, row.Sum())).ToArray())],
+            [.. counts.Select(row => row.Select(count => count == 0 ? "" : count.ToString("N0", CultureInfo.InvariantCulture)).ToArray())]);
+        trace = trace with { IsInLegend = false };
+        var right = Enumerable.Range(0, names.Count).Sum(i => counts[i][i]);
+        return ChartRenderer.Render(
+            new(title, "Rows are gold, columns predicted, by equal or overlapping span; shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
+            {
+                HeightPixels = 130 + (names.Count * 26),
+                Summary = string.Create(CultureInfo.InvariantCulture, $"{right:N0} of {counts.Sum(row => row.Sum()):N0} on the diagonal"),
+            },
+            none);
+    }
+
+    /// <summary>Whether an answer given with confidence 0.9 is right nine times out of ten.</summary>
+    /// <param name="bins">Answers grouped by confidence, ascending.</param>
+    public static Chart Calibration(IReadOnlyList<CalibrationBin> bins)
+    {
+        ArgumentNullException.ThrowIfNull(bins);
+        var filled = bins.Where(bin => bin.Count > 0).ToList();
+        var total = filled.Sum(bin => (double)bin.Count);
+        var error = filled.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / Math.Max(1, total);
+        var summary = string.Create(CultureInfo.InvariantCulture, $"Expected calibration error {error:0.0000} over {total:N0} answers.");
+        List<Trace> traces = filled.Count == 0 ? [] :
+        [
+            new LineTrace("perfectly calibrated", "as sure as right<extra></extra>", [0, 1], [0, 1]) { Color = Palette.Gray, Dash = "dash", WidthPixels = 1.5 },
+            new LineTrace("this run", "confidence %{x:.3f}<br>right %{y:.1%}<br>%{text}<extra></extra>", [.. filled.Select(bin => bin.Confidence)], [.. filled.Select(bin => bin.Accuracy)])
+            {
+                Marker = "circle",
+                MarkerSizes = [.. filled.Select(bin => 6 + (16 * Math.Sqrt(bin.Count / total)))],
+                Texts = [.. filled.Select(bin => string.Create(CultureInfo.InvariantCulture, $"{bin.Count:N0} answers"))],
+            },
+        ];
+        return ChartRenderer.Render(
+            new("Is the model as sure as it is right?", $"Words grouped by confidence; larger marks stand for more words. {summary}", new("confidence (probability of the answer)") { Range = [0, 1.03] }, new("share that is right") { Range = [0, 1.03], Format = ".0%" }, traces)
+            {
+                Summary = summary,
+            },
+            "There is no answer whose confidence could be compared.");
+    }
+}
