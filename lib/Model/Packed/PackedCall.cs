@@ -1,0 +1,100 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>One pass through the encoder: what the forward half leaves for the backward half.</summary>
+internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarType type)
+{
+    private readonly Stack<PackedLayer.Saved> _saved = new();
+    private readonly Stack<PackedLayer.Rows> _inputs = new();
+    private PackedPass _pass = pass;
+    private PackedLayer.Rows _last;
+
+    /// <summary>The rows of the last layer, nothing kept.</summary>
+    public Tensor Infer(Tensor embedded, Tensor relative)
+    {
+        using var scope = NewDisposeScope();
+        _pass = _pass with { RelativeRows = relative.contiguous() };
+        var rows = FirstRows(embedded);
+        foreach (var layer in encoder.Layers)
+        {
+            var next = layer.Forward(rows, _pass, out var saved);
+            saved.Dispose();
+            rows.Dispose();
+            rows = next;
+        }
+
+        return rows.Exact.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The rows of the last layer; keeps what the gradient needs, beyond any dispose scope.</summary>
+    public Tensor Forward(Tensor embedded, Tensor relative)
+    {
+        using var scope = NewDisposeScope();
+        _pass = _pass with { RelativeRows = relative.contiguous() };
+        var rows = FirstRows(embedded);
+        foreach (var layer in encoder.Layers)
+        {
+            _inputs.Push(rows);
+            rows = layer.Forward(rows, _pass, out var saved);
+            if (encoder.RecomputesActivations)
+            {
+                saved.Dispose();
+            }
+            else
+            {
+                _saved.Push(saved);
+            }
+        }
+
+        // Everything still alive is needed later: the backward half frees it.
+        _last = rows;
+        scope.Detach(scope.DisposablesView.ToArray());
+        return rows.Exact;
+    }
+
+    /// <summary>∂L/∂(embedding rows) and ∂L/∂(relative rows), float32; the parameters' gradients are added to their own.</summary>
+    /// <param name="gradient">∂L/∂(last rows), [N, C], float32.</param>
+    public (Tensor Embedded, Tensor Relative) Backward(Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        var relative = zeros(_pass.RelativeRows.shape, float32);
+        // The kernels write into the residual gradient: it has to be ours.
+        var upper = new PackedLayer.OutputGradient(gradient.to(float32).contiguous().clone(), []);
+        for (var i = encoder.Layers.Count - 1; i >= 0; i--)
+        {
+            var input = _inputs.Pop();
+            var layer = encoder.Layers[i];
+            var saved = encoder.RecomputesActivations ? Recompute(layer, input) : _saved.Pop();
+            upper = layer.Backward(saved, upper, _pass, relative);
+            saved.Dispose();
+            input.Dispose();
+        }
+
+        foreach (var product in upper.Products)
+        {
+            upper.Residual.add_(product);
+        }
+
+        upper.DisposeProducts();
+        _pass.RelativeRows.Dispose();
+        if (!ReferenceEquals(_last.Exact, _last.Copy))
+        {
+            _last.Copy.Dispose();
+        }
+
+        return (upper.Residual.MoveToOuterDisposeScope(), relative.MoveToOuterDisposeScope());
+    }
+
+    private PackedLayer.Saved Recompute(PackedLayer layer, PackedLayer.Rows input)
+    {
+        layer.Forward(input, _pass, out var saved).Dispose();
+        return saved;
+    }
+
+    private PackedLayer.Rows FirstRows(Tensor embedded)
+    {
+        var exact = embedded.contiguous();
+        return new(exact, type == ScalarType.Float32 ? exact : exact.to(type));
+    }
+}

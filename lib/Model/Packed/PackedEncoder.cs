@@ -1,0 +1,80 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>
+/// The encoder's layers on packed rows. Padding is never computed, no autograd graph is built inside, and the parameters' gradients are added to
+/// their own as they come up. Outside it looks like one differentiable function of the embedding rows and the relative rows.
+/// </summary>
+internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
+{
+    private int _keepers;
+    private bool _copiesAreCurrent;
+
+    /// <summary>Recompute each layer in the backward pass instead of keeping its activations: one layer's memory instead of all, a third more time.</summary>
+    public bool RecomputesActivations { get; set; }
+
+    /// <summary>Runs the layers.</summary>
+    /// <param name="embedded">Embedding rows, [N, C], float32.</param>
+    /// <param name="relative">Relative rows that can occur, after their LayerNorm, [U, C], float32.</param>
+    /// <param name="pass">What the layers share; its relative rows are replaced by <paramref name="relative"/>.</param>
+    /// <param name="type">Element type of the matrix products: float32 or bfloat16.</param>
+    /// <returns>The last layer's rows, [N, C], float32.</returns>
+    public Tensor Forward(Tensor embedded, Tensor relative, PackedPass pass, ScalarType type)
+    {
+        PrepareCopies(type);
+        // The anchor lets gradients reach the layers even when embeddings and relative rows are frozen (LoRA).
+        using var anchor = zeros(1, requires_grad: true);
+        return is_grad_enabled()
+            ? PackedEncoderFunction.apply(embedded, relative, anchor, new PackedCall(this, pass, type))
+            : new PackedCall(this, pass, type).Infer(embedded, relative);
+    }
+
+    /// <summary>
+    /// Weights do not change until the result is disposed: copies in a narrower type are made once instead of in each pass.
+    /// Used around the micro-batches of one update and around an evaluation.
+    /// </summary>
+    public IDisposable KeepCopies()
+    {
+        _keepers++;
+        return new Keeper(this);
+    }
+
+    internal IReadOnlyList<PackedLayer> Layers => layers;
+
+    internal void PrepareCopies(ScalarType type)
+    {
+        if (_keepers > 0 && _copiesAreCurrent)
+        {
+            return;
+        }
+
+        foreach (var projection in layers.SelectMany(layer => layer.Parameters.Projections))
+        {
+            projection.RefreshCopies(type);
+        }
+
+        _copiesAreCurrent = true;
+    }
+
+    private sealed class Keeper(PackedEncoder encoder) : IDisposable
+    {
+        private bool _isDisposed;
+
+        public void Dispose()
+        {
+            if (_isDisposed)
+            {
+                return;
+            }
+
+            _isDisposed = true;
+            encoder._keepers--;
+            encoder._copiesAreCurrent = false;
+            foreach (var projection in encoder.Layers.SelectMany(layer => layer.Parameters.Projections))
+            {
+                projection.DropCopies();
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+using NotebookLib.Kernels;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+internal sealed unsafe partial class PackedLayer
+{
+    /// <summary>∂L/∂(layer output): one part along the residual in float32, the others out of matrix products. Whoever receives it disposes it.</summary>
+    /// <param name="Residual">[N, C], float32.</param>
+    /// <param name="Products">Up to three summands, [N, C], element type of the pass.</param>
+    internal sealed record OutputGradient(Tensor Residual, IReadOnlyList<Tensor> Products)
+    {
+        public void* Product(int i) => i < Products.Count ? PackedMemory.Address(Products[i]) : null;
+
+        public void DisposeProducts()
+        {
+            foreach (var product in Products)
+            {
+                product.Dispose();
+            }
+        }
+    }
+
+    /// <summary>Computes the layer's gradient, adds the parameters' to their own, and the relative rows' to <paramref name="relativeGradient"/>.</summary>
+    /// <param name="saved">From the forward pass.</param>
+    /// <param name="upper">∂L/∂(this layer's output); its tensors are disposed or passed on.</param>
+    /// <param name="pass">What all layers share.</param>
+    /// <param name="relativeGradient">∂L/∂(relative rows), [U, C], float32.</param>
+    /// <returns>∂L/∂(this layer's input).</returns>
+    public OutputGradient Backward(Saved saved, OutputGradient upper, PackedPass pass, Tensor relativeGradient)
+    {
+        var type = saved.InputCopy.dtype;
+        using var fedGradient = Denormalise(saved.OutputSum, saved.OutputStatistics, parameters.OutputNorm, parameters.Output, upper, pass, 2, type);
+        parameters.Output.AccumulateWeight(fedGradient, saved.Activated);
+        using var innerGradient = parameters.Output.BackwardInput(fedGradient);
+        Deactivate(saved.Inner, innerGradient);
+        parameters.Intermediate.AccumulateWeight(innerGradient, saved.MiddleCopy);
+        var middle = new OutputGradient(upper.Residual, [parameters.Intermediate.BackwardInput(innerGradient)]);
+
+        using var attendedGradient = Denormalise(saved.AttentionSum, saved.AttentionStatistics, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, 1, type);
+        parameters.AttentionOutput.AccumulateWeight(attendedGradient, saved.Context);
+        using var contextGradient = parameters.AttentionOutput.BackwardInput(attendedGradient);
+        return new(middle.Residual, AttendBackward(saved, contextGradient, pass, relativeGradient, type));
+    }
+
+    /// <summary>Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.</summary>
+    private Tensor Denormalise(
+        Tensor sum, Tensor statistics, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, int stream, ScalarType type)
+    {
+        int rowCount = (int)sum.shape[0], columns = (int)sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
+        using var sums = zeros(parts, 3, columns, float32);
+        var hidden = empty(sum.shape, type);
+        var rows = Pointers(null, norm, pass, stream, sum, statistics);
+        var gradients = new NormKernel.Gradients
+        {
+            FromResidual = PackedMemory.Floats(upper.Residual),
+            FromProduct0 = upper.Product(0),
+            FromProduct1 = upper.Product(1),
+            FromProduct2 = upper.Product(2),
+            ToResidual = PackedMemory.Floats(upper.Residual),
+            ToHidden = PackedMemory.Address(hidden),
+        };
+        var partial = PackedMemory.Floats(sums);
+        ThreadTeam.RunRanges(rowCount, 8, (part, start, end) =>
+        {
+            var own = partial + ((long)part * 3 * columns);
+            if (type == ScalarType.BFloat16)
+            {
+                NormKernel.Backward<Kernels.BFloat16>(rows, gradients, own, start, end);
+            }
+            else
+            {
+                NormKernel.Backward<Kernels.Float32>(rows, gradients, own, start, end);
+            }
+        });
+        upper.DisposeProducts();
+        using var totals = sums.sum(dim: 0);
+        AddIfTrained(norm.Weight, totals, 0);
+        AddIfTrained(norm.Bias, totals, 1);
+        using var bias = totals[2];
+        projection.AccumulateBias(bias);
+        return hidden;
+    }
+
+    private static void AddIfTrained(Tensor parameter, Tensor totals, int row)
+    {
+        if (parameter.requires_grad)
+        {
+            using var gradient = totals[row];
+            PackedMemory.AddGradient(parameter, gradient);
+        }
+    }
+
+    private void Deactivate(Tensor inner, Tensor gradient)
+    {
+        int rowCount = (int)inner.shape[0], columns = (int)inner.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
+        using var sums = zeros(parts, columns, float32);
+        var isHalf = inner.dtype == ScalarType.BFloat16;
+        void* x = PackedMemory.Address(inner), g = PackedMemory.Address(gradient);
+        var partial = PackedMemory.Floats(sums);
+        ThreadTeam.RunRanges(rowCount, 8, (part, start, end) =>
+        {
+            var own = partial + ((long)part * columns);
+            if (isHalf)
+            {
+                GeluKernel.Backward<Kernels.BFloat16>(x, g, columns, own, start, end);
+            }
+            else
+            {
+                GeluKernel.Backward<Kernels.Float32>(x, g, columns, own, start, end);
+            }
+        });
+        using var totals = sums.sum(dim: 0);
+        parameters.Intermediate.AccumulateBias(totals);
+    }
+
+    private List<Tensor> AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor relativeGradient, ScalarType type)
+    {
+        var shape = saved.Query.shape;
+        using Tensor query = empty(shape, type), key = empty(shape, type), value = empty(shape, type);
+        using var columnSums = zeros(3, shape[1], float32);
+        using var positionKey = settings.ContentToPosition ? zeros(pass.RelativeRows.shape, float32) : null;
+        using var positionQuery = settings.PositionToContent ? zeros(pass.RelativeRows.shape, float32) : null;
+        var inputs = Pointers(new(saved.Query, saved.Key, saved.Value, saved.PositionKey, saved.PositionQuery, saved.Probabilities, saved.Context), pass);
+        var gradients = new AttentionKernel.Gradients
+        {
+            Context = PackedMemory.Address(contextGradient),
+            Query = PackedMemory.Address(query),
+            Key = PackedMemory.Address(key),
+            Value = PackedMemory.Address(value),
+            PositionKey = positionKey is null ? null : PackedMemory.Floats(positionKey),
+            PositionQuery = positionQuery is null ? null : PackedMemory.Floats(positionQuery),
+            ColumnSums = PackedMemory.Floats(columnSums),
+        };
+        ThreadTeam.Run(settings.Heads, head =>
+        {
+            if (type == ScalarType.BFloat16)
+            {
+                AttentionKernel.Backward<Kernels.BFloat16>(inputs, gradients, pass.Shape, head);
+            }
+            else
+            {
+                AttentionKernel.Backward<Kernels.Float32>(inputs, gradients, pass.Shape, head);
+            }
+        });
+
+        AccumulatePositions(parameters.PositionKey, positionKey, saved.Relative, pass, relativeGradient);
+        AccumulatePositions(parameters.PositionQuery, positionQuery, saved.Relative, pass, relativeGradient);
+        return [.. new[] { (parameters.Query, query, 0), (parameters.Key, key, 1), (parameters.Value, value, 2) }.Select(part =>
+        {
+            var (projection, gradient, row) = part;
+            projection.AccumulateWeight(gradient, saved.InputCopy);
+            using var sums = columnSums[row];
+            projection.AccumulateBias(sums);
+            return projection.BackwardInput(gradient);
+        })];
+    }
+
+    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, Tensor relativeGradient)
+    {
+        if (gradient is null)
+        {
+            return;
+        }
+
+        using var cast = gradient.to(relative.dtype);
+        projection.AccumulateWeight(cast, relative);
+        using var sums = gradient.sum(dim: 0);
+        projection.AccumulateBias(sums);
+        using var lower = projection.BackwardInput(cast);
+        using var exact = lower.to(float32);
+        using var dropped = DropRelativeRows(exact, pass);
+        relativeGradient.add_(dropped);
+    }
+}

@@ -1,0 +1,240 @@
+using System.Runtime.Intrinsics;
+using NotebookLib.Kernels;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>What a layer needs of the model's settings.</summary>
+/// <param name="Heads">Attention heads, H.</param>
+/// <param name="HeadSize">Columns of a head, D; C = H·D.</param>
+/// <param name="Epsilon">ε of LayerNorm.</param>
+/// <param name="AttentionDropout">Probability that an attention weight becomes zero.</param>
+/// <param name="HiddenDropout">Probability that a sub-layer's output element becomes zero.</param>
+/// <param name="ContentToPosition">Whether the model scores content against position.</param>
+/// <param name="PositionToContent">Whether the model scores position against content.</param>
+internal sealed record PackedLayerSettings(
+    int Heads, int HeadSize, float Epsilon, double AttentionDropout, double HiddenDropout, bool ContentToPosition, bool PositionToContent)
+{
+    /// <summary>1 / √(D · terms), transformers' scale_factor.</summary>
+    public float InverseScale => 1 / MathF.Sqrt(HeadSize * (1 + (ContentToPosition ? 1 : 0) + (PositionToContent ? 1 : 0)));
+}
+
+/// <summary>What all layers of one pass share.</summary>
+/// <param name="Shape">Where the sentences lie.</param>
+/// <param name="RelativeRows">The relative embeddings that can occur, [U, C], float32.</param>
+/// <param name="RowOfDistance">For distance d the row of <paramref name="RelativeRows"/>, at [d + T − 1], int32.</param>
+/// <param name="Seed">Seed of the dropout streams.</param>
+/// <param name="FirstStream">Number of this pass's first dropout stream; 0 streams are used where nothing is dropped.</param>
+/// <param name="IsTraining">Whether dropout is on.</param>
+internal sealed record PackedPass(PackedShape Shape, Tensor RelativeRows, Tensor RowOfDistance, ulong Seed, ulong FirstStream, bool IsTraining)
+{
+    /// <summary>Streams that one layer takes: attention weights, attention output, feed-forward output, relative rows.</summary>
+    public const int StreamsPerLayer = 4;
+
+    /// <summary>The stream of a layer's k-th dropout.</summary>
+    public DropoutStream Stream(int layer, int k, double probability) =>
+        new(Seed, FirstStream + (ulong)((layer * StreamsPerLayer) + k), IsTraining ? probability : 0);
+}
+
+/// <summary>
+/// One encoder layer on packed rows, forward and gradient written out by hand: matrix products through oneDNN, everything else in one pass over memory each.
+/// The numbers are those of the module that autograd differentiates (a test says so); only the order of float additions differs.
+/// </summary>
+internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters)
+{
+    /// <summary>What the gradient needs from the forward pass; N rows.</summary>
+    internal sealed class Saved : IDisposable
+    {
+        public required Tensor Input, InputCopy, Query, Key, Value, Probabilities, Context, AttentionSum, AttentionStatistics;
+        public required Tensor Middle, MiddleCopy, Inner, Activated, OutputSum, OutputStatistics;
+        public Tensor? PositionKey, PositionQuery;
+
+        /// <summary>The relative rows as this layer saw them, after dropout, [U, C].</summary>
+        public required Tensor Relative;
+
+        public void Dispose()
+        {
+            // Input and InputCopy belong to the layer below.
+            foreach (var tensor in (Tensor?[])[Query, Key, Value, Probabilities, Context, AttentionSum, AttentionStatistics, Middle,
+                ReferenceEquals(Middle, MiddleCopy) ? null : MiddleCopy, Inner, Activated, OutputSum, OutputStatistics, PositionKey, PositionQuery, Relative])
+            {
+                tensor?.Dispose();
+            }
+        }
+    }
+
+    /// <summary>A layer's rows in float32 and in the element type of the products (the same tensor when that is float32).</summary>
+    internal readonly record struct Rows(Tensor Exact, Tensor Copy)
+    {
+        public void Dispose()
+        {
+            Exact.Dispose();
+            if (!ReferenceEquals(Exact, Copy))
+            {
+                Copy.Dispose();
+            }
+        }
+    }
+
+    /// <summary>The parameters, for the encoder to refresh their copies.</summary>
+    public PackedLayerParameters Parameters => parameters;
+
+    /// <summary>Computes the layer.</summary>
+    /// <param name="x">Rows from the layer below, [N, C].</param>
+    /// <param name="pass">What all layers share.</param>
+    /// <param name="saved">Receives what the gradient needs; the caller disposes it.</param>
+    /// <returns>The layer's rows, [N, C].</returns>
+    public Rows Forward(Rows x, PackedPass pass, out Saved saved)
+    {
+        var type = x.Copy.dtype;
+        Tensor query = parameters.Query.Forward(x.Copy), key = parameters.Key.Forward(x.Copy), value = parameters.Value.Forward(x.Copy);
+        var relative = DropRelativeRows(pass.RelativeRows, pass).to(type);
+        var positionKey = settings.ContentToPosition ? parameters.PositionKey.Forward(relative) : null;
+        var positionQuery = settings.PositionToContent ? parameters.PositionQuery.Forward(relative) : null;
+        var probabilities = empty(settings.Heads * pass.Shape.ScoresPerHead, float32);
+        var context = empty(x.Copy.shape, type);
+        Attend(new(query, key, value, positionKey, positionQuery, probabilities, context), pass, type);
+
+        using var attended = parameters.AttentionOutput.Forward(context);
+        var middle = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, 1, out var attentionSum, out var attentionStatistics);
+
+        var inner = parameters.Intermediate.Forward(middle.Copy);
+        var activated = empty(inner.shape, type);
+        Activate(inner, activated);
+        using var fed = parameters.Output.Forward(activated);
+        var output = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, 2, out var outputSum, out var outputStatistics);
+
+        saved = new()
+        {
+            Input = x.Exact,
+            InputCopy = x.Copy,
+            Query = query,
+            Key = key,
+            Value = value,
+            Probabilities = probabilities,
+            Context = context,
+            PositionKey = positionKey,
+            PositionQuery = positionQuery,
+            Relative = relative,
+            AttentionSum = attentionSum,
+            AttentionStatistics = attentionStatistics,
+            Middle = middle.Exact,
+            MiddleCopy = middle.Copy,
+            Inner = inner,
+            Activated = activated,
+            OutputSum = outputSum,
+            OutputStatistics = outputStatistics,
+        };
+        return output;
+    }
+
+    /// <summary>The relative rows with this layer's own dropout (transformers' pos_dropout), or with its gradient: the mask is the same.</summary>
+    /// <returns>A new handle, [U, C], float32.</returns>
+    private Tensor DropRelativeRows(Tensor rows, PackedPass pass)
+    {
+        var stream = pass.Stream(index, 3, settings.HiddenDropout);
+        if (!stream.IsActive)
+        {
+            return rows.alias();
+        }
+
+        var dropped = rows.clone();
+        var values = PackedMemory.Floats(dropped);
+        for (long i = 0; i < dropped.numel(); i += 16)
+        {
+            Vector512.Store(Vector512.Load(values + i) * stream.Factors(i), values + i);
+        }
+
+        return dropped;
+    }
+
+    private readonly record struct AttentionTensors(
+        Tensor Query, Tensor Key, Tensor Value, Tensor? PositionKey, Tensor? PositionQuery, Tensor Probabilities, Tensor Context);
+
+    private AttentionKernel.Inputs Pointers(in AttentionTensors t, PackedPass pass) => new()
+    {
+        Query = PackedMemory.Address(t.Query),
+        Key = PackedMemory.Address(t.Key),
+        Value = PackedMemory.Address(t.Value),
+        PositionKey = t.PositionKey is null ? null : PackedMemory.Address(t.PositionKey),
+        PositionQuery = t.PositionQuery is null ? null : PackedMemory.Address(t.PositionQuery),
+        RelativeRows = (int*)PackedMemory.Address(pass.RowOfDistance),
+        Probabilities = PackedMemory.Floats(t.Probabilities),
+        Context = PackedMemory.Address(t.Context),
+        C = settings.Heads * settings.HeadSize,
+        D = settings.HeadSize,
+        InverseScale = settings.InverseScale,
+        Dropout = pass.Stream(index, 0, settings.AttentionDropout),
+    };
+
+    private void Attend(in AttentionTensors tensors, PackedPass pass, ScalarType type)
+    {
+        var inputs = Pointers(tensors, pass);
+        ThreadTeam.Run(settings.Heads, head =>
+        {
+            if (type == ScalarType.BFloat16)
+            {
+                AttentionKernel.Forward<Kernels.BFloat16>(inputs, pass.Shape, head);
+            }
+            else
+            {
+                AttentionKernel.Forward<Kernels.Float32>(inputs, pass.Shape, head);
+            }
+        });
+    }
+
+    private static void Activate(Tensor inner, Tensor activated)
+    {
+        var isHalf = inner.dtype == ScalarType.BFloat16;
+        void* from = PackedMemory.Address(inner), to = PackedMemory.Address(activated);
+        var columns = inner.shape[1];
+        ThreadTeam.RunRanges((int)inner.shape[0], 4, (_, start, end) =>
+        {
+            if (isHalf)
+            {
+                GeluKernel.Forward<Kernels.BFloat16>(from, to, start * columns, end * columns);
+            }
+            else
+            {
+                GeluKernel.Forward<Kernels.Float32>(from, to, start * columns, end * columns);
+            }
+        });
+    }
+
+    private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, int stream, out Tensor sum, out Tensor statistics)
+    {
+        var isHalf = hidden.dtype == ScalarType.BFloat16;
+        sum = empty(residual.shape, float32);
+        statistics = empty(residual.shape[0], 2, float32);
+        var output = empty(residual.shape, float32);
+        var copy = isHalf ? empty(residual.shape, hidden.dtype) : output;
+        var rows = Pointers(hidden, norm, pass, stream, sum, statistics);
+        rows.Residual = PackedMemory.Floats(residual);
+        rows.Output = PackedMemory.Floats(output);
+        rows.OutputCopy = isHalf ? PackedMemory.Address(copy) : null;
+        ThreadTeam.RunRanges((int)residual.shape[0], 8, (_, start, end) =>
+        {
+            if (isHalf)
+            {
+                NormKernel.Forward<Kernels.BFloat16>(rows, start, end);
+            }
+            else
+            {
+                NormKernel.Forward<Kernels.Float32>(rows, start, end);
+            }
+        });
+        return new(output, copy);
+    }
+
+    private NormKernel.Rows Pointers(Tensor? hidden, PackedNorm norm, PackedPass pass, int stream, Tensor sum, Tensor statistics) => new()
+    {
+        Hidden = hidden is null ? null : PackedMemory.Address(hidden),
+        Sum = PackedMemory.Floats(sum),
+        Statistics = PackedMemory.Floats(statistics),
+        Weight = PackedMemory.Floats(norm.Weight),
+        Bias = PackedMemory.Floats(norm.Bias),
+        C = settings.Heads * settings.HeadSize,
+        Epsilon = settings.Epsilon,
+        Dropout = pass.Stream(index, stream, settings.HiddenDropout),
+    };
+}

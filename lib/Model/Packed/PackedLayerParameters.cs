@@ -1,0 +1,16 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>LayerNorm's γ and β, [C], float32, contiguous.</summary>
+internal sealed record PackedNorm(Tensor Weight, Tensor Bias);
+
+/// <summary>One layer's parameters. With shared keys the position projections are the very same objects as query and key.</summary>
+internal sealed record PackedLayerParameters(
+    PackedProjection Query, PackedProjection Key, PackedProjection Value, PackedProjection PositionQuery, PackedProjection PositionKey,
+    PackedProjection AttentionOutput, PackedNorm AttentionNorm, PackedProjection Intermediate, PackedProjection Output, PackedNorm OutputNorm)
+{
+    /// <summary>Every projection once.</summary>
+    public IEnumerable<PackedProjection> Projections =>
+        new[] { Query, Key, Value, PositionQuery, PositionKey, AttentionOutput, Intermediate, Output }.Distinct();
+}

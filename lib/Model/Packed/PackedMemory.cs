@@ -1,0 +1,29 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>Small services around the raw memory of CPU tensors.</summary>
+internal static unsafe class PackedMemory
+{
+    /// <summary>Address of a contiguous CPU tensor's first element; valid while the tensor lives.</summary>
+    public static void* Address(Tensor tensor) => Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+
+    /// <inheritdoc cref="Address"/>
+    public static float* Floats(Tensor tensor) => (float*)Address(tensor);
+
+    /// <summary>Adds a gradient to a parameter's own, or makes it the first.</summary>
+    public static void AddGradient(Tensor parameter, Tensor gradient)
+    {
+        var existing = parameter.grad;
+        if (existing is null)
+        {
+            parameter.grad = gradient.dtype == parameter.dtype ? gradient.clone() : gradient.to(parameter.dtype);
+        }
+        else
+        {
+            existing.add_(gradient);
+        }
+    }
+}

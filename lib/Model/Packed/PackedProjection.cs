@@ -1,0 +1,82 @@
+using NotebookLib.Platform;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>
+/// A linear layer with its gradient written out: y = x · Wᵀ + b through oneDNN, in the element type of x. Frozen weights cost no gradient.
+/// </summary>
+/// <param name="weight">W, [out, in], float32.</param>
+/// <param name="bias">b, [out], float32, or null.</param>
+internal sealed class PackedProjection(Tensor weight, Tensor? bias)
+{
+    private Tensor? _castWeight;
+    private Tensor? _castBias;
+
+    /// <summary>Columns of the output.</summary>
+    public long Outputs => weight.shape[0];
+
+    /// <summary>y = x · Wᵀ + b.</summary>
+    /// <param name="x">[M, in], float32 or bfloat16.</param>
+    /// <returns>[M, out], the type of x.</returns>
+    public Tensor Forward(Tensor x) => DispatcherOperators.Linear(x, Weight(x.dtype), Bias(x.dtype));
+
+    /// <summary>∂L/∂x = ∂L/∂y · W.</summary>
+    /// <param name="gradient">∂L/∂y, [M, out].</param>
+    /// <returns>[M, in], the type of the gradient.</returns>
+    public Tensor BackwardInput(Tensor gradient)
+    {
+        using var transposed = Weight(gradient.dtype).t();
+        return DispatcherOperators.Linear(gradient, transposed, null);
+    }
+
+    /// <summary>Adds ∂L/∂yᵀ · x to W's gradient, unless W is frozen.</summary>
+    /// <param name="gradient">∂L/∂y, [M, out].</param>
+    /// <param name="x">The layer's input, [M, in], same type.</param>
+    public void AccumulateWeight(Tensor gradient, Tensor x)
+    {
+        if (!weight.requires_grad)
+        {
+            return;
+        }
+
+        using var rows = gradient.t();
+        using var columns = x.t();
+        using var product = DispatcherOperators.Linear(rows, columns, null);
+        PackedMemory.AddGradient(weight, product);
+    }
+
+    /// <summary>Adds column sums of ∂L/∂y to b's gradient, unless b is absent or frozen.</summary>
+    /// <param name="columnSums">[out], float32.</param>
+    public void AccumulateBias(Tensor columnSums)
+    {
+        if (bias is not null && bias.requires_grad)
+        {
+            PackedMemory.AddGradient(bias, columnSums);
+        }
+    }
+
+    /// <summary>Makes the copies in another element type anew; called when the weights may have changed.</summary>
+    public void RefreshCopies(ScalarType type)
+    {
+        DropCopies();
+        if (type != weight.dtype)
+        {
+            using var noGradients = no_grad();
+            _castWeight = weight.to(type).DetachFromDisposeScope();
+            _castBias = bias?.to(type).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Frees the copies in another element type.</summary>
+    public void DropCopies()
+    {
+        _castWeight?.Dispose();
+        _castBias?.Dispose();
+        (_castWeight, _castBias) = (null, null);
+    }
+
+    private Tensor Weight(ScalarType type) => type == weight.dtype ? weight : _castWeight!;
+
+    private Tensor? Bias(ScalarType type) => bias is null || type == bias.dtype ? bias : _castBias;
+}
