@@ -1,0 +1,202 @@
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+
+namespace NotebookLib.Tests.Runner;
+
+public sealed partial class RunTests : IDisposable
+{
+    private readonly RunnerProcess _runner = new();
+
+    public void Dispose() => _runner.Dispose();
+
+    [Fact]
+    public async Task Cells_see_each_other_and_the_library_is_loaded_once_for_all_of_them()
+    {
+        var lib = Repository.PathOf("bin", "lib");
+        var (exitCode, _, error) = await _runner.RunAsync(
+        [
+            "# A title",
+            $"#r \"{lib}/NotebookLib.dll\"\n#r \"{lib}/TorchSharp.dll\"\nusing TorchSharp;\nusing NotebookLib.Platform;\nNativeLibraries.EnsureLoaded();",
+            "// parameters\nvar count = 4; // how many",
+            "record Pair(string Name, int Value);\nvar x = torch.arange(count);\nvar pair = new Pair(\"a<b\", (int)x.sum().item<long>());",
+            "var copies = AppDomain.CurrentDomain.GetAssemblies().Count(a => a.GetName().Name is \"NotebookLib\" or \"TorchSharp\");\n(pair.Value, copies, await Task.FromResult(\"awaited\"))",
+        ], "-p", "count=5");
+
+        Assert.True(exitCode == 0, error);
+        Assert.Contains("( 10, 2, awaited )", Texts(_runner.Jupyter["cells"]![4]!), StringComparison.Ordinal);
+        Assert.Equal("5", (string)_runner.Summary["parameters"]![0]!["value"]!);
+        Assert.Equal("ok", (string)_runner.Summary["status"]!);
+        Assert.Contains("NotebookLib", _runner.Summary["versions"]!.AsObject().Select(version => version.Key));
+    }
+
+    [Fact]
+    public async Task Streams_displays_native_output_and_the_last_value_come_in_their_order()
+    {
+        var (exitCode, output, _) = await _runner.RunAsync(
+        [
+            """
+            Console.WriteLine("one");
+            display("two");
+            Console.Error.Write("three");
+            var four = display("4");
+            Console.Write("five");
+            four.Update("four");
+            "six"
+            """,
+            "System.Diagnostics.Process.Start(\"echo\", \"from another process\").WaitForExit();",
+            "Console.Write(\"10%\\r\"); await Task.Delay(150); Console.Write(\"20%\\r\"); Console.WriteLine(\"done\");",
+        ]);
+
+        Assert.Equal(0, exitCode);
+        var cells = _runner.Jupyter["cells"]!;
+        Assert.Equal(["stream:one\n", "display_data:two", "stream:three", "display_data:four", "stream:five", "execute_result:six"], Outputs(cells[0]!));
+        Assert.Equal(["stream:from another process\n"], Outputs(cells[1]!));
+        Assert.Equal(["stream:done\n"], Outputs(cells[2]!));
+        Assert.Contains("        | one\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cell_that_throws_ends_the_run_with_its_name_its_line_and_everything_so_far()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(
+        [
+            "# Before", "Console.WriteLine(\"kept\");\nvar a = 1;", "# The bad part", "var b = 0;\nConsole.WriteLine(\"half\");\nint Divide(int x) =>\n    a / x;\nDivide(b)", "\"never\"",
+        ]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("Cell 4, The bad part, line 4 (n.dib line 19): System.DivideByZeroException", error, StringComparison.Ordinal);
+        Assert.Contains("at Divide(Int32 x) in cell 4, line 4", error, StringComparison.Ordinal);
+        Assert.Equal(["ok", "failed", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
+        Assert.Equal(19, (int)_runner.Summary["cells"]![1]!["error"]!["notebookLine"]!);
+        Assert.Equal(["stream:half\n", "error:Attempted to divide by zero."], Outputs(_runner.Jupyter["cells"]![3]!));
+        Assert.Contains("kept", _runner.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_compile_error_is_underlined()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(["var a = 1;\nvar b = undefinedThing + a;"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("line 2 (n.dib line 4): compile error", error, StringComparison.Ordinal);
+        Assert.Contains("    var b = undefinedThing + a;\n            ^^^^^^^^^^^^^^\n", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("#!time\n1", "'#!time' is a magic command")]
+    [InlineData("1;\n#!time", "'#!time' is a magic command")]
+    [InlineData("#!csharp \n1", "exactly #!csharp")]
+    [InlineData("#r \"nuget: Newtonsoft.Json\"", "asks for a package from the network")]
+    [InlineData("#r \"../nowhere/Lib.dll\"", "there is no ")]
+    [InlineData("#r \"n.dib.dll\"", "there is no ")]
+    public async Task Directives_that_nothing_here_understands_fail_loudly(string cell, string expected)
+    {
+        var (exitCode, _, error) = await _runner.RunAsync([cell]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_native_crash_leaves_a_report()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"before\");", "Console.WriteLine(\"during\"); Environment.FailFast(\"gone\");", "1"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("SIGABRT", error, StringComparison.Ordinal);
+        Assert.Equal(["ok", "failed", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
+        Assert.Contains("stream:during\n", Outputs(_runner.Jupyter["cells"]![1]!));
+        Assert.Contains("gone", _runner.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cell_that_takes_too_long_is_asked_to_stop_and_then_ended()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nwhile (true) { }", "1"], "--timeout", "0.7", "--grace", "0.3");
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("took longer than 0.7 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);
+        Assert.Equal(["timedOut", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
+        Assert.Equal("stream:begun\n", Outputs(_runner.Jupyter["cells"]![0]!)[0]);
+    }
+
+    [Fact]
+    public async Task Ctrl_C_lets_a_cell_that_listens_finish_with_what_it_has()
+    {
+        var lib = Repository.PathOf("bin", "lib", "NotebookLib.dll");
+        var process = RunnerProcess.Start(
+            "run", _runner.WriteNotebook(
+                $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;",
+                "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nConsole.WriteLine(\"checkpoint saved\");",
+                "\"never\""), "--output", _runner.Output);
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("training", StringComparison.Ordinal))
+        {
+        }
+
+        Assert.Equal(0, Kill(process.Id, 2));
+        var (exitCode, output, _) = await RunnerProcess.FinishAsync(process);
+
+        Assert.Equal(130, exitCode);
+        Assert.Contains("checkpoint saved", output, StringComparison.Ordinal);
+        Assert.Equal(["ok", "interrupted", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
+        Assert.Equal("interrupted", (string)_runner.Summary["status"]!);
+        Assert.Contains("checkpoint saved", _runner.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_second_ctrl_C_ends_a_cell_that_does_not_listen()
+    {
+        var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine(\"deaf\");\nwhile (true) { }", "1"), "--output", _runner.Output);
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("deaf", StringComparison.Ordinal))
+        {
+        }
+
+        Assert.Equal(0, Kill(process.Id, 2));
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+        Assert.Equal(0, Kill(process.Id, 2));
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(process);
+
+        Assert.Equal(130, exitCode);
+        Assert.Contains("its process was ended", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bad_input_runs_nothing_and_exits_with_2()
+    {
+        var notebook = _runner.WriteNotebook("1");
+        (string Cell, string[] Arguments, string Expected)[] cases =
+        [
+            ("1", ["run", Path.Combine(_runner.Folder, "none.dib")], "no such notebook"),
+            ("// parameters\nvar seed = 1;", ["run", notebook, "-p", "sede=2", "--output", _runner.Output], "Did you mean 'seed'?"),
+            ("// parameters\nvar seed = 1;", ["run", notebook, "-p", "seed=2", "-p", "seed=3", "--output", _runner.Output], "set twice"),
+            ("1", ["run", notebook, "-p", "seed=2", "--output", _runner.Output], "no parameter cell"),
+            ("1", ["run", notebook, "--output", "/proc/nowhere"], "cannot be written"),
+            ("1", ["run", notebook, "--timeout", "soon"], "soon"),
+            ("1", ["verify", _runner.Folder], "holds none of the folders"),
+            ("1", ["frobnicate"], "frobnicate"),
+        ];
+        foreach (var (cell, arguments, expected) in cases)
+        {
+            _runner.WriteNotebook(cell);
+            var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(arguments));
+            Assert.True(exitCode == 2, $"{string.Join(' ', arguments)}: exit code {exitCode}");
+            Assert.Contains(expected, error, StringComparison.Ordinal);
+            Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+        }
+
+        Assert.False(Directory.Exists(_runner.Output));
+    }
+
+    private static string[] Outputs(JsonNode cell) => [.. cell["outputs"]!.AsArray().Select(output => $"{output!["output_type"]}:{Text(output)}")];
+
+    private static string Texts(JsonNode cell) => string.Concat(Outputs(cell));
+
+    private static string Text(JsonNode output)
+    {
+        var text = output["text"] ?? output["data"]?["text/plain"] ?? output["evalue"]!;
+        return text is JsonArray lines ? string.Concat(lines.Select(line => (string)line!)) : (string)text!;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}

@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using NotebookRunner.Running;
+
+namespace NotebookRunner.Pages;
+
+/// <summary>A run as one HTML file that needs nothing else: styles, scripts, pictures and, when there are charts, plotly.js are inside.</summary>
+internal sealed class HtmlPage
+{
+    // The browser itself holds the page to its promise: whatever an output asks for, nothing is loaded from anywhere.
+    private const string ContentPolicy =
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; media-src data:; base-uri 'none'; form-action 'none'";
+
+    private readonly RunState _run;
+    private readonly MarkdownView _markdown;
+    private readonly OutputView _outputs;
+    private readonly StringBuilder _html = new();
+
+    private HtmlPage(RunState run, string notebookFolder)
+    {
+        _run = run;
+        _markdown = new(notebookFolder);
+        _outputs = new(new MarkdownView(notebookFolder).ToHtml);
+    }
+
+    /// <summary>Renders a run in whatever state it is.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="notebookFolder">Where relative pictures in Markdown are found.</param>
+    public static string Render(RunState run, string notebookFolder) => new HtmlPage(run, notebookFolder).Render();
+
+    private string Render()
+    {
+        var cells = string.Concat(_run.Cells.Select(CellHtml));
+        var title = _markdown.Headings.FirstOrDefault(heading => heading.Level == 1)?.Text ?? _run.NotebookName;
+        _html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
+            .Append($"<meta http-equiv=\"Content-Security-Policy\" content=\"{ContentPolicy}\">\n")
+            .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
+            .Append($"<title>{Escape(title)}</title>\n<style>\n{PageAssets.Style}</style>\n<script>\n{PageAssets.EarlyScript}</script>\n");
+        if (_run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly))
+        {
+            _html.Append(PlotlyScript.Element).Append('\n');
+        }
+
+        _html.Append("</head>\n<body>\n");
+        AppendContents();
+        _html.Append("<main>\n");
+        AppendRunBar();
+        AppendFailure();
+        AppendParameters();
+        _html.Append(cells);
+        AppendColophon();
+        _html.Append($"</main>\n<script>\n{PageAssets.Script}</script>\n</body>\n</html>\n");
+        return _html.ToString();
+    }
+
+    private void AppendContents()
+    {
+        _html.Append("<nav class=\"contents\" aria-label=\"Contents\"><p class=\"caption\">Contents</p><ol>\n");
+        foreach (var heading in _markdown.Headings.Where(heading => heading.Level <= 3))
+        {
+            _html.Append($"<li class=\"level-{heading.Level}\"><a href=\"#{Escape(heading.Id)}\">{Escape(heading.Text)}</a></li>\n");
+        }
+
+        _html.Append("</ol></nav>\n");
+    }
+
+    private void AppendRunBar()
+    {
+        var (word, css) = Words(_run.Status);
+        var done = _run.CodeCells.Count(cell => cell.Status is not (RunStatus.NotRun or RunStatus.Running));
+        _html.Append("<header class=\"run-bar\"><div class=\"facts\">")
+            .Append($"<span class=\"file\">{Escape(_run.NotebookName)}</span><span class=\"pill {css}\">{word}</span>")
+            .Append($"<span>{done} of {_run.CodeCells.Count} code cells</span><span>{Durations.InWords(_run.Seconds)}</span>")
+            .Append($"<time datetime=\"{_run.Started:O}\">{_run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}</time></div>")
+            .Append("<div class=\"buttons\"><button type=\"button\" id=\"toggle-code\" aria-pressed=\"false\">Show code</button>")
+            .Append("<button type=\"button\" id=\"toggle-theme\" aria-label=\"Switch between light and dark\">Dark</button></div></header>\n");
+    }
+
+    private void AppendFailure()
+    {
+        if (_run.CodeCells.FirstOrDefault(cell => cell.Error is not null) is { } failed)
+        {
+            _html.Append($"<p class=\"failure\">Stopped at <a href=\"#{failed.Id}\">cell {failed.Number}, {Escape(failed.Name)}</a>")
+                .Append(failed.Error!.Line > 0 ? $", line {failed.Error.Line}" : "").Append($": {Escape(failed.Error.Message)}</p>\n");
+        }
+    }
+
+    private void AppendParameters()
+    {
+        if (_run.Parameters.Count == 0)
+        {
+            return;
+        }
+
+        var set = _run.Parameters.Count(value => value.IsSet);
+        _html.Append($"<details class=\"parameters\" open><summary>Parameters <span class=\"quiet\">{(set == 0 ? "all as in the notebook" : $"{set} of {_run.Parameters.Count} set for this run")}</span></summary>")
+            .Append("<div class=\"scroll\"><table><thead><tr><th>Name</th><th>Value</th><th>Type</th><th>Meaning</th></tr></thead><tbody>\n");
+        foreach (var (parameter, literal, isSet) in _run.Parameters)
+        {
+            var was = isSet && literal != parameter.Literal ? $" <span class=\"quiet\">was {Escape(parameter.Literal)}</span>" : "";
+            _html.Append($"<tr{(isSet ? " class=\"set\"" : "")}><td><code>{Escape(parameter.Name)}</code></td><td><code>{Escape(literal)}</code>{was}</td>")
+                .Append($"<td>{Escape(parameter.TypeName)}</td><td>{Escape(parameter.Doc)}</td></tr>\n");
+        }
+
+        _html.Append("</tbody></table></div></details>\n");
+    }
+
+    private string CellHtml(CellState cell)
+    {
+        if (cell.Cell.IsMarkdown)
+        {
+            return $"<section class=\"cell prose\" id=\"{cell.Id}\">\n{_markdown.ToHtml(cell.Source)}</section>\n";
+        }
+
+        var (word, css) = Words(cell.Status);
+        var time = cell.Status is RunStatus.NotRun ? word : Durations.InWords(cell.Seconds) + (cell.Status is RunStatus.Ok ? "" : $" · {word}");
+        var outputs = string.Concat(cell.Outputs.All.Select(output => _outputs.ToHtml(output) + "\n"));
+        var error = cell.Error is null ? "" : OutputView.ToHtml(cell.Error, cell, _run.NotebookName) + "\n";
+        return $"<section class=\"cell code {css}\" id=\"{cell.Id}\">\n"
+            + $"<details class=\"source\"{(cell.Error is null ? "" : " open")}><summary><span class=\"number\">{cell.Number}</span>"
+            + $"<code class=\"first-line\">{CodeView.ToHtml(FirstCodeLine(cell.Source))}</code><span class=\"time\">{time}</span></summary>"
+            + $"<pre class=\"listing\"><code>{Numbered(CodeView.ToHtml(cell.Source), cell.Error?.Line ?? 0)}</code></pre></details>\n"
+            + (outputs.Length + error.Length == 0 ? "" : $"<div class=\"outputs\">\n{outputs}{error}</div>\n") + "</section>\n";
+    }
+
+    private void AppendColophon()
+    {
+        var versions = string.Join(" · ", _run.Versions.Select(version => $"{Escape(version.Key)} {Escape(version.Value.Split('+')[0])}"));
+        _html.Append($"<footer class=\"colophon\">{versions}</footer>\n");
+    }
+
+    /// <summary>The first line that says something: neither a reference nor a using nor a comment.</summary>
+    private static string FirstCodeLine(string source)
+    {
+        var lines = source.Split('\n').Where(line => line.Trim().Length > 0).ToList();
+        return (lines.FirstOrDefault(line => !(line.StartsWith('#') || line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("//", StringComparison.Ordinal))) ?? lines[0]).Trim();
+    }
+
+    /// <summary>Wraps each line, so that a style can number it; the faulty one is marked. No span of <see cref="CodeView"/> but comments and raw strings crosses lines.</summary>
+    private static string Numbered(string html, int faultyLine)
+    {
+        var lines = LineSpans.Close(html);
+        return string.Concat(lines.Select((line, index) => $"<span class=\"line{(index + 1 == faultyLine ? " faulty" : "")}\">{line}\n</span>"));
+    }
+
+    private static (string Word, string Css) Words(RunStatus status) => status switch
+    {
+        RunStatus.NotRun => ("not run", "not-run"),
+        RunStatus.Running => ("running", "running"),
+        RunStatus.Ok => ("ok", "ok"),
+        RunStatus.Failed => ("failed", "failed"),
+        RunStatus.TimedOut => ("timed out", "failed"),
+        RunStatus.Interrupted => ("interrupted", "interrupted"),
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "an unknown status"),
+    };
+
+    private static string Escape(string text) => WebUtility.HtmlEncode(text);
+}

@@ -1,0 +1,44 @@
+using System.CommandLine;
+using NotebookRunner;
+using NotebookRunner.Commands;
+using NotebookRunner.Documents;
+using NotebookRunner.Kernel;
+using NotebookRunner.Parameters;
+using NotebookRunner.Running;
+using Spectre.Console;
+
+// The kernel process: started by the runner itself, never by a person.
+if (args is [KernelProcess.KernelCommandName, var pipeName, var marker])
+{
+    await KernelHost.ServeAsync(pipeName, marker);
+
+    // Threads that cells left behind must not keep the process.
+    Environment.Exit(ExitCodes.Ok);
+}
+
+if (Console.IsOutputRedirected)
+{
+    // Tables in a log are not bent to the 80 columns of a terminal that is not there.
+    AnsiConsole.Profile.Width = 180;
+}
+
+var root = new RootCommand("""
+    Runs .NET notebooks headless and checks this build.
+
+    Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification fell short; 2 bad input, nothing was run; 130 interrupted.
+    """)
+{
+    RunCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(),
+};
+
+try
+{
+    var parsed = root.Parse(args);
+    var code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+    return parsed.Errors.Count > 0 ? ExitCodes.BadInput : code;
+}
+catch (Exception error) when (error is BadInputException or NotebookFormatException or ParameterException)
+{
+    Console.Error.WriteLine(error.Message);
+    return ExitCodes.BadInput;
+}

@@ -1,0 +1,55 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NotebookRunner.Running;
+
+namespace NotebookRunner.Reports;
+
+/// <summary>run.json: what programs want to know about a run. Its keys and their order stay; new ones are added at the end.</summary>
+internal static class RunSummary
+{
+    /// <summary>Raised when the meaning of a key changes.</summary>
+    public const int FormatVersion = 1;
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The JSON of a run, in whatever state it is.</summary>
+    public static string ToJson(RunState run) => new JsonObject
+    {
+        ["formatVersion"] = FormatVersion,
+        ["notebook"] = run.NotebookName,
+        ["status"] = Word(run.Status),
+        ["started"] = run.Started.ToString("O"),
+        ["seconds"] = Math.Round(run.Seconds, 3),
+        ["parameters"] = new JsonArray([.. run.Parameters.Select(value => new JsonObject
+        {
+            ["name"] = value.Parameter.Name,
+            ["type"] = value.Parameter.TypeName,
+            ["value"] = value.Literal,
+            ["default"] = value.Parameter.Literal,
+            ["isSet"] = value.IsSet,
+        })]),
+        ["cells"] = new JsonArray([.. run.CodeCells.Select(CellOf)]),
+        ["versions"] = new JsonObject(run.Versions.Select(version => KeyValuePair.Create(version.Key, (JsonNode?)version.Value))),
+    }.ToJsonString(Indented) + "\n";
+
+    private static JsonObject CellOf(CellState cell) => new()
+    {
+        ["number"] = cell.Number,
+        ["id"] = cell.Id,
+        ["name"] = cell.Name,
+        ["line"] = cell.Cell.Line,
+        ["status"] = Word(cell.Status),
+        ["seconds"] = Math.Round(cell.Seconds, 3),
+        ["error"] = cell.Error is not { } error ? null : new JsonObject
+        {
+            ["name"] = error.Name,
+            ["message"] = error.Message,
+            ["cellLine"] = error.Line,
+            ["notebookLine"] = cell.ErrorLine,
+            ["details"] = error.Details,
+        },
+    };
+
+    private static string Word(RunStatus status) => JsonNamingPolicy.CamelCase.ConvertName(status.ToString());
+}

@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using NotebookRunner.Kernel;
+
+namespace NotebookRunner.Running;
+
+/// <summary>Runs the cells of a notebook in order, stops at the first that does not end well, and saves the report after each.</summary>
+internal sealed class NotebookRun(RunState state, RunOptions options, IRunView view, Action<RunState> save, StopRequests stops)
+{
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(15);
+
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private TimeSpan _lastSave;
+
+    /// <summary>Runs everything; how it went is in the state.</summary>
+    public async Task ExecuteAsync()
+    {
+        state.Status = RunStatus.Running;
+        Save();
+        var folder = Path.GetDirectoryName(Path.GetFullPath(options.NotebookPath))!;
+        await using (var kernel = await KernelProcess.StartAsync(folder, new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder }))
+        {
+            foreach (var cell in state.CodeCells)
+            {
+                if (stops.Count > 0 || !await RunCellAsync(kernel, cell))
+                {
+                    break;
+                }
+            }
+        }
+
+        state.Status = FinalStatus();
+        Save();
+    }
+
+    private RunStatus FinalStatus()
+    {
+        var worst = state.CodeCells.Select(cell => cell.Status).FirstOrDefault(status => status is not RunStatus.Ok, RunStatus.Ok);
+        return worst is RunStatus.NotRun ? RunStatus.Interrupted : worst;
+    }
+
+    private async Task<bool> RunCellAsync(KernelProcess kernel, CellState cell)
+    {
+        var clock = Stopwatch.StartNew();
+        cell.Status = RunStatus.Running;
+        view.CellStarted(cell);
+        await kernel.SendAsync(new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Source));
+        var stop = new StopWatcher(kernel, options, stops, view.Notice);
+        var done = await FollowAsync(kernel, cell, stop, clock);
+        cell.Seconds = done?.Seconds ?? clock.Elapsed.TotalSeconds;
+        cell.Error = stop.Explanation(hasEnded: done is not null, cell.Error) ?? cell.Error
+            ?? (done is null ? new("kernel died", $"The process that runs the cells is gone: {await kernel.ExitInWordsAsync()}.", 0, "") : null);
+        cell.Status = stop.Reason ?? (cell.Error is null ? RunStatus.Ok : RunStatus.Failed);
+        view.CellEnded(cell);
+        Save();
+        return cell.Status == RunStatus.Ok;
+    }
+
+    /// <summary>Takes events until the cell is done.</summary>
+    /// <returns>The end as the kernel told it, or null when the kernel died.</returns>
+    private async Task<KernelEvent.Done?> FollowAsync(KernelProcess kernel, CellState cell, StopWatcher stop, Stopwatch clock)
+    {
+        var more = kernel.Events.WaitToReadAsync().AsTask();
+        while (true)
+        {
+            if (await Task.WhenAny(more, Task.Delay(Heartbeat)) == more)
+            {
+                if (!await more)
+                {
+                    return null;
+                }
+
+                while (kernel.Events.TryRead(out var happened))
+                {
+                    if (Record(cell, happened) is { } done)
+                    {
+                        return done;
+                    }
+                }
+
+                more = kernel.Events.WaitToReadAsync().AsTask();
+            }
+
+            await stop.LookAsync(clock.Elapsed);
+            view.Tick(cell, clock.Elapsed);
+            if (_clock.Elapsed - _lastSave > SaveInterval)
+            {
+                cell.Seconds = clock.Elapsed.TotalSeconds;
+                Save();
+            }
+        }
+    }
+
+    private KernelEvent.Done? Record(CellState cell, KernelEvent happened)
+    {
+        view.Happened(happened);
+        switch (happened)
+        {
+            case KernelEvent.Ready ready:
+                state.Versions["runtime"] = ready.Runtime;
+                state.Versions["system"] = ready.System;
+                break;
+            case KernelEvent.StreamText text:
+                cell.Outputs.Append(text);
+                break;
+            case KernelEvent.Displayed displayed:
+                cell.Outputs.Add(displayed);
+                break;
+            case KernelEvent.Updated updated:
+                _ = state.Cells.Any(any => any.Outputs.Update(updated));
+                break;
+            case KernelEvent.Raised raised:
+                cell.Error = raised.Error;
+                break;
+            case KernelEvent.Done done when done.Number == cell.Number:
+                foreach (var (name, version) in done.Libraries)
+                {
+                    state.Versions[name] = version;
+                }
+
+                return done;
+        }
+
+        return null;
+    }
+
+    private void Save()
+    {
+        state.Seconds = _clock.Elapsed.TotalSeconds;
+        save(state);
+        _lastSave = _clock.Elapsed;
+    }
+}

@@ -1,0 +1,12 @@
+namespace NotebookRunner.Running;
+
+/// <summary>How to run a notebook.</summary>
+/// <param name="NotebookPath">The .dib or .ipynb.</param>
+/// <param name="OutputFolder">Where page, .ipynb and run.json go.</param>
+/// <param name="CellTimeout">How long one cell may take; null for as long as it likes.</param>
+/// <param name="Grace">How long a cell that took too long may take to stop by itself before its process is ended.</param>
+internal sealed record RunOptions(string NotebookPath, string OutputFolder, TimeSpan? CellTimeout, TimeSpan Grace)
+{
+    /// <summary>The environment variable that tells cells the output folder (absolute), for files that belong to the run.</summary>
+    public const string OutputVariable = "NOTEBOOK_OUTPUT";
+}

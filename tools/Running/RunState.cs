@@ -1,0 +1,82 @@
+using NotebookRunner.Documents;
+using NotebookRunner.Kernel;
+using NotebookRunner.Parameters;
+
+namespace NotebookRunner.Running;
+
+/// <summary>How far a cell, or the whole run, has come.</summary>
+internal enum RunStatus
+{
+    /// <summary>Not reached.</summary>
+    NotRun,
+
+    /// <summary>At work.</summary>
+    Running,
+
+    /// <summary>Ended well.</summary>
+    Ok,
+
+    /// <summary>Ended with an error, or its process died.</summary>
+    Failed,
+
+    /// <summary>Stopped because it took longer than allowed.</summary>
+    TimedOut,
+
+    /// <summary>Stopped because somebody asked for it.</summary>
+    Interrupted,
+}
+
+/// <summary>A cell and what became of it.</summary>
+internal sealed class CellState(int number, string name, NotebookCell cell, string source)
+{
+    /// <summary>From 1.</summary>
+    public int Number { get; } = number;
+
+    /// <summary>The heading above it, or its first line.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The cell as the file has it.</summary>
+    public NotebookCell Cell { get; } = cell;
+
+    /// <summary>What is run: the cell's text with parameters set.</summary>
+    public string Source { get; } = source;
+
+    /// <summary>The same in every run of this notebook.</summary>
+    public string Id { get; } = CellNames.Id(number, cell);
+
+    public RunStatus Status { get; set; } = cell.IsMarkdown ? RunStatus.Ok : RunStatus.NotRun;
+
+    public double Seconds { get; set; }
+
+    /// <summary>What it showed, in order.</summary>
+    public CellOutputs Outputs { get; } = new();
+
+    public CellError? Error { get; set; }
+
+    /// <summary>The file's line on which the error happened; 0 when unknown.</summary>
+    public int ErrorLine => Error is { Line: > 0 } error && Cell.Line > 0 ? Cell.Line + error.Line - 1 : 0;
+}
+
+/// <summary>Everything that a report tells about a run.</summary>
+internal sealed class RunState
+{
+    /// <summary>The notebook's file name without folder.</summary>
+    public required string NotebookName { get; init; }
+
+    /// <summary>Its cells.</summary>
+    public required IReadOnlyList<CellState> Cells { get; init; }
+
+    /// <summary>Its parameters with the values of this run.</summary>
+    public required IReadOnlyList<ParameterValue> Parameters { get; init; }
+
+    public required DateTimeOffset Started { get; init; }
+
+    public RunStatus Status { get; set; } = RunStatus.NotRun;
+
+    public double Seconds { get; set; }
+
+    /// <summary>Names and versions of what took part.</summary>
+    public SortedDictionary<string, string> Versions { get; } = new(StringComparer.Ordinal);
+
+    public IReadOnlyList<CellState> CodeCells => [.. Cells.Where(cell => !cell.Cell.IsMarkdown)];
+}

@@ -1,0 +1,56 @@
+using NotebookRunner.Kernel;
+
+namespace NotebookRunner.Running;
+
+/// <summary>Watches one cell for time-outs and for people who want to stop: asks first, then ends the process.</summary>
+internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, StopRequests stops, Action<string> notice)
+{
+    private TimeSpan? _killAt;
+    private bool _wasKilled;
+
+    /// <summary>Why the cell was asked to stop; null when it was not.</summary>
+    public RunStatus? Reason { get; private set; }
+
+    /// <summary>Looks at the clock and at the requests; called several times a second.</summary>
+    /// <param name="elapsed">Since the cell began.</param>
+    public async Task LookAsync(TimeSpan elapsed)
+    {
+        if (Reason is null && stops.Count > 0)
+        {
+            await AskAsync(RunStatus.Interrupted, "Stopping at the next safe point; Ctrl-C once more ends it at once.");
+        }
+        else if (Reason is null && elapsed > options.CellTimeout)
+        {
+            _killAt = elapsed + options.Grace;
+            await AskAsync(RunStatus.TimedOut, $"The cell takes longer than {options.CellTimeout.Value.TotalSeconds:0.#} s: asked it to stop.");
+        }
+
+        if (!_wasKilled && (stops.Count > 1 || elapsed > _killAt))
+        {
+            _wasKilled = true;
+            kernel.Kill();
+        }
+    }
+
+    /// <summary>The error to report for a cell that was stopped; null when it was not.</summary>
+    /// <param name="hasEnded">Whether the cell came to its end after being asked.</param>
+    /// <param name="raised">What the cell threw in answer, if anything.</param>
+    public CellError? Explanation(bool hasEnded, CellError? raised)
+    {
+        var (line, details) = (raised?.Line ?? 0, raised?.Details ?? "");
+        var how = hasEnded ? "it stopped when asked" : "it did not stop when asked, so its process was ended";
+        return Reason switch
+        {
+            RunStatus.TimedOut => new("time-out", $"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}.", line, details),
+            RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop (Ctrl-C); {how}.", line, details),
+            _ => null,
+        };
+    }
+
+    private async Task AskAsync(RunStatus reason, string announcement)
+    {
+        Reason = reason;
+        notice(announcement);
+        await kernel.SendAsync(new KernelRequest.Interrupt());
+    }
+}
