@@ -1,0 +1,115 @@
+using System.Globalization;
+using NotebookLib.Html;
+
+namespace NotebookLib.Results;
+
+/// <summary>Tables over runs: all of them, and ours beside the published ones.</summary>
+public static class ResultTables
+{
+    private static readonly (string Name, Func<RunRow, double?> Ours, Func<PublishedRow?, PublishedRow?, double?> Published)[] Scores =
+    [
+        ("F1", run => run.TestF1, (micro, _) => micro?.F1),
+        ("precision", run => run.TestPrecision, (micro, _) => micro?.Precision),
+        ("recall", run => run.TestRecall, (micro, _) => micro?.Recall),
+        ("F1, mean of types", run => run.TestF1Macro, (_, macro) => macro?.F1),
+        ("accuracy", run => run.TestAccuracy, (micro, _) => micro?.Accuracy),
+    ];
+
+    /// <summary>One line a run, the newest last; the best test F1 of each system and profile is marked.</summary>
+    public static TableView Runs(IReadOnlyList<RunRow> runs)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        var best = runs.Where(run => run.TestF1 is not null).GroupBy(run => (run.System, run.Profile)).Select(group => group.MaxBy(run => run.TestF1)!.RunId).ToHashSet(StringComparer.Ordinal);
+        return new(
+            "All runs",
+            [
+                new("started"), new("system"), new("profile"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
+                new("val. F1", true), new("test F1", true), new("macro", true), new("strict", true), new("acc.", true), new("commit"),
+            ],
+            [.. runs.Select(run => new Row(Cells(run), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
+            "Scores are shares from 0 to 1; test scores count words. Validation F1 counts pieces.",
+            runs.Count == 0 ? "No run has been added yet." : "Green and bold: the best test F1 of its system and profile. Runs of different profiles saw different data and cannot be compared.");
+    }
+
+    /// <summary>For each system and profile: our mean and deviation over seeds, the published number, the difference.</summary>
+    /// <param name="runs">Rows of the table of runs.</param>
+    public static TableView Comparison(IReadOnlyList<RunRow> runs)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        var rows = runs.Where(run => run.TestF1 is not null)
+            .GroupBy(run => (run.System, run.Profile))
+            .OrderBy(group => group.Key.System, StringComparer.Ordinal).ThenBy(group => group.Key.Profile, StringComparer.Ordinal)
+            .SelectMany(group => ComparisonRows(group.Key.System, group.Key.Profile, [.. group]));
+        return new(
+            "Ours beside the published results",
+            [new("system"), new("profile"), new("score"), new("ours", true), new("runs", true), new("published", true), new("difference", true)],
+            [.. rows],
+            "Test split, words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of a profile.",
+            "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable. "
+                + "Its large LoRA run was interrupted, and its adapters almost surely never trained.");
+    }
+
+    /// <summary>One run's scores per type beside the published ones.</summary>
+    /// <param name="types">The run's rows.</param>
+    /// <param name="system">The published system to compare with.</param>
+    public static TableView Types(IReadOnlyList<TypeRow> types, string system)
+    {
+        ArgumentNullException.ThrowIfNull(types);
+        var rows = types.Select(type =>
+        {
+            var published = Published.Find(system, type.Row);
+            var isTotal = type.Row.EndsWith(" avg", StringComparison.Ordinal);
+            return new Row(
+                [type.Row, Share(type.Precision), Share(type.Recall), new(Share(type.F1), Bar: type.F1), Count(type.Support), Share(published?.F1), Difference(type.F1, published?.F1)],
+                isTotal ? Mark.Total : Mark.None);
+        });
+        return new(
+            "Scores of each type",
+            [new("type"), new("precision", true), new("recall", true), new("F1", true), new("support", true), new($"published F1, {system}", true), new("difference", true)],
+            [.. rows],
+            "Test split, words, entities that agree in words and type; 0 to 1. Support: gold entities.");
+    }
+
+    private static IEnumerable<Row> ComparisonRows(string system, string profile, List<RunRow> runs)
+    {
+        var (micro, macro) = (Published.Find(system, "micro avg"), Published.Find(system, "macro avg"));
+        foreach (var (name, ours, published) in Scores)
+        {
+            var values = runs.Select(ours).OfType<double>().ToList();
+            if (values.Count > 0)
+            {
+                var first = name == Scores[0].Name;
+                var other = published(micro, macro);
+                yield return new(
+                    [first ? system : "", first ? profile : "", name, MeanAndDeviation(values), Count(values.Count), Share(other), Difference(values.Average(), other)]);
+            }
+        }
+    }
+
+    private static List<Cell> Cells(RunRow run) =>
+    [
+        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, Count(run.Seed), run.LearningRate?.ToString("0.##e-0", CultureInfo.InvariantCulture) ?? "",
+        Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
+        run.PeakMemoryBytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 30):0.0} GiB") : "",
+        Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
+    ];
+
+    /// <summary>Mean and sample standard deviation (n − 1).</summary>
+    private static string MeanAndDeviation(List<double> values)
+    {
+        var mean = values.Average();
+        return values.Count < 2 ? Share(mean) : $"{Share(mean)} ± {Share(Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)))}";
+    }
+
+    private static Cell Difference(double ours, double? published) => published is not { } other
+        ? new("", Mark.Dim)
+        : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture), Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
+
+    private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
+
+    private static string Count(long? value) => value?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
+
+    private static string Duration(double seconds) => seconds < 3600
+        ? string.Create(CultureInfo.InvariantCulture, $"{(int)seconds / 60}:{(int)seconds % 60:00} min")
+        : string.Create(CultureInfo.InvariantCulture, $"{(int)seconds / 3600}:{(int)seconds / 60 % 60:00} h");
+}

@@ -1,0 +1,57 @@
+using NotebookLib.Platform;
+
+namespace NotebookLib.Results;
+
+/// <summary>
+/// The table of all runs in a folder: <c>runs.csv</c> and <c>runs.parquet</c>, one row a run, and <c>runs-types.csv</c>, one row a run and entity type.
+/// A row is added under a lock that holds between threads and processes, and each file is replaced as a whole: two runs that end at once both stand in it,
+/// and a reader never sees half a table.
+/// </summary>
+/// <param name="folder">Where the files are; made when missing.</param>
+/// <param name="patience">How long to wait for another process that is adding a row; null for a minute.</param>
+public sealed class RunTable(string folder, TimeSpan? patience = null)
+{
+    private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(1);
+
+    /// <summary>The folder, as a full path.</summary>
+    public string Folder { get; } = Path.GetFullPath(folder);
+
+    /// <summary>One row a run.</summary>
+    public string CsvPath => Path.Combine(Folder, "runs.csv");
+
+    /// <summary>The same rows as Parquet.</summary>
+    public string ParquetPath => Path.Combine(Folder, "runs.parquet");
+
+    /// <summary>One row a run and entity type.</summary>
+    public string TypesCsvPath => Path.Combine(Folder, "runs-types.csv");
+
+    /// <summary>Adds a run. A run that is in the table already (the notebook was run again from a later cell) replaces its old row.</summary>
+    /// <param name="row">The run.</param>
+    /// <param name="types">Its scores per type.</param>
+    /// <exception cref="IOException">The folder cannot be written, or another process holds the lock too long; the message says where and what to do.</exception>
+    /// <exception cref="InvalidDataException">A file there is damaged or of another kind; nothing was changed.</exception>
+    public void Append(RunRow row, IReadOnlyList<TypeRow>? types = null)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        if (types?.FirstOrDefault(type => type.RunId != row.RunId) is { } foreign)
+        {
+            throw new ArgumentException($"Row {foreign.Row}: expected run {row.RunId}, found {foreign.RunId}.", nameof(types));
+        }
+
+        using var held = FolderLock.Take(Folder, _patience);
+        // Everything is read before anything is written: a damaged file stops here, with all files as they were.
+        List<RunRow> rows = [.. CsvLedger<RunRow>.ReadFile(CsvPath).Where(old => old.RunId != row.RunId), row];
+        List<TypeRow> typeRows = [.. CsvLedger<TypeRow>.ReadFile(TypesCsvPath).Where(old => old.RunId != row.RunId), .. types ?? []];
+        AtomicFile.Write(TypesCsvPath, stream => CsvLedger<TypeRow>.Write(stream, typeRows));
+        AtomicFile.Write(ParquetPath, stream => ParquetLedger<RunRow>.Write(stream, rows));
+        AtomicFile.Write(CsvPath, stream => CsvLedger<RunRow>.Write(stream, rows));
+    }
+
+    /// <summary>All runs, in the order in which they were added; empty when there is no table yet.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged; the message names the line.</exception>
+    public IReadOnlyList<RunRow> Read() => CsvLedger<RunRow>.ReadFile(CsvPath);
+
+    /// <summary>All runs' scores per type.</summary>
+    /// <inheritdoc cref="Read" path="/exception"/>
+    public IReadOnlyList<TypeRow> ReadTypes() => CsvLedger<TypeRow>.ReadFile(TypesCsvPath);
+}

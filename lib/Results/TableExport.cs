@@ -1,0 +1,112 @@
+using System.Text;
+using CsvHelper;
+using NotebookLib.Charts;
+using NotebookLib.Html;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Results;
+
+/// <summary>Writes a table in the forms that papers, pages and programs want.</summary>
+public static class TableExport
+{
+    /// <summary>Saves a table as Markdown, LaTeX, HTML and CSV.</summary>
+    /// <param name="table">The table.</param>
+    /// <param name="folder">Where to; made when missing.</param>
+    /// <param name="name">The files' name without ending.</param>
+    /// <returns>The four paths.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static IReadOnlyList<string> SaveAll(TableView table, string folder, string name)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        var path = Path.Combine(Path.GetFullPath(folder), name);
+        (string Ending, string Text)[] files =
+            [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)), (".csv", ToCsv(table))];
+        foreach (var (ending, text) in files)
+        {
+            AtomicFile.WriteText(path + ending, text);
+        }
+
+        return [.. files.Select(file => path + file.Ending)];
+    }
+
+    /// <summary>The table as GitHub's Markdown writes it.</summary>
+    public static string ToMarkdown(TableView table)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        var text = new StringBuilder($"**{MarkdownText(table.Title)}**\n\n").Append(table.Subtitle.Length == 0 ? "" : MarkdownText(table.Subtitle) + "\n\n");
+        AppendMarkdownRow(text, table.Columns.Select(column => column.Header));
+        AppendMarkdownRow(text, table.Columns.Select(column => column.IsNumber ? "---:" : "---"), isEscaped: true);
+        foreach (var row in table.Rows)
+        {
+            AppendMarkdownRow(text, row.Cells.Select(cell => cell.Text));
+        }
+
+        return text.Append(table.Note.Length == 0 ? "" : $"\n{MarkdownText(table.Note)}\n").ToString();
+    }
+
+    /// <summary>The table as LaTeX with booktabs rules.</summary>
+    public static string ToLatex(TableView table)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        var text = new StringBuilder("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n");
+        text.Append($"\\caption{{{LatexText(table.Title)}}}\n\\begin{{tabular}}{{{string.Concat(table.Columns.Select(column => column.IsNumber ? 'r' : 'l'))}}}\n\\toprule\n");
+        AppendLatexRow(text, table.Columns.Select(column => column.Header));
+        text.Append("\\midrule\n");
+        foreach (var row in table.Rows)
+        {
+            text.Append(row.Mark is Mark.Total ? "\\midrule\n" : "");
+            AppendLatexRow(text, row.Cells.Select(cell => cell.Text));
+        }
+
+        return text.Append("\\bottomrule\n\\end{tabular}\n\\end{table}\n").ToString();
+    }
+
+    /// <summary>The table as CSV: header and cells as they are shown.</summary>
+    public static string ToCsv(TableView table)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        using var stream = new MemoryStream();
+        // A cell that begins like a formula would be run by a spreadsheet; numbers below zero are left as they are.
+        using (var csv = CsvWriter.Create(stream, new CsvWriterOptions { NewLine = "\n", Separator = ',', Injection = CsvInjection.Escape, InjectionCharacters = "=@\t\r" }, leaveOpen: true))
+        {
+            csv.WriteRecord(table.Columns.Select(column => column.Header).ToArray());
+            foreach (var row in table.Rows)
+            {
+                csv.WriteRecord(row.Cells.Select(cell => cell.Text).ToArray());
+            }
+        }
+
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static void AppendMarkdownRow(StringBuilder text, IEnumerable<string> cells, bool isEscaped = false) =>
+        text.Append("| ").AppendJoin(" | ", isEscaped ? cells : cells.Select(MarkdownText)).Append(" |\n");
+
+    private static void AppendLatexRow(StringBuilder text, IEnumerable<string> cells) => text.AppendJoin(" & ", cells.Select(LatexText)).Append(" \\\\\n");
+
+    private static string MarkdownText(string text)
+    {
+        var escaped = new StringBuilder();
+        foreach (var letter in text.ReplaceLineEndings(" "))
+        {
+            escaped.Append(letter is '\\' or '|' or '*' or '_' or '`' or '[' or ']' or '#' or '~' ? "\\" : "").Append(letter switch { '<' => "&lt;", '&' => "&amp;", _ => letter.ToString() });
+        }
+
+        return escaped.ToString();
+    }
+
+    private static string LatexText(string text) => string.Concat(text.ReplaceLineEndings(" ").Select(letter => letter switch
+    {
+        '&' or '%' or '$' or '#' or '_' or '{' or '}' => "\\" + letter,
+        '~' => "\\textasciitilde{}",
+        '^' => "\\textasciicircum{}",
+        '\\' => "\\textbackslash{}",
+        '<' => "\\textless{}",
+        '>' => "\\textgreater{}",
+        '±' => "$\\pm$",
+        '−' => "$-$",
+        '·' => "$\\cdot$",
+        '×' => "$\\times$",
+        _ => letter.ToString(),
+    }));
+}

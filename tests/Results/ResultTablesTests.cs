@@ -1,0 +1,104 @@
+using System.Text.Json;
+using NotebookLib.Html;
+using NotebookLib.Results;
+
+namespace NotebookLib.Tests.Results;
+
+public class ResultTablesTests
+{
+    [Fact]
+    public void The_published_numbers_are_those_of_the_saved_notebooks()
+    {
+        (string System, string File)[] systems = [("base-A", "ner_deberta_base_A"), ("base-B", "ner_deberta_base_B"), ("large-LoRA-A", "ner_deberta_large_lora_A")];
+        foreach (var (system, file) in systems)
+        {
+            using var saved = JsonDocument.Parse(File.ReadAllText(Repository.Shared("reference", "published", file + ".json")));
+            foreach (var row in saved.RootElement.GetProperty("word_level_reports")[0].GetProperty("report").EnumerateObject())
+            {
+                var published = Published.Find(system, row.Name)!;
+                Assert.Equal(row.Value.GetProperty("f1").GetDouble(), published.F1);
+                Assert.Equal(row.Value.GetProperty("precision").GetDouble(), published.Precision);
+                Assert.Equal(row.Value.GetProperty("recall").GetDouble(), published.Recall);
+                Assert.Equal(row.Value.GetProperty("support").GetInt64(), published.Support);
+            }
+
+            var log = saved.RootElement.GetProperty("training_log").EnumerateArray().ToList();
+            var curves = Published.Curves(system)!;
+            Assert.Equal(log.Select(entry => entry.GetProperty("Step").GetDouble()), curves.F1.At);
+            Assert.Equal(log.Select(entry => entry.GetProperty("f1").GetDouble()), curves.F1.Values);
+            Assert.Equal(log.Select(entry => entry.GetProperty("validation_loss").GetDouble()), curves.EvaluationLoss.Values);
+        }
+    }
+
+    [Fact]
+    public void Each_published_row_names_its_source()
+    {
+        Assert.Equal(47, Published.Rows.Count);
+        Assert.All(Published.Rows, row => Assert.Matches(@"NamedEntityRecognition ner_deberta_\w+\.ipynb cell \d+", row.Source));
+        Assert.Equal(15, Published.TypeF1("base-A").Count);
+        Assert.Null(Published.Find("base-C", "PER"));
+        Assert.Null(Published.Curves("base-C"));
+    }
+
+    [Fact]
+    public void The_comparison_shows_mean_deviation_and_difference()
+    {
+        // 0.950 ± 0.010 over 0.94, 0.95, 0.96; published 0.953.
+        var view = ResultTables.Comparison([Run("a", 0.94), Run("b", 0.95), Run("c", 0.96)]);
+
+        var row = Assert.Single(view.Rows);
+        Assert.Equal(["base-A", "full", "F1", "0.950 ± 0.010", "3", "0.953", "−0.003"], row.Cells.Select(cell => cell.Text));
+        Assert.Equal(Mark.Bad, row.Cells[6].Mark);
+    }
+
+    [Fact]
+    public void A_system_that_was_never_published_is_shown_without_a_difference()
+    {
+        var view = ResultTables.Comparison([Run("a", 0.9) with { System = "mine" }]);
+
+        Assert.Equal(["mine", "full", "F1", "0.900", "1", "", ""], view.Rows[0].Cells.Select(cell => cell.Text));
+    }
+
+    [Fact]
+    public void The_best_run_of_each_system_and_profile_is_marked()
+    {
+        var view = ResultTables.Runs([Run("a", 0.94), Run("b", 0.95), Run("c", 0.99) with { Profile = "demo" }]);
+
+        Assert.Equal([Mark.None, Mark.Best, Mark.Best], view.Rows.Select(row => row.Mark));
+    }
+
+    [Fact]
+    public void Tables_without_runs_say_so()
+    {
+        Assert.Contains("No run has been added yet.", ResultTables.Runs([]).ToHtml(), StringComparison.Ordinal);
+        Assert.Contains("nothing to show", ResultTables.Comparison([]).ToText(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_call_exports_four_files_with_everything_escaped()
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"export-{Guid.NewGuid():N}");
+        var table = new TableView("100 % of <A>", [new("name"), new("F1", true)], [new(["a|b_<script>&", "−0.5"]), new(["=1+1", "0.9"], Mark.Total)], "sub", "note");
+        try
+        {
+            var paths = TableExport.SaveAll(table, folder, "scores");
+
+            Assert.Equal(["scores.md", "scores.tex", "scores.html", "scores.csv"], paths.Select(Path.GetFileName));
+            Assert.Equal("**100 % of &lt;A>**\n\nsub\n\n| name | F1 |\n| --- | ---: |\n| a\\|b\\_&lt;script>&amp; | −0.5 |\n| =1+1 | 0.9 |\n\nnote\n", File.ReadAllText(paths[0]));
+            var latex = File.ReadAllText(paths[1]);
+            Assert.Contains("\\caption{100 \\% of \\textless{}A\\textgreater{}}\n\\begin{tabular}{lr}", latex, StringComparison.Ordinal);
+            Assert.Contains("a|b\\_\\textless{}script\\textgreater{}\\& & $-$0.5 \\\\\n\\midrule\n=1+1", latex, StringComparison.Ordinal);
+            var html = File.ReadAllText(paths[2]);
+            Assert.DoesNotContain("<script", html, StringComparison.Ordinal);
+            Assert.Contains("a|b_&lt;script&gt;&amp;", html, StringComparison.Ordinal);
+            Assert.Equal("name,F1\na|b_<script>&,−0.5\n\"'=1+1\",0.9\n", File.ReadAllText(paths[3]));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static RunRow Run(string id, double f1) =>
+        new() { RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", TestF1 = f1 };
+}
