@@ -71,6 +71,7 @@
   for (const node of [document.documentElement, document.body]) {
     if (node) { new MutationObserver(redrawSoon).observe(node, { attributes: true, attributeFilter: ['class', 'style', 'data-theme', 'data-vscode-theme-kind', 'data-jp-theme-light'] }); }
   }
+  document.addEventListener('nl-theme', redrawSoon);
   window.addEventListener('beforeprint', () => { printing = true; redrawAll(); });
   window.addEventListener('afterprint', () => { printing = false; redrawAll(); });
   drawAll();

@@ -20,6 +20,9 @@ internal sealed class KernelHost : IDisposable
     /// <summary>Where the library finds the door for displays (<c>NotebookLib.Display.NotebookHost.DataName</c>).</summary>
     private const string DisplayName = "NotebookHost.DisplayUpdatable";
 
+    /// <summary>Where the library's charts learn that the page brings plotly.js (<c>NotebookLib.Charts.PlotlyScript.EmbeddedByHost</c>).</summary>
+    private const string PlotlyName = "NotebookHost.EmbedsPlotly";
+
     private readonly EventSink _sink;
     private readonly NativeOutput _nativeOutput;
     private readonly CancellationTokenSource _interrupted = new();
@@ -48,6 +51,7 @@ internal sealed class KernelHost : IDisposable
         Console.SetError(TextWriter.Synchronized(new CellWriter(_sink, "stderr")));
         Console.SetIn(TextReader.Null);
         AppContext.SetData(InterruptedName, _interrupted.Token);
+        AppContext.SetData(PlotlyName, true);
         AppContext.SetData(DisplayName, (Func<string, string, string, Action<string, string>>)CellFunctions.DisplayUpdatable);
 
         // A terminal sends Ctrl-C to both processes; what happens then is the parent's decision.
