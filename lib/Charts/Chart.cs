@@ -9,7 +9,7 @@ namespace NotebookLib.Charts;
 /// </summary>
 public sealed class Chart : HtmlView
 {
-    private const string Style = ".nl-chart{width:100%}.nl-chart .nl-plot{width:100%}.nl-chart .nl-words{white-space:pre-wrap;opacity:.8}";
+    private const string Style = ".nl-chart{width:100%}.nl-chart .nl-plot{width:100%}.nl-chart .nl-words{white-space:pre-wrap;opacity:.8}@media print{.nl-chart-box{break-inside:avoid}}";
 
     private static readonly Lazy<string> DrawScript = new(() => $"<script>{EmbeddedText.Read("Charts/draw.js")}</script>");
     private readonly string? _empty;
