@@ -4,7 +4,11 @@ namespace NotebookLib.Verification;
 public static class Verifier
 {
     /// <summary>Every kind of golden that this build can check.</summary>
-    public static IReadOnlyList<IGoldenCheck> Checks { get; } = [];
+    public static IReadOnlyList<IGoldenCheck> Checks { get; } =
+    [
+        new TokenizerChecks(),
+        new AlignmentChecks(),
+    ];
 
     /// <summary>Checks every known folder below a root, or the root itself when it carries the name of one (<c>…/tokenizer</c>).</summary>
     /// <param name="root">A folder laid out as <c>reference/</c>.</param>
