@@ -42,3 +42,8 @@ catch (Exception error) when (error is BadInputException or NotebookFormatExcept
     Console.Error.WriteLine(error.Message);
     return ExitCodes.BadInput;
 }
+catch (KernelStartException error)
+{
+    Console.Error.WriteLine(error.Message);
+    return ExitCodes.Failed;
+}

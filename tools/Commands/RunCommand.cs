@@ -43,6 +43,12 @@ internal static class RunCommand
         var run = new NotebookRun(state, options, view, reports.Write, stops);
         await view.ShowWhileAsync(state, run.ExecuteAsync);
         RunClosing.Print(state, reports);
+        if (run.SaveProblem is not null)
+        {
+            Console.Error.WriteLine($"The report on disk is not the last one: {run.SaveProblem}");
+            return ExitCodes.Failed;
+        }
+
         return state.Status switch { RunStatus.Ok => ExitCodes.Ok, RunStatus.Interrupted => ExitCodes.Interrupted, _ => ExitCodes.Failed };
     }
 

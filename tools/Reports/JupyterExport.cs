@@ -36,7 +36,7 @@ internal static class JupyterExport
         ["metadata"] = new JsonObject
         {
             ["kernelspec"] = new JsonObject { ["display_name"] = ".NET (C#)", ["language"] = "C#", ["name"] = ".net-csharp" },
-            ["language_info"] = new JsonObject { ["name"] = "polyglot-notebook", ["file_extension"] = ".cs" },
+            ["language_info"] = new JsonObject { ["name"] = "polyglot-notebook", ["file_extension"] = ".cs", ["mimetype"] = "text/x-csharp", ["pygments_lexer"] = "csharp" },
             ["polyglot_notebook"] = new JsonObject
             {
                 ["kernelInfo"] = new JsonObject
@@ -76,7 +76,7 @@ internal static class JupyterExport
         if (isExecuted)
         {
             json["execution_count"] = executed;
-            json["metadata"]!["execution"] = new JsonObject { ["seconds"] = Math.Round(cell.Seconds, 3), ["status"] = cell.Status.ToString() };
+            json["metadata"]!["notebook_runner"] = new JsonObject { ["seconds"] = Math.Round(cell.Seconds, 3), ["status"] = cell.Status.ToString() };
         }
 
         return json;

@@ -38,7 +38,7 @@ internal sealed class KernelProcess : IAsyncDisposable
     /// <summary>Starts a kernel.</summary>
     /// <param name="workingFolder">The notebook's folder: relative paths in cells count from it.</param>
     /// <param name="environment">Variables to add.</param>
-    /// <exception cref="InvalidOperationException">The process ended or stayed silent instead of connecting.</exception>
+    /// <exception cref="KernelStartException">The process ended or stayed silent instead of connecting.</exception>
     public static async Task<KernelProcess> StartAsync(string workingFolder, IReadOnlyDictionary<string, string> environment)
     {
         var pipeName = $"notebook-{Guid.NewGuid():N}";
@@ -52,7 +52,7 @@ internal sealed class KernelProcess : IAsyncDisposable
         {
             var said = process.HasExited ? await process.StandardError.ReadToEndAsync(CancellationToken.None) : "it did not answer";
             process.Kill(entireProcessTree: true);
-            throw new InvalidOperationException($"The kernel process did not start: {said.Trim()}");
+            throw new KernelStartException($"The process that runs the cells did not start: {said.Trim()}");
         }
 
         return new(process, pipe, marker);
@@ -155,3 +155,6 @@ internal sealed class KernelProcess : IAsyncDisposable
         _events.Writer.Complete();
     }
 }
+
+/// <summary>The process for the cells did not come up; the message says what it said.</summary>
+internal sealed class KernelStartException(string message) : Exception(message);

@@ -12,7 +12,11 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private TimeSpan _lastSave;
 
+    /// <summary>Why the last report could not be saved; null when it lies on disk.</summary>
+    public string? SaveProblem { get; private set; }
+
     /// <summary>Runs everything; how it went is in the state.</summary>
+    /// <exception cref="KernelStartException">The process for the cells did not come up.</exception>
     public async Task ExecuteAsync()
     {
         state.Status = RunStatus.Running;
@@ -127,7 +131,17 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
     private void Save()
     {
         state.Seconds = _clock.Elapsed.TotalSeconds;
-        save(state);
         _lastSave = _clock.Elapsed;
+        try
+        {
+            save(state);
+            SaveProblem = null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A full disk must not end hours of training; the next save may succeed.
+            SaveProblem = error.Message;
+            view.Notice($"The report could not be saved: {error.Message}");
+        }
     }
 }
