@@ -56,6 +56,45 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task Types_of_the_library_are_rendered_by_their_own_convention_also_derived_and_in_arrays()
+    {
+        var lib = Repository.PathOf("bin", "lib", "NotebookLib.dll");
+        var (exitCode, _, error) = await _runner.RunAsync(
+        [
+            $"#r \"{lib}\"\nusing NotebookLib.Html;\nNotebookLib.Display.NotebookHost.Show(new EmptyView(\"shown <1>\", \"reason\")).Update(new EmptyView(\"updated <2>\", \"reason\"));",
+            "new EmptyView(\"last <3>\", \"reason\")",
+            "new HtmlView[] { new EmptyView(\"in an array <4>\", \"reason\") }",
+        ]);
+
+        Assert.True(exitCode == 0, error);
+        Assert.Equal(["display_data:updated <2>\n(reason)"], Outputs(_runner.Jupyter["cells"]![0]!));
+        Assert.Equal(["execute_result:last <3>\n(reason)"], Outputs(_runner.Jupyter["cells"]![1]!));
+        Assert.DoesNotContain("shown", Outputs(_runner.Jupyter["cells"]![0]!)[0], StringComparison.Ordinal);
+        foreach (var title in new[] { "updated &lt;2&gt;", "last &lt;3&gt;", "in an array &lt;4&gt;" })
+        {
+            Assert.Contains($"<div class=\"nl-title\">{title}</div>", _runner.Page, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_kernel_whose_runner_was_killed_ends_too()
+    {
+        var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine($\"kernel={Environment.ProcessId}\");\nwhile (true) { await Task.Delay(10); }"), "--output", _runner.Output);
+        string? line;
+        do
+        {
+            line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        }
+        while (line is not null && !line.Contains("| kernel=", StringComparison.Ordinal));
+
+        process.Kill();
+        using var kernel = System.Diagnostics.Process.GetProcessById(int.Parse(line!.Split('=')[1], System.Globalization.CultureInfo.InvariantCulture));
+        await kernel.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+
+        Assert.True(kernel.HasExited);
+    }
+
+    [Fact]
     public async Task A_cell_that_throws_ends_the_run_with_its_name_its_line_and_everything_so_far()
     {
         var (exitCode, _, error) = await _runner.RunAsync(
@@ -112,10 +151,10 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task A_cell_that_takes_too_long_is_asked_to_stop_and_then_ended()
     {
-        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nwhile (true) { }", "1"], "--timeout", "0.7", "--grace", "0.3");
+        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nwhile (true) { }", "1"], "--timeout", "4", "--grace", "0.3");
 
         Assert.Equal(1, exitCode);
-        Assert.Contains("took longer than 0.7 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);
+        Assert.Contains("took longer than 4 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);
         Assert.Equal(["timedOut", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
         Assert.Equal("stream:begun\n", Outputs(_runner.Jupyter["cells"]![0]!)[0]);
     }
@@ -129,7 +168,7 @@ public sealed partial class RunTests : IDisposable
                 $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;",
                 "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nConsole.WriteLine(\"checkpoint saved\");",
                 "\"never\""), "--output", _runner.Output);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("training", StringComparison.Ordinal))
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
         {
         }
 
@@ -147,7 +186,7 @@ public sealed partial class RunTests : IDisposable
     public async Task A_second_ctrl_C_ends_a_cell_that_does_not_listen()
     {
         var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine(\"deaf\");\nwhile (true) { }", "1"), "--output", _runner.Output);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("deaf", StringComparison.Ordinal))
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| deaf", StringComparison.Ordinal))
         {
         }
 

@@ -62,7 +62,7 @@ internal static class CodeView
         SimpleNameSyntax { Parent: MemberAccessExpressionSyntax { Parent: InvocationExpressionSyntax } access } name when access.Name == name => "m",
         SimpleNameSyntax { Parent: ObjectCreationExpressionSyntax or VariableDeclarationSyntax or ParameterSyntax or TypeArgumentListSyntax or CastExpressionSyntax } => "t",
         GenericNameSyntax => "t",
-        SimpleNameSyntax { Parent: MemberAccessExpressionSyntax access } name when access.Expression == name && char.IsUpper(token.ValueText[0]) => "t",
+        SimpleNameSyntax { Parent: MemberAccessExpressionSyntax access } name when access.Expression == name && token.ValueText is [var first, ..] && char.IsUpper(first) => "t",
         _ => null,
     };
 }
