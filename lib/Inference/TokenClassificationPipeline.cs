@@ -1,0 +1,78 @@
+using NotebookLib.Tokenization;
+
+namespace NotebookLib.Inference;
+
+/// <summary>
+/// Text in, labelled stretches out: what <c>pipeline("token-classification")</c> of transformers 4.35.2 returns for the same model, for each of its strategies.
+/// For word-level tags as the notebooks score them, use <c>EntityTagger</c>.
+/// </summary>
+/// <param name="tokenizer">The model's tokenizer.</param>
+/// <param name="scorer">The model.</param>
+public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPieceScorer scorer)
+{
+    private static readonly IReadOnlyCollection<string> s_outside = ["O"];
+
+    private readonly EntityAggregation _aggregation = new((scorer ?? throw new ArgumentNullException(nameof(scorer))).Labels);
+
+    /// <summary>Labels one text.</summary>
+    /// <param name="text">Of any length.</param>
+    /// <param name="strategy">How pieces become entities.</param>
+    /// <param name="ignoredLabels">Results with these labels are left out; null for O alone.</param>
+    /// <returns>Results in reading order.</returns>
+    public IReadOnlyList<TokenEntity> Classify(
+        string text, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null) =>
+        Classify([text], strategy, ignoredLabels)[0];
+
+    /// <summary>Labels texts, in batches.</summary>
+    /// <param name="texts">Of any length; a text without pieces has no results.</param>
+    /// <param name="strategy">How pieces become entities.</param>
+    /// <param name="ignoredLabels">Results with these labels are left out; null for O alone.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each text, in order, its results in reading order.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public IReadOnlyList<IReadOnlyList<TokenEntity>> Classify(
+        IReadOnlyList<string> texts, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];
+        var logits = scorer.Score([.. encodings.Select(encoding => encoding.Ids)], cancellation);
+        var results = new IReadOnlyList<TokenEntity>[texts.Count];
+        for (var text = 0; text < results.Length; text++)
+        {
+            var entities = _aggregation.Aggregate(PiecesOf(texts[text], encodings[text], logits[text]), strategy);
+            results[text] = [.. entities.Where(entity => !(ignoredLabels ?? s_outside).Contains(entity.Label))];
+        }
+
+        return results;
+    }
+
+    /// <summary>All pieces but <c>[CLS]</c> and <c>[SEP]</c> at the ends.</summary>
+    private List<ScoredPiece> PiecesOf(string text, Encoding encoding, float[] logits)
+    {
+        var labelCount = scorer.Labels.Count;
+        if (logits.Length != encoding.Ids.Length * labelCount)
+        {
+            throw new InvalidOperationException($"The scorer gave {logits.Length} logits for {encoding.Ids.Length} pieces and {labelCount} labels; expected {encoding.Ids.Length * labelCount}.");
+        }
+
+        var places = CodePoints.ToUtf16(text, encoding.Offsets);
+        var pieces = new List<ScoredPiece>(encoding.Ids.Length);
+        for (var piece = 1; piece < encoding.Ids.Length - 1; piece++)
+        {
+            var isUnknown = encoding.Ids[piece] == tokenizer.Special.Unk;
+            var (start, end) = encoding.Offsets[piece];
+            pieces.Add(new(
+                isUnknown ? text[places[piece].Start..places[piece].End] : tokenizer.PieceOf(encoding.Ids[piece]),
+                ScoredPiece.Softmax(logits.AsSpan(piece * labelCount, labelCount)),
+                start,
+                end,
+                piece,
+                !isUnknown && ContinuesWord(text, places[piece].Start)));
+        }
+
+        return pieces;
+    }
+
+    /// <summary>The reference's test for "inside a word": neither the character before nor the first one is a space.</summary>
+    private static bool ContinuesWord(string text, int start) => start > 0 && text[start - 1] != ' ' && (start == text.Length || text[start] != ' ');
+}
