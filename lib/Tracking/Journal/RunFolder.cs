@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>
+/// The files of one run, named so that W&amp;B's own tools know the folder (WANDB.md §11):
+/// <code>
+/// wandb/offline-run-20260101_000000-ab12cd34/   (run-… when online)
+///   journal.log        the truth: every row, in order (JournalFrame)
+///   sync.json          what the server has
+///   run-ab12cd34.wandb the same run as W&amp;B's transaction log
+///   files/             what is uploaded as the run's files
+///   artifacts/         staged artifact files
+/// </code>
+/// </summary>
+internal sealed partial class RunFolder
+{
+    private const string TimeFormat = "yyyyMMdd_HHmmss";
+
+    private RunFolder(string path, string runId) => (FullPath, RunId) = (Path.GetFullPath(path), runId);
+
+    public string FullPath { get; }
+
+    public string RunId { get; }
+
+    public string Journal => Path.Combine(FullPath, "journal.log");
+
+    public string State => Path.Combine(FullPath, "sync.json");
+
+    public string TransactionLog => Path.Combine(FullPath, $"run-{RunId}.wandb");
+
+    public string Files => Path.Combine(FullPath, "files");
+
+    public string Artifacts => Path.Combine(FullPath, "artifacts");
+
+    private string LockFile => Path.Combine(FullPath, "journal.lock");
+
+    /// <summary>Makes the folder of a new run.</summary>
+    public static RunFolder Create(string directory, string runId, DateTimeOffset startedAt, bool online)
+    {
+        var name = $"{(online ? "run" : "offline-run")}-{startedAt.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)}-{runId}";
+        var folder = new RunFolder(Path.Combine(directory, "wandb", name), runId);
+        System.IO.Directory.CreateDirectory(folder.Files);
+        return folder;
+    }
+
+    /// <summary>The newest folder of a run that was tracked here before, or null.</summary>
+    public static RunFolder? Find(string directory, string runId)
+    {
+        var parent = Path.Combine(directory, "wandb");
+        return !System.IO.Directory.Exists(parent)
+            ? null
+            : System.IO.Directory.EnumerateDirectories(parent, $"*run-*-{runId}")
+                .Where(path => RunIdOf(path) == runId && File.Exists(Path.Combine(path, "journal.log")))
+                // The time stands before the id in every name, whatever the prefix.
+                .OrderByDescending(path => Path.GetFileName(path)[^(runId.Length + TimeFormat.Length + 1)..], StringComparer.Ordinal)
+                .Select(path => new RunFolder(path, runId))
+                .FirstOrDefault();
+    }
+
+    /// <summary>Opens the folder of a run.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no journal at this place.</exception>
+    public static RunFolder Open(string path)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return File.Exists(Path.Combine(full, "journal.log"))
+            ? new RunFolder(full, RunIdOf(full))
+            : throw new DirectoryNotFoundException($"{path}: expected the folder of a tracked run (journal.log inside), found none; give a folder like wandb/offline-run-…");
+    }
+
+    /// <summary>Takes the right to write; the operating system gives it back when the process ends, however it ends.</summary>
+    /// <exception cref="IOException">Another process holds it.</exception>
+    public IDisposable Lock()
+    {
+        try
+        {
+            return new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.None);
+        }
+        catch (IOException fault)
+        {
+            throw new IOException($"{FullPath}: the run is being written by another process; wait until it ends ({fault.Message})", fault);
+        }
+    }
+
+    private static string RunIdOf(string path)
+    {
+        var name = Path.GetFileName(path);
+        return FolderName().Match(name) is { Success: true } match ? match.Groups["id"].Value : name;
+    }
+
+    [GeneratedRegex(@"^(offline-)?run-\d{8}_\d{6}-(?<id>.+)$")]
+    private static partial Regex FolderName();
+}

@@ -1,0 +1,101 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>Who the run is: the journal's first record.</summary>
+internal sealed record RunHeader
+{
+    public const int CurrentFormat = 1;
+
+    /// <summary>The journal's format.</summary>
+    public int Format { get; init; } = CurrentFormat;
+
+    public required string RunId { get; init; }
+
+    public required string Project { get; init; }
+
+    public string? Entity { get; init; }
+
+    public string? Group { get; init; }
+
+    public string? Name { get; init; }
+
+    public string? Notes { get; init; }
+
+    public string? JobType { get; init; }
+
+    public IReadOnlyList<string> Tags { get; init; } = [];
+
+    public ResumeMode? Resume { get; init; }
+
+    /// <summary>The machine's name.</summary>
+    public string Host { get; init; } = "";
+
+    /// <summary>The program's file name, without its folder.</summary>
+    public string Program { get; init; } = "";
+
+    public DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>Names this writer in the configuration's environment block.</summary>
+    public string WriterId { get; init; } = "";
+
+    /// <summary>What the machine and the runtime are, as JSON members.</summary>
+    public IReadOnlyDictionary<string, JsonElement> Environment { get; init; } = new Dictionary<string, JsonElement>();
+}
+
+/// <summary>A process began to write: numbers of its first lines, and the run's time so far.</summary>
+internal sealed record SessionStart(long Rows, long Events, long Lines, long NextStep, double RuntimeSeconds, DateTimeOffset StartedAt);
+
+/// <summary>Where on the server a session's lines begin, and what is added to its steps and times; <see cref="Summary"/> is what the server had before.</summary>
+internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null);
+
+/// <summary>A metric's definition: exactly one of name and glob.</summary>
+internal sealed record MetricDefinition(string? Name, string? Glob, string? StepMetric, bool StepSync, bool Hidden, IReadOnlyList<string> Summary);
+
+/// <summary>A file of an artifact, staged in the run's folder.</summary>
+/// <param name="Name">Its path in the artifact, with slashes.</param>
+/// <param name="Staged">Its path below the run's folder.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="ModifiedUtc">When it was last written, to notice changes before the upload.</param>
+internal sealed record ArtifactFile(string Name, string Staged, long Size, DateTime ModifiedUtc);
+
+/// <summary>An artifact to upload.</summary>
+internal sealed record ArtifactRequest(
+    string Name, string Type, string? Description, IReadOnlyList<string> Aliases, string? MetadataJson, long? HistoryStep,
+    string ClientId, string SequenceClientId, IReadOnlyList<ArtifactFile> Files);
+
+/// <summary>A console line.</summary>
+internal sealed record OutputLine(DateTimeOffset Time, bool IsError, string Text);
+
+/// <summary>How the run ended.</summary>
+internal sealed record RunExit(int Code, double RuntimeSeconds);
+
+/// <summary>Reads and writes the journal's records other than rows.</summary>
+internal static class JournalJson
+{
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
+
+    public static byte[] Write<T>(T record) => JsonSerializer.SerializeToUtf8Bytes(record, Options);
+
+    public static string WriteText<T>(T record) => JsonSerializer.Serialize(record, Options);
+
+    /// <exception cref="InvalidDataException">The text is not such a record.</exception>
+    public static T Read<T>(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException("null");
+        }
+        catch (JsonException fault)
+        {
+            throw new InvalidDataException($"journal: expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); was the file edited?");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+using System.Globalization;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>The three line-numbered streams of a run.</summary>
+internal enum StreamKind
+{
+    History,
+    Events,
+    Output,
+}
+
+/// <summary>One line as the server will hold it, but with the journal's own number.</summary>
+/// <param name="Kind">The stream.</param>
+/// <param name="Session">The session that wrote it (<see cref="RunReplay.Sessions"/>).</param>
+/// <param name="Number">The line's number in the journal, counted over all sessions.</param>
+/// <param name="Json">The record's text.</param>
+internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json);
+
+/// <summary>A session and, once known, its place on the server.</summary>
+internal sealed record ReplaySession(SessionStart Start, SessionBase? Base);
+
+/// <summary>
+/// Plays a journal: keeps what a run is (header, configuration, metrics, summary, artifacts, end) and hands out the lines of its streams.
+/// The background sender and sync use the same replay, so both give every row the same line number whatever happened in between.
+/// </summary>
+internal sealed class RunReplay
+{
+    private readonly Dictionary<string, string> _config = [];
+    private readonly List<MetricDefinition> _metrics = [];
+    private readonly List<ArtifactRequest> _artifacts = [];
+    private readonly List<ReplaySession> _sessions = [];
+    private (long Number, string Text)? _open;
+
+    public RunHeader? Header { get; private set; }
+
+    public IReadOnlyList<ReplaySession> Sessions => _sessions;
+
+    public IReadOnlyDictionary<string, string> Config => _config;
+
+    public IReadOnlyList<MetricDefinition> Metrics => _metrics;
+
+    public IReadOnlyList<ArtifactRequest> Artifacts => _artifacts;
+
+    public RunSummary Summary { get; } = new();
+
+    /// <summary>How the last session ended; null while it runs, and for ever after a kill.</summary>
+    public RunExit? Exit { get; private set; }
+
+    /// <summary>Numbers of the next lines: how many there are so far.</summary>
+    public long Rows { get; private set; }
+
+    public long Events { get; private set; }
+
+    public long Lines { get; private set; }
+
+    /// <summary>Rows that stay in the journal.</summary>
+    public long KeptRows { get; private set; }
+
+    public long NextStep { get; private set; }
+
+    public double RuntimeSeconds { get; private set; }
+
+    /// <summary>Bytes of whole lines.</summary>
+    public long Length { get; private set; }
+
+    public long DamagedLines { get; private set; }
+
+    /// <summary>Whether a row waits for further parts.</summary>
+    public (long Number, long Step)? OpenRow => _open is { } open ? (open.Number, StepOf(open.Text)) : null;
+
+    /// <summary>Reads a whole journal.</summary>
+    /// <param name="journal">The file; a missing one is empty.</param>
+    /// <param name="onLine">Sees every line.</param>
+    /// <exception cref="InvalidDataException">The file is not a journal of this format.</exception>
+    public static RunReplay Read(string journal, Action<StreamLine>? onLine = null)
+    {
+        var replay = new RunReplay();
+        if (!File.Exists(journal))
+        {
+            return replay;
+        }
+
+        using var reader = new JournalReader(journal);
+        while (reader.TryRead(out var record))
+        {
+            foreach (var line in replay.Apply(record))
+            {
+                onLine?.Invoke(line);
+            }
+        }
+
+        (replay.Length, replay.DamagedLines) = (reader.Position, reader.DamagedLines);
+        return replay;
+    }
+
+    /// <summary>Takes one record in.</summary>
+    /// <returns>The lines that are complete now, 0 to 2.</returns>
+    public IReadOnlyList<StreamLine> Apply(JournalRecord record)
+    {
+        switch (record.Kind)
+        {
+            case JournalKind.Row: return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record))];
+            case JournalKind.Part:
+                var closed = CloseRow(except: record.Number);
+                _open = (record.Number, Merge(record));
+                Rows = Math.Max(Rows, record.Number + 1);
+                return closed;
+            case JournalKind.Event:
+                Events = record.Number + 1;
+                return [new(StreamKind.Events, _sessions.Count - 1, record.Number, record.Json)];
+            case JournalKind.Output:
+                Lines = record.Number + 1;
+                return [new(StreamKind.Output, _sessions.Count - 1, record.Number, record.Json)];
+            case JournalKind.Session: return StartSession(record);
+            case JournalKind.Exit:
+                Exit = JournalJson.Read<RunExit>(record.Json);
+                RuntimeSeconds = Math.Max(RuntimeSeconds, Exit.RuntimeSeconds);
+                return CloseRow();
+            default:
+                Describe(record);
+                return [];
+        }
+    }
+
+    /// <summary>Completes a row that waits for parts which will not come.</summary>
+    public IReadOnlyList<StreamLine> CloseRow(long except = -1)
+    {
+        if (_open is not { } open || open.Number == except)
+        {
+            return [];
+        }
+
+        _open = null;
+        return [Complete(open.Number, open.Text)];
+    }
+
+    /// <summary>Notes a session's place on the server.</summary>
+    public void SetBase(int session, SessionBase place)
+    {
+        _sessions[session] = _sessions[session] with { Base = place };
+        if (place.Summary is not null)
+        {
+            Summary.AddOlder(place.Summary);
+        }
+    }
+
+    private void Describe(JournalRecord record)
+    {
+        switch (record.Kind)
+        {
+            case JournalKind.Run:
+                Header ??= JournalJson.Read<RunHeader>(record.Json);
+                if (Header.Format != RunHeader.CurrentFormat)
+                {
+                    throw new InvalidDataException($"journal: expected format {RunHeader.CurrentFormat}, found {Header.Format}; was it written by a newer version?");
+                }
+
+                break;
+            case JournalKind.Base: SetBase((int)record.Number, JournalJson.Read<SessionBase>(record.Json)); break;
+            case JournalKind.Config:
+                foreach (var (key, value) in JsonMembers.Split(record.Json))
+                {
+                    _config[key] = value;
+                }
+
+                break;
+            case JournalKind.Metric: Define(JournalJson.Read<MetricDefinition>(record.Json)); break;
+            case JournalKind.Summary: Summary.Set(record.Json); break;
+            case JournalKind.Artifact: _artifacts.Add(JournalJson.Read<ArtifactRequest>(record.Json)); break;
+            case JournalKind.Kept: KeptRows++; break;
+            default: throw new InvalidDataException($"journal: a record of unknown kind '{(char)record.Kind}'; was it written by a newer version?");
+        }
+    }
+
+    private IReadOnlyList<StreamLine> StartSession(JournalRecord record)
+    {
+        var closed = CloseRow();
+        _sessions.Add(new(JournalJson.Read<SessionStart>(record.Json), null));
+        Exit = null;
+        return closed;
+    }
+
+    private void Define(MetricDefinition metric)
+    {
+        var at = _metrics.FindIndex(known => known.Name == metric.Name && known.Glob == metric.Glob);
+        if (at >= 0)
+        {
+            _metrics[at] = metric;
+        }
+        else
+        {
+            _metrics.Add(metric);
+        }
+    }
+
+    private string Merge(JournalRecord record)
+    {
+        if (_open is not { } open || open.Number != record.Number)
+        {
+            return record.Json;
+        }
+
+        _open = null;
+        Dictionary<string, string> members = [];
+        foreach (var (key, value) in JsonMembers.Split(open.Text).Concat(JsonMembers.Split(record.Json)))
+        {
+            members[key] = value;
+        }
+
+        return JsonMembers.Join(members);
+    }
+
+    private StreamLine Complete(long number, string text)
+    {
+        Rows = Math.Max(Rows, number + 1);
+        Summary.Apply(text);
+        NextStep = Math.Max(NextStep, Summary.Step + 1);
+        RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
+        return new(StreamKind.History, _sessions.Count - 1, number, text);
+    }
+
+    private static long StepOf(string row) => long.Parse(JsonMembers.Split(row).First(member => member.Key == "_step").Value, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,82 @@
+using System.Globalization;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>The last value of every key, in the order of first appearance, plus what the user set (WANDB.md §4, summary).</summary>
+internal sealed class RunSummary
+{
+    private readonly Dictionary<string, string> _values = [];
+    private readonly HashSet<string> _pinned = [];
+
+    /// <summary>The step of the last row, or -1.</summary>
+    public long Step { get; private set; } = -1;
+
+    public double RuntimeSeconds { get; private set; }
+
+    /// <summary>Counts the changes.</summary>
+    public long Version { get; private set; }
+
+    /// <summary>Takes a row's values, except for keys whose value the user set.</summary>
+    public void Apply(string row)
+    {
+        foreach (var (key, value) in JsonMembers.Split(row))
+        {
+            if (key is "_step")
+            {
+                Step = long.Parse(value, CultureInfo.InvariantCulture);
+            }
+            else if (key is "_runtime")
+            {
+                RuntimeSeconds = double.Parse(value, CultureInfo.InvariantCulture);
+            }
+
+            if (!_pinned.Contains(key))
+            {
+                _values[key] = value;
+            }
+        }
+
+        Version++;
+    }
+
+    /// <summary>Takes values that stay, whatever later rows say.</summary>
+    public void Set(string json)
+    {
+        foreach (var (key, value) in JsonMembers.Split(json))
+        {
+            _values[key] = value;
+            _pinned.Add(key);
+        }
+
+        Version++;
+    }
+
+    /// <summary>Takes values of an earlier part of the run where this one has none.</summary>
+    public void AddOlder(string json)
+    {
+        foreach (var (key, value) in JsonMembers.Split(json))
+        {
+            if (key is not "_wandb")
+            {
+                _values.TryAdd(key, value);
+            }
+        }
+
+        Version++;
+    }
+
+    /// <summary>The summary as one line of JSON; null values are left out, as wandb 0.31 does (WANDB.md §4).</summary>
+    /// <param name="stepOffset">Added to _step: a resumed run's earlier steps.</param>
+    /// <param name="runtimeOffset">Added to _runtime, in seconds.</param>
+    public string ToJson(long stepOffset = 0, double runtimeOffset = 0)
+    {
+        var runtime = RuntimeSeconds + runtimeOffset;
+        var members = _values.Where(pair => pair.Value != "null").Select(pair => pair.Key switch
+        {
+            "_step" when Step >= 0 => new(pair.Key, (Step + stepOffset).ToString(CultureInfo.InvariantCulture)),
+            "_runtime" when Step >= 0 => new(pair.Key, runtime.ToString("R", CultureInfo.InvariantCulture)),
+            _ => pair,
+        });
+        return JsonMembers.Join(members.Append(new("_wandb", $"{{\"runtime\":{(long)runtime}}}")));
+    }
+}

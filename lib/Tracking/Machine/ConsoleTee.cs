@@ -1,0 +1,80 @@
+using System.Text;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>Copies System.Console's two outputs line by line while it lives.</summary>
+internal sealed class ConsoleTee : IDisposable
+{
+    private readonly TextWriter _out = Console.Out;
+    private readonly TextWriter _error = Console.Error;
+    private readonly Tee _outTee;
+    private readonly Tee _errorTee;
+
+    /// <summary>Begins to copy.</summary>
+    /// <param name="onLine">Takes a line and whether it went to standard error.</param>
+    public ConsoleTee(Action<string, bool> onLine)
+    {
+        _outTee = new Tee(_out, new OutputLines(line => onLine(line, false)));
+        _errorTee = new Tee(_error, new OutputLines(line => onLine(line, true)));
+        Console.SetOut(_outTee);
+        Console.SetError(_errorTee);
+    }
+
+    /// <summary>Stops; half a line counts as a line.</summary>
+    public void Dispose()
+    {
+        Console.SetOut(_out);
+        Console.SetError(_error);
+        _outTee.End();
+        _errorTee.End();
+    }
+
+    private sealed class Tee(TextWriter inner, OutputLines lines) : TextWriter
+    {
+        [ThreadStatic]
+        private static bool s_isCopying;
+
+        public override Encoding Encoding => inner.Encoding;
+
+        public override void Write(char value)
+        {
+            inner.Write(value);
+            Copy([value]);
+        }
+
+        public override void Write(char[] buffer, int index, int count) => Write(buffer.AsSpan(index, count));
+
+        public override void Write(string? value) => Write(value.AsSpan());
+
+        public override void WriteLine(string? value) => Write(string.Concat(value, NewLine).AsSpan());
+
+        public override void Write(ReadOnlySpan<char> buffer)
+        {
+            inner.Write(buffer);
+            Copy(buffer);
+        }
+
+        public override void Flush() => inner.Flush();
+
+        public void End() => lines.End();
+
+        private void Copy(ReadOnlySpan<char> text)
+        {
+            // A notice printed while a line is being copied would come back here.
+            if (s_isCopying)
+            {
+                return;
+            }
+
+            s_isCopying = true;
+            try
+            {
+                lines.Add(text);
+            }
+            finally
+            {
+                s_isCopying = false;
+            }
+        }
+    }
+}

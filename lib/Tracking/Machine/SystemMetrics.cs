@@ -1,0 +1,117 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>Samples this process and the machine, in the names of wandb 0.31's events (WANDB.md §4, events). What a system does not tell is left out.</summary>
+/// <param name="folder">On the disk whose space counts.</param>
+/// <param name="clock">Measures rates.</param>
+internal sealed class SystemMetrics(string folder, TimeProvider clock)
+{
+    private const double Mebi = 1 << 20;
+    private const double Gibi = 1 << 30;
+
+    private (long At, TimeSpan Cpu)? _before;
+    private (long Received, long Sent)? _networkAtStart;
+    private (long Read, long Written)? _diskAtStart;
+
+    /// <summary>One sample.</summary>
+    public IReadOnlyDictionary<string, object?> Sample()
+    {
+        Dictionary<string, object?> sample = [];
+        AddProcess(sample);
+        AddMemory(sample);
+        AddDisk(sample);
+        AddNetwork(sample);
+        foreach (var (name, value) in GpuMetrics.Sample())
+        {
+            sample[name] = value;
+        }
+
+        return sample;
+    }
+
+    private void AddProcess(Dictionary<string, object?> sample)
+    {
+        using var process = Process.GetCurrentProcess();
+        sample["system.proc.memory.rssMB"] = process.WorkingSet64 / Mebi;
+        sample["system.proc.cpu.threads"] = process.Threads.Count;
+        var now = (At: clock.GetTimestamp(), Cpu: process.TotalProcessorTime);
+        if (_before is { } before && clock.GetElapsedTime(before.At, now.At) is { Ticks: > 0 } elapsed)
+        {
+            // Percent of all cores, as the client's.
+            sample["system.cpu"] = 100 * (now.Cpu - before.Cpu) / elapsed / Environment.ProcessorCount;
+        }
+
+        _before = now;
+    }
+
+    private static void AddMemory(Dictionary<string, object?> sample)
+    {
+        var memory = Numbers("/proc/meminfo", ':');
+        if (memory.TryGetValue("MemTotal", out var totalKb) && memory.TryGetValue("MemAvailable", out var availableKb) && totalKb > 0)
+        {
+            sample["system.proc.memory.availableMB"] = availableKb / 1024.0;
+            sample["system.memory_percent"] = 100.0 * (totalKb - availableKb) / totalKb;
+            sample["system.proc.memory.percent"] = 100.0 * (double)sample["system.proc.memory.rssMB"]! * 1024 / totalKb;
+        }
+    }
+
+    private void AddDisk(Dictionary<string, object?> sample)
+    {
+        var drive = new DriveInfo(Path.GetFullPath(folder));
+        sample["system.disk./.usagePercent"] = 100.0 * (drive.TotalSize - drive.TotalFreeSpace) / Math.Max(1, drive.TotalSize);
+        sample["system.disk./.usageGB"] = (drive.TotalSize - drive.TotalFreeSpace) / Gibi;
+        var io = Numbers("/proc/self/io", ':');
+        if (io.TryGetValue("read_bytes", out var read) && io.TryGetValue("write_bytes", out var written))
+        {
+            _diskAtStart ??= (read, written);
+            sample["system.proc.disk.in"] = (read - _diskAtStart.Value.Read) / Mebi;
+            sample["system.proc.disk.out"] = (written - _diskAtStart.Value.Written) / Mebi;
+        }
+    }
+
+    private void AddNetwork(Dictionary<string, object?> sample)
+    {
+        if (!File.Exists("/proc/net/dev"))
+        {
+            return;
+        }
+
+        // "eth0: received-bytes 7 more sent-bytes ..."; the loopback is no network.
+        var (received, sent) = (0L, 0L);
+        foreach (var line in File.ReadLines("/proc/net/dev").Where(line => line.Contains(':', StringComparison.Ordinal)))
+        {
+            var parts = line.Split([':', ' '], StringSplitOptions.RemoveEmptyEntries);
+            if (parts.Length > 9 && parts[0] != "lo" && long.TryParse(parts[1], out var one) && long.TryParse(parts[9], out var other))
+            {
+                (received, sent) = (received + one, sent + other);
+            }
+        }
+
+        _networkAtStart ??= (received, sent);
+        sample["system.network.recv"] = received - _networkAtStart.Value.Received;
+        sample["system.network.sent"] = sent - _networkAtStart.Value.Sent;
+    }
+
+    /// <summary>"Name: number unit" lines.</summary>
+    private static Dictionary<string, long> Numbers(string path, char separator)
+    {
+        Dictionary<string, long> numbers = [];
+        if (!File.Exists(path))
+        {
+            return numbers;
+        }
+
+        foreach (var line in File.ReadLines(path))
+        {
+            var parts = line.Split(separator, 2);
+            if (parts.Length == 2 && long.TryParse(parts[1].Trim().Split(' ')[0], CultureInfo.InvariantCulture, out var number))
+            {
+                numbers[parts[0].Trim()] = number;
+            }
+        }
+
+        return numbers;
+    }
+}

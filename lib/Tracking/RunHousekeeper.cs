@@ -1,0 +1,75 @@
+using NotebookLib.Tracking.TransactionLog;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>Once a second, off the training thread: carries the journal to the disk and W&amp;B's transaction log up to the journal.</summary>
+internal sealed class RunHousekeeper : IDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly RunJournal _journal;
+    private readonly TransactionLogFollower _log;
+    private readonly Action<string> _notice;
+    private readonly ITimer _timer;
+    private bool _isOver;
+
+    /// <summary>Begins.</summary>
+    public RunHousekeeper(RunJournal journal, TimeProvider clock, Action<string> notice)
+    {
+        (_journal, _notice) = (journal, notice);
+        _log = new TransactionLogFollower(journal.Folder);
+        _timer = clock.CreateTimer(_ => Tick(), null, Interval, Interval);
+    }
+
+    /// <summary>Brings both to their ends; call it when the journal has its last record.</summary>
+    public void Complete() => Try(_log.Complete);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _timer.Dispose();
+        lock (_lock)
+        {
+            _isOver = true;
+            _log.Dispose();
+        }
+    }
+
+    private void Tick()
+    {
+        // A slow disk makes ticks pile up: one at a time, the others are dropped.
+        if (_lock.TryEnter())
+        {
+            try
+            {
+                if (!_isOver)
+                {
+                    Try(_log.Advance);
+                }
+            }
+            finally
+            {
+                _lock.Exit();
+            }
+        }
+    }
+
+    private void Try(Action work)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                _journal.FlushToDisk();
+                work();
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException)
+            {
+                // The journal goes on without its copy; sync makes the copy anew.
+                _notice($"{_journal.Folder.FullPath}: {fault.Message}");
+                _isOver = true;
+            }
+        }
+    }
+}

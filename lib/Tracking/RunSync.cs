@@ -1,0 +1,75 @@
+using NotebookLib.Tracking.TransactionLog;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>Uploads a run's folder: what is missing on the server, any number of times, from any state. Every row arrives once.</summary>
+public static class RunSync
+{
+    /// <summary>Uploads one run.</summary>
+    /// <param name="folder">The run's folder (wandb/run-… or wandb/offline-run-…).</param>
+    /// <param name="settings">The key and the server; default: the environment's.</param>
+    /// <param name="clock">Waits and times; default: the system's.</param>
+    /// <param name="cancel">Gives up; what was sent stays sent.</param>
+    /// <returns>What was done.</returns>
+    /// <exception cref="DirectoryNotFoundException">The folder is no run's.</exception>
+    /// <exception cref="IOException">The run is still being written by another process.</exception>
+    /// <exception cref="InvalidDataException">The journal is damaged beyond single lines.</exception>
+    /// <exception cref="TrackingException">The server refuses, or could not be reached; call again later.</exception>
+    /// <exception cref="ArgumentException">No API key.</exception>
+    public static async Task<SyncSummary> SyncAsync(
+        string folder, TrackingSettings? settings = null, TimeProvider? clock = null, CancellationToken cancel = default)
+    {
+        var (given, time) = (settings ?? TrackingEnvironment.Read(), clock ?? TimeProvider.System);
+        var run = RunFolder.Open(folder);
+        using var folderLock = run.Lock();
+        var survey = RunReplay.Read(run.Journal);
+        var header = survey.Header ?? throw new InvalidDataException($"{run.Journal}: the journal has no header; nothing can be uploaded");
+        if (IsDone(run, survey, SyncState.Load(run.State, given.BaseUrl.TrimEnd('/'))))
+        {
+            var rows = survey.Rows;
+            return new SyncSummary(header.RunId, null, run.FullPath, rows + survey.KeptRows, 0, rows, 0, 0, 0, 0, survey.Exit?.Code, survey.DamagedLines, []);
+        }
+
+        CompleteTransactionLog(run);
+        var key = given.Key ?? throw new ArgumentException("sync: no API key found; set WANDB_API_KEY or log in with netrc");
+        try
+        {
+            return await UploadAsync(run, survey, given, key, time, cancel).ConfigureAwait(false);
+        }
+        catch (TransientException fault)
+        {
+            throw new TrackingException(TrackingFault.Unreachable, $"{given.BaseUrl}: {fault.Message}, however often it was tried; sync again later");
+        }
+    }
+
+    private static async Task<SyncSummary> UploadAsync(
+        RunFolder folder, RunReplay survey, TrackingSettings settings, WandbKey key, TimeProvider clock, CancellationToken cancel)
+    {
+        using var journal = new JournalWriter(folder.Journal, survey.Length);
+        var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice, Stopped: () => { });
+        using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, (_, _) => { });
+        using var api = new WandbApi(http, key);
+        using var uploader = new RunUploader(folder, api, hooks);
+        await uploader.ConnectAsync(isFresh: false, settings.Gzip, cancel).ConfigureAwait(false);
+        var failures = await uploader.FinishAsync(cancel).ConfigureAwait(false);
+        var counts = uploader.Counts;
+        return new SyncSummary(
+            survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History), counts.Events,
+            counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
+    }
+
+    private static bool IsDone(RunFolder folder, RunReplay run, SyncState state)
+        => state.CompletedSession == run.Sessions.Count - 1
+            && state.Sent(StreamKind.History) == run.Rows
+            && state.Sent(StreamKind.Events) == run.Events
+            && state.Sent(StreamKind.Output) == run.Lines
+            && run.Artifacts.All(artifact => state.HasArtifact(artifact.ClientId))
+            && FileUploader.Pending(folder, state).Count == 0;
+
+    /// <summary>After a kill W&amp;B's own log lags behind the journal.</summary>
+    private static void CompleteTransactionLog(RunFolder folder)
+    {
+        using var log = new TransactionLogFollower(folder);
+        log.Complete();
+    }
+}

@@ -1,0 +1,92 @@
+namespace NotebookLib.Tracking;
+
+/// <summary>Reads the variables that the Python client and the Hugging Face integration read.</summary>
+public static class TrackingEnvironment
+{
+    /// <summary>Settings from the environment and, for the key, from netrc.</summary>
+    /// <param name="environment">Looks up a variable; default: the process's.</param>
+    /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>
+    public static TrackingSettings Read(Func<string, string?>? environment = null)
+    {
+        var read = environment ?? Environment.GetEnvironmentVariable;
+        List<string> faults = [];
+        var baseUrl = (Text("WANDB_BASE_URL") ?? TrackingSettings.PublicServer).TrimEnd('/');
+        var settings = new TrackingSettings
+        {
+            Mode = Mode(Text("WANDB_MODE"), Text("WANDB_DISABLED"), faults),
+            BaseUrl = baseUrl,
+            Key = Key(Text("WANDB_API_KEY"), baseUrl, read, faults),
+            Project = Text("WANDB_PROJECT") ?? new TrackingSettings().Project,
+            Entity = Text("WANDB_ENTITY"),
+            Group = Text("WANDB_RUN_GROUP"),
+            Name = Text("WANDB_NAME"),
+            Notes = Text("WANDB_NOTES"),
+            JobType = Text("WANDB_JOB_TYPE"),
+            Tags = Text("WANDB_TAGS")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [],
+            RunId = Text("WANDB_RUN_ID"),
+            Resume = Resume(Text("WANDB_RESUME"), faults),
+            Directory = Text("WANDB_DIR") ?? ".",
+            LogModel = Model(Text("WANDB_LOG_MODEL"), faults),
+            Gzip = Text("WANDB_X_FILE_STREAM_NO_GZIP") is "false" or "False" or "0",
+        };
+        return faults.Count == 0 ? settings : throw new ArgumentException("tracking settings: " + string.Join("; ", faults));
+
+        string? Text(string name) => read(name)?.Trim() is { Length: > 0 } value ? value : null;
+    }
+
+    private static TrackingMode? Mode(string? mode, string? disabled, List<string> faults)
+    {
+        if (disabled?.ToUpperInvariant() is "1" or "TRUE" or "ON" or "YES")
+        {
+            return TrackingMode.Disabled;
+        }
+
+        // "run" and "dryrun" are the names of wandb before 0.10, still accepted by the client.
+        return mode switch
+        {
+            null => null,
+            "online" or "run" => TrackingMode.Online,
+            "offline" or "dryrun" => TrackingMode.Offline,
+            "disabled" => TrackingMode.Disabled,
+            _ => Fault<TrackingMode?>(faults, "WANDB_MODE", "online, offline or disabled", mode),
+        };
+    }
+
+    private static ResumeMode? Resume(string? resume, List<string> faults) => resume switch
+    {
+        null => null,
+        "allow" or "auto" or "true" or "True" => ResumeMode.Allow,
+        "must" => ResumeMode.Must,
+        "never" => ResumeMode.Never,
+        _ => Fault<ResumeMode?>(faults, "WANDB_RESUME", "allow, must or never", resume),
+    };
+
+    private static LogModel Model(string? model, List<string> faults) => model?.ToUpperInvariant() switch
+    {
+        null or "FALSE" or "0" => LogModel.No,
+        "END" or "TRUE" or "1" => LogModel.End,
+        "CHECKPOINT" => LogModel.Checkpoint,
+        _ => Fault<LogModel>(faults, "WANDB_LOG_MODEL", "false, end or checkpoint", model!),
+    };
+
+    private static WandbKey? Key(string? given, string baseUrl, Func<string, string?> read, List<string> faults)
+    {
+        var host = Uri.TryCreate(baseUrl, UriKind.Absolute, out var url) ? url.Host : "";
+        var text = given ?? Netrc.PasswordFor(host, Netrc.FindFile(read));
+        try
+        {
+            return text is null ? null : new WandbKey(text);
+        }
+        catch (ArgumentException fault)
+        {
+            faults.Add(fault.Message);
+            return null;
+        }
+    }
+
+    private static T? Fault<T>(List<string> faults, string name, string expected, string found)
+    {
+        faults.Add($"{name}: expected {expected}, found \"{found}\"");
+        return default;
+    }
+}

@@ -1,0 +1,51 @@
+using System.Text;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>A W&amp;B API key that cannot be printed: its text reaches the Authorization header and nothing else.</summary>
+public sealed class WandbKey
+{
+    /// <summary>What stands in the key's place wherever somebody's text contained it.</summary>
+    public const string Mask = "<WANDB_API_KEY>";
+
+    private const int ShortestKey = 8;
+    private readonly string _text;
+
+    /// <summary>Takes a key.</summary>
+    /// <param name="text">The key, as W&amp;B's authorize page shows it.</param>
+    /// <exception cref="ArgumentException">The key is shorter than 8 characters or holds blanks or non-ASCII characters; the message does not contain it.</exception>
+    public WandbKey(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var trimmed = text.Trim();
+        if (trimmed.Length < ShortestKey || trimmed.Any(c => c is <= ' ' or > '~'))
+        {
+            throw new ArgumentException(
+                $"the W&B API key must be at least {ShortestKey} printable ASCII characters without blanks, found {trimmed.Length} characters; copy it again from the server's /authorize page");
+        }
+
+        _text = trimmed;
+    }
+
+    /// <summary>The value of the Authorization header: Basic, user "api" (WANDB.md §1).</summary>
+    internal string AuthorizationHeader => "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + _text));
+
+    /// <summary>Replaces the key, and its form in the header, by <see cref="Mask"/> in a text that leaves the process.</summary>
+    /// <param name="text">Any text: a console line, a configuration value, a server's message.</param>
+    /// <returns>The same text without the key.</returns>
+    public string Scrub(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var header = AuthorizationHeader["Basic ".Length..];
+        return text.Contains(_text, StringComparison.Ordinal) || text.Contains(header, StringComparison.Ordinal)
+            ? text.Replace(_text, Mask, StringComparison.Ordinal).Replace(header, Mask, StringComparison.Ordinal)
+            : text;
+    }
+
+    /// <summary>Whether neither the key nor its form in the header occurs in a file's bytes.</summary>
+    internal bool IsAbsentFrom(ReadOnlySpan<byte> bytes)
+        => bytes.IndexOf(Encoding.ASCII.GetBytes(_text)) < 0 && bytes.IndexOf(Encoding.ASCII.GetBytes(AuthorizationHeader["Basic ".Length..])) < 0;
+
+    /// <summary>The mask, never the key.</summary>
+    public override string ToString() => Mask;
+}

@@ -1,0 +1,227 @@
+namespace NotebookLib.Tracking;
+
+/// <summary>
+/// A run and everything that tracks it: the journal, the server, further trackers. Start it before the training, finish it after; in between its calls cost microseconds.
+/// </summary>
+public sealed class TrackedRun : ITracker
+{
+    private readonly TrackingSettings _settings;
+    private readonly FanOutTracker _trackers;
+    private readonly RunJournal? _journal;
+    private readonly WandbTracker? _wandb;
+    private readonly RunHousekeeper? _housekeeper;
+    private readonly ITimer? _sampler;
+    private readonly ConsoleTee? _console;
+    private bool _isFinished;
+
+    private TrackedRun(TrackingSettings settings, TimeProvider clock, IEnumerable<ITracker> also, RunJournal? journal, bool isFresh)
+    {
+        (_settings, _journal) = (settings, journal);
+        List<ITracker> trackers = [];
+        if (journal is not null)
+        {
+            trackers.Add(new JournalTracker(journal, settings.Key, settings.Notice));
+            _housekeeper = new RunHousekeeper(journal, clock, settings.Notice);
+            _wandb = settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, settings, isFresh, clock) : null;
+            trackers.AddRange(_wandb is null ? [] : [_wandb]);
+        }
+
+        trackers.AddRange(also);
+        _trackers = new FanOutTracker(trackers, settings.Notice);
+        if (journal is not null)
+        {
+            _sampler = StartSampling(journal, clock);
+            _console = settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
+        }
+    }
+
+    /// <summary>The run's id; empty when disabled.</summary>
+    public string RunId => _journal?.Header.RunId ?? "";
+
+    /// <summary>The run's folder; null when disabled.</summary>
+    public string? Folder => _journal?.Folder.FullPath;
+
+    /// <summary>Cancelled when somebody presses the stop button on the run's page: training should end with a checkpoint.</summary>
+    public CancellationToken StopRequested => _wandb?.StopRequested ?? CancellationToken.None;
+
+    /// <summary>Which models should become artifacts.</summary>
+    public LogModel LogModel => _settings.LogModel;
+
+    /// <summary>The name that the Hugging Face integration gives a run's model: "model-" and the run's name, else its id.</summary>
+    public string ModelName => ArtifactStaging.SafeName("model-" + (_settings.Name ?? RunId));
+
+    /// <summary>Starts a run, or continues one of this folder when the settings name its id and allow it.</summary>
+    /// <param name="settings">Mode, names, intervals; default: the environment's.</param>
+    /// <param name="config">The first configuration values.</param>
+    /// <param name="clock">Times and waits; default: the system's.</param>
+    /// <param name="also">Further trackers, for example a <see cref="ConsoleTracker"/>; they are disposed with the run.</param>
+    /// <exception cref="ArgumentException">The settings contradict each other; all faults are named.</exception>
+    /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
+    public static TrackedRun Start(
+        TrackingSettings? settings = null, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, IEnumerable<ITracker>? also = null)
+    {
+        var (given, time) = (settings ?? TrackingEnvironment.Read(), clock ?? TimeProvider.System);
+        if (given.Validate() is { Count: > 0 } faults)
+        {
+            throw new ArgumentException("tracking settings: " + string.Join("; ", faults));
+        }
+
+        if (given.ResolvedMode is TrackingMode.Disabled)
+        {
+            return new TrackedRun(given, time, also ?? [], null, isFresh: false);
+        }
+
+        var runId = given.RunId ?? Tracking.RunId.New();
+        var continues = given.RunId is not null && given.Resume is ResumeMode.Allow or ResumeMode.Must;
+        var folder = (continues ? RunFolder.Find(given.Directory, runId) : null)
+            ?? RunFolder.Create(given.Directory, runId, time.GetUtcNow(), given.ResolvedMode is TrackingMode.Online);
+        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Key);
+        if (config is not null)
+        {
+            journal.AppendValues(JournalKind.Config, config);
+        }
+
+        SayOffline(given, folder);
+        return new TrackedRun(given, time, also ?? [], journal, isFresh: given.RunId is null);
+    }
+
+    /// <summary>What a notebook shows.</summary>
+    public TrackingCard Card()
+    {
+        var mode = _wandb?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
+        return new TrackingCard(
+            _wandb?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _wandb?.Link, Folder, _journal?.Rows ?? 0, _wandb?.RowsSent ?? 0, _wandb?.OfflineReason);
+    }
+
+    /// <inheritdoc/>
+    public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null) => _trackers.Log(row, atStep);
+
+    /// <inheritdoc/>
+    public void LogConfig(IReadOnlyDictionary<string, object?> values) => _trackers.LogConfig(values);
+
+    /// <inheritdoc/>
+    public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false) => _trackers.DefineMetric(name, stepMetric, stepSync);
+
+    /// <inheritdoc/>
+    public void SetSummary(IReadOnlyDictionary<string, object?> values) => _trackers.SetSummary(values);
+
+    /// <inheritdoc/>
+    public void LogOutput(string line, bool isError = false) => _trackers.LogOutput(line, isError);
+
+    /// <inheritdoc/>
+    public void SaveFile(string path, string? name = null) => _trackers.SaveFile(path, name);
+
+    /// <inheritdoc/>
+    public void LogArtifact(TrackedArtifact artifact) => _trackers.LogArtifact(artifact);
+
+    /// <summary>Ends the run after an exception: its text becomes console output, the exit code is 1.</summary>
+    /// <param name="fault">Why.</param>
+    /// <param name="cancel">Stops waiting; what is missing is left to sync.</param>
+    public ValueTask FailAsync(Exception fault, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(fault);
+        foreach (var line in fault.ToString().Split('\n'))
+        {
+            LogOutput(line.TrimEnd('\r'), isError: true);
+        }
+
+        return FinishAsync(1, cancel);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default)
+    {
+        if (_isFinished)
+        {
+            return;
+        }
+
+        _isFinished = true;
+        _console?.Dispose();
+        if (_sampler is not null)
+        {
+            await _sampler.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _trackers.FinishAsync(exitCode, cancel).ConfigureAwait(false);
+        _housekeeper?.Complete();
+    }
+
+    /// <summary>Releases the folder. A run that was not finished looks like one that was killed: sync closes it with exit code 1.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _console?.Dispose();
+        if (_sampler is not null)
+        {
+            await _sampler.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _housekeeper?.Dispose();
+        await _trackers.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private ITimer? StartSampling(RunJournal journal, TimeProvider clock)
+    {
+        if (_settings.SystemMetricsSeconds == 0)
+        {
+            return null;
+        }
+
+        var metrics = new SystemMetrics(journal.Folder.FullPath, clock);
+        return clock.CreateTimer(_ => Sample(metrics, journal), null, TimeSpan.Zero, TimeSpan.FromSeconds(_settings.SystemMetricsSeconds));
+    }
+
+    private void Sample(SystemMetrics metrics, RunJournal journal)
+    {
+        // A sample that takes longer than the interval (nvidia-smi) is not overtaken.
+        if (!Monitor.TryEnter(metrics))
+        {
+            return;
+        }
+
+        try
+        {
+            journal.AppendEvent(metrics.Sample());
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            _sampler?.Dispose();
+            _settings.Notice($"system metrics end: {fault.Message}");
+        }
+        finally
+        {
+            Monitor.Exit(metrics);
+        }
+    }
+
+    private static RunHeader Header(TrackingSettings settings, string runId, DateTimeOffset now)
+    {
+        var writerId = Guid.CreateVersion7(now).ToString();
+        return new RunHeader
+        {
+            RunId = runId,
+            Project = settings.Project,
+            Entity = settings.Entity,
+            Group = settings.Group,
+            Name = settings.Name,
+            Notes = settings.Notes,
+            JobType = settings.JobType,
+            Tags = settings.Tags,
+            Resume = settings.Resume,
+            Host = Environment.MachineName,
+            Program = MachineFacts.Program(),
+            StartedAt = now,
+            WriterId = writerId,
+            Environment = MachineFacts.Collect(now, writerId),
+        };
+    }
+
+    private static void SayOffline(TrackingSettings settings, RunFolder folder)
+    {
+        if (settings.ResolvedMode is TrackingMode.Offline)
+        {
+            var reason = settings.Mode is TrackingMode.Offline ? "offline" : "offline, because no API key was found (WANDB_API_KEY, netrc)";
+            settings.Notice($"run {settings.Name ?? folder.RunId} is {reason}; rows are kept in {folder.FullPath}, sync uploads them");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+using System.Text.Json.Nodes;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>What an upload did, for the summary of a sync and the card of a run.</summary>
+internal sealed record UploadCounts(long Rows, long Events, long OutputLines, int Files, int Artifacts);
+
+/// <summary>
+/// Brings the server up to the journal: lines in order and with their numbers, then configuration, artifacts and files, then the end. Works from any state: what was sent
+/// before is passed over, what was sent and not confirmed is sent again with the same numbers. The background sender and sync are two callers of it.
+/// An uploader whose call threw is spent: a new one begins again at the journal's first line.
+/// </summary>
+internal sealed class RunUploader : IDisposable
+{
+    private readonly RunFolder _folder;
+    private readonly WandbApi _api;
+    private readonly UploadHooks _hooks;
+    private readonly JournalReader _reader;
+    private readonly RunReplay _replay = new();
+    private readonly Queue<StreamLine> _waiting = new();
+    private readonly SyncState _state;
+    private RunConnection? _connection;
+    private string _runId;
+    private bool _gzip;
+    private long _sentSummary;
+    private string _sentConfig = "";
+    private UploadCounts _counts = new(0, 0, 0, 0, 0);
+
+    /// <summary>Opens the journal; nothing is sent.</summary>
+    /// <exception cref="IOException">The journal cannot be read.</exception>
+    public RunUploader(RunFolder folder, WandbApi api, UploadHooks hooks)
+    {
+        (_folder, _api, _hooks) = (folder, api, hooks);
+        _reader = new JournalReader(folder.Journal);
+        _runId = folder.RunId;
+        _state = SyncState.Load(folder.State, api.BaseUrl);
+    }
+
+    public SyncState State => _state;
+
+    public UploadCounts Counts => _counts;
+
+    /// <summary>How often the server wants to hear from us.</summary>
+    public double HeartbeatSeconds { get; private set; } = 30;
+
+    /// <summary>The run's page, once connected.</summary>
+    public string? Link => _connection is { Bucket: var bucket }
+        ? $"{WandbApi.AppUrl(_api.BaseUrl)}/{Uri.EscapeDataString(bucket.Entity)}/{Uri.EscapeDataString(bucket.Project)}/runs/{Uri.EscapeDataString(_runId)}"
+        : null;
+
+    /// <summary>Agrees with the server on the run and its lines' places.</summary>
+    /// <param name="isFresh">A new run with a new random id: the server cannot know it.</param>
+    /// <param name="gzip">Whether bodies are compressed if the server offers it.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="TrackingException">Refused.</exception>
+    /// <exception cref="TransientException">The server could not be reached.</exception>
+    public async Task ConnectAsync(bool isFresh, bool gzip, CancellationToken cancel)
+    {
+        var survey = RunReplay.Read(_folder.Journal);
+        var connector = new RunConnector(_api, survey, _state, (stream, number) => FindLine(stream, number), _hooks.WriteBase);
+        _connection = await connector.ConnectAsync(!isFresh, cancel).ConfigureAwait(false);
+        (_runId, _sentConfig) = (survey.Header!.RunId, _connection.Config);
+        _gzip = gzip && (await _api.FeaturesAsync(cancel).ConfigureAwait(false)).Contains("FILESTREAM_GZIP");
+    }
+
+    /// <summary>Sends what the journal has and the server has not.</summary>
+    /// <param name="isLast">Whether nothing more will come: a row that waits for parts is complete.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>Whether anything was sent.</returns>
+    /// <exception cref="TrackingException">Refused.</exception>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    public async Task<bool> PumpAsync(bool isLast, CancellationToken cancel)
+    {
+        var sentAny = false;
+        while (true)
+        {
+            var batch = new StreamBatch();
+            var before = (History: _state.Sent(StreamKind.History), Events: _state.Sent(StreamKind.Events), Output: _state.Sent(StreamKind.Output));
+            var sent = before;
+            var isFull = !Fill(batch, ref sent, isLast);
+            var summary = _replay.Summary.Version;
+            isFull = isFull || (summary != _sentSummary && !TrySetSummary(batch));
+            if (!batch.IsEmpty)
+            {
+                await PostAsync(batch, cancel).ConfigureAwait(false);
+                _state.SetSent(sent.History, sent.Events, sent.Output);
+                _counts = _counts with
+                {
+                    Rows = _counts.Rows + sent.History - before.History,
+                    Events = _counts.Events + sent.Events - before.Events,
+                    OutputLines = _counts.OutputLines + sent.Output - before.Output,
+                };
+                sentAny = true;
+            }
+
+            _sentSummary = isFull ? _sentSummary : summary;
+
+            if (!isFull)
+            {
+                return sentAny;
+            }
+        }
+    }
+
+    /// <summary>Says that the run lives.</summary>
+    /// <exception cref="TrackingException">Refused.</exception>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    public Task HeartbeatAsync(CancellationToken cancel) => PostAsync(new StreamBatch(), cancel);
+
+    /// <summary>Sends the configuration when it changed since it was last sent.</summary>
+    /// <exception cref="TrackingException">Refused.</exception>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    public async Task UpdateConfigAsync(CancellationToken cancel)
+    {
+        var config = WandbConfig.ToJson(_replay);
+        if (config != _sentConfig && _connection is { Bucket: var bucket })
+        {
+            var variables = new JsonObject { ["name"] = _runId, ["entity"] = bucket.Entity, ["project"] = bucket.Project, ["config"] = config };
+            await _api.UpsertBucketAsync(variables, cancel).ConfigureAwait(false);
+            _sentConfig = config;
+        }
+    }
+
+    /// <summary>Artifacts that the journal, as far as it is read, names and the server has not.</summary>
+    public IReadOnlyList<ArtifactRequest> PendingArtifacts => [.. _replay.Artifacts.Where(artifact => !_state.HasArtifact(artifact.ClientId))];
+
+    /// <summary>Uploads artifacts; may run beside the stream.</summary>
+    /// <returns>Names of those that could not be sent, with the reason.</returns>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    public async Task<IReadOnlyList<string>> UploadArtifactsAsync(IReadOnlyList<ArtifactRequest> artifacts, CancellationToken cancel)
+    {
+        List<string> failed = [];
+        var uploader = new ArtifactUploader(_api, _folder, _connection!.Bucket, _runId);
+        foreach (var artifact in artifacts)
+        {
+            try
+            {
+                await uploader.UploadAsync(artifact, cancel).ConfigureAwait(false);
+                _state.AddArtifact(artifact.ClientId);
+                _counts = _counts with { Artifacts = _counts.Artifacts + 1 };
+            }
+            catch (TrackingException fault)
+            {
+                failed.Add($"artifact \"{artifact.Name}\": {fault.Message}");
+            }
+        }
+
+        return failed;
+    }
+
+    /// <summary>Sends the rest and ends the run on the server.</summary>
+    /// <returns>What could not be sent, one sentence each.</returns>
+    /// <exception cref="TrackingException">Refused.</exception>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    public async Task<IReadOnlyList<string>> FinishAsync(CancellationToken cancel)
+    {
+        await PumpAsync(isLast: true, cancel).ConfigureAwait(false);
+        await UpdateConfigAsync(cancel).ConfigureAwait(false);
+        var failed = await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false);
+        RunFiles.Write(_folder, _replay);
+        var files = new FileUploader(_api, _folder, _connection!.Bucket, _runId, _state);
+        var uploaded = await files.UploadAsync(cancel).ConfigureAwait(false);
+        _counts = _counts with { Files = _counts.Files + uploaded.Count };
+        var session = _replay.Sessions.Count - 1;
+        // A run without an end was killed: 1, as wandb 0.31 says when it syncs such a run.
+        await PostAsync(new StreamBatch(), cancel, uploaded, _replay.Exit?.Code ?? 1).ConfigureAwait(false);
+        _state.SetCompleted(session);
+        return failed;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _reader.Dispose();
+
+    /// <summary>Takes lines from the journal into the batch.</summary>
+    /// <returns>False when the batch is full and lines wait.</returns>
+    private bool Fill(StreamBatch batch, ref (long History, long Events, long Output) sent, bool isLast)
+    {
+        while (true)
+        {
+            while (_waiting.TryPeek(out var line))
+            {
+                if (line.Number >= _state.Sent(line.Kind) && !TryAdd(batch, line))
+                {
+                    return false;
+                }
+
+                sent = line.Kind switch
+                {
+                    StreamKind.History => sent with { History = Math.Max(sent.History, line.Number + 1) },
+                    StreamKind.Events => sent with { Events = Math.Max(sent.Events, line.Number + 1) },
+                    _ => sent with { Output = Math.Max(sent.Output, line.Number + 1) },
+                };
+                _waiting.Dequeue();
+            }
+
+            if (!_reader.TryRead(out var record))
+            {
+                var last = isLast ? _replay.CloseRow() : [];
+                if (last.Count == 0)
+                {
+                    return true;
+                }
+
+                _waiting.Enqueue(last[0]);
+                continue;
+            }
+
+            Play(record);
+        }
+    }
+
+    private void Play(JournalRecord record)
+    {
+        foreach (var line in _replay.Apply(record))
+        {
+            _waiting.Enqueue(line);
+        }
+
+        // The place stands further back in the journal than the session's first lines.
+        var session = _replay.Sessions.Count - 1;
+        if (record.Kind is JournalKind.Session && session < _connection!.Bases.Count)
+        {
+            _replay.SetBase(session, _connection.Bases[session]);
+        }
+    }
+
+    private bool TryAdd(StreamBatch batch, StreamLine line)
+    {
+        var session = _replay.Sessions[line.Session];
+        var place = session.Base ?? throw new InvalidOperationException($"session {line.Session} has no place on the server");
+        return batch.TryAdd(line.Kind, WireLine.Offset(line, session, place), WireLine.Text(line, place));
+    }
+
+    private bool TrySetSummary(StreamBatch batch)
+    {
+        var place = _replay.Sessions[^1].Base!;
+        var text = _replay.Summary.ToJson(place.Step, place.RuntimeSeconds);
+        if (!WireLimits.Fits(text))
+        {
+            _hooks.Notice($"the summary has {text.Length} characters, more than a request holds; it is not sent. Log large values as tables or artifacts");
+            return true;
+        }
+
+        return batch.TrySetSummary(text);
+    }
+
+    private async Task PostAsync(StreamBatch batch, CancellationToken cancel, IReadOnlyList<string>? uploaded = null, int? exitCode = null)
+    {
+        var bucket = _connection!.Bucket;
+        var answer = await _api.FileStreamAsync(bucket.Entity, bucket.Project, _runId, batch.ToBody(uploaded, exitCode), _gzip, cancel).ConfigureAwait(false);
+        if (answer is null)
+        {
+            var halves = batch.Halves();
+            if (halves.Count == 0)
+            {
+                throw new TrackingException(TrackingFault.TooLarge, $"the server finds a line of {batch.Bytes} bytes too large (HTTP 413); it stays in the journal");
+            }
+
+            foreach (var half in halves)
+            {
+                await PostAsync(half, cancel).ConfigureAwait(false);
+            }
+
+            return;
+        }
+
+        HeartbeatSeconds = answer.HeartbeatSeconds is >= 1 and <= 3600 and var seconds ? seconds : HeartbeatSeconds;
+        if (answer.Stopped)
+        {
+            _hooks.Stopped();
+        }
+    }
+
+    private string? FindLine(StreamKind stream, long number)
+    {
+        string? found = null;
+        foreach (var open in RunReplay.Read(_folder.Journal, Look).CloseRow())
+        {
+            Look(open);
+        }
+
+        return found;
+
+        void Look(StreamLine line) => found = line.Kind == stream && line.Number == number ? line.Json : found;
+    }
+}
+
+/// <summary>What the uploader tells its surroundings.</summary>
+/// <param name="WriteBase">Writes a session's place to the journal.</param>
+/// <param name="Notice">Says something to the user.</param>
+/// <param name="Stopped">Somebody pressed the stop button.</param>
+internal sealed record UploadHooks(Action<int, SessionBase> WriteBase, Action<string> Notice, Action Stopped);

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Text.Json;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>One file_stream request in the making: runs of consecutive lines, bounded in bytes (WANDB.md §4).</summary>
+internal sealed class StreamBatch
+{
+    private const int EnvelopeBytes = 1024;
+
+    private readonly int _limit;
+    private readonly Dictionary<StreamKind, Chunk> _chunks = [];
+    private JsonEncodedText? _summary;
+
+    /// <summary>An empty batch.</summary>
+    /// <param name="limitBytes">The largest body.</param>
+    public StreamBatch(int limitBytes = WireLimits.LargestRequestBytes) => _limit = limitBytes;
+
+    /// <summary>The body's size so far, rounded up.</summary>
+    public int Bytes { get; private set; } = EnvelopeBytes;
+
+    public int Lines => _chunks.Values.Sum(chunk => chunk.Lines.Count);
+
+    public bool IsEmpty => Lines == 0 && _summary is null;
+
+    /// <summary>Adds a line, if it continues what is there and fits.</summary>
+    /// <param name="stream">Its file.</param>
+    /// <param name="offset">Its line number on the server.</param>
+    /// <param name="text">The line.</param>
+    /// <returns>False: send what is there first.</returns>
+    public bool TryAdd(StreamKind stream, long offset, string text)
+    {
+        var chunk = _chunks.GetValueOrDefault(stream);
+        var line = JsonEncodedText.Encode(text, WireLimits.Encoder);
+        var size = line.EncodedUtf8Bytes.Length + 3;
+        if ((chunk is not null && chunk.Offset + chunk.Lines.Count != offset) || (!IsEmpty && Bytes + size > _limit))
+        {
+            return false;
+        }
+
+        _chunks[stream] = chunk ??= new Chunk(offset, []);
+        chunk.Lines.Add(line);
+        Bytes += size;
+        return true;
+    }
+
+    /// <summary>Adds the summary, if it fits.</summary>
+    /// <inheritdoc cref="TryAdd" path="/returns"/>
+    public bool TrySetSummary(string text)
+    {
+        var line = JsonEncodedText.Encode(text, WireLimits.Encoder);
+        if (!IsEmpty && Bytes + line.EncodedUtf8Bytes.Length > _limit)
+        {
+            return false;
+        }
+
+        _summary = line;
+        Bytes += line.EncodedUtf8Bytes.Length;
+        return true;
+    }
+
+    /// <summary>The same lines in two batches, for a server that finds the whole too large.</summary>
+    /// <returns>Nothing when a single line is left.</returns>
+    public IReadOnlyList<StreamBatch> Halves()
+    {
+        if (Lines + (_summary is null ? 0 : 1) < 2)
+        {
+            return [];
+        }
+
+        var (first, second) = (new StreamBatch(_limit), new StreamBatch(_limit) { _summary = _summary });
+        var left = Math.Max(1, Lines / 2);
+        foreach (var (stream, chunk) in _chunks)
+        {
+            var taken = Math.Min(left, chunk.Lines.Count);
+            left -= taken;
+            first.Take(stream, chunk.Offset, chunk.Lines[..taken]);
+            second.Take(stream, chunk.Offset + taken, chunk.Lines[taken..]);
+        }
+
+        return [.. new[] { first, second }.Where(half => !half.IsEmpty)];
+    }
+
+    /// <summary>The request's body.</summary>
+    /// <param name="uploaded">Names of files that went up since the last request.</param>
+    /// <param name="exitCode">Ends the run when given.</param>
+    public ReadOnlyMemory<byte> ToBody(IReadOnlyList<string>? uploaded = null, int? exitCode = null)
+    {
+        var buffer = new ArrayBufferWriter<byte>(Bytes);
+        using var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = WireLimits.Encoder });
+        writer.WriteStartObject();
+        if (!IsEmpty)
+        {
+            writer.WriteStartObject("files");
+            foreach (var (stream, chunk) in _chunks)
+            {
+                WriteChunk(writer, FileName(stream), chunk.Offset, chunk.Lines);
+            }
+
+            if (_summary is { } summary)
+            {
+                WriteChunk(writer, "wandb-summary.json", 0, [summary]);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        if (uploaded is { Count: > 0 })
+        {
+            writer.WritePropertyName("uploaded");
+            JsonSerializer.Serialize(writer, uploaded);
+        }
+
+        if (exitCode is { } code)
+        {
+            writer.WriteBoolean("complete", true);
+            writer.WriteNumber("exitcode", code);
+        }
+
+        writer.WriteEndObject();
+        writer.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    private void Take(StreamKind stream, long offset, List<JsonEncodedText> lines)
+    {
+        if (lines.Count > 0)
+        {
+            _chunks[stream] = new Chunk(offset, lines);
+        }
+    }
+
+    private static void WriteChunk(Utf8JsonWriter writer, string name, long offset, List<JsonEncodedText> lines)
+    {
+        writer.WriteStartObject(name);
+        writer.WriteNumber("offset", offset);
+        writer.WriteStartArray("content");
+        foreach (var line in lines)
+        {
+            writer.WriteStringValue(line);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static string FileName(StreamKind stream) => stream switch
+    {
+        StreamKind.History => "wandb-history.jsonl",
+        StreamKind.Events => "wandb-events.jsonl",
+        _ => "output.log",
+    };
+
+    private sealed record Chunk(long Offset, List<JsonEncodedText> Lines);
+}

@@ -1,0 +1,111 @@
+using System.Text.Json;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>
+/// What the server has of a run, as far as we know: sync.json. Losing it costs time, never rows: lines carry their numbers, so sending one twice changes nothing.
+/// </summary>
+internal sealed class SyncState
+{
+    private readonly Lock _lock = new();
+    private readonly string _path;
+    private Content _content;
+
+    private SyncState(string path, Content content) => (_path, _content) = (path, content);
+
+    public string? StorageId => _content.StorageId;
+
+    public string? Entity => _content.Entity;
+
+    public string? Project => _content.Project;
+
+    public string? RunName => _content.RunName;
+
+    /// <summary>How many lines of each stream the server has taken, by the journal's numbers.</summary>
+    public long Sent(StreamKind stream) => stream switch
+    {
+        StreamKind.History => _content.History,
+        StreamKind.Events => _content.Events,
+        _ => _content.Output,
+    };
+
+    /// <summary>The last session that was completed on the server, or -1.</summary>
+    public int CompletedSession => _content.CompletedSession;
+
+    public bool HasArtifact(string clientId) => _content.Artifacts.Contains(clientId);
+
+    /// <summary>Whether a file went up in this version.</summary>
+    public bool HasFile(string name, string version) => _content.Files.GetValueOrDefault(name) == version;
+
+    /// <summary>Reads the state for one server; another server's state, a damaged one or none is an empty one.</summary>
+    public static SyncState Load(string path, string baseUrl)
+    {
+        var empty = new Content { BaseUrl = baseUrl };
+        if (!File.Exists(path))
+        {
+            return new SyncState(path, empty);
+        }
+
+        try
+        {
+            var content = JournalJson.Read<Content>(File.ReadAllText(path));
+            return new SyncState(path, content.BaseUrl == baseUrl ? content : empty);
+        }
+        catch (Exception fault) when (fault is InvalidDataException or JsonException)
+        {
+            return new SyncState(path, empty);
+        }
+    }
+
+    public void SetPlace(BucketAnswer bucket) => Change(content => content with
+    {
+        StorageId = bucket.StorageId,
+        Entity = bucket.Entity,
+        Project = bucket.Project,
+        RunName = bucket.Name,
+    });
+
+    public void SetSent(long history, long events, long output) => Change(content => content with { History = history, Events = events, Output = output });
+
+    public void SetCompleted(int session) => Change(content => content with { CompletedSession = session });
+
+    public void AddArtifact(string clientId) => Change(content => content with { Artifacts = [.. content.Artifacts, clientId] });
+
+    public void AddFiles(IEnumerable<(string Name, string Version)> files)
+        => Change(content => content with { Files = new(content.Files.Concat(files.Select(file => KeyValuePair.Create(file.Name, file.Version))).GroupBy(file => file.Key).Select(file => file.Last())) });
+
+    private void Change(Func<Content, Content> change)
+    {
+        lock (_lock)
+        {
+            _content = change(_content);
+            AtomicFile.WriteText(_path, JournalJson.WriteText(_content));
+        }
+    }
+
+    private sealed record Content
+    {
+        public string BaseUrl { get; init; } = "";
+
+        public string? StorageId { get; init; }
+
+        public string? Entity { get; init; }
+
+        public string? Project { get; init; }
+
+        public string? RunName { get; init; }
+
+        public long History { get; init; }
+
+        public long Events { get; init; }
+
+        public long Output { get; init; }
+
+        public int CompletedSession { get; init; } = -1;
+
+        public IReadOnlyList<string> Artifacts { get; init; } = [];
+
+        public Dictionary<string, string> Files { get; init; } = [];
+    }
+}

@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>
+/// Writes tables and charts of a row as files of the run and gives the values that stand for them in the row (WANDB.md §4).
+/// Plotly's form is that of wandb's data_types/plotly.py and base_types/media.py (04c7788): no capture shows one.
+/// </summary>
+internal static class MediaFiles
+{
+    /// <summary>The row with media replaced by what stands for them.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="row">The row.</param>
+    /// <param name="number">The row's number; it becomes part of the files' names.</param>
+    /// <param name="secret">The key, which is kept out of the files.</param>
+    /// <param name="onArtifact">Takes the artifact that a table also is.</param>
+    /// <exception cref="ArgumentException">A table's row has another length than its columns; a chart is no JSON object.</exception>
+    public static IReadOnlyDictionary<string, object?> Store(
+        RunFolder folder, IReadOnlyDictionary<string, object?> row, long number, WandbKey? secret, Action<ArtifactRequest> onArtifact)
+    {
+        foreach (var (_, value) in row)
+        {
+            if (value is TrackedTable or PlotlyFigure)
+            {
+                return row.ToDictionary(pair => pair.Key, pair => pair.Value switch
+                {
+                    TrackedTable table => Table(folder, pair.Key, table, number, secret, onArtifact),
+                    PlotlyFigure figure => Plotly(folder, pair.Key, figure, number, secret),
+                    var other => other,
+                });
+            }
+        }
+
+        return row;
+    }
+
+    private static Dictionary<string, object?> Table(
+        RunFolder folder, string key, TrackedTable table, long number, WandbKey? secret, Action<ArtifactRequest> onArtifact)
+    {
+        if (table.Rows.FirstOrDefault(row => row.Count != table.Columns.Count) is { } odd)
+        {
+            throw new ArgumentException($"key \"{key}\": a table row has {odd.Count} values, expected {table.Columns.Count}, one per column");
+        }
+
+        var text = RowText.Value(new Dictionary<string, object?> { ["columns"] = table.Columns, ["data"] = table.Rows });
+        var (members, path) = Write(folder, "table", key, number, ".table.json", secret is null ? text : secret.Scrub(text));
+        var file = ArtifactStaging.SafeName(key) + ".table.json";
+        var artifact = ArtifactStaging.Stage(
+            folder,
+            new TrackedArtifact
+            {
+                Name = ArtifactStaging.SafeName($"run-{folder.RunId}-{key}"),
+                Type = "run_table",
+                Files = new Dictionary<string, string> { [file] = path },
+            },
+            number, secret);
+        onArtifact(artifact);
+        return new(members)
+        {
+            ["_type"] = "table-file",
+            ["ncols"] = table.Columns.Count,
+            ["nrows"] = table.Rows.Count,
+            ["artifact_path"] = $"wandb-client-artifact://{artifact.ClientId}/{file}",
+            ["_latest_artifact_path"] = $"wandb-client-artifact://{artifact.SequenceClientId}:latest/{file}",
+            ["log_mode"] = "IMMUTABLE",
+        };
+    }
+
+    private static Dictionary<string, object?> Plotly(RunFolder folder, string key, PlotlyFigure figure, long number, WandbKey? secret)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(figure.Json);
+            if (document.RootElement.ValueKind is not JsonValueKind.Object || !document.RootElement.TryGetProperty("data", out _))
+            {
+                throw new ArgumentException($"key \"{key}\": a Plotly figure must be a JSON object with \"data\"");
+            }
+        }
+        catch (JsonException fault)
+        {
+            throw new ArgumentException($"key \"{key}\": a Plotly figure must be JSON ({fault.Message})", fault);
+        }
+
+        var (members, _) = Write(folder, "plotly", key, number, ".plotly.json", secret is null ? figure.Json : secret.Scrub(figure.Json));
+        members["_type"] = "plotly-file";
+        return members;
+    }
+
+    /// <summary>Writes media/kind/key_number_hash.extension.</summary>
+    private static (Dictionary<string, object?> Members, string Path) Write(RunFolder folder, string kind, string key, long number, string extension, string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        var hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        var name = $"media/{kind}/{SafePath(key)}_{number}_{hash[..20]}{extension}";
+        var path = Path.Combine(folder.Files, name);
+        AtomicFile.Write(path, stream => stream.Write(bytes));
+        return (new() { ["sha256"] = hash, ["size"] = bytes.Length, ["path"] = name }, path);
+    }
+
+    /// <summary>Keys keep their slashes as folders, and cannot leave the folder.</summary>
+    private static string SafePath(string key) => string.Join('/', key.Split('/', '\\')
+        .Select(part => string.Concat(part.Select(c => char.IsLetterOrDigit(c) || c is '-' or '_' or '.' or ' ' ? c : '_')))
+        .Where(part => part.Trim('.', ' ').Length > 0)
+        .DefaultIfEmpty("media"));
+}

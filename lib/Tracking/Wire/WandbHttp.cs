@@ -1,0 +1,193 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Flurl.Http;
+using Flurl.Http.Configuration;
+using Polly;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>One answer of the server.</summary>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="Body">The text.</param>
+/// <param name="Tries">How many requests it took.</param>
+internal readonly record struct HttpAnswer(int Status, string Body, int Tries)
+{
+    public bool IsSuccess => Status is >= 200 and < 300;
+}
+
+/// <summary>
+/// Every call over Flurl is in this class, so that another Flurl version means changing one file. Two clients: the API's, which carries the key,
+/// and the storage's, which must not (WANDB.md §1).
+/// </summary>
+internal sealed class WandbHttp : IDisposable
+{
+    private const long LargestAnswerBytes = 64 << 20;
+    private const double SlowestUploadBytesPerSecond = 100_000;
+
+    private readonly FlurlClient _api;
+    private readonly FlurlClient _storage;
+    private readonly string _authorization;
+    private readonly TimeProvider _clock;
+    private readonly TimeSpan _limit;
+    private readonly ResiliencePipeline _calls;
+    private readonly ResiliencePipeline _stream;
+
+    /// <summary>Makes the clients; nothing is sent.</summary>
+    /// <param name="baseUrl">The API's address.</param>
+    /// <param name="key">The API key.</param>
+    /// <param name="requestSeconds">After which a request counts as lost.</param>
+    /// <param name="clock">Waits between tries and bounds requests.</param>
+    /// <param name="onRetry">Hears of each wait and its reason.</param>
+    public WandbHttp(string baseUrl, WandbKey key, double requestSeconds, TimeProvider clock, Action<string, TimeSpan> onRetry)
+    {
+        (_clock, _limit, _authorization) = (clock, TimeSpan.FromSeconds(requestSeconds), key.AuthorizationHeader);
+        (_calls, _stream) = (RetryPolicy.Calls.Build(clock, onRetry), RetryPolicy.Stream.Build(clock, onRetry));
+        BaseUrl = baseUrl.TrimEnd('/');
+        (_api, _storage) = (Client(), Client());
+        // Signed addresses go out exactly as the server wrote them: System.Uri would rewrite some escapes.
+        _storage.Settings.BeforeCall = call => call.Request.RequestUri = AsWritten(call.FlurlRequest.Url.ToString());
+    }
+
+    public string BaseUrl { get; }
+
+    /// <summary>POSTs JSON to a path of the API, again and again as the policy says.</summary>
+    /// <param name="path">Below the base address, with escaped segments.</param>
+    /// <param name="body">UTF-8 JSON, possibly compressed.</param>
+    /// <param name="isGzip">Whether it is compressed.</param>
+    /// <param name="isStream">Whether the stream's patience applies.</param>
+    /// <param name="retryConflict">Whether 409 may pass (UpsertBucket).</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    /// <exception cref="OperationCanceledException">Given up.</exception>
+    public async Task<HttpAnswer> PostAsync(string path, ReadOnlyMemory<byte> body, bool isGzip, bool isStream, bool retryConflict, CancellationToken cancel)
+    {
+        var tries = 0;
+        var answer = await (isStream ? _stream : _calls).ExecuteAsync(
+            async token =>
+            {
+                tries++;
+                return Judge(await SendAsync(() => ApiRequest(path), HttpMethod.Post, () => JsonContent(body, isGzip), _limit, token).ConfigureAwait(false), retryConflict);
+            },
+            cancel).ConfigureAwait(false);
+        return answer with { Tries = tries };
+    }
+
+    /// <summary>PUTs a file to an address that the server handed out, with its headers and nothing else.</summary>
+    /// <param name="url">Absolute, or a path of the API's host.</param>
+    /// <param name="headers">"Name:Value" strings.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="TransientException">All tries failed.</exception>
+    /// <exception cref="TrackingException">The address is none to send files to.</exception>
+    /// <exception cref="OperationCanceledException">Given up.</exception>
+    public async Task<HttpAnswer> PutAsync(string url, IReadOnlyList<string> headers, string file, CancellationToken cancel)
+    {
+        var address = url.StartsWith('/') ? BaseUrl + url : url;
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var parsed) || parsed.Scheme is not ("http" or "https"))
+        {
+            throw new TrackingException(TrackingFault.Refused, "the server handed out an upload address that is neither http nor https");
+        }
+
+        var limit = _limit + TimeSpan.FromSeconds(new FileInfo(file).Length / SlowestUploadBytesPerSecond);
+        return await _calls.ExecuteAsync(
+            async token => Judge(await SendAsync(() => StorageRequest(address), HttpMethod.Put, () => FileContent(file, headers), limit, token).ConfigureAwait(false), false),
+            cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _api.Dispose();
+        _storage.Dispose();
+    }
+
+    private async Task<(HttpAnswer Answer, TimeSpan? RetryAfter)> SendAsync(
+        Func<IFlurlRequest> request, HttpMethod method, Func<HttpContent> content, TimeSpan limit, CancellationToken cancel)
+    {
+        using var time = new CancellationTokenSource(limit, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancel);
+        try
+        {
+            using var body = content();
+            using var response = await request().SendAsync(method, body, both.Token).ConfigureAwait(false);
+            var text = await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false);
+            return (new HttpAnswer((int)response.StatusCode, text, 1), RetryAfter(response.Headers.RetryAfter));
+        }
+        catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
+        {
+            cancel.ThrowIfCancellationRequested();
+            throw new TransientException(time.IsCancellationRequested || fault is FlurlHttpTimeoutException ? $"no answer within {limit.TotalSeconds:0} s" : Innermost(fault));
+        }
+    }
+
+    private static HttpAnswer Judge((HttpAnswer Answer, TimeSpan? RetryAfter) sent, bool retryConflict)
+    {
+        var (answer, retryAfter) = sent;
+        var mayPass = !answer.IsSuccess && (!RetryPolicy.IsFinal(answer.Status) || (retryConflict && answer.Status == 409));
+        return mayPass ? throw new TransientException($"HTTP {answer.Status}", retryAfter) : answer;
+    }
+
+    private TimeSpan? RetryAfter(RetryConditionHeaderValue? header) => header?.Delta ?? (header?.Date is { } date ? date - _clock.GetUtcNow() : null);
+
+    private IFlurlRequest ApiRequest(string path) => new FlurlRequest(BaseUrl + path) { Client = _api }.WithHeader("User-Agent", UserAgent).WithHeader("Authorization", _authorization);
+
+    private IFlurlRequest StorageRequest(string url) => new FlurlRequest(url) { Client = _storage }.WithHeader("User-Agent", UserAgent);
+
+    private static ReadOnlyMemoryContent JsonContent(ReadOnlyMemory<byte> body, bool isGzip)
+    {
+        var content = new ReadOnlyMemoryContent(body);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        if (isGzip)
+        {
+            content.Headers.ContentEncoding.Add("gzip");
+        }
+
+        return content;
+    }
+
+    private static StreamContent FileContent(string file, IReadOnlyList<string> headers)
+    {
+        var content = new StreamContent(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 16, useAsync: true));
+        foreach (var header in headers)
+        {
+            // Only the first colon separates: the value may hold more.
+            var colon = header.IndexOf(':', StringComparison.Ordinal);
+            if (colon > 0)
+            {
+                content.Headers.TryAddWithoutValidation(header[..colon], header[(colon + 1)..]);
+            }
+        }
+
+        return content;
+    }
+
+    private static string UserAgent { get; } = "NotebookLib/" + (typeof(WandbHttp).Assembly.GetName().Version?.ToString(3) ?? "0");
+
+    private static Uri AsWritten(string url) => new(url, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+
+    private static string Innermost(Exception fault) => fault.InnerException is { } inner ? Innermost(inner) : fault.Message;
+
+    private static FlurlClient Client() => new()
+    {
+        Settings = { HttpClientFactory = new Connections(), AllowedHttpStatusRange = "*", Timeout = Timeout.InfiniteTimeSpan, CookiesEnabled = false },
+    };
+
+    /// <summary>No redirects (a key must not follow one), no cookies, bounded answers.</summary>
+    private sealed class Connections : DefaultHttpClientFactory
+    {
+        public override HttpMessageHandler CreateMessageHandler() => new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.All,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        };
+
+        public override HttpClient CreateHttpClient(HttpMessageHandler handler)
+        {
+            var client = base.CreateHttpClient(handler);
+            client.MaxResponseContentBufferSize = LargestAnswerBytes;
+            return client;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using NotebookLib.Tracking;
+using static NotebookLib.Tests.Tracking.TrackingFixture;
+
+namespace NotebookLib.Tests.Tracking;
+
+public sealed class TrackedRunTests
+{
+    [Fact]
+    public async Task An_online_run_arrives_whole()
+    {
+        await using var fixture = await StartAsync();
+        var run = await RunAsync(fixture.Settings with { Name = "first", Tags = ["a", "b"] }, run =>
+        {
+            run.LogConfig(Row(("lr", 1e-4), ("model", Row(("layers", new[] { 1, 2, 3 })))));
+            for (var i = 0; i < 10; i++)
+            {
+                run.Log(Row(("train/loss", 1.0 / (i + 1)), ("épöche.1/x", i)));
+            }
+
+            run.LogOutput("hello");
+        });
+
+        var stored = fixture.Server.State.Run(run.RunId);
+        Assert.Empty(fixture.Server.State.Problems);
+        Assert.Equal(10, stored.History.Count);
+        Assert.StartsWith("{\"train/loss\":0.5,\"épöche.1/x\":1,\"_step\":1,", stored.History[1], StringComparison.Ordinal);
+        Assert.EndsWith("hello", Assert.Single(stored.Output), StringComparison.Ordinal);
+        Assert.Equal((true, 0), (stored.IsComplete, stored.ExitCode));
+        Assert.Equal("{\"value\":0.0001}", stored.Config["lr"]!.ToJsonString());
+        Assert.Contains("config.yaml", stored.Uploaded);
+        Assert.Equal("hello\n", System.Text.Encoding.UTF8.GetString(stored.Files["output.log"]));
+        var card = run.Card();
+        Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"), (card.Mode, card.RowsKept, card.RowsSent, card.Link));
+    }
+}

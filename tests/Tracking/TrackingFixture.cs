@@ -1,0 +1,57 @@
+using NotebookLib.Tests.Tracking.FakeWandb;
+using NotebookLib.Tracking;
+
+namespace NotebookLib.Tests.Tracking;
+
+/// <summary>A fake server, a folder and settings that lead to both; everything that was said is kept.</summary>
+internal sealed class TrackingFixture : IAsyncDisposable
+{
+    private TrackingFixture(FakeWandbServer server) => Server = server;
+
+    public FakeWandbServer Server { get; }
+
+    public string Folder { get; } = Directory.CreateTempSubdirectory("tracking-").FullName;
+
+    public List<string> Notices { get; } = [];
+
+    public TrackingSettings Settings => new()
+    {
+        Mode = TrackingMode.Online,
+        Key = new WandbKey(FakeWandbServer.Key),
+        BaseUrl = Server.Url,
+        Project = "demo-project",
+        Directory = Folder,
+        SystemMetricsSeconds = 0,
+        SendSeconds = 0.05,
+        FinishSeconds = 30,
+        Notice = text =>
+        {
+            lock (Notices)
+            {
+                Notices.Add(text);
+            }
+        },
+    };
+
+    public TrackingSettings Offline => Settings with { Mode = TrackingMode.Offline };
+
+    public static async Task<TrackingFixture> StartAsync() => new(await FakeWandbServer.StartAsync());
+
+    public static Dictionary<string, object?> Row(params (string Key, object? Value)[] values) => values.ToDictionary(pair => pair.Key, pair => pair.Value);
+
+    /// <summary>Logs and finishes a run.</summary>
+    public static async Task<TrackedRun> RunAsync(TrackingSettings settings, Action<TrackedRun> work, int exitCode = 0, TimeProvider? clock = null)
+    {
+        var run = TrackedRun.Start(settings, clock: clock);
+        work(run);
+        await run.FinishAsync(exitCode);
+        await run.DisposeAsync();
+        return run;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Server.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+    }
+}
