@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NotebookLib.Model;
+
+/// <summary>The stack of layers and the relative table that they share (transformers 4.35.2 DebertaV2Encoder).</summary>
+public sealed class DebertaV2Encoder : Module
+{
+    private readonly ModuleList<DebertaV2Layer> layer;
+    private readonly EmbeddingTable? rel_embeddings;
+    private readonly LayerNorm? LayerNorm;
+    private readonly ConvolutionLayer? conv;
+    private readonly DebertaConfig _config;
+    private readonly ConcurrentDictionary<int, RelativePositions> _positionsByLength = [];
+
+    /// <summary>Makes the encoder.</summary>
+    public DebertaV2Encoder(ModelBuild build)
+        : base(nameof(DebertaV2Encoder))
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        _config = build.Config;
+        layer = new ModuleList<DebertaV2Layer>([.. Enumerable.Range(0, _config.NumHiddenLayers).Select(_ => new DebertaV2Layer(build))]);
+        rel_embeddings = _config.RelativeAttention ? new EmbeddingTable(build, 2L * _config.RelativeSpan, _config.HiddenSize) : null;
+        LayerNorm = _config.NormalizesRelativeEmbeddings ? build.NewLayerNorm(_config.HiddenSize) : null;
+        conv = _config.ConvKernelSize > 0 ? new ConvolutionLayer(build) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>The layers, first to last.</summary>
+    public IReadOnlyList<DebertaV2Layer> Layers => [.. layer];
+
+    /// <summary>Runs the layers.</summary>
+    /// <param name="embeddings_NC">The embedded real pieces.</param>
+    /// <param name="layout">Where they lie in the batch.</param>
+    /// <param name="observe">Sees each layer's output, [N, C]; what it wants to keep it must copy or detach.</param>
+    /// <returns>The last layer's output, [N, C].</returns>
+    internal Tensor Run(Tensor embeddings_NC, PaddedLayout layout, Action<Tensor>? observe = null)
+    {
+        using var scope = NewDisposeScope();
+        var relative = RelativeFor(layout.Length, embeddings_NC.device);
+        var hidden_NC = embeddings_NC.alias();
+        for (var index = 0; index < layer.Count; index++)
+        {
+            var output_NC = layer[index].Run(hidden_NC, layout, relative);
+            if (index == 0 && conv is not null)
+            {
+                output_NC = conv.Run(embeddings_NC, output_NC, layout);
+            }
+
+            // Freed here, not at the end: autograd keeps what it needs, evaluation needs nothing.
+            hidden_NC.Dispose();
+            hidden_NC = output_NC;
+            observe?.Invoke(hidden_NC);
+        }
+
+        return hidden_NC.MoveToOuterDisposeScope();
+    }
+
+    private RelativeEmbeddings? RelativeFor(int length, Device device)
+    {
+        if (rel_embeddings is null)
+        {
+            return null;
+        }
+
+        var positions = _positionsByLength.GetOrAdd(length, key => new RelativePositions(_config, key, device));
+        var rows_RC = rel_embeddings.call(positions.Rows);
+        return new RelativeEmbeddings(LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC), positions);
+    }
+}

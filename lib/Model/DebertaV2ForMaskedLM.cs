@@ -1,0 +1,122 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NotebookLib.Model;
+
+/// <summary>
+/// DeBERTa with a head that guesses hidden pieces, for pre-training: transform, then the word embeddings themselves as output weights
+/// (transformers 4.35.2 DebertaV2ForMaskedLM, whose names these are: <c>cls.predictions.*</c>).
+/// </summary>
+public sealed class DebertaV2ForMaskedLM : Module<Tensor, Tensor, Tensor>
+{
+    private readonly DebertaV2Model deberta;
+    private readonly MaskedHead cls;
+
+    /// <summary>Makes the network, parameters uninitialised.</summary>
+    public DebertaV2ForMaskedLM(ModelBuild build)
+        : base(nameof(DebertaV2ForMaskedLM))
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        Config = build.Config;
+        Random = build.Dropout;
+        deberta = new DebertaV2Model(build);
+        cls = new MaskedHead(build);
+        RegisterComponents();
+    }
+
+    /// <summary>The network's settings.</summary>
+    public DebertaConfig Config { get; }
+
+    /// <summary>The one source of dropout masks.</summary>
+    public DropoutRandom Random { get; }
+
+    /// <summary>The network without its head.</summary>
+    public DebertaV2Model Deberta => deberta;
+
+    /// <summary>Scores of every piece of the vocabulary at every place.</summary>
+    /// <param name="input1">input_ids, [B, L] int64.</param>
+    /// <param name="input2">attention_mask, [B, L]; 0 marks padding.</param>
+    /// <returns>Logits, [B, L, V]; zeros at padding.</returns>
+    public override Tensor forward(Tensor input1, Tensor input2)
+    {
+        using var scope = NewDisposeScope();
+        var layout = new PaddedLayout(input1, input2, Config);
+        return layout.ToPadded(Scores(deberta.Run(layout))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scores at chosen places only: pre-training hides 15 % of the pieces, so this saves most of the widest product.</summary>
+    /// <param name="inputIds">[B, L] int64.</param>
+    /// <param name="attentionMask">[B, L]; 0 marks padding.</param>
+    /// <param name="places">Flat indices into B·L of the places to score, [M] int64; none of them padding.</param>
+    /// <returns>Logits, [M, V].</returns>
+    public Tensor ScoresAt(Tensor inputIds, Tensor attentionMask, Tensor places)
+    {
+        using var scope = NewDisposeScope();
+        var layout = new PaddedLayout(inputIds, attentionMask, Config);
+        var hidden_BLC = layout.ToPadded(deberta.Run(layout));
+        return Scores(hidden_BLC.view(-1, Config.HiddenSize).index_select(0, places)).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Scores(Tensor hidden_NC) => cls.Run(hidden_NC, deberta.Embeddings.WordEmbeddings.Weight);
+
+    /// <summary><c>cls</c>.</summary>
+    private sealed class MaskedHead : Module
+    {
+        private readonly Predictions predictions;
+
+        public MaskedHead(ModelBuild build)
+            : base(nameof(MaskedHead))
+        {
+            predictions = new Predictions(build);
+            RegisterComponents();
+        }
+
+        public Tensor Run(Tensor hidden_NC, Tensor wordVectors_VE) => predictions.Run(hidden_NC, wordVectors_VE);
+    }
+
+    /// <summary><c>cls.predictions</c>: the output weights are tied to the word embeddings, the bias is its own.</summary>
+    private sealed class Predictions : Module
+    {
+        private readonly Transform transform;
+        private readonly Parameter bias;
+
+        public Predictions(ModelBuild build)
+            : base(nameof(Predictions))
+        {
+            transform = new Transform(build);
+            bias = build.NewParameter(build.Config.VocabSize);
+            RegisterComponents();
+        }
+
+        public Tensor Run(Tensor hidden_NC, Tensor wordVectors_VE)
+        {
+            using var transformed_NE = transform.call(hidden_NC);
+            return functional.linear(transformed_NE, wordVectors_VE, bias);
+        }
+    }
+
+    /// <summary><c>cls.predictions.transform</c>: LayerNorm(act(dense(x))).</summary>
+    private sealed class Transform : Module<Tensor, Tensor>
+    {
+        private readonly Projection dense;
+        private readonly LayerNorm LayerNorm;
+        private readonly Func<Tensor, Tensor> _activation;
+
+        public Transform(ModelBuild build)
+            : base(nameof(Transform))
+        {
+            var width = build.Config.EmbeddingSize ?? build.Config.HiddenSize;
+            dense = new Projection(build, build.Config.HiddenSize, width);
+            LayerNorm = build.NewLayerNorm(width);
+            _activation = Activation.ByName(build.Config.HiddenAct, "hidden_act");
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor input)
+        {
+            using var scope = NewDisposeScope();
+            return LayerNorm.call(_activation(dense.call(input))).MoveToOuterDisposeScope();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NotebookLib.Model;
+
+/// <summary>DeBERTa with a linear head that gives each piece a score per label (transformers 4.35.2 DebertaV2ForTokenClassification).</summary>
+public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Tensor>
+{
+    private readonly DebertaV2Model deberta;
+    private readonly Projection classifier;
+    private readonly Dropout dropout;
+
+    /// <summary>Makes the network; parameters are uninitialised until <see cref="ModelFolder"/> or <see cref="WeightInitializer"/> fills them.</summary>
+    /// <exception cref="InvalidDataException">The configuration contradicts itself.</exception>
+    /// <exception cref="NotSupportedException">The configuration asks for what this port lacks.</exception>
+    public DebertaV2ForTokenClassification(ModelBuild build)
+        : base(nameof(DebertaV2ForTokenClassification))
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        Config = build.Config;
+        Random = build.Dropout;
+        deberta = new DebertaV2Model(build);
+        classifier = new Projection(build, Config.HiddenSize, Config.Labels.Count);
+        dropout = new Dropout(Config.HiddenDropoutProb, build.Dropout);
+        RegisterComponents();
+    }
+
+    /// <summary>The network's settings, with its labels.</summary>
+    public DebertaConfig Config { get; }
+
+    /// <summary>The one source of dropout masks; a checkpoint keeps its seed and counter.</summary>
+    public DropoutRandom Random { get; }
+
+    /// <summary>The network without its head.</summary>
+    public DebertaV2Model Deberta => deberta;
+
+    /// <summary>The head, C → K.</summary>
+    public Projection Classifier => classifier;
+
+    /// <summary>Scores of every label.</summary>
+    /// <param name="input1">input_ids, [B, L] int64.</param>
+    /// <param name="input2">attention_mask, [B, L]; 0 marks padding.</param>
+    /// <returns>Logits, [B, L, K]; zeros at padding.</returns>
+    /// <exception cref="ArgumentException">The shapes differ, or an id is outside the vocabulary.</exception>
+    public override Tensor forward(Tensor input1, Tensor input2)
+    {
+        using var scope = NewDisposeScope();
+        var layout = new PaddedLayout(input1, input2, Config);
+        var logits_NK = classifier.call(dropout.call(deberta.Run(layout)));
+        return layout.ToPadded(logits_NK).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Mean cross-entropy over the labelled pieces, computed in at least float32.</summary>
+    /// <param name="logits">[B, L, K].</param>
+    /// <param name="labels">[B, L] int64; −100 where nothing is to be predicted.</param>
+    /// <returns>A scalar; NaN when nothing is labelled, as in PyTorch.</returns>
+    public static Tensor Loss(Tensor logits, Tensor labels)
+    {
+        ArgumentNullException.ThrowIfNull(logits);
+        ArgumentNullException.ThrowIfNull(labels);
+        using var scope = NewDisposeScope();
+        var wide = logits.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits.to(ScalarType.Float32) : logits;
+        return functional.cross_entropy(wide.view(-1, logits.shape[^1]), labels.view(-1), ignore_index: -100).MoveToOuterDisposeScope();
+    }
+}

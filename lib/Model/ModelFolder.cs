@@ -1,0 +1,182 @@
+using System.Text.Json.Nodes;
+using NotebookLib.Data;
+using NotebookLib.Platform;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NotebookLib.Model;
+
+/// <summary>How a model folder is loaded.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>Dtype of the parameters, whatever the file holds: float32 or float64.</summary>
+    public ScalarType Dtype { get; init; } = ScalarType.Float32;
+
+    /// <summary>Where the parameters live; null is the CPU.</summary>
+    public Device? Device { get; init; }
+
+    /// <summary>The task's labels; null takes those of the folder. When they differ from the folder's, the head is new.</summary>
+    public LabelSet? Labels { get; init; }
+
+    /// <summary>Seed of a new head; the same numbers as in Python after <c>set_seed</c>.</summary>
+    public long HeadSeed { get; init; } = 42;
+
+    /// <summary>Seed of the dropout masks.</summary>
+    public long DropoutSeed { get; init; } = 42;
+
+    /// <summary>Refuse a checkpoint that lacks a parameter or has one besides.</summary>
+    public bool IsStrict { get; init; }
+}
+
+/// <summary>A loaded model with what loading found.</summary>
+/// <param name="Model">The network, in evaluation mode; the caller owns it.</param>
+/// <param name="Report">Names that matched, were missing, were unexpected.</param>
+public sealed record Loaded<TModel>(TModel Model, LoadReport Report);
+
+/// <summary>A folder with <c>config.json</c> and weights, as the Hub and transformers keep it ⇄ a network.</summary>
+public static class ModelFolder
+{
+    /// <summary>Loads a token classifier: a fine-tuned one with its head, or a pre-trained encoder with a new head.</summary>
+    /// <param name="folder">Holds <c>config.json</c> and <c>model.safetensors</c>, <c>pytorch_model.bin</c>, or their sharded forms.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="FileNotFoundException">A file is missing; the message names what was looked for.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or hostile, or the weights do not belong to the configuration.</exception>
+    /// <exception cref="NotSupportedException">The configuration asks for what this port lacks.</exception>
+    public static Loaded<DebertaV2ForTokenClassification> Load(string folder, LoadOptions? options = null)
+    {
+        options ??= new LoadOptions();
+        var config = ReadConfig(folder);
+        var keepsHead = options.Labels is null || options.Labels.Names.SequenceEqual(config.Labels);
+        var taskConfig = options.Labels is null ? config : config with { Labels = options.Labels.Names };
+        return Fill(folder, new DebertaV2ForTokenClassification(Build(taskConfig, options)), taskConfig, options, name => keepsHead || !IsHead(name));
+    }
+
+    /// <summary>Loads a masked-language model; a checkpoint without that head gets a new one.</summary>
+    /// <inheritdoc cref="Load" path="/exception"/>
+    public static Loaded<DebertaV2ForMaskedLM> LoadMaskedLM(string folder, LoadOptions? options = null)
+    {
+        options ??= new LoadOptions();
+        var config = ReadConfig(folder);
+        return Fill(folder, new DebertaV2ForMaskedLM(Build(config, options)), config, options, _ => true);
+    }
+
+    /// <summary>Saves a token classifier so that the Python library loads it with equal logits; each file appears whole or not at all.</summary>
+    public static void Save(DebertaV2ForTokenClassification model, string folder)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        Save(model, model.Config, nameof(DebertaV2ForTokenClassification), folder);
+    }
+
+    /// <summary>Saves a masked-language model.</summary>
+    public static void Save(DebertaV2ForMaskedLM model, string folder)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        Save(model, model.Config, nameof(DebertaV2ForMaskedLM), folder);
+    }
+
+    private static void Save(Module model, DebertaConfig config, string architecture, string folder)
+    {
+        if (model.modules().OfType<Projection>().Any(projection => projection.Adapter is not null))
+        {
+            throw new InvalidOperationException("The model carries adapters; merge them into the weights or save the adapter instead.");
+        }
+
+        var parameters = model.named_parameters().ToList();
+        var dtype = parameters[0].parameter.dtype.ToString().ToLowerInvariant();
+        var keys = (JsonObject)config.OtherKeys.DeepClone();
+        (keys["architectures"], keys["torch_dtype"]) = (new JsonArray(architecture), dtype);
+        SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), parameters.Select(pair => KeyValuePair.Create(pair.name, (Tensor)pair.parameter)));
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), (config with { OtherKeys = keys }).ToJson());
+    }
+
+    private static DebertaConfig ReadConfig(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
+        return File.Exists(path)
+            ? DebertaConfig.Read(path)
+            : throw new FileNotFoundException($"{folder}: no config.json; expected a model folder with config.json and weights.", path);
+    }
+
+    private static ModelBuild Build(DebertaConfig config, LoadOptions options) =>
+        new(config, options.Dtype, options.Device ?? CPU, new DropoutRandom(options.DropoutSeed));
+
+    private static bool IsHead(string name) => name.StartsWith("classifier.", StringComparison.Ordinal) || name.StartsWith("cls.", StringComparison.Ordinal);
+
+    private static Loaded<TModel> Fill<TModel>(string folder, TModel model, DebertaConfig config, LoadOptions options, Func<string, bool> isWanted)
+        where TModel : Module
+    {
+        try
+        {
+            using var source = Checkpoint.OpenFolder(folder);
+            var parameters = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter, StringComparer.Ordinal);
+            var report = Match(source, [.. parameters.Keys], isWanted, out var places);
+            Refuse(source, config, parameters, places, report, options.IsStrict);
+            foreach (var (name, stored) in places)
+            {
+                source.ReadInto(stored, parameters[name]);
+            }
+
+            InitializeHead(model, config, report, options.HeadSeed);
+            model.eval();
+            return new Loaded<TModel>(model, report);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static LoadReport Match(ITensorSource source, HashSet<string> wanted, Func<string, bool> isWanted, out Dictionary<string, string> places)
+    {
+        places = new Dictionary<string, string>(StringComparer.Ordinal);
+        List<string> unexpected = [], ignored = [];
+        foreach (var stored in source.Tensors.Keys.Order(StringComparer.Ordinal))
+        {
+            var name = CheckpointNames.Canonical(stored);
+            if (wanted.Contains(name) && isWanted(name))
+            {
+                if (!places.TryAdd(name, stored))
+                {
+                    throw new InvalidDataException($"{source.Path}: {stored} and {places[name]} are both {name}.");
+                }
+            }
+            else
+            {
+                (CheckpointNames.IsIgnorable(name) ? ignored : unexpected).Add(stored);
+            }
+        }
+
+        var found = places;
+        return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected, ignored);
+    }
+
+    private static void Refuse(
+        ITensorSource source, DebertaConfig config, Dictionary<string, Parameter> parameters, Dictionary<string, string> places, LoadReport report, bool isStrict)
+    {
+        var wrong = places.Where(place => !source.Tensors[place.Value].Shape.SequenceEqual(parameters[place.Key].shape))
+            .Select(place => $"{place.Value}: expected [{string.Join(", ", parameters[place.Key].shape)}], file has {source.Tensors[place.Value].ShapeText}").ToList();
+        var absent = report.Missing.Where(name => !IsHead(name)).Select(name => $"{name}: missing").ToList();
+        var besides = isStrict ? report.Missing.Where(IsHead).Select(name => $"{name}: missing").Concat(report.Unexpected.Select(name => $"{name}: unexpected")) : [];
+        List<string> faults = [.. wrong, .. absent, .. besides];
+        if (faults.Count > 0)
+        {
+            throw new InvalidDataException($"{source.Path} does not fit config.json:\n  {string.Join("\n  ", faults.Take(8))}"
+                + (faults.Count > 8 ? $"\n  … and {faults.Count - 8} more" : "") + $"\n{KnownCheckpoints.Compare(source.Tensors, config)}");
+        }
+    }
+
+    private static void InitializeHead(Module model, DebertaConfig config, LoadReport report, long seed)
+    {
+        foreach (var (name, head) in model.named_children().Where(child => report.Missing.Any(missing => missing.StartsWith(child.name + ".", StringComparison.Ordinal))))
+        {
+            if (report.Matched.Any(matched => matched.StartsWith(name + ".", StringComparison.Ordinal)))
+            {
+                throw new InvalidDataException($"{report.Source}: the head {name} is there only in part; missing: {string.Join(", ", report.Missing)}.");
+            }
+
+            WeightInitializer.Initialize(head, config, seed);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model;
+
+/// <summary>
+/// Where the real pieces of a padded batch lie. Everything but attention works on the N real pieces alone, [N, C]; only attention needs the
+/// grid [B, L]. Random batches of sentences are about half padding, so that halves the work and changes no number that counts.
+/// </summary>
+/// <remarks>Disposed with the forward's scope: it owns nothing beyond tensors of that scope.</remarks>
+internal sealed class PaddedLayout
+{
+    private readonly Tensor? _realPlaces;
+    private readonly Tensor? _gridSources;
+    private readonly Tensor? _isPadding;
+    private Tensor? _keyMask;
+
+    /// <summary>Reads ids and mask once.</summary>
+    /// <param name="inputIds">[B, L], whole numbers.</param>
+    /// <param name="attentionMask">[B, L]; 0 marks padding.</param>
+    /// <param name="config">For the number of ids.</param>
+    /// <exception cref="ArgumentException">The shapes differ, or an id is outside the vocabulary.</exception>
+    public PaddedLayout(Tensor inputIds, Tensor attentionMask, DebertaConfig config)
+    {
+        if (inputIds.dim() != 2 || !inputIds.shape.SequenceEqual(attentionMask.shape))
+        {
+            throw new ArgumentException(
+                $"input_ids [{string.Join(", ", inputIds.shape)}], attention_mask [{string.Join(", ", attentionMask.shape)}]; expected both [batch, length].");
+        }
+
+        (Batch, Length) = ((int)inputIds.shape[0], (int)inputIds.shape[1]);
+        var ids = inputIds.to(ScalarType.Int64).cpu().contiguous().data<long>().ToArray();
+        var mask = attentionMask.to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
+        EnsureKnownIds(ids, config);
+        var places = Enumerable.Range(0, mask.Length).Where(place => mask[place] != 0).Select(place => (long)place).ToArray();
+        PieceIds = tensor(places.Select(place => ids[place]).ToArray(), ScalarType.Int64, inputIds.device);
+        Positions = tensor(places.Select(place => place % Length).ToArray(), ScalarType.Int64, inputIds.device);
+        Lengths = PrefixLengths(mask);
+        HasRealPadPiece = places.Any(place => ids[place] == config.PadTokenId);
+        if (places.Length < mask.Length)
+        {
+            _realPlaces = tensor(places, ScalarType.Int64, inputIds.device);
+            _gridSources = tensor(GridSources(mask), ScalarType.Int64, inputIds.device);
+            _isPadding = tensor(mask.Select(value => value == 0).ToArray(), ScalarType.Bool, inputIds.device).view(1, Batch, 1, Length);
+        }
+    }
+
+    /// <summary>B.</summary>
+    public int Batch { get; }
+
+    /// <summary>L, the padded length.</summary>
+    public int Length { get; }
+
+    /// <summary>Ids of the real pieces, [N] int64.</summary>
+    public Tensor PieceIds { get; }
+
+    /// <summary>Place of each real piece in its row, [N] int64.</summary>
+    public Tensor Positions { get; }
+
+    /// <summary>Whether the padding id occurs unmasked: its embedding gets no gradient even there.</summary>
+    public bool HasRealPadPiece { get; }
+
+    /// <summary>Real pieces of each row when they all come before its padding and no row is empty; else null.</summary>
+    public int[]? Lengths { get; }
+
+    /// <summary>[N, …] → [B·L, …]; rows at padding are arbitrary but finite.</summary>
+    public Tensor ToGrid(Tensor packed) => _gridSources is null ? packed.alias() : packed.index_select(0, _gridSources);
+
+    /// <summary>[B·L, …] → [N, …].</summary>
+    public Tensor FromGrid(Tensor grid) => _realPlaces is null ? grid.alias() : grid.index_select(0, _realPlaces);
+
+    /// <summary>[N, C] → [B, L, C] with zeros at padding.</summary>
+    public Tensor ToPadded(Tensor packed)
+    {
+        long[] shape = [Batch, Length, .. packed.shape[1..]];
+        if (_realPlaces is null)
+        {
+            return packed.view(shape);
+        }
+
+        var grid = zeros([(long)Batch * Length, .. packed.shape[1..]], packed.dtype, packed.device);
+        return grid.index_copy(0, _realPlaces, packed).view(shape);
+    }
+
+    /// <summary>What is added to scores: 0 for real keys, a very negative number for padding, [1, B, 1, L]; null without padding.</summary>
+    public Tensor? KeyMask(ScalarType dtype)
+    {
+        if (_isPadding is not null)
+        {
+            _keyMask = zeros(_isPadding.shape, dtype, _isPadding.device).masked_fill_(_isPadding, VeryNegative(dtype));
+        }
+
+        return _keyMask;
+    }
+
+    // Half of the type's range: score + this never becomes infinite, so a row that is all padding stays finite; exp of it is 0 all the same.
+    private static double VeryNegative(ScalarType dtype) => dtype == ScalarType.Float16 ? -32_768 : -1.5e38;
+
+    // Padding takes the row of the first real piece: any finite value will do, as keys there are masked and queries there are dropped.
+    private static long[] GridSources(float[] mask)
+    {
+        var sources = new long[mask.Length];
+        var next = 0L;
+        for (var place = 0; place < mask.Length; place++)
+        {
+            sources[place] = mask[place] != 0 ? next++ : 0;
+        }
+
+        return sources;
+    }
+
+    private int[]? PrefixLengths(float[] mask)
+    {
+        var lengths = new int[Batch];
+        for (var row = 0; row < Batch; row++)
+        {
+            var values = mask.AsSpan(row * Length, Length);
+            lengths[row] = values.IndexOf(0f) is var first and >= 0 ? first : Length;
+            if (lengths[row] == 0 || values[lengths[row]..].ContainsAnyExcept(0f))
+            {
+                return null;
+            }
+        }
+
+        return lengths;
+    }
+
+    private static void EnsureKnownIds(long[] ids, DebertaConfig config)
+    {
+        var wrong = Array.FindIndex(ids, id => id < 0 || id >= config.VocabSize);
+        if (wrong >= 0)
+        {
+            throw new ArgumentException($"input_ids holds {ids[wrong]} at flat index {wrong}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}. Does the tokenizer belong to this model?");
+        }
+    }
+}
