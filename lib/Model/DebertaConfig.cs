@@ -104,6 +104,13 @@ public sealed record DebertaConfig
     /// <summary>Number of position terms plus one; scores are divided by √(D · this). DeBERTa (He et al. 2021) §3.1, eq. 4.</summary>
     public int ScaleFactor => 1 + (HasContentToPosition ? 1 : 0) + (HasPositionToContent ? 1 : 0);
 
+    /// <summary>
+    /// What scores are divided by. Since 2021 transformers computes it as a float32 tensor, even for float64 models, and older codes as a Python float:
+    /// the difference (3e-8) shows in float64 only, so the version that wrote the file decides.
+    /// </summary>
+    public double ScoreScale =>
+        OtherKeys.ContainsKey("transformers_version") ? MathF.Sqrt(HeadSize * ScaleFactor) : Math.Sqrt(HeadSize * ScaleFactor);
+
     /// <summary>Whether queries look at relative keys.</summary>
     public bool HasContentToPosition => PosAttType.Contains("c2p");
 

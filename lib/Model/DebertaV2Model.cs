@@ -47,8 +47,14 @@ public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
         using var scope = NewDisposeScope();
         var layout = new PaddedLayout(inputIds, attentionMask, _config);
         List<Tensor> states = [];
-        Run(layout, state_NC => states.Add(layout.ToPadded(state_NC.alias()).MoveToOuterDisposeScope()));
-        return [.. states.Select(state => state.MoveToOuterDisposeScope())];
+        Run(layout, state_NC =>
+        {
+            // The layers' own scopes end before this one: a state goes straight to this one.
+            var state_BLC = layout.ToPadded(state_NC.alias()).DetachFromDisposeScope();
+            scope.Attach(state_BLC);
+            states.Add(state_BLC);
+        });
+        return [.. states.Select(state_BLC => state_BLC.MoveToOuterDisposeScope())];
     }
 
     /// <summary>The real pieces' last hidden states, [N, C].</summary>

@@ -50,8 +50,7 @@ public sealed class DisentangledSelfAttention : Module
 
         pos_dropout = new Dropout(_config.HiddenDropoutProb, build.Dropout);
         dropout = new Dropout(_config.AttentionProbsDropoutProb, build.Dropout);
-        // float32 on purpose, also for float64 models: the original computes the scale in float32.
-        _scale = MathF.Sqrt(_config.HeadSize * _config.ScaleFactor);
+        _scale = _config.ScoreScale;
         RegisterComponents();
     }
 
