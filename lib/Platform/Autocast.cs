@@ -35,6 +35,9 @@ public sealed unsafe class Autocast : IDisposable
     /// <summary>True when autocast is on for the device type in this thread.</summary>
     public static bool IsEnabled(DeviceType device) => Problem is null && Native.Value.IsEnabled((sbyte)device) != 0;
 
+    /// <summary>The type of matrix products in this thread: autocast's while it is on for the device, else float32.</summary>
+    public static ScalarType ProductType(DeviceType device) => IsEnabled(device) ? (ScalarType)Native.Value.GetType((sbyte)device) : ScalarType.Float32;
+
     /// <summary>Checks, before a long run starts, that the pinned names are there.</summary>
     /// <exception cref="PlatformNotSupportedException">They are not; the message says which and what to do instead.</exception>
     public static void EnsureAvailable()

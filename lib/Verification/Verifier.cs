@@ -8,6 +8,9 @@ public static class Verifier
     [
         new TokenizerChecks(),
         new AlignmentChecks(),
+        new MetricsChecks(),
+        new ModelChecks(),
+        new FullSizeChecks(),
     ];
 
     /// <summary>Checks every known folder below a root, or the root itself when it carries the name of one (<c>…/tokenizer</c>).</summary>

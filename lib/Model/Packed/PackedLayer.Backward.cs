@@ -30,22 +30,22 @@ internal sealed unsafe partial class PackedLayer
     public OutputGradient Backward(Saved saved, OutputGradient upper, PackedPass pass, Tensor relativeGradient)
     {
         var type = saved.InputCopy.dtype;
-        using var fedGradient = Denormalise(saved.OutputSum, saved.OutputStatistics, parameters.OutputNorm, parameters.Output, upper, pass, 2, type);
+        using var fedGradient = Denormalise(saved.OutputSum, saved.OutputStatistics, parameters.OutputNorm, parameters.Output, upper, pass, PackedStream.OutputSum, type);
         parameters.Output.AccumulateWeight(fedGradient, saved.Activated);
-        using var innerGradient = parameters.Output.BackwardInput(fedGradient);
+        using var innerGradient = ProjectBack(parameters.Output, fedGradient, saved.Activated, pass, PackedStream.Output);
         Deactivate(saved.Inner, innerGradient);
         parameters.Intermediate.AccumulateWeight(innerGradient, saved.MiddleCopy);
-        var middle = new OutputGradient(upper.Residual, [parameters.Intermediate.BackwardInput(innerGradient)]);
+        var middle = new OutputGradient(upper.Residual, [ProjectBack(parameters.Intermediate, innerGradient, saved.MiddleCopy, pass, PackedStream.Intermediate)]);
 
-        using var attendedGradient = Denormalise(saved.AttentionSum, saved.AttentionStatistics, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, 1, type);
+        using var attendedGradient = Denormalise(saved.AttentionSum, saved.AttentionStatistics, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, PackedStream.AttentionSum, type);
         parameters.AttentionOutput.AccumulateWeight(attendedGradient, saved.Context);
-        using var contextGradient = parameters.AttentionOutput.BackwardInput(attendedGradient);
+        using var contextGradient = ProjectBack(parameters.AttentionOutput, attendedGradient, saved.Context, pass, PackedStream.AttentionOutput);
         return new(middle.Residual, AttendBackward(saved, contextGradient, pass, relativeGradient, type));
     }
 
     /// <summary>Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.</summary>
     private Tensor Denormalise(
-        Tensor sum, Tensor statistics, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, int stream, ScalarType type)
+        Tensor sum, Tensor statistics, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, PackedStream stream, ScalarType type)
     {
         int rowCount = (int)sum.shape[0], columns = (int)sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         using var sums = zeros(parts, 3, columns, float32);
@@ -144,19 +144,19 @@ internal sealed unsafe partial class PackedLayer
             }
         });
 
-        AccumulatePositions(parameters.PositionKey, positionKey, saved.Relative, pass, relativeGradient);
-        AccumulatePositions(parameters.PositionQuery, positionQuery, saved.Relative, pass, relativeGradient);
-        return [.. new[] { (parameters.Query, query, 0), (parameters.Key, key, 1), (parameters.Value, value, 2) }.Select(part =>
+        AccumulatePositions(parameters.PositionKey, positionKey, saved.Relative, pass, PackedStream.PositionKey, relativeGradient);
+        AccumulatePositions(parameters.PositionQuery, positionQuery, saved.Relative, pass, PackedStream.PositionQuery, relativeGradient);
+        return [.. new[] { (parameters.Query, query, PackedStream.Query), (parameters.Key, key, PackedStream.Key), (parameters.Value, value, PackedStream.Value) }.Select(part =>
         {
-            var (projection, gradient, row) = part;
+            var (projection, gradient, stream) = part;
             projection.AccumulateWeight(gradient, saved.InputCopy);
-            using var sums = columnSums[row];
+            using var sums = columnSums[stream - PackedStream.Query];
             projection.AccumulateBias(sums);
-            return projection.BackwardInput(gradient);
+            return ProjectBack(projection, gradient, saved.InputCopy, pass, stream);
         })];
     }
 
-    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, Tensor relativeGradient)
+    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor relativeGradient)
     {
         if (gradient is null)
         {
@@ -167,7 +167,7 @@ internal sealed unsafe partial class PackedLayer
         projection.AccumulateWeight(cast, relative);
         using var sums = gradient.sum(dim: 0);
         projection.AccumulateBias(sums);
-        using var lower = projection.BackwardInput(cast);
+        using var lower = ProjectBack(projection, cast, relative, pass, stream);
         using var exact = lower.to(float32);
         using var dropped = DropRelativeRows(exact, pass);
         relativeGradient.add_(dropped);

@@ -8,32 +8,70 @@ namespace NotebookLib.Model.Packed;
 /// <param name="Heads">Attention heads, H.</param>
 /// <param name="HeadSize">Columns of a head, D; C = H·D.</param>
 /// <param name="Epsilon">ε of LayerNorm.</param>
+/// <param name="InverseScale">1 / √(D · number of score terms), transformers' scale_factor.</param>
 /// <param name="AttentionDropout">Probability that an attention weight becomes zero.</param>
 /// <param name="HiddenDropout">Probability that a sub-layer's output element becomes zero.</param>
 /// <param name="ContentToPosition">Whether the model scores content against position.</param>
 /// <param name="PositionToContent">Whether the model scores position against content.</param>
 internal sealed record PackedLayerSettings(
-    int Heads, int HeadSize, float Epsilon, double AttentionDropout, double HiddenDropout, bool ContentToPosition, bool PositionToContent)
-{
-    /// <summary>1 / √(D · terms), transformers' scale_factor.</summary>
-    public float InverseScale => 1 / MathF.Sqrt(HeadSize * (1 + (ContentToPosition ? 1 : 0) + (PositionToContent ? 1 : 0)));
-}
+    int Heads, int HeadSize, float Epsilon, float InverseScale, double AttentionDropout, double HiddenDropout, bool ContentToPosition, bool PositionToContent);
 
 /// <summary>What all layers of one pass share.</summary>
 /// <param name="Shape">Where the sentences lie.</param>
 /// <param name="RelativeRows">The relative embeddings that can occur, [U, C], float32.</param>
-/// <param name="RowOfDistance">For distance d the row of <paramref name="RelativeRows"/>, at [d + T − 1], int32.</param>
+/// <param name="RowOfDistance">For distance d the row of <paramref name="RelativeRows"/>, at [d + <paramref name="LongestDistance"/> − 1], int32.</param>
+/// <param name="LongestDistance">For which length the distances were made: T, or more when the batch is padded further.</param>
 /// <param name="Seed">Seed of the dropout streams.</param>
 /// <param name="FirstStream">Number of this pass's first dropout stream; 0 streams are used where nothing is dropped.</param>
 /// <param name="IsTraining">Whether dropout is on.</param>
-internal sealed record PackedPass(PackedShape Shape, Tensor RelativeRows, Tensor RowOfDistance, ulong Seed, ulong FirstStream, bool IsTraining)
+internal sealed record PackedPass(PackedShape Shape, Tensor RelativeRows, Tensor RowOfDistance, int LongestDistance, ulong Seed, ulong FirstStream, bool IsTraining)
 {
-    /// <summary>Streams that one layer takes: attention weights, attention output, feed-forward output, relative rows.</summary>
-    public const int StreamsPerLayer = 4;
+    /// <summary>Streams that one layer takes, one for each <see cref="PackedStream"/>.</summary>
+    public const int StreamsPerLayer = (int)PackedStream.Output + 1;
 
-    /// <summary>The stream of a layer's k-th dropout.</summary>
-    public DropoutStream Stream(int layer, int k, double probability) =>
-        new(Seed, FirstStream + (ulong)((layer * StreamsPerLayer) + k), IsTraining ? probability : 0);
+    /// <summary>The stream of one of a layer's dropouts.</summary>
+    public DropoutStream Stream(int layer, PackedStream k, double probability) =>
+        new(Seed, FirstStream + (ulong)((layer * StreamsPerLayer) + (int)k), IsTraining ? probability : 0);
+}
+
+/// <summary>The places of a layer where something is dropped: four of the model, then the adapters' inputs.</summary>
+internal enum PackedStream
+{
+    /// <summary>Attention probabilities.</summary>
+    Weights,
+
+    /// <summary>Output of the attention block.</summary>
+    AttentionSum,
+
+    /// <summary>Output of the feed-forward block.</summary>
+    OutputSum,
+
+    /// <summary>Relative rows.</summary>
+    Relative,
+
+    /// <summary>Adapter on the queries.</summary>
+    Query,
+
+    /// <summary>Adapter on the keys.</summary>
+    Key,
+
+    /// <summary>Adapter on the values.</summary>
+    Value,
+
+    /// <summary>Adapter on the relative rows' keys.</summary>
+    PositionKey,
+
+    /// <summary>Adapter on the relative rows' queries.</summary>
+    PositionQuery,
+
+    /// <summary>Adapter on the attention's output projection.</summary>
+    AttentionOutput,
+
+    /// <summary>Adapter on the widening projection.</summary>
+    Intermediate,
+
+    /// <summary>Adapter on the narrowing projection.</summary>
+    Output,
 }
 
 /// <summary>
@@ -87,22 +125,24 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
     public Rows Forward(Rows x, PackedPass pass, out Saved saved)
     {
         var type = x.Copy.dtype;
-        Tensor query = parameters.Query.Forward(x.Copy), key = parameters.Key.Forward(x.Copy), value = parameters.Value.Forward(x.Copy);
+        var query = Project(parameters.Query, x.Copy, pass, PackedStream.Query);
+        var key = Project(parameters.Key, x.Copy, pass, PackedStream.Key);
+        var value = Project(parameters.Value, x.Copy, pass, PackedStream.Value);
         var relative = DropRelativeRows(pass.RelativeRows, pass).to(type);
-        var positionKey = settings.ContentToPosition ? parameters.PositionKey.Forward(relative) : null;
-        var positionQuery = settings.PositionToContent ? parameters.PositionQuery.Forward(relative) : null;
+        var positionKey = settings.ContentToPosition ? Project(parameters.PositionKey, relative, pass, PackedStream.PositionKey) : null;
+        var positionQuery = settings.PositionToContent ? Project(parameters.PositionQuery, relative, pass, PackedStream.PositionQuery) : null;
         var probabilities = empty(settings.Heads * pass.Shape.ScoresPerHead, float32);
         var context = empty(x.Copy.shape, type);
         Attend(new(query, key, value, positionKey, positionQuery, probabilities, context), pass, type);
 
-        using var attended = parameters.AttentionOutput.Forward(context);
-        var middle = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, 1, out var attentionSum, out var attentionStatistics);
+        using var attended = Project(parameters.AttentionOutput, context, pass, PackedStream.AttentionOutput);
+        var middle = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum, out var attentionSum, out var attentionStatistics);
 
-        var inner = parameters.Intermediate.Forward(middle.Copy);
+        var inner = Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate);
         var activated = empty(inner.shape, type);
         Activate(inner, activated);
-        using var fed = parameters.Output.Forward(activated);
-        var output = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, 2, out var outputSum, out var outputStatistics);
+        using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
+        var output = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum, out var outputSum, out var outputStatistics);
 
         saved = new()
         {
@@ -128,11 +168,17 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         return output;
     }
 
+    private Tensor Project(PackedProjection projection, Tensor x, PackedPass pass, PackedStream stream) =>
+        projection.Forward(x, pass.Stream(index, stream, projection.AdapterDropout));
+
+    private Tensor ProjectBack(PackedProjection projection, Tensor gradient, Tensor x, PackedPass pass, PackedStream stream) =>
+        projection.BackwardInput(gradient, x, pass.Stream(index, stream, projection.AdapterDropout));
+
     /// <summary>The relative rows with this layer's own dropout (transformers' pos_dropout), or with its gradient: the mask is the same.</summary>
     /// <returns>A new handle, [U, C], float32.</returns>
     private Tensor DropRelativeRows(Tensor rows, PackedPass pass)
     {
-        var stream = pass.Stream(index, 3, settings.HiddenDropout);
+        var stream = pass.Stream(index, PackedStream.Relative, settings.HiddenDropout);
         if (!stream.IsActive)
         {
             return rows.alias();
@@ -158,13 +204,13 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         Value = PackedMemory.Address(t.Value),
         PositionKey = t.PositionKey is null ? null : PackedMemory.Address(t.PositionKey),
         PositionQuery = t.PositionQuery is null ? null : PackedMemory.Address(t.PositionQuery),
-        RelativeRows = (int*)PackedMemory.Address(pass.RowOfDistance),
+        RelativeRows = (int*)PackedMemory.Address(pass.RowOfDistance) + (pass.LongestDistance - pass.Shape.Longest),
         Probabilities = PackedMemory.Floats(t.Probabilities),
         Context = PackedMemory.Address(t.Context),
         C = settings.Heads * settings.HeadSize,
         D = settings.HeadSize,
         InverseScale = settings.InverseScale,
-        Dropout = pass.Stream(index, 0, settings.AttentionDropout),
+        Dropout = pass.Stream(index, PackedStream.Weights, settings.AttentionDropout),
     };
 
     private void Attend(in AttentionTensors tensors, PackedPass pass, ScalarType type)
@@ -201,7 +247,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         });
     }
 
-    private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, int stream, out Tensor sum, out Tensor statistics)
+    private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, PackedStream stream, out Tensor sum, out Tensor statistics)
     {
         var isHalf = hidden.dtype == ScalarType.BFloat16;
         sum = empty(residual.shape, float32);
@@ -226,7 +272,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         return new(output, copy);
     }
 
-    private NormKernel.Rows Pointers(Tensor? hidden, PackedNorm norm, PackedPass pass, int stream, Tensor sum, Tensor statistics) => new()
+    private NormKernel.Rows Pointers(Tensor? hidden, PackedNorm norm, PackedPass pass, PackedStream stream, Tensor sum, Tensor statistics) => new()
     {
         Hidden = hidden is null ? null : PackedMemory.Address(hidden),
         Sum = PackedMemory.Floats(sum),

@@ -1,3 +1,4 @@
+using NotebookLib.Kernels;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
@@ -8,26 +9,37 @@ namespace NotebookLib.Model.Packed;
 /// </summary>
 /// <param name="weight">W, [out, in], float32.</param>
 /// <param name="bias">b, [out], float32, or null.</param>
-internal sealed class PackedProjection(Tensor weight, Tensor? bias)
+/// <param name="adapter">A low-rank adapter on top, or null.</param>
+internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapter? adapter = null)
 {
     private Tensor? _castWeight;
     private Tensor? _castBias;
 
-    /// <summary>Columns of the output.</summary>
-    public long Outputs => weight.shape[0];
+    /// <summary>Probability that an element of an adapter's input is dropped; 0 without adapter.</summary>
+    public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
-    /// <summary>y = x · Wᵀ + b.</summary>
+    /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
+    /// <param name="stream">The adapter's dropout.</param>
     /// <returns>[M, out], the type of x.</returns>
-    public Tensor Forward(Tensor x) => DispatcherOperators.Linear(x, Weight(x.dtype), Bias(x.dtype));
+    public Tensor Forward(Tensor x, DropoutStream stream)
+    {
+        var output = DispatcherOperators.Linear(x, Weight(x.dtype), Bias(x.dtype));
+        adapter?.AddForward(x, stream, output);
+        return output;
+    }
 
-    /// <summary>∂L/∂x = ∂L/∂y · W.</summary>
+    /// <summary>∂L/∂x = ∂L/∂y · W, and the adapter's part; the adapter's own gradients are added on the way.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
+    /// <param name="x">The layer's input, [M, in].</param>
+    /// <param name="stream">The adapter's dropout, as in the forward pass.</param>
     /// <returns>[M, in], the type of the gradient.</returns>
-    public Tensor BackwardInput(Tensor gradient)
+    public Tensor BackwardInput(Tensor gradient, Tensor x, DropoutStream stream)
     {
         using var transposed = Weight(gradient.dtype).t();
-        return DispatcherOperators.Linear(gradient, transposed, null);
+        var lower = DispatcherOperators.Linear(gradient, transposed, null);
+        adapter?.AddBackward(gradient, x, stream, lower);
+        return lower;
     }
 
     /// <summary>Adds ∂L/∂yᵀ · x to W's gradient, unless W is frozen.</summary>

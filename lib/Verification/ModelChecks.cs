@@ -1,0 +1,100 @@
+using NotebookLib.Model;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Verification;
+
+/// <summary>
+/// Checks networks against <c>model/NAME</c>: config.json, model.safetensors (and pytorch_model.bin), inputs.safetensors, and expected_f32 / expected_f64 with
+/// logits, loss, hidden_states.0…n and grad.PARAMETER. Only real pieces count: what stands at padding differs between codes and is used by nobody.
+/// </summary>
+public sealed class ModelChecks : IGoldenCheck
+{
+    private static readonly (string File, ScalarType Dtype, double Tolerance)[] Kinds =
+        [("expected_f32.safetensors", ScalarType.Float32, 1e-5), ("expected_f64.safetensors", ScalarType.Float64, 1e-10)];
+
+    /// <inheritdoc />
+    public string FolderName => "model";
+
+    /// <inheritdoc />
+    public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) =>
+        GoldenFolder.Networks(folder).SelectMany(network => GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network)));
+
+    private IEnumerable<CheckResult> CheckNetwork(string folder)
+    {
+        var name = $"{FolderName}/{Path.GetFileName(folder)}";
+        foreach (var (file, dtype, tolerance) in Kinds.Where(kind => File.Exists(Path.Combine(folder, kind.File))))
+        {
+            using var model = ModelFolder.Load(folder, new LoadOptions { Dtype = dtype, IsStrict = true }).Model;
+            // float64 has no kernels; float32 is checked on both ways, the kernels' and autograd's.
+            foreach (var usesKernels in dtype == ScalarType.Float32 ? (bool[])[true, false] : [false])
+            {
+                model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+                foreach (var row in Compare(model, folder, file, tolerance))
+                {
+                    yield return row with { Folder = name, Quantity = $"{row.Quantity} ({dtype.ToString().ToLowerInvariant()}{(usesKernels ? ", kernels" : "")})" };
+                }
+            }
+        }
+
+        if (File.Exists(Path.Combine(folder, "pytorch_model.bin")) && File.Exists(Path.Combine(folder, "model.safetensors")))
+        {
+            yield return ComparePickle(folder) with { Folder = name };
+        }
+    }
+
+    private static List<CheckResult> Compare(DebertaV2ForTokenClassification model, string folder, string file, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        var expected = SafetensorsFile.ReadAll(Path.Combine(folder, file));
+        var inputs = SafetensorsFile.ReadAll(Path.Combine(folder, "inputs.safetensors"));
+        var places = inputs["attention_mask"].to(ScalarType.Bool);
+        List<CheckResult> rows = [];
+        model.zero_grad();
+        var logits = model.call(inputs["input_ids"], inputs["attention_mask"]);
+        rows.Add(new("", "logits", Difference(logits[places], expected["logits"][places]), tolerance));
+        var loss = DebertaV2ForTokenClassification.Loss(logits, inputs["labels"]);
+        rows.Add(new("", "loss", Difference(loss, expected["loss"].squeeze()), tolerance));
+        loss.backward();
+        Model.Packed.PackedEncoderFunction.ThrowIfBackwardFailed();
+        rows.Add(CompareGradients(model, expected, tolerance));
+        if (!model.Deberta.Encoder.UsesPackedKernels)
+        {
+            using var noGradients = no_grad();
+            var states = model.Deberta.HiddenStates(inputs["input_ids"], inputs["attention_mask"]);
+            var differences = states.Select((state, layer) => expected.TryGetValue($"hidden_states.{layer}", out var golden) ? Difference(state[places], golden[places]) : 0);
+            rows.Add(new("", "hidden states", GoldenFolder.Largest(differences), tolerance, $"{states.Count} states"));
+            foreach (var state in states)
+            {
+                state.Dispose();
+            }
+        }
+
+        return rows;
+    }
+
+    private static CheckResult CompareGradients(DebertaV2ForTokenClassification model, Dictionary<string, Tensor> expected, double tolerance)
+    {
+        var worst = (Name: "", Difference: 0.0);
+        var count = 0;
+        var parameters = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter);
+        foreach (var (name, golden) in expected.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal)))
+        {
+            count++;
+            var gradient = parameters.TryGetValue(name["grad.".Length..], out var parameter) ? parameter.grad : null;
+            var difference = gradient is null ? double.NaN : Difference(gradient, golden);
+            worst = difference > worst.Difference || double.IsNaN(difference) ? (name, difference) : worst;
+        }
+
+        return new("", "gradients", worst.Difference, tolerance, $"{count} parameters{(worst.Difference > tolerance || double.IsNaN(worst.Difference) ? ", worst " + worst.Name : "")}");
+    }
+
+    private static CheckResult ComparePickle(string folder)
+    {
+        using var scope = NewDisposeScope();
+        using ITensorSource pickle = PickleCheckpoint.Open(Path.Combine(folder, "pytorch_model.bin")), safetensors = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
+        var differing = safetensors.Tensors.Keys.Count(name => !pickle.Tensors.ContainsKey(name) || Difference(pickle.Read(name), safetensors.Read(name)) != 0);
+        return new("", "pytorch_model.bin equals model.safetensors", differing, 0, $"{safetensors.Tensors.Count} tensors");
+    }
+
+    private static double Difference(Tensor actual, Tensor golden) => GoldenFolder.Difference(actual, golden);
+}

@@ -1,0 +1,20 @@
+using NotebookLib.Verification;
+
+namespace NotebookLib.Tests.Verification;
+
+public class ModelChecksTests
+{
+    [Theory]
+    [InlineData("model", 60)]
+    [InlineData("full-size", 9)]
+    public void Every_reference_network_gives_the_reference_numbers_with_kernels_and_with_autograd(string folder, int atLeast)
+    {
+        var reference = Repository.Shared("reference", folder);
+        var check = Verifier.Checks.Single(candidate => candidate.FolderName == folder);
+
+        var rows = check.Check(reference, new VerifyOptions()).ToList();
+
+        Assert.True(rows.Count >= atLeast, $"{rows.Count} rows");
+        Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
+    }
+}
