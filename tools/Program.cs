@@ -28,7 +28,7 @@ var root = new RootCommand("""
     Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification fell short; 2 bad input, nothing was run; 130 interrupted.
     """)
 {
-    RunCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(),
+    RunCommand.Create(), SweepCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(),
 };
 
 try

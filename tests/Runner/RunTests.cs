@@ -226,6 +226,34 @@ public sealed partial class RunTests : IDisposable
         Assert.False(Directory.Exists(_runner.Output));
     }
 
+    [Fact]
+    public async Task Verify_fails_when_a_golden_cannot_be_met()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_runner.Folder, "alignment")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "align.jsonl.gz"), "no gzip", TestContext.Current.CancellationToken);
+
+        var (exitCode, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("verify", _runner.Folder));
+
+        Assert.True(exitCode == 1, error);
+        Assert.Contains("quantities fall short", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Scores_that_a_notebook_leaves_stand_on_its_page_and_in_its_facts()
+    {
+        const string Write = "System.IO.File.WriteAllText(System.IO.Path.Combine(Environment.GetEnvironmentVariable(\"NOTEBOOK_OUTPUT\"), \"scores.json\"), ";
+
+        var (exitCode, _, _) = await _runner.RunAsync([Write + "\"{\\\"test F1\\\": 0.912345}\");"]);
+        Assert.Equal(0, exitCode);
+        Assert.Equal(0.912345, (double)_runner.Summary["scores"]!["test F1"]!);
+        Assert.Contains("<dt>test F1</dt><dd>0.9123</dd>", _runner.Page, StringComparison.Ordinal);
+
+        var (damagedExitCode, _, error) = await _runner.RunAsync([Write + "\"[1]\");"]);
+        Assert.Equal(1, damagedExitCode);
+        Assert.Contains("expected one JSON object of numbers", error, StringComparison.Ordinal);
+        Assert.Empty(_runner.Summary["scores"]!.AsObject());
+    }
+
     private static string[] Outputs(JsonNode cell) => [.. cell["outputs"]!.AsArray().Select(output => $"{output!["output_type"]}:{Text(output)}")];
 
     private static string Texts(JsonNode cell) => string.Concat(Outputs(cell));

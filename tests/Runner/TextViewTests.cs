@@ -57,6 +57,18 @@ public partial class TextViewTests
     [InlineData(3725, "1 h 02 min")]
     public void Durations_read_as_people_say_them(double seconds, string words) => Assert.Equal(words, Durations.InWords(seconds));
 
+    [Theory]
+    [InlineData(0.91234567, "0.9123")]
+    [InlineData(0.0000211, "2.11e-5")]
+    [InlineData(0, "0")]
+    [InlineData(1, "1")]
+    [InlineData(1.5, "1.50")]
+    [InlineData(123.456, "123.5")]
+    [InlineData(12345.6, "12,346")]
+    [InlineData(-0.5, "-0.5000")]
+    [InlineData(1e12, "1,000,000,000,000")]
+    public void Numbers_show_the_digits_that_people_compare(double value, string text) => Assert.Equal(text, Numbers.Short(value));
+
     [GeneratedRegex("<span class=\"[a-z -]+\">|</span>")]
     private static partial Regex OwnTags();
 }

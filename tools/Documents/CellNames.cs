@@ -31,6 +31,10 @@ internal static partial class CellNames
         return $"c{number:00}-{Convert.ToHexStringLower(hash)[..8]}";
     }
 
+    /// <summary>A hash of all cells: two notebooks with the same one do the same for the same parameters.</summary>
+    public static string Hash(IEnumerable<NotebookCell> cells) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Concat(cells.Select(cell => $"{cell.Kernel}\n{cell.Source}\0")))))[..16];
+
     private static IEnumerable<string> Headings(string markdown)
     {
         var inFence = false;

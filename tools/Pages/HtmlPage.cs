@@ -8,10 +8,6 @@ namespace NotebookRunner.Pages;
 /// <summary>A run as one HTML file that needs nothing else: styles, scripts, pictures and, when there are charts, plotly.js are inside.</summary>
 internal sealed class HtmlPage
 {
-    // The browser itself holds the page to its promise: whatever an output asks for, nothing is loaded from anywhere.
-    private const string ContentPolicy =
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; media-src data:; base-uri 'none'; form-action 'none'";
-
     private readonly RunState _run;
     private readonly MarkdownView _markdown;
     private readonly OutputView _outputs;
@@ -33,20 +29,13 @@ internal sealed class HtmlPage
     {
         var cells = string.Concat(_run.Cells.Select(CellHtml));
         var title = _markdown.Headings.FirstOrDefault(heading => heading.Level == 1)?.Text ?? _run.NotebookName;
-        _html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-            .Append($"<meta http-equiv=\"Content-Security-Policy\" content=\"{ContentPolicy}\">\n")
-            .Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
-            .Append($"<title>{Escape(title)}</title>\n<style>\n{PageAssets.Style}</style>\n<script>\n{PageAssets.EarlyScript}</script>\n");
-        if (_run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly))
-        {
-            _html.Append(PlotlyScript.Element).Append('\n');
-        }
-
-        _html.Append("</head>\n<body>\n");
+        var needsPlotly = _run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly);
+        _html.Append(PageFrame.Head(title, needsPlotly ? PlotlyScript.Element ?? "" : "")).Append("<body>\n");
         AppendContents();
         _html.Append("<main>\n");
         AppendRunBar();
         AppendFailure();
+        AppendScores();
         AppendParameters();
         _html.Append(cells);
         AppendColophon();
@@ -74,7 +63,7 @@ internal sealed class HtmlPage
             .Append($"<span>{done} of {_run.CodeCells.Count} code cells</span><span>{Durations.InWords(_run.Seconds)}</span>")
             .Append($"<time datetime=\"{_run.Started:O}\">{_run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}</time></div>")
             .Append("<div class=\"buttons\"><button type=\"button\" id=\"toggle-code\" aria-pressed=\"false\">Show code</button>")
-            .Append("<button type=\"button\" id=\"toggle-theme\" aria-label=\"Switch between light and dark\">Dark</button></div></header>\n");
+            .Append(PageFrame.ThemeButton).Append("</div></header>\n");
     }
 
     private void AppendFailure()
@@ -83,6 +72,15 @@ internal sealed class HtmlPage
         {
             _html.Append($"<p class=\"failure\">Stopped at <a href=\"#{failed.Id}\">cell {failed.Number}, {Escape(failed.Name)}</a>")
                 .Append(failed.Error!.Line > 0 ? $", line {failed.Error.Line}" : "").Append($": {Escape(failed.Error.Message)}</p>\n");
+        }
+    }
+
+    private void AppendScores()
+    {
+        if (_run.Scores.Count > 0)
+        {
+            var scores = _run.Scores.Select(score => $"<div><dt>{Escape(score.Key)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>");
+            _html.Append($"<dl class=\"scores\">{string.Concat(scores)}</dl>\n");
         }
     }
 

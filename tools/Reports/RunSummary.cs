@@ -31,6 +31,8 @@ internal static class RunSummary
         })]),
         ["cells"] = new JsonArray([.. run.CodeCells.Select(CellOf)]),
         ["versions"] = new JsonObject(run.Versions.Select(version => KeyValuePair.Create(version.Key, (JsonNode?)version.Value))),
+        ["notebookHash"] = run.NotebookHash,
+        ["scores"] = new JsonObject(run.Scores.Select(score => KeyValuePair.Create(score.Key, (JsonNode?)score.Value))),
     }.ToJsonString(Indented) + "\n";
 
     private static JsonObject CellOf(CellState cell) => new()
@@ -51,5 +53,6 @@ internal static class RunSummary
         },
     };
 
-    private static string Word(RunStatus status) => JsonNamingPolicy.CamelCase.ConvertName(status.ToString());
+    /// <summary>A status as run.json spells it.</summary>
+    public static string Word(RunStatus status) => JsonNamingPolicy.CamelCase.ConvertName(status.ToString());
 }

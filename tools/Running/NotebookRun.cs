@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using NotebookRunner.Kernel;
 
 namespace NotebookRunner.Running;
@@ -20,9 +21,10 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
     public async Task ExecuteAsync()
     {
         state.Status = RunStatus.Running;
+        ScoresFile.Forget(options.OutputFolder);
         Save();
         var folder = Path.GetDirectoryName(Path.GetFullPath(options.NotebookPath))!;
-        await using (var kernel = await KernelProcess.StartAsync(folder, new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder }))
+        await using (var kernel = await KernelProcess.StartAsync(folder, Variables()))
         {
             foreach (var cell in state.CodeCells)
             {
@@ -35,6 +37,18 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
         state.Status = FinalStatus();
         Save();
+    }
+
+    private Dictionary<string, string> Variables()
+    {
+        var variables = new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder };
+        if (options.Threads is { } threads)
+        {
+            // libtorch and MKL take their number of threads from here.
+            variables["OMP_NUM_THREADS"] = variables["MKL_NUM_THREADS"] = threads.ToString(CultureInfo.InvariantCulture);
+        }
+
+        return variables;
     }
 
     private RunStatus FinalStatus()
@@ -54,6 +68,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         cell.Seconds = done?.Seconds ?? clock.Elapsed.TotalSeconds;
         cell.Error = stop.Explanation(hasEnded: done is not null, cell.Error) ?? cell.Error
             ?? (done is null ? new("kernel died", $"The process that runs the cells is gone: {await kernel.ExitInWordsAsync()}.", 0, "") : null);
+        ReadScores(cell);
         cell.Status = stop.Reason ?? (cell.Error is null ? RunStatus.Ok : RunStatus.Failed);
         view.CellEnded(cell);
         Save();
@@ -126,6 +141,18 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         }
 
         return null;
+    }
+
+    private void ReadScores(CellState cell)
+    {
+        try
+        {
+            state.Scores = ScoresFile.Read(options.OutputFolder);
+        }
+        catch (InvalidDataException error)
+        {
+            cell.Error ??= new("damaged scores", error.Message, 0, "");
+        }
     }
 
     private void Save()

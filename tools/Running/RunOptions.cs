@@ -5,7 +5,8 @@ namespace NotebookRunner.Running;
 /// <param name="OutputFolder">Where page, .ipynb and run.json go.</param>
 /// <param name="CellTimeout">How long one cell may take; null for as long as it likes.</param>
 /// <param name="Grace">How long a cell that took too long may take to stop by itself before its process is ended.</param>
-internal sealed record RunOptions(string NotebookPath, string OutputFolder, TimeSpan? CellTimeout, TimeSpan Grace)
+/// <param name="Threads">How many cores the cells' process may use; null for all.</param>
+internal sealed record RunOptions(string NotebookPath, string OutputFolder, TimeSpan? CellTimeout, TimeSpan Grace, int? Threads = null)
 {
     /// <summary>The environment variable that tells cells the output folder (absolute), for files that belong to the run.</summary>
     public const string OutputVariable = "NOTEBOOK_OUTPUT";

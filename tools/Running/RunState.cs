@@ -63,6 +63,9 @@ internal sealed class RunState
     /// <summary>The notebook's file name without folder.</summary>
     public required string NotebookName { get; init; }
 
+    /// <summary>The same for every run of the same cells.</summary>
+    public required string NotebookHash { get; init; }
+
     /// <summary>Its cells.</summary>
     public required IReadOnlyList<CellState> Cells { get; init; }
 
@@ -77,6 +80,9 @@ internal sealed class RunState
 
     /// <summary>Names and versions of what took part.</summary>
     public SortedDictionary<string, string> Versions { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the notebook says its scores are, in its own order; empty when it says nothing.</summary>
+    public IReadOnlyDictionary<string, double> Scores { get; set; } = new Dictionary<string, double>();
 
     public IReadOnlyList<CellState> CodeCells => [.. Cells.Where(cell => !cell.Cell.IsMarkdown)];
 }

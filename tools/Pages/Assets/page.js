@@ -23,12 +23,12 @@
   systemDark.addEventListener("change", announceTheme);
   announceTheme();
 
-  codeButton.addEventListener("click", function () {
+  if (codeButton) { codeButton.addEventListener("click", function () {
     var show = codeButton.getAttribute("aria-pressed") !== "true";
     document.querySelectorAll("details.source").forEach(function (details) { details.open = show; });
     codeButton.setAttribute("aria-pressed", String(show));
     codeButton.textContent = show ? "Hide code" : "Show code";
-  });
+  }); }
 
   // The table of contents follows the reader: the last heading above the upper third of the window.
   var links = Array.from(document.querySelectorAll(".contents a"));

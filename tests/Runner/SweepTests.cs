@@ -1,0 +1,112 @@
+extern alias runner;
+
+using AngleSharp.Html.Parser;
+using runner::NotebookRunner.Parameters;
+using runner::NotebookRunner.Sweeps;
+
+namespace NotebookLib.Tests.Runner;
+
+public sealed class SweepTests : IDisposable
+{
+    private readonly RunnerProcess _runner = new();
+
+    public void Dispose() => _runner.Dispose();
+
+    [Fact]
+    public void A_grid_gives_all_combinations_the_last_parameter_fastest()
+    {
+        var grid = SweepGrid.Parse(["a=1,2", "b=x", "b=y"]);
+
+        Assert.Equal(["a=1 b=x", "a=1 b=y", "a=2 b=x", "a=2 b=y"], grid.Points().Select(point => point.Words));
+    }
+
+    [Fact]
+    public void Folder_names_are_safe_and_different_for_different_points()
+    {
+        var points = SweepGrid.Parse(["path=/a/b,_a_b,a b," + new string('x', 300) + ",..,seed"]).Points();
+
+        Assert.Equal(6, points.Select(point => point.FolderName).Distinct().Count());
+        Assert.All(points, point => Assert.Matches(@"\A[A-Za-z0-9=,._-]{1,120}\z", point.FolderName));
+        Assert.Equal("path=seed", points[5].FolderName);
+    }
+
+    [Theory]
+    [InlineData("a=1,1", "occurs twice")]
+    [InlineData("a", "expected name=value")]
+    [InlineData("a=1,2,3,4,5,6,7,8,9,10,11 b=1,2,3,4,5,6,7,8,9,10 c=1,2,3,4,5,6,7,8,9,10", "1100 combinations")]
+    [InlineData("", "at least one --grid")]
+    public void A_grid_that_makes_no_sense_is_refused(string options, string expected)
+    {
+        var error = Assert.Throws<ParameterException>(() => SweepGrid.Parse(options.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Spread_is_the_mean_and_the_sample_deviation()
+    {
+        Assert.Equal(new ScoreSpread(2, 1, 3), ScoreSpread.Of([1, 2, 3]));
+        Assert.Equal(double.NaN, ScoreSpread.Of([5]).Deviation);
+    }
+
+    [Fact]
+    public async Task A_sweep_runs_every_combination_goes_on_past_failures_and_resumes_where_it_stopped()
+    {
+        var fuse = Path.Combine(_runner.Folder, "fuse");
+        var notebook = _runner.WriteNotebook(
+            "// parameters\nvar seed = 0;\nvar rate = 0.5; // per update",
+            $$"""
+            if (seed == 2 && rate == 1 && !System.IO.File.Exists("{{fuse}}")) { throw new Exception("diverged"); }
+            var folder = Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT");
+            System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "scores.json"), System.Text.Json.JsonSerializer.Serialize(new { F1 = seed + rate, loss = rate }));
+            """);
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--grid", "rate=0.25,1", "--parallel", "2", "--output", _runner.Output];
+
+        var (firstExit, firstOutput, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start(arguments));
+        var firstTable = await File.ReadAllLinesAsync(Path.Combine(_runner.Output, "comparison.csv"), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(fuse, "", TestContext.Current.CancellationToken);
+        var (secondExit, secondOutput, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start(arguments));
+
+        Assert.Equal((1, 0), (firstExit, secondExit));
+        Assert.Contains("[seed=2 rate=1] FAILED: cell 2", firstOutput, StringComparison.Ordinal);
+        Assert.Equal("seed,rate,status,seconds,F1,loss", firstTable[0]);
+        Assert.Equal(["1,0.25,ok", "1,1,ok", "2,0.25,ok", "2,1,failed"], firstTable[1..].Select(line => string.Join(',', line.Split(',')[..3])));
+        Assert.Contains("4 combinations, 3 of them done by an earlier sweep", secondOutput, StringComparison.Ordinal);
+        Assert.Single(secondOutput.Split('\n'), line => line.EndsWith("begins", StringComparison.Ordinal));
+        AssertComparison();
+    }
+
+    [Fact]
+    public async Task A_wrong_grid_runs_nothing()
+    {
+        var notebook = _runner.WriteNotebook("// parameters\nvar seed = 0;");
+        (string[] Options, string Expected)[] cases =
+        [
+            (["--grid", "sede=1,2"], "Did you mean 'seed'?"),
+            (["--grid", "seed=1,x"], "expected a whole number"),
+            (["--grid", "seed=1,2", "-p", "seed=3"], "varied by --grid and set by -p"),
+            (["--grid", "seed=1,2", "--parallel", "0"], "expected 1 to 64"),
+        ];
+        foreach (var (options, expected) in cases)
+        {
+            var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(["sweep", notebook, "--output", _runner.Output, .. options]));
+            Assert.Equal(2, exitCode);
+            Assert.Contains(expected, error, StringComparison.Ordinal);
+        }
+
+        Assert.False(Directory.Exists(_runner.Output));
+    }
+
+    private void AssertComparison()
+    {
+        var page = new HtmlParser().ParseDocument(File.ReadAllText(Path.Combine(_runner.Output, "comparison.html")));
+        var tables = page.QuerySelectorAll("table.comparison").ToList();
+
+        // Mean over seeds 1 and 2: (1.25 + 2.25) / 2, deviation 1/√2 = 0.7071.
+        Assert.Equal(["0.25", "2", "1.75 ± 0.7071", "0.2500 ± 0"], tables[0].QuerySelectorAll("tbody tr:first-child td").Select(cell => cell.TextContent));
+        Assert.Equal(["3"], tables[1].QuerySelectorAll("tbody td.best:nth-child(5)").Select(cell => cell.TextContent));
+        Assert.Equal(4, tables[1].QuerySelectorAll("tbody tr").Length);
+        Assert.All(page.QuerySelectorAll("tbody a"), link => Assert.True(File.Exists(Path.Combine(_runner.Output, Uri.UnescapeDataString(link.GetAttribute("href")!)))));
+        Assert.Empty(page.QuerySelectorAll("link, script[src], img"));
+    }
+}

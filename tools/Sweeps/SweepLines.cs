@@ -1,0 +1,66 @@
+using NotebookRunner.Kernel;
+using NotebookRunner.Pages;
+using NotebookRunner.Running;
+
+namespace NotebookRunner.Sweeps;
+
+/// <summary>A sweep as lines of text: runs at the same time take turns line by line, so each line names its combination.</summary>
+internal sealed class SweepLines(TextWriter output) : ISweepView
+{
+    /// <inheritdoc />
+    public IRunView Begin(SweepPoint point, int number, int count, RunState run)
+    {
+        var prefix = $"[{number}/{count} {point.Words}]";
+        Say($"{prefix} begins");
+        return new RunLines(prefix, this, run.CodeCells.Count);
+    }
+
+    /// <inheritdoc />
+    public void End(SweepResult result)
+    {
+        var scores = string.Join(", ", result.Scores.Take(3).Select(score => $"{score.Key} {Numbers.Short(score.Value)}"));
+        var outcome = result.Status is RunStatus.Ok ? $"ok{(scores.Length > 0 ? $": {scores}" : "")}" : $"{result.Status.ToString().ToUpperInvariant()}: {result.Problem}";
+        Say($"[{result.Point.Words}] {outcome} ({Durations.InWords(result.Seconds)})");
+    }
+
+    private void Say(string line)
+    {
+        lock (output)
+        {
+            output.WriteLine(line);
+            output.Flush();
+        }
+    }
+
+    private sealed class RunLines(string prefix, SweepLines lines, int codeCells) : IRunView
+    {
+        private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
+
+        private readonly ProgressLine _progress = new();
+        private TimeSpan _lastTold;
+        private int _done;
+
+        public Task ShowWhileAsync(RunState run, Func<Task> work) => work();
+
+        public void CellStarted(CellState cell)
+        {
+            _progress.Clear();
+            _lastTold = TimeSpan.Zero;
+        }
+
+        public void Happened(KernelEvent happened) => _progress.Read(happened);
+
+        public void Tick(CellState cell, TimeSpan elapsed)
+        {
+            if (elapsed - _lastTold > Interval)
+            {
+                _lastTold = elapsed;
+                lines.Say($"{prefix} {_done}/{codeCells} {cell.Name}, {Durations.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
+            }
+        }
+
+        public void CellEnded(CellState cell) => _done++;
+
+        public void Notice(string text) => lines.Say($"{prefix} ! {text}");
+    }
+}
