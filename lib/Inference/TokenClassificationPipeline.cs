@@ -4,7 +4,7 @@ namespace NotebookLib.Inference;
 
 /// <summary>
 /// Text in, labelled stretches out: what <c>pipeline("token-classification")</c> of transformers 4.35.2 returns for the same model, for each of its strategies.
-/// For word-level tags as the notebooks score them, use <c>EntityTagger</c>.
+/// For word-level tags as the notebooks score them, use <see cref="EntityTagger"/>.
 /// </summary>
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="scorer">The model.</param>

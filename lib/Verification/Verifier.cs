@@ -11,6 +11,7 @@ public static class Verifier
         new MetricsChecks(),
         new ModelChecks(),
         new FullSizeChecks(),
+        new PipelineChecks(),
     ];
 
     /// <summary>Checks every known folder below a root, or the root itself when it carries the name of one (<c>…/tokenizer</c>).</summary>
