@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Metrics;
 
 namespace NotebookLib.Charts;
 
@@ -8,31 +9,31 @@ public static class DataCharts
     private static readonly (string Color, string? Hatch)[] Styles = [(Palette.Blue, null), (Palette.Orange, "/"), (Palette.Green, "x"), (Palette.Pink, ".")];
 
     /// <summary>Entities of each type in each split, on a logarithmic axis: the rare types are the interesting ones.</summary>
-    /// <param name="splits">For each split its name and the number of entities of each type.</param>
-    public static Chart EntityCounts(IReadOnlyList<(string Split, IReadOnlyDictionary<string, int> Counts)> splits)
+    /// <param name="splits">What the splits hold.</param>
+    public static Chart EntityCounts(IReadOnlyList<SplitStatistics> splits)
     {
         ArgumentNullException.ThrowIfNull(splits);
         const string title = "Entities of each type";
         const string none = "No entity in any split. Check that the label set's types occur in the data.";
-        var types = splits.SelectMany(split => split.Counts.Keys).Distinct(StringComparer.Ordinal)
-            .OrderByDescending(type => splits.Sum(split => split.Counts.GetValueOrDefault(type))).ThenBy(type => type, StringComparer.Ordinal).ToList();
-        if (splits.Sum(split => split.Counts.Values.Sum(count => (long)count)) == 0)
+        var types = splits.SelectMany(split => split.Entities.Keys).Distinct(StringComparer.Ordinal)
+            .OrderByDescending(type => splits.Sum(split => split.Entities.GetValueOrDefault(type))).ThenBy(type => type, StringComparer.Ordinal).ToList();
+        if (splits.Sum(split => split.EntityCount) == 0)
         {
             return Chart.Empty(title, none);
         }
 
         var traces = splits.Select((split, i) => new BarTrace(
-            ChartRenderer.Name(split.Split),
-            $"%{{y}}<br>%{{x:,d}} entities in {ChartRenderer.Name(split.Split)}<extra></extra>",
+            ChartRenderer.Name(split.Name),
+            $"%{{y}}<br>%{{x:,d}} entities in {ChartRenderer.Name(split.Name)}<extra></extra>",
             [.. types.Select(ChartRenderer.Name)],
-            [.. types.Select(type => (double)split.Counts.GetValueOrDefault(type))])
+            [.. types.Select(type => (double)split.Entities.GetValueOrDefault(type))])
         {
             IsHorizontal = true,
             Color = Styles[i % Styles.Length].Color,
             Hatch = Styles[i % Styles.Length].Hatch,
         });
-        var most = splits.Max(split => split.Counts.Values.DefaultIfEmpty(0).Max());
-        string InAll(string type) => splits.Sum(split => (long)split.Counts.GetValueOrDefault(type)).ToString("N0", CultureInfo.InvariantCulture);
+        var most = splits.Max(split => split.Entities.Values.DefaultIfEmpty(0).Max());
+        string InAll(string type) => splits.Sum(split => (long)split.Entities.GetValueOrDefault(type)).ToString("N0", CultureInfo.InvariantCulture);
         return ChartRenderer.Render(
             new(title, "Logarithmic: each step is ten times as many. A missing bar means none.", new("entities") { IsLog = true, LogTicks = "1", Format = ",d", Range = [Math.Log10(0.8), Math.Log10(1.3 * most)] }, new("") { IsCategory = true, IsReversed = true }, [.. traces])
             {

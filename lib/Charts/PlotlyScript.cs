@@ -28,6 +28,9 @@ public static class PlotlyScript
     /// <summary>True for the one caller in this process that has to carry the script: no host embeds it and nobody carried it before.</summary>
     internal static bool ShouldCarry() => AppContext.GetData(EmbeddedByHost) is not true && Interlocked.Exchange(ref s_isCarried, 1) == 0;
 
+    /// <summary>Another view carries the script: no chart has to.</summary>
+    internal static void CarriedElsewhere() => Interlocked.Exchange(ref s_isCarried, 1);
+
     /// <summary>For tests: the next chart carries the script again.</summary>
     internal static void ForgetCarrier() => s_isCarried = 0;
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Metrics;
 
 namespace NotebookLib.Charts;
 
@@ -8,14 +9,8 @@ namespace NotebookLib.Charts;
 /// <param name="Support">Gold entities of this type.</param>
 public sealed record TypeF1(string Type, double F1, int Support);
 
-/// <summary>Answers of about the same confidence.</summary>
-/// <param name="Confidence">Their mean confidence, 0 to 1.</param>
-/// <param name="Accuracy">The share of them that is right, 0 to 1.</param>
-/// <param name="Count">How many they are.</param>
-public sealed record CalibrationBin(double Confidence, double Accuracy, int Count);
-
 /// <summary>How good the answers are: per type, what is taken for what, and whether the model knows when it is sure.</summary>
-public static class ScoreCharts
+public static partial class ScoreCharts
 {
     /// <summary>F1 of each type beside the published one; types in the order of their support, which stands beside the name.</summary>
     /// <param name="ours">Our scores.</param>
@@ -73,7 +68,7 @@ public static class ScoreCharts
         trace = trace with { IsInLegend = false };
         var right = Enumerable.Range(0, names.Count).Sum(i => counts[i][i]);
         return ChartRenderer.Render(
-            new(title, "Rows are gold, columns predicted, by equal or overlapping span; shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
+            new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
             {
                 HeightPixels = 130 + (names.Count * 26),
                 Summary = string.Create(CultureInfo.InvariantCulture, $"{right:N0} of {counts.Sum(row => row.Sum()):N0} on the diagonal"),

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace NotebookLib.Charts;
 
 /// <summary>What a run looked like: loss, learning rate, scores, speed and memory.</summary>
-public static class TrainingCharts
+public static partial class TrainingCharts
 {
     private const string NoUpdates = "No update has been logged yet; the curve appears with the first one.";
     private static readonly Axis Updates = new("optimiser updates") { Format = ",d" };

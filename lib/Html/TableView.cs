@@ -129,7 +129,7 @@ public sealed class TableView : HtmlView
         html.Append(classes.Length == 0 ? "<td>" : $"<td class=\"{classes}\">");
         if (cell.Bar is { } bar)
         {
-            html.Append($"<span class=\"nl-bar\" style=\"width:{Markup.Number(Math.Clamp(bar, 0, 1) * 5)}em\"></span> ");
+            html.Append($"<span class=\"nl-track\"><span class=\"nl-bar\" style=\"width:{Markup.Number(Math.Clamp(bar, 0, 1) * 100)}%\"></span></span>");
         }
 
         var text = Markup.Escape(cell.Text);

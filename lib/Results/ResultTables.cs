@@ -101,7 +101,7 @@ public static class ResultTables
         return values.Count < 2 ? Share(mean) : $"{Share(mean)} ± {Share(Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)))}";
     }
 
-    private static Cell Difference(double ours, double? published) => published is not { } other
+    internal static Cell Difference(double ours, double? published) => published is not { } other
         ? new("", Mark.Dim)
         : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture), Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
 

@@ -61,7 +61,7 @@ public class ChartTests
         ["scores"] = () => TrainingCharts.Scores(Curve.Empty, Curve.Empty, Curve.Empty),
         ["speed"] = () => TrainingCharts.Speed(Curve.Empty, Curve.Empty),
         ["counts without splits"] = () => DataCharts.EntityCounts([]),
-        ["counts without entities"] = () => DataCharts.EntityCounts([("test", new Dictionary<string, int> { ["PER"] = 0 })]),
+        ["counts without entities"] = () => DataCharts.EntityCounts([new("test", 1, 2, 2, new Dictionary<string, int> { ["PER"] = 0 }, null)]),
         ["lengths"] = () => DataCharts.Lengths([]),
         ["per type"] = () => ScoreCharts.PerType([]),
         ["confusion"] = () => ScoreCharts.Confusion(["PER"], [[0]]),

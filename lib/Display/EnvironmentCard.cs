@@ -1,0 +1,58 @@
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using NotebookLib.Html;
+using TorchSharp;
+
+namespace NotebookLib.Display;
+
+/// <summary>Where a run happens: machine, device, versions, commit, and the settings that it resolved to.</summary>
+public static class EnvironmentCard
+{
+    /// <summary>Looks around and makes the card.</summary>
+    /// <param name="settings">Any record; its properties are listed with their values.</param>
+    /// <param name="profile">How much is computed on what, for instance <c>demo</c>.</param>
+    public static CardView Create(object? settings = null, string profile = "")
+    {
+        var isCuda = torch.cuda.is_available();
+        var library = InformationalVersion(typeof(EnvironmentCard));
+        List<Fact> facts =
+        [
+            .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
+            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s)" : string.Create(CultureInfo.InvariantCulture, $"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
+            new("memory", string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
+            new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
+            new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
+            new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}"),
+        ];
+        return new("Where this runs", facts) { Tables = settings is null ? [] : [SettingsTable(settings)] };
+    }
+
+    /// <summary>Every public property of a settings record with its value.</summary>
+    public static TableView SettingsTable(object settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        var rows = settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanRead && property.GetIndexParameters().Length == 0)
+            .Select(property => new Row([new(property.Name, IsCode: true), ValueText(property.GetValue(settings))]));
+        return new("Settings", [new("name"), new("value")], [.. rows]);
+    }
+
+    private static string ValueText(object? value) => value switch
+    {
+        null => "—",
+        string text => text,
+        double number when number != 0 && Math.Abs(number) < 1e-3 => number.ToString("0.####e-0", CultureInfo.InvariantCulture),
+        System.Collections.IEnumerable items => string.Join(", ", items.Cast<object?>().Take(40).Select(ValueText)),
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
+    };
+
+    private static string ProcessorName()
+    {
+        const string cpuInfo = "/proc/cpuinfo";
+        var line = File.Exists(cpuInfo) ? File.ReadLines(cpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        return line?.Split(':', 2)[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+    }
+
+    private static string InformationalVersion(Type type) =>
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "unknown";
+}

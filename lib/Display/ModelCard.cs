@@ -1,0 +1,97 @@
+using System.Globalization;
+using NotebookLib.Html;
+using NotebookLib.Model;
+
+namespace NotebookLib.Display;
+
+/// <summary>What a model is made of, what of it is trained, and what its checkpoint did and did not bring; for LoRA what is adapted.</summary>
+public static class ModelCard
+{
+    private const int NamesShown = 12;
+
+    /// <summary>The card of a token classifier.</summary>
+    /// <param name="model">The model, with frozen parts frozen and adapters attached.</param>
+    /// <param name="report">What loading found.</param>
+    /// <param name="name">What to call it, for instance <c>microsoft/deberta-v3-base</c>.</param>
+    public static CardView Create(DebertaV2ForTokenClassification model, LoadReport report, string name)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(report);
+        var config = model.Config;
+        var positions = config.RelativeAttention
+            ? $"relative, {string.Join(" and ", config.PosAttType)}, {(config.PositionBuckets > 0 ? $"{config.PositionBuckets} logarithmic buckets a side" : "one row per distance")}{(config.ShareAttKey ? ", shared keys" : "")}"
+            : "absolute only";
+        List<Fact> facts =
+        [
+            new("encoder", $"{config.NumHiddenLayers} layers, width {Number(config.HiddenSize)}, {config.NumAttentionHeads} heads of {config.HeadSize}, feed-forward {Number(config.IntermediateSize)}"),
+            new("positions", positions),
+            new("vocabulary", $"{Number(config.VocabSize)} pieces"),
+            new("head", $"{config.Labels.Count} labels", string.Join(" ", config.Labels.Take(7)) + (config.Labels.Count > 7 ? " …" : "")),
+            new("dropout", config.HiddenDropoutProb.ToString("0.##", CultureInfo.InvariantCulture)),
+            .. CountFacts(model),
+        ];
+        var unexpected = report.Unexpected.Count == 0 ? Array.Empty<string>() : [$"{report.Unexpected.Count} tensors of the checkpoint have no place here; see the table."];
+        return new(name, facts) { Subtitle = "DeBERTa-v2/v3 for token classification", Warnings = unexpected, Tables = [Parts(model), Load(report)] };
+    }
+
+    /// <summary>What loading found, kind by kind.</summary>
+    public static TableView Load(LoadReport report)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        (string Kind, string Meaning)[] meanings =
+            [("matched", "filled from the checkpoint"), ("missing", "not in the checkpoint, new"), ("unexpected", "in the checkpoint, no place here"), ("ignored", "belongs to another head, or is computed here")];
+        return new(
+            "Weights of the checkpoint",
+            [new("weights"), new("tensors", true), new("meaning"), new("names")],
+            [.. report.Kinds.Select(kind => new Row(
+                [kind.Kind, Number(kind.Names.Count), new(meanings.FirstOrDefault(pair => pair.Kind == kind.Kind).Meaning ?? "", Mark.Dim), new(kind.Kind == "matched" ? "" : Shortened(kind.Names), IsCode: true)]))],
+            note: report.Source);
+    }
+
+    /// <summary>The card of adapters: which projections carry one, and how few numbers are trained.</summary>
+    /// <param name="model">The model with adapters attached.</param>
+    /// <param name="settings">The adapters' settings; their properties are listed.</param>
+    public static CardView Adapters(DebertaV2ForTokenClassification model, object settings)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var adapted = model.named_modules().Where(pair => pair.module is Projection { Adapter: not null }).Select(pair => (pair.name, Projection: (Projection)pair.module)).ToList();
+        var byTarget = adapted.GroupBy(pair => pair.name.Split('.')[^1]).Select(group => new Row(
+        [
+            new(group.Key, IsCode: true), Number(group.Count()), Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))), new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
+        ]));
+        return new("Low-rank adapters", [new("adapted projections", Number(adapted.Count)), .. CountFacts(model)])
+        {
+            Subtitle = "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; W and b stay as they are.",
+            Warnings = adapted.Count == 0 ? ["No projection carries an adapter: nothing but what is listed as trained will move."] : [],
+            Tables = [new("Adapted", [new("projection"), new("layers", true), new("parameters", true), new("first")], [.. byTarget]), EnvironmentCard.SettingsTable(settings)],
+        };
+    }
+
+    private static IEnumerable<Fact> CountFacts(DebertaV2ForTokenClassification model)
+    {
+        var parameters = model.parameters().ToList();
+        var (total, trained) = (parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
+        yield return new("parameters", Number(total), string.Create(CultureInfo.InvariantCulture, $"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB"));
+        yield return new("trained", Number(trained), string.Create(CultureInfo.InvariantCulture, $"{trained / (double)Math.Max(1, total):0.00 %} of all"));
+    }
+
+    private static TableView Parts(DebertaV2ForTokenClassification model) => new(
+        "Parts",
+        [new("part"), new("tensors", true), new("parameters", true), new("trained", true)],
+        [.. model.named_parameters().GroupBy(pair => PartOf(pair.name)).Select(group => new Row(
+            [group.Key, Number(group.Count()), Number(group.Sum(pair => pair.parameter.numel())), Number(group.Where(pair => pair.parameter.requires_grad).Sum(pair => pair.parameter.numel()))]))]);
+
+    private static string PartOf(string name) => name switch
+    {
+        _ when name.Contains("lora_", StringComparison.Ordinal) => "adapters",
+        _ when name.Contains("encoder.layer.", StringComparison.Ordinal) => "encoder layers",
+        _ when name.Contains("rel_embeddings", StringComparison.Ordinal) || name.Contains("encoder.LayerNorm", StringComparison.Ordinal) => "relative positions",
+        _ when name.Contains("embeddings.", StringComparison.Ordinal) => "word embeddings",
+        _ when name.StartsWith("classifier", StringComparison.Ordinal) => "head",
+        _ => "other",
+    };
+
+    private static string Shortened(IReadOnlyList<string> names) => string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", … ({names.Count - NamesShown} more)" : "");
+
+    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+}
