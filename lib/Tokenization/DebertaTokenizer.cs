@@ -11,7 +11,7 @@ namespace NotebookLib.Tokenization;
 /// <para>
 /// Why not Microsoft.ML.Tokenizers 2.0.1, measured with the real spm.model: its byte-fallback ids are 255 too high and so fall on the ids of ordinary pieces
 /// ("." and &lt;0x01&gt; are both 260), so unknown text cannot be told from known text afterwards;
-/// equally good paths are told apart by float32 sums, differently from the reference (a long "aaaa…"); control characters are kept; offsets refer to the
+/// of equally good paths it can take another than the reference (a long "aaaa…"); control characters are kept; offsets refer to the
 /// normalised text. Equal were 42,886 of 42,901 plain lines, 673 of 1,255 unusual texts (offsets: 4) and 1,573 of 2,155 word lists. Word by word it made 2.1
 /// million pieces per CPU second on the reference corpus; this class made 4.7 million without its cache and 8 million with it, on the same busy machine (Rust's
 /// tokenizers: 0.33 million, PERFORMANCE.md). The tests use it as an outside oracle where the two must agree.
