@@ -68,7 +68,7 @@ public sealed class EntityTagger
     }
 
     /// <summary>The score of the piece whose label the aligner took: the first that is not O, else the first.</summary>
-    private static float[] ScoresOfWords(int[] pieceTags, float[] pieceScores, int[] wordIds, int wordCount)
+    internal static float[] ScoresOfWords(int[] pieceTags, float[] pieceScores, int[] wordIds, int wordCount)
     {
         var scores = new float[wordCount];
         var isDecided = new bool[wordCount];
