@@ -6,8 +6,9 @@ namespace NotebookLib.Batching;
 public static class BatchOrder
 {
     /// <summary>
-    /// The Python stack's order: torch.randperm from a CPU generator of its own, seeded seed + epoch (accelerate 0.25, data_loader.py SeedableRandomSampler;
-    /// checked against the order recorded in reference/training). libtorch is the same, so the same batches come out.
+    /// The Python stack's order: torch.randperm from a CPU generator of its own, seeded seed + epoch · (epoch + 1) / 2: with seed 42 that is 42, 43, 45, 48, …
+    /// accelerate 0.25 means to seed with seed + epoch, but takes for the seed what its generator was last seeded with, so the epochs add up
+    /// (data_loader.py, SeedableRandomSampler.__iter__). libtorch is the same, so the same batches come out; held to the order recorded in reference/training.
     /// </summary>
     /// <param name="rowCount">Rows of the training set.</param>
     /// <param name="seed">The run's seed, 42 in the original.</param>
@@ -16,7 +17,7 @@ public static class BatchOrder
     public static RowOrder Reference(int rowCount, long seed, int epoch)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(epoch);
-        return RandomPermutation(rowCount, seed + epoch);
+        return RandomPermutation(rowCount, seed + ((long)epoch * (epoch + 1) / 2));
     }
 
     /// <summary><c>torch.randperm(rowCount)</c> from a CPU generator seeded <paramref name="seed"/>; touches no global random state.</summary>
