@@ -12,6 +12,7 @@ public sealed class PickleCheckpoint : ITensorSource
     // Real ones have 100 to 300 bytes per tensor.
     private const long LargestPickle = 64 << 20;
     private const int MostEntries = 200_000;
+    private const int MostSharing = 8;
 
     private readonly ZipArchive _zip;
     private readonly Dictionary<string, ZipArchiveEntry> _entries;
@@ -51,7 +52,7 @@ public sealed class PickleCheckpoint : ITensorSource
         {
             zip?.Dispose();
             stream.Dispose();
-            if (error is InvalidDataException or EndOfStreamException)
+            if (error is InvalidDataException or EndOfStreamException or OverflowException)
             {
                 throw new InvalidDataException($"{path}: not a sound PyTorch checkpoint: {error.Message}"
                     + (zip is null ? " Expected the zip form that PyTorch 1.6 and later write." : ""), error);
@@ -66,8 +67,7 @@ public sealed class PickleCheckpoint : ITensorSource
     {
         this.EnsureShape(name, target);
         var tensor = _tensors[name];
-        var entry = StorageOf(name, tensor.Storage);
-        using var stream = entry.Open();
+        using var stream = _entries[EntryName(tensor.Storage)].Open();
         Skip(stream, tensor.Offset * TensorBytes.SizeOf(tensor.Storage.Dtype));
         if (tensor.IsContiguous)
         {
@@ -142,17 +142,35 @@ public sealed class PickleCheckpoint : ITensorSource
             stream.ReadExactly(pickle);
         }
 
-        return RestrictedUnpickler.Load(pickle) is Dictionary<string, object?> state
-            ? state.Where(pair => pair.Value is PickledTensor).ToDictionary(pair => pair.Key, pair => (PickledTensor)pair.Value!, StringComparer.Ordinal)
-            : throw new InvalidDataException("its pickle is not a dictionary of tensors.");
+        if (RestrictedUnpickler.Load(pickle) is not Dictionary<string, object?> state)
+        {
+            throw new InvalidDataException("its pickle is not a dictionary of tensors.");
+        }
+
+        var tensors = state.Where(pair => pair.Value is PickledTensor).ToDictionary(pair => pair.Key, pair => (PickledTensor)pair.Value!, StringComparer.Ordinal);
+        foreach (var (name, tensor) in tensors)
+        {
+            EnsureStored(name, tensor.Storage);
+        }
+
+        // Tied weights share a storage; thousands of tensors over one storage would unfold a small file into all memory.
+        var described = tensors.Values.Sum(tensor => (decimal)tensor.ElementCount * TensorBytes.SizeOf(tensor.Storage.Dtype));
+        var stored = _entries.Values.Sum(entry => (decimal)entry.Length);
+        return described <= (MostSharing * stored) + (1 << 20)
+            ? tensors
+            : throw new InvalidDataException($"its tensors describe {described} bytes in a file of {stored}; expected at most {MostSharing} times as many.");
     }
 
-    private ZipArchiveEntry StorageOf(string name, PickledStorage storage)
+    private string EntryName(PickledStorage storage) => $"{_prefix}data/{storage.Key}";
+
+    // At opening: afterwards a tensor's described size is known to be backed by that many bytes of file.
+    private void EnsureStored(string name, PickledStorage storage)
     {
         var bytes = checked(storage.ElementCount * TensorBytes.SizeOf(storage.Dtype));
-        return _entries.TryGetValue($"{_prefix}data/{storage.Key}", out var entry) && entry.Length >= bytes
-            ? entry
-            : throw new InvalidDataException($"{Path}: {name}: its storage data/{storage.Key} has {entry?.Length ?? 0} bytes; expected {bytes}.");
+        if (!_entries.TryGetValue(EntryName(storage), out var entry) || entry.Length < bytes)
+        {
+            throw new InvalidDataException($"{name}: its storage data/{storage.Key} has {entry?.Length ?? 0} bytes; expected {bytes}.");
+        }
     }
 
     private static void Skip(Stream stream, long bytes)

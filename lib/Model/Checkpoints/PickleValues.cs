@@ -8,6 +8,9 @@ internal sealed record PickledStorage(ScalarType Dtype, string Key, long Element
 /// <summary>A tensor that a pickle describes: a window with strides into a storage.</summary>
 internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[] Shape, long[] Strides)
 {
+    /// <summary>Number of elements; small enough to count, as the unpickler made sure.</summary>
+    public long ElementCount => Shape.Aggregate(1L, (product, size) => checked(product * size));
+
     /// <summary>Elements from the first to the last one touched, 0 for an empty tensor.</summary>
     public long Reach => Shape.Contains(0) ? 0 : checked(1 + Shape.Zip(Strides).Sum(pair => (pair.First - 1) * pair.Second));
 

@@ -117,6 +117,11 @@ internal sealed class RestrictedUnpickler
     private void SetItems(object?[] pairs)
     {
         var target = (Dictionary<string, object?>)Top!;
+        if (pairs.Length % 2 != 0)
+        {
+            throw new InvalidDataException("its pickle is damaged (a name without a value)");
+        }
+
         for (var i = 0; i < pairs.Length; i += 2)
         {
             // Only names matter here; a name that comes twice would make two readers see two models.
@@ -156,7 +161,7 @@ internal sealed class RestrictedUnpickler
         var tensor = new PickledTensor((PickledStorage)arguments[0]!, (long)arguments[1]!, Longs(arguments[2]), Longs(arguments[3]));
         var isSound = tensor.Shape.Length == tensor.Strides.Length && tensor.Shape.Length <= 16 && tensor.Offset >= 0
             && !tensor.Shape.Any(size => size < 0) && !tensor.Strides.Any(stride => stride < 0);
-        var elements = isSound ? tensor.Shape.Aggregate(1L, (product, size) => checked(product * size)) : 0;
+        var elements = isSound ? tensor.ElementCount : 0;
         // A real checkpoint never repeats elements by stride 0: such a tensor would be larger than its storage.
         return isSound && checked(tensor.Offset + tensor.Reach) <= tensor.Storage.ElementCount && elements <= tensor.Storage.ElementCount
             ? tensor
