@@ -43,10 +43,10 @@ internal sealed class ConfigKeys(JsonObject json)
                 _faults.Add($"{key}: {Shown(list)}; expected a list of texts");
             }
 
-            return [.. terms.OfType<string>()];
+            return [.. terms.OfType<string>().Select(term => term.ToLowerInvariant()).Where(IsTerm)];
         }
 
-        return Take(key, "").ToLowerInvariant().Split('|', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return [.. Take(key, "").ToLowerInvariant().Split('|', StringSplitOptions.TrimEntries).Where(IsTerm)];
     }
 
     /// <summary>Label names from <c>id2label</c>; from <c>num_labels</c> or two when it is missing, named as transformers names them.</summary>
@@ -91,6 +91,8 @@ internal sealed class ConfigKeys(JsonObject json)
             throw new InvalidDataException($"{_faults.Count} fault(s) in the model's configuration:\n  " + string.Join("\n  ", _faults));
         }
     }
+
+    private static bool IsTerm(string term) => term is not ("" or "none");
 
     private int? Ignored(string key)
     {

@@ -84,10 +84,9 @@ internal static partial class DebertaConfigRules
             yield return $"pad_token_id: {config.PadTokenId}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}";
         }
 
-        if (config.PositionBuckets > 0 && config.RelativeAttention && (config.PositionBuckets < 4 || config.FarthestDistance <= config.PositionBuckets / 2 + 1))
+        if (config.PositionBuckets == 1)
         {
-            yield return $"position_buckets: {config.PositionBuckets} with a farthest distance of {config.FarthestDistance}; "
-                + "expected at least 4 buckets and a distance above half of them, for instance 256 and 512";
+            yield return "position_buckets: 1; expected −1 for none, or at least 2, for instance 256";
         }
 
         if (config.ConvKernelSize > 0 && config.ConvKernelSize % 2 == 0)

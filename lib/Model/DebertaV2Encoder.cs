@@ -15,7 +15,7 @@ public sealed class DebertaV2Encoder : Module
     private readonly LayerNorm? LayerNorm;
     private readonly ConvolutionLayer? conv;
     private readonly DebertaConfig _config;
-    private readonly ConcurrentDictionary<int, RelativePositions> _positionsByLength = [];
+    private readonly ConcurrentDictionary<(int Length, string Device), RelativePositions> _positionsByLength = [];
     private readonly DropoutRandom _random;
     private PackedEncoder? _packed;
 
@@ -62,11 +62,13 @@ public sealed class DebertaV2Encoder : Module
     internal Tensor Run(Tensor embeddings_NC, PaddedLayout layout, Action<Tensor>? observe = null)
     {
         using var scope = NewDisposeScope();
-        var relative = RelativeFor(layout.Length, embeddings_NC.device);
+        // Made without relative attention too: the kernels' way back reads them after this scope has ended.
+        var positions = _positionsByLength.GetOrAdd((layout.Length, embeddings_NC.device.ToString()), key => new RelativePositions(_config, key.Length, embeddings_NC.device));
+        var relative = RelativeFor(positions);
         var productType = Platform.Autocast.ProductType(embeddings_NC.device.type);
         if (observe is null && UsesPackedKernels && layout.Lengths is { } lengths && PackedEncoderBuilder.Supports(_config, embeddings_NC, productType))
         {
-            return RunPacked(embeddings_NC, relative, lengths, productType).MoveToOuterDisposeScope();
+            return RunPacked(embeddings_NC, relative, positions.PackedRows, lengths, productType).MoveToOuterDisposeScope();
         }
 
         var hidden_NC = embeddings_NC.alias();
@@ -87,12 +89,11 @@ public sealed class DebertaV2Encoder : Module
         return hidden_NC.MoveToOuterDisposeScope();
     }
 
-    private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, int[] lengths, ScalarType productType)
+    private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, Tensor rowOfDistance, int[] lengths, ScalarType productType)
     {
         _packed ??= PackedEncoderBuilder.Build(this, _config);
         _packed.RecomputesActivations = RecomputesActivations;
         var rows_RC = relative?.Rows_RC ?? zeros(1, _config.HiddenSize);
-        var rowOfDistance = relative?.Positions.PackedRows ?? zeros((2 * lengths.Max()) - 1, ScalarType.Int32);
         var pass = new PackedPass(new PackedShape(lengths), rows_RC, rowOfDistance, (int)(rowOfDistance.shape[0] + 1) / 2, (ulong)_random.Seed, (ulong)_random.Counter, training);
         if (training)
         {
@@ -103,14 +104,13 @@ public sealed class DebertaV2Encoder : Module
         return _packed.Forward(embeddings_NC, rows_RC, pass, productType);
     }
 
-    private RelativeEmbeddings? RelativeFor(int length, Device device)
+    private RelativeEmbeddings? RelativeFor(RelativePositions positions)
     {
         if (rel_embeddings is null)
         {
             return null;
         }
 
-        var positions = _positionsByLength.GetOrAdd(length, key => new RelativePositions(_config, key, device));
         var rows_RC = rel_embeddings.call(positions.Rows);
         return new RelativeEmbeddings(LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC), positions);
     }

@@ -39,8 +39,10 @@ internal sealed class RelativePositions
     public bool EveryRowIsOneDistance { get; }
 
     /// <summary>The table's row for each distance −(T−1) to T−1.</summary>
+    /// <exception cref="ArgumentException">The table ends before half the buckets, and the sentence is longer than that.</exception>
     internal static long[] RowOfDistance(DebertaConfig config, int length)
     {
+        EnsureReach(config, length);
         long span = config.RelativeSpan;
         var positions = config.PositionBuckets > 0 ? LogBuckets(length, config.PositionBuckets, config.FarthestDistance) : Distances(length);
         return [.. positions.Select(position => Math.Clamp(position + span, 0, 2 * span - 1))];
@@ -61,6 +63,17 @@ internal sealed class RelativePositions
         var logarithmic = ((magnitude.to(ScalarType.Float32) / mid).log() / unit * (mid - 1)).ceil() + mid;
         var bucket = where(magnitude.le(mid), distance.to(ScalarType.Float32), logarithmic * distance.sign());
         return bucket.to(ScalarType.Int64).data<long>().ToArray();
+    }
+
+    // The logarithm divides by ln((farthest − 1) / mid): a table that ends before the midpoint serves short sentences only.
+    private static void EnsureReach(DebertaConfig config, int length)
+    {
+        var mid = config.PositionBuckets / 2;
+        if (config.RelativeAttention && config.PositionBuckets > 0 && length - 1 > mid && config.FarthestDistance - 1 <= mid)
+        {
+            throw new ArgumentException($"The batch is {length} pieces long; with position_buckets {config.PositionBuckets} and a farthest distance of {config.FarthestDistance} "
+                + $"(max_relative_positions or max_position_embeddings) this model can tell apart {mid + 1} at most. Split the sentence.");
+        }
     }
 
     private static long[] Distances(int length) => [.. Enumerable.Range(0, 2 * length - 1).Select(index => (long)index - (length - 1))];

@@ -61,4 +61,13 @@ public class RelativePositionsTests
         // Distances −6 to 6, span 4: clamp(d + 4, 0, 7).
         Assert.Equal([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7], RelativePositions.RowOfDistance(config, 7));
     }
+
+    [Fact]
+    public void A_table_that_ends_before_the_midpoint_serves_short_sentences_only()
+    {
+        var config = V3 with { MaxPositionEmbeddings = 64 };
+
+        Assert.Equal(255, RelativePositions.RowOfDistance(config, 128).Distinct().Count());
+        Assert.Contains("Split the sentence", Assert.Throws<ArgumentException>(() => RelativePositions.RowOfDistance(config, 130)).Message);
+    }
 }
