@@ -1,5 +1,6 @@
-using System.IO.Compression;
 using System.Text;
+using ICSharpCode.SharpZipLib;
+using ICSharpCode.SharpZipLib.GZip;
 
 namespace NotebookLib.Data;
 
@@ -43,7 +44,8 @@ internal sealed class LineReader : IDisposable
             Span<byte> magic = stackalloc byte[2];
             var isGzip = file.ReadAtLeast(magic, 2, throwOnEndOfStream: false) == 2 && magic is [0x1f, 0x8b];
             file.Position = 0;
-            return new LineReader(isGzip ? new GZipStream(file, CompressionMode.Decompress) : file, maxLineBytes);
+            // .NET's own GZipStream takes a file that was cut off for one that ends there.
+            return new LineReader(isGzip ? new GZipInputStream(file) : file, maxLineBytes);
         }
         catch
         {
@@ -118,9 +120,21 @@ internal sealed class LineReader : IDisposable
             Array.Resize(ref _buffer, 2 * _buffer.Length);
         }
 
-        var count = _stream.Read(_buffer, _end, _buffer.Length - _end);
+        var count = ReadStream();
         _atEnd = count == 0;
         _end += count;
         return count > 0;
+    }
+
+    private int ReadStream()
+    {
+        try
+        {
+            return _stream.Read(_buffer, _end, _buffer.Length - _end);
+        }
+        catch (Exception error) when (error is SharpZipBaseException or EndOfStreamException)
+        {
+            throw new InvalidDataException($"the gzip data is damaged or was cut off ({error.Message.TrimEnd('.')})", error);
+        }
     }
 }

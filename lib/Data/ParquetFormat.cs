@@ -35,7 +35,7 @@ internal sealed class ParquetFormat(TagTable tags, ReaderOptions options)
         ThrowIfTooLarge(reader, source.Tags);
         var words = await ParquetListColumn<ReadOnlyMemory<char>>.ReadAsync(reader, source.Tokens).ConfigureAwait(false);
         var type = source.Tags.ClrType;
-        Tags group = type == typeof(string) ? await ReadNames(reader, source.Tags).ConfigureAwait(false)
+        Tags group = ParquetSource.IsText(type) ? await ReadNames(reader, source.Tags).ConfigureAwait(false)
             : type == typeof(int) ? await ReadIds<int>(reader, source.Tags).ConfigureAwait(false)
             : type == typeof(long) ? await ReadIds<long>(reader, source.Tags).ConfigureAwait(false)
             : type == typeof(short) ? await ReadIds<short>(reader, source.Tags).ConfigureAwait(false)

@@ -15,9 +15,9 @@ internal sealed class ParquetSource : IDisposable
     private ParquetSource(string path, BoundedReadStream stream, ParquetReader reader)
     {
         (_path, _stream, _reader) = (path, stream, reader);
-        Tokens = ListField("tokens", "strings", type => type == typeof(string));
+        Tokens = ListField("tokens", "strings", IsText);
         Tags = ListField("ner_tags", "whole numbers or strings", IsTagType);
-        Language = Array.Find(_reader.Schema.DataFields, field => field.Path.ToString() == "lang" && field.ClrType == typeof(string));
+        Language = Array.Find(_reader.Schema.DataFields, field => field.Path.ToString() == "lang" && IsText(field.ClrType));
     }
 
     public DataField Tokens { get; }
@@ -62,7 +62,9 @@ internal sealed class ParquetSource : IDisposable
 
     public void Dispose() => _stream.Dispose();
 
-    private static bool IsTagType(Type type) => type == typeof(string) || type == typeof(long) || type == typeof(int) || type == typeof(short)
+    public static bool IsText(Type type) => type == typeof(ReadOnlyMemory<char>) || type == typeof(string);
+
+    private static bool IsTagType(Type type) => IsText(type) || type == typeof(long) || type == typeof(int) || type == typeof(short)
         || type == typeof(sbyte) || type == typeof(byte) || type == typeof(ushort) || type == typeof(uint);
 
     private DataField ListField(string name, string content, Func<Type, bool> isRightType)
@@ -71,8 +73,10 @@ internal sealed class ParquetSource : IDisposable
         var field = Array.Find(fields, candidate => candidate.Path.FirstPart == name)
             ?? throw DataFormatException.ForFile(_path, $"has no column {name}; found {string.Join(", ", fields.Take(20).Select(f => TagTable.Excerpt(f.Path.FirstPart!)))}.");
         return field.MaxRepetitionLevel == 1 && isRightType(field.ClrType) ? field
-            : throw DataFormatException.ForFile(_path, $"column {name} holds {(field.MaxRepetitionLevel > 0 ? "lists of " : "")}{field.ClrType.Name}; expected lists of {content}.");
+            : throw DataFormatException.ForFile(_path, $"column {name} holds {(field.MaxRepetitionLevel > 0 ? "lists of " : "")}{NameOf(field.ClrType)}; expected lists of {content}.");
     }
+
+    private static string NameOf(Type type) => IsText(type) ? "strings" : type == typeof(ReadOnlyMemory<byte>) ? "bytes" : $"{type.Name} values";
 
     private static void ThrowIfNoParquet(Stream stream)
     {

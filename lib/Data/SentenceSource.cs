@@ -90,7 +90,7 @@ public sealed class SentenceSource : IEnumerable<Sentence>
             }
             catch (InvalidDataException error)
             {
-                damage = $"the gzip data is damaged behind this line ({error.Message}); fetch the file again.";
+                damage = $"behind this line {error.Message}; fetch the file again.";
             }
 
             if (damage is not null)
