@@ -4,7 +4,7 @@
   'use strict';
   if (window.nlCharts) { window.nlCharts.drawAll(); return; }
 
-  const patienceMs = 20000, retryMs = 150;
+  const patienceMs = 20000, retryMs = 150, paperWidth = 640;
   const startedAt = Date.now();
   let printing = false;
 
@@ -24,6 +24,8 @@
     copy.font = { color: theme.ink, family: font, size: 13 };
     copy.hoverlabel = { bgcolor: theme.paper, bordercolor: theme.line, font: { color: theme.ink, family: font, size: 13 }, align: 'left' };
     copy.modebar = { bgcolor: 'rgba(0,0,0,0)', color: theme.line, activecolor: theme.ink };
+    // The page is laid out for paper only after this event, so the width of A4 and Letter within usual margins is taken.
+    if (printing) { copy.width = paperWidth; copy.autosize = false; }
     for (const name of ['xaxis', 'yaxis', 'yaxis2']) {
       if (copy[name]) { Object.assign(copy[name], { gridcolor: theme.grid, linecolor: theme.line, tickcolor: theme.line }); }
     }
