@@ -42,7 +42,7 @@ public sealed class DebertaV2Encoder : Module
     /// </summary>
     public bool UsesPackedKernels { get; set; } = true;
 
-    /// <summary>Recompute activations in the backward pass instead of keeping them: far less memory, a third more time.</summary>
+    /// <summary>Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: far less memory, a third more time.</summary>
     public bool RecomputesActivations { get; set; }
 
     /// <summary>
@@ -74,7 +74,7 @@ public sealed class DebertaV2Encoder : Module
         var hidden_NC = embeddings_NC.alias();
         for (var index = 0; index < layer.Count; index++)
         {
-            var output_NC = layer[index].Run(hidden_NC, layout, relative);
+            var output_NC = RunLayer(layer[index], hidden_NC, layout, relative);
             if (index == 0 && conv is not null)
             {
                 output_NC = conv.Run(embeddings_NC, output_NC, layout);
@@ -88,6 +88,11 @@ public sealed class DebertaV2Encoder : Module
 
         return hidden_NC.MoveToOuterDisposeScope();
     }
+
+    private Tensor RunLayer(DebertaV2Layer module, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative) =>
+        RecomputesActivations && is_grad_enabled()
+            ? LayerRecomputation.Run(module, hidden_NC, layout, relative, _random)
+            : module.Run(hidden_NC, layout, relative);
 
     private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, Tensor rowOfDistance, int[] lengths, ScalarType productType)
     {

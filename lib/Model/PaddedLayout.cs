@@ -6,13 +6,14 @@ namespace NotebookLib.Model;
 /// Where the real pieces of a padded batch lie. Everything but attention works on the N real pieces alone, [N, C]; only attention needs the
 /// grid [B, L]. Random batches of sentences are about half padding, so that halves the work and changes no number that counts.
 /// </summary>
-/// <remarks>Disposed with the forward's scope: it owns nothing beyond tensors of that scope.</remarks>
+/// <remarks>Its tensors belong to the forward's dispose scope, unless somebody <see cref="Retain"/>s them beyond it.</remarks>
 internal sealed class PaddedLayout
 {
     private readonly Tensor? _realPlaces;
     private readonly Tensor? _gridSources;
     private readonly Tensor? _isPadding;
     private Tensor? _keyMask;
+    private int _retainers;
 
     /// <summary>Reads ids and mask once.</summary>
     /// <param name="inputIds">[B, L], whole numbers.</param>
@@ -61,6 +62,26 @@ internal sealed class PaddedLayout
 
     /// <summary>Real pieces of each row when they all come before its padding and no row is empty; else null.</summary>
     public int[]? Lengths { get; }
+
+    /// <summary>Keeps the tensors that attention needs beyond the forward's scope, until as many <see cref="Release"/>s.</summary>
+    public void Retain()
+    {
+        if (_retainers++ == 0)
+        {
+            Array.ForEach(Kept, tensor => tensor?.DetachFromDisposeScope());
+        }
+    }
+
+    /// <summary>Ends one <see cref="Retain"/>.</summary>
+    public void Release()
+    {
+        if (--_retainers == 0)
+        {
+            Array.ForEach(Kept, tensor => tensor?.Dispose());
+        }
+    }
+
+    private Tensor?[] Kept => [_realPlaces, _gridSources, _isPadding];
 
     /// <summary>[N, …] → [B·L, …]; rows at padding are arbitrary but finite.</summary>
     public Tensor ToGrid(Tensor packed) => _gridSources is null ? packed.alias() : packed.index_select(0, _gridSources);

@@ -25,6 +25,9 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
         failure?.Throw();
     }
 
+    /// <summary>Keeps an exception of a backward pass for <see cref="ThrowIfBackwardFailed"/>.</summary>
+    public static void Fail(Exception error) => _failure = ExceptionDispatchInfo.Capture(error);
+
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var call = (PackedCall)vars[3];
@@ -47,7 +50,7 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
         }
         catch (Exception error)
         {
-            _failure = ExceptionDispatchInfo.Capture(error);
+            Fail(error);
             return [null!, null!, null!, null!];
         }
 #pragma warning restore CA1031

@@ -1,0 +1,115 @@
+using NotebookLib.Model;
+using NotebookLib.Model.Packed;
+using NotebookLib.Platform;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Tests.Model;
+
+/// <summary>The kernels in training: what goldens without dropout cannot see.</summary>
+public sealed class KernelTrainingTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [InlineData("deberta.encoder.layer.0.attention.self.query_proj.weight")]
+    [InlineData("deberta.encoder.layer.0.attention.self.value_proj.weight")]
+    [InlineData("deberta.encoder.layer.0.attention.output.dense.weight")]
+    [InlineData("deberta.encoder.layer.0.intermediate.dense.weight")]
+    [InlineData("deberta.encoder.layer.1.output.dense.weight")]
+    [InlineData("deberta.encoder.rel_embeddings.weight")]
+    [InlineData("deberta.embeddings.word_embeddings.weight")]
+    public void With_dropout_the_gradient_is_the_slope_of_the_loss(string name)
+    {
+        using var model = New();
+        var parameter = model.named_parameters().Single(pair => pair.name == name).parameter;
+        Loss(model).backward();
+        PackedEncoderFunction.ThrowIfBackwardFailed();
+        var direction = parameter.grad!.clone();
+        var slope = direction.norm().item<float>();
+
+        // Central difference along the gradient itself, where the slope is its length: an error of some 1e-3 is float32's.
+        var step = 0.02 / slope;
+        var difference = (LossAfter(model, parameter, direction * step) - LossAfter(model, parameter, direction * -step)) / (2 * step * slope);
+
+        Assert.Equal(1, difference / slope, 0.01);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Bfloat16_products_stay_near_float32(bool usesKernels)
+    {
+        using var model = New();
+        model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+        var exact = LossAndGradient(model);
+        using var autocast = Autocast.Enter(bfloat16);
+        var rounded = LossAndGradient(model);
+
+        // Eight bits of mantissa through three layers.
+        Assert.Equal(exact.Loss, rounded.Loss, 0.02 * exact.Loss);
+        Assert.NotEqual(exact.Loss, rounded.Loss);
+        Assert.True((exact.Gradient - rounded.Gradient).norm().item<float>() < 0.1 * exact.Gradient.norm().item<float>());
+
+        static (float Loss, Tensor Gradient) LossAndGradient(DebertaV2ForTokenClassification model)
+        {
+            model.zero_grad();
+            var loss = Loss(model);
+            loss.backward();
+            PackedEncoderFunction.ThrowIfBackwardFailed();
+            return (loss.item<float>(), model.Deberta.Encoder.Layers[0].Intermediate.Dense.Weight.grad!.clone());
+        }
+    }
+
+    [Fact]
+    public void Evaluation_is_the_same_alone_and_in_any_batch()
+    {
+        using var model = New();
+        model.eval();
+        using var quiet = no_grad();
+        var (ids, mask, _) = Inputs();
+        var together = model.call(ids, mask);
+        for (var row = 0; row < ids.shape[0]; row++)
+        {
+            var length = mask[row].sum().item<long>();
+            var alone = model.call(ids[row..(row + 1), ..(int)length], mask[row..(row + 1), ..(int)length]);
+
+            Numbers.AssertClose(together[row, ..(int)length], alone[0], 1e-5, $"row {row}");
+        }
+    }
+
+    private static DebertaV2ForTokenClassification New()
+    {
+        var golden = DebertaConfig.Read(Repository.PathOf("tests", "goldens", "model", "v3-tiny", "config.json"));
+        var config = golden with { HiddenDropoutProb = 0.1, AttentionProbsDropoutProb = 0.2 };
+        var model = new DebertaV2ForTokenClassification(new ModelBuild(config));
+        WeightInitializer.Initialize(model, config with { InitializerRange = 0.15 }, 5);
+        model.train();
+        return model;
+    }
+
+    private static Tensor Loss(DebertaV2ForTokenClassification model)
+    {
+        model.Random.Counter = 17;
+        var (ids, mask, labels) = Inputs();
+        return DebertaV2ForTokenClassification.Loss(model.call(ids, mask), labels);
+    }
+
+    private static double LossAfter(DebertaV2ForTokenClassification model, Tensor parameter, Tensor change)
+    {
+        using var quiet = no_grad();
+        parameter.add_(change);
+        var loss = Loss(model).item<float>();
+        parameter.sub_(change);
+        return loss;
+    }
+
+    private static (Tensor Ids, Tensor Mask, Tensor Labels) Inputs()
+    {
+        var ids = tensor(new long[,] { { 1, 5, 9, 44, 2, 0, 0 }, { 1, 7, 8, 9, 10, 11, 2 } });
+        var mask = tensor(new long[,] { { 1, 1, 1, 1, 1, 0, 0 }, { 1, 1, 1, 1, 1, 1, 1 } });
+        return (ids, mask, tensor(new long[,] { { -100, 3, 4, 0, -100, -100, -100 }, { -100, 1, 0, 0, 7, 8, -100 } }));
+    }
+}
