@@ -24,5 +24,5 @@ public sealed class EmbeddingTable : Module<Tensor, Tensor>
     /// <summary>Looks up rows.</summary>
     /// <param name="input">Ids, [N] int64.</param>
     /// <returns>Vectors, [N, width].</returns>
-    public override Tensor forward(Tensor input) => weight.index_select(0, input);
+    public override Tensor forward(Tensor input) => RowLookup.Run(weight, input);
 }
