@@ -18,6 +18,7 @@ public sealed class DebertaV2Encoder : Module
     private readonly ConcurrentDictionary<(int Length, string Device), RelativePositions> _positionsByLength = [];
     private readonly DropoutRandom _random;
     private PackedEncoder? _packed;
+    private PackedSources? _sources;
 
     /// <summary>Makes the encoder.</summary>
     public DebertaV2Encoder(ModelBuild build)
@@ -49,10 +50,7 @@ public sealed class DebertaV2Encoder : Module
     /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,
     /// or an evaluation.
     /// </summary>
-    public IDisposable KeepWeightCopies() => (_packed ??= PackedEncoderBuilder.Build(this, _config)).KeepCopies();
-
-    /// <summary>Makes the packed encoder anew at the next pass: called after adapters came or went.</summary>
-    internal void ForgetPackedEncoder() => _packed = null;
+    public IDisposable KeepWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepCopies() : NothingKept.Instance;
 
     /// <summary>Runs the layers.</summary>
     /// <param name="embeddings_NC">The embedded real pieces.</param>
@@ -66,7 +64,8 @@ public sealed class DebertaV2Encoder : Module
         var positions = _positionsByLength.GetOrAdd((layout.Length, embeddings_NC.device.ToString()), key => new RelativePositions(_config, key.Length, embeddings_NC.device));
         var relative = RelativeFor(positions);
         var productType = Platform.Autocast.ProductType(embeddings_NC.device.type);
-        if (observe is null && UsesPackedKernels && layout.Lengths is { } lengths && PackedEncoderBuilder.Supports(_config, embeddings_NC, productType))
+        if (observe is null && UsesPackedKernels && layout.Lengths is { } lengths && PackedEncoderBuilder.Supports(_config, embeddings_NC, productType)
+            && CurrentSources().ArePackable)
         {
             return RunPacked(embeddings_NC, relative, positions.PackedRows, lengths, productType).MoveToOuterDisposeScope();
         }
@@ -94,10 +93,26 @@ public sealed class DebertaV2Encoder : Module
             ? LayerRecomputation.Run(module, hidden_NC, layout, relative, _random)
             : module.Run(hidden_NC, layout, relative);
 
+    private PackedSources CurrentSources()
+    {
+        if (_sources is null || !_sources.AreCurrent)
+        {
+            (_sources, _packed) = (new PackedSources(this), null);
+        }
+
+        return _sources;
+    }
+
+    private PackedEncoder CurrentPacked()
+    {
+        _ = CurrentSources();
+        return _packed ??= PackedEncoderBuilder.Build(this, _config);
+    }
+
     private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, Tensor rowOfDistance, int[] lengths, ScalarType productType)
     {
-        _packed ??= PackedEncoderBuilder.Build(this, _config);
-        _packed.RecomputesActivations = RecomputesActivations;
+        var packed = CurrentPacked();
+        packed.RecomputesActivations = RecomputesActivations;
         var rows_RC = relative?.Rows_RC ?? zeros(1, _config.HiddenSize);
         var pass = new PackedPass(new PackedShape(lengths), rows_RC, rowOfDistance, (int)(rowOfDistance.shape[0] + 1) / 2, (ulong)_random.Seed, (ulong)_random.Counter, training);
         if (training)
@@ -106,7 +121,7 @@ public sealed class DebertaV2Encoder : Module
             _random.Counter += layer.Count * PackedPass.StreamsPerLayer;
         }
 
-        return _packed.Forward(embeddings_NC, rows_RC, pass, productType);
+        return packed.Forward(embeddings_NC, rows_RC, pass, productType);
     }
 
     private RelativeEmbeddings? RelativeFor(RelativePositions positions)
@@ -118,5 +133,15 @@ public sealed class DebertaV2Encoder : Module
 
         var rows_RC = rel_embeddings.call(positions.Rows);
         return new RelativeEmbeddings(LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC), positions);
+    }
+
+    private sealed class NothingKept : IDisposable
+    {
+        public static NothingKept Instance { get; } = new();
+
+        public void Dispose()
+        {
+            // Modules make no copies.
+        }
     }
 }
