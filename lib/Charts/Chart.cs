@@ -42,7 +42,7 @@ public sealed class Chart : HtmlView
     public override string ToHtml() => IsEmpty ? new EmptyView(Title, _empty!).ToHtml() : Fragment() + (_carriesPlotly.Value ? PlotlyScript.Element : "") + DrawScript.Value;
 
     /// <inheritdoc />
-    public override string ToText() => string.Join('\n', ((string[])[Title, Subtitle, Summary]).Where(line => line.Length > 0));
+    public override string ToText() => string.Join('\n', ((string[])[Title, Subtitle, Summary]).Where(line => line.Length > 0).Distinct());
 
     /// <summary>Saves the chart as one page that works offline: plotly.js (3.6 MB) is inside.</summary>
     /// <param name="path">The HTML file; written atomically.</param>
