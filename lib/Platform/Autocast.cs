@@ -8,7 +8,11 @@ namespace NotebookLib.Platform;
 /// libtorch's autocast for the current thread, which TorchSharp 0.107 has no binding for: while a scope is open, matrix products run in the
 /// reduced type and whatever needs range (softmax, losses, norms) in float32, after libtorch's own lists (ATen/autocast_mode.h).
 /// </summary>
-/// <remarks>The functions are reached by their mangled C++ names, which hold for the pinned libtorch on Linux and macOS; <see cref="Problem"/> says so when they do not.</remarks>
+/// <remarks>
+/// The functions are reached by their mangled C++ names, which hold for the pinned libtorch on Linux and macOS; <see cref="Problem"/> says so when they do not.
+/// The cache of cast weights is one for the process: with two trainings at once, the end of one's scope empties it under the other, which then casts a
+/// shared weight twice; right all the same, but rounded otherwise, so bit-for-bit repetition holds for one training at a time.
+/// </remarks>
 public sealed unsafe class Autocast : IDisposable
 {
     private static readonly Lazy<Entries> Native = new(Find);

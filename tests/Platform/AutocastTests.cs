@@ -4,6 +4,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Platform;
 
+[Collection(AutocastTestGroup.Name)]
 public class AutocastTests
 {
     [Fact]

@@ -1,4 +1,5 @@
 using NotebookLib.Platform;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Platform;
@@ -54,7 +55,7 @@ public class TorchScriptOpsTests
         using var scope = NewDisposeScope();
         Tensor[] one = [ones(3)], two = [ones(3)], three = [zeros(3)], four = [zeros(3)];
         TorchScriptOps.AdamWStep(one, two, three, four, 1, new AdamWRates(0.1, 0));
-        var before = Tensor.TotalCount;
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
 
         for (var step = 2; step < 50; step++)
         {
@@ -62,7 +63,7 @@ public class TorchScriptOpsTests
             TorchScriptOps.ZeroInPlace(two);
         }
 
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]

@@ -1,0 +1,155 @@
+using NotebookLib.Platform;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+/// <summary>
+/// AdamW over a model's trainable parameters in two groups, with and without decay, one fused call each. It owns its moments (float32, like the parameters)
+/// and gives them by name for a checkpoint.
+/// </summary>
+public sealed class AdamWOptimiser : IDisposable
+{
+    private readonly TrainingSettings _settings;
+    private readonly Slot[] _decayed;
+    private readonly Slot[] _undecayed;
+
+    /// <summary>An optimiser that has made no update yet.</summary>
+    public AdamWOptimiser(ParameterGroups groups, TrainingSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(groups);
+        ArgumentNullException.ThrowIfNull(settings);
+        _settings = settings;
+        _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value))];
+        _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value))];
+    }
+
+    /// <summary>Updates made.</summary>
+    public int UpdateCount { get; private set; }
+
+    /// <summary>The 2-norm over all gradients there are; the value stays on the device.</summary>
+    /// <returns>Scalar, float32; 0 when there is no gradient.</returns>
+    public Tensor GradientNorm()
+    {
+        using var scope = NewDisposeScope();
+        var norm = Gradients() is { Length: > 0 } gradients ? TorchScriptOps.TotalNorm(gradients) : zeros([]);
+        return norm.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scales all gradients down to a total norm, as <c>torch.nn.utils.clip_grad_norm_</c> does.</summary>
+    /// <param name="totalNorm">Their norm now, scalar.</param>
+    /// <param name="maximumNorm">The largest norm allowed, above 0.</param>
+    public void ClipGradients(Tensor totalNorm, double maximumNorm)
+    {
+        using var scope = NewDisposeScope();
+        TorchScriptOps.ScaleInPlace(Gradients(), (maximumNorm / (totalNorm + 1e-6)).clamp_max(1));
+    }
+
+    /// <summary>Multiplies all gradients.</summary>
+    /// <param name="factor">For instance one over the loss scale.</param>
+    public void ScaleGradients(double factor)
+    {
+        using var scope = NewDisposeScope();
+        var gradients = Gradients();
+        TorchScriptOps.ScaleInPlace(gradients, tensor((float)factor, device: gradients.Length == 0 ? CPU : gradients[0].device));
+    }
+
+    /// <summary>Makes one update from the gradients there are; parameters without one stay as they are, as in torch.</summary>
+    public void Step(double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        UpdateCount++;
+        Step(_decayed, new(learningRate, _settings.WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
+        Step(_undecayed, new(learningRate, 0, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
+    }
+
+    /// <summary>Forgets the gradients: the next backward pass then leaves its own instead of adding to zeros.</summary>
+    public void ClearGradients()
+    {
+        foreach (var slot in Slots)
+        {
+            slot.Parameter.grad = null;
+        }
+    }
+
+    /// <summary>Moments, and gradients when an accumulation is under way, by name: <c>exp_avg.NAME</c>, <c>exp_avg_sq.NAME</c>, <c>grad.NAME</c>.</summary>
+    /// <param name="withGradients">True in the middle of an accumulation.</param>
+    /// <returns>The optimiser's own moments (read them, don't dispose them) and views of the gradients, which belong to the caller's dispose scope.</returns>
+    public Dictionary<string, Tensor> StateTensors(bool withGradients)
+    {
+        var state = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var slot in Slots)
+        {
+            state["exp_avg." + slot.Name] = slot.FirstMoment;
+            state["exp_avg_sq." + slot.Name] = slot.SecondMoment;
+            if (withGradients && slot.Gradient is { } gradient)
+            {
+                state["grad." + slot.Name] = gradient;
+            }
+        }
+
+        return state;
+    }
+
+    /// <summary>Goes on where a checkpoint left off.</summary>
+    /// <param name="state">What <see cref="StateTensors"/> gave.</param>
+    /// <param name="updates">Updates made so far.</param>
+    /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
+    public void Restore(IReadOnlyDictionary<string, Tensor> state, int updates)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var slot in Slots)
+        {
+            slot.FirstMoment.copy_(Find(state, "exp_avg." + slot.Name, slot.Parameter.shape));
+            slot.SecondMoment.copy_(Find(state, "exp_avg_sq." + slot.Name, slot.Parameter.shape));
+            if (state.ContainsKey("grad." + slot.Name))
+            {
+                slot.Parameter.grad = Find(state, "grad." + slot.Name, slot.Parameter.shape).to(slot.Parameter.device).clone();
+            }
+        }
+
+        UpdateCount = updates;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var slot in Slots)
+        {
+            slot.FirstMoment.Dispose();
+            slot.SecondMoment.Dispose();
+        }
+    }
+
+    private IEnumerable<Slot> Slots => _decayed.Concat(_undecayed);
+
+    private Tensor[] Gradients() => [.. Slots.Select(slot => slot.Gradient).OfType<Tensor>()];
+
+    private void Step(Slot[] slots, AdamWRates rates)
+    {
+        var pairs = slots.Select(slot => (slot, gradient: slot.Gradient)).Where(pair => pair.gradient is not null).ToArray();
+        TorchScriptOps.AdamWStep(
+            [.. pairs.Select(pair => (Tensor)pair.slot.Parameter)], [.. pairs.Select(pair => pair.gradient!)],
+            [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], UpdateCount, rates);
+    }
+
+    private static Tensor Find(IReadOnlyDictionary<string, Tensor> state, string name, long[] shape) =>
+        !state.TryGetValue(name, out var found) ? throw new InvalidDataException($"The optimiser state lacks {name}; was it saved for another model?")
+        : found.shape.SequenceEqual(shape) ? found
+        : throw new InvalidDataException($"{name}: expected shape [{string.Join(", ", shape)}], the checkpoint has [{string.Join(", ", found.shape)}].");
+
+    private sealed class Slot(string name, Parameter parameter)
+    {
+        public string Name => name;
+
+        public Parameter Parameter => parameter;
+
+        public Tensor? Gradient => parameter.grad;
+
+        public Tensor FirstMoment { get; } = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope();
+
+        public Tensor SecondMoment { get; } = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope();
+    }
+}

@@ -1,0 +1,135 @@
+using NotebookLib.Model;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+/// <summary>Brings the parts of a run to disk and back: weights, optimiser, random states, position.</summary>
+internal sealed class CheckpointKeeper(
+    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers)
+{
+    private const string OptimiserFile = "optimizer.safetensors";
+    private readonly CheckpointStore _store = new(settings.OutputFolder);
+
+    /// <summary>The folder of the best weights.</summary>
+    public string BestFolder => _store.BestFolder;
+
+    /// <summary>Decides whether the run starts afresh or goes on, and in the latter case restores everything.</summary>
+    /// <returns>Where the run stands.</returns>
+    /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, or it holds another run than the settings describe.</exception>
+    public RunPosition Start()
+    {
+        _store.CleanUp();
+        if (settings.ExistingRun == ExistingRun.Replace)
+        {
+            _store.Clear();
+        }
+
+        if (settings.ExistingRun == ExistingRun.Refuse && (_store.List().Count > 0 || Directory.Exists(_store.BestFolder)))
+        {
+            throw new InvalidOperationException($"{_store.Folder} holds a run already ({(_store.List() is [var newest, ..] ? newest.Name : CheckpointStore.BestName)}). "
+                + $"Choose another OutputFolder, or set ExistingRun to {nameof(ExistingRun.Resume)} or {nameof(ExistingRun.Replace)}.");
+        }
+
+        return settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder ? Restore(folder) : new RunPosition();
+    }
+
+    /// <summary>Writes a checkpoint from which the run can go on, then removes the oldest.</summary>
+    /// <returns>Its folder.</returns>
+    /// <exception cref="IOException">It could not be written; the older ones are whole.</exception>
+    public string Save(RunPosition position, RunSummary summary)
+    {
+        var folder = _store.Write(position.Name.ToString(), temporary =>
+        {
+            using var scope = NewDisposeScope();
+            task.SaveWeights(temporary);
+            SafetensorsFile.Write(Path.Combine(temporary, OptimiserFile), optimiser.StateTensors(withGradients: position.Accumulated > 0));
+            Capture(position, summary).Save(temporary);
+        });
+        _store.Rotate(settings.KeepCheckpoints);
+        observers.Tell(observer => observer.CheckpointSaved(folder, CheckpointKind.Resumable));
+        return folder;
+    }
+
+    /// <summary>Writes the weights of the best evaluation so far.</summary>
+    /// <exception cref="IOException">They could not be written; the former best is whole.</exception>
+    public void SaveBest(LoggedEvaluation evaluation)
+    {
+        var folder = _store.Write(CheckpointStore.BestName, temporary =>
+        {
+            task.SaveWeights(temporary);
+            File.WriteAllText(Path.Combine(temporary, "evaluation.json"), System.Text.Json.JsonSerializer.Serialize(evaluation, StateJson.Options));
+        });
+        observers.Tell(observer => observer.CheckpointSaved(folder, CheckpointKind.Best));
+    }
+
+    private TrainerState Capture(RunPosition position, RunSummary summary)
+    {
+        var (sinceLog, update) = ledger.Read();
+        var random = task.RandomStates.Append(new(RandomState.LibtorchName, RandomState.OfLibtorch()));
+        return new()
+        {
+            Update = position.Update,
+            Epoch = plan.EpochAt(position.MicroBatches),
+            MicroBatches = position.MicroBatches,
+            Accumulated = position.Accumulated,
+            OptimiserUpdates = optimiser.UpdateCount,
+            UpdateLoss = update,
+            LossSinceLog = sinceLog,
+            UpdatesSinceLog = position.UpdatesSinceLog,
+            LossBeforeLog = position.LossBeforeLog,
+            TokensSinceLog = position.TokensSinceLog,
+            SecondsSinceLog = position.SecondsSinceLog,
+            ElapsedSeconds = position.ElapsedSeconds,
+            BestValue = position.BestValue,
+            EvaluationsSinceBest = position.EvaluationsSinceBest,
+            IsEvaluationPending = position.IsEvaluationPending,
+            RandomStates = random.ToDictionary(pair => pair.Key, pair => Convert.ToBase64String(pair.Value), StringComparer.Ordinal),
+            LossScale = scaler?.Scale,
+            GoodUpdates = scaler?.GoodUpdates ?? 0,
+            History = position.History,
+            DataFingerprint = task.DataFingerprint,
+            Settings = settings,
+            Summary = summary,
+        };
+    }
+
+    private RunPosition Restore(string folder)
+    {
+        var state = TrainerState.Load(folder);
+        RefuseContradictions(folder, state);
+        task.LoadWeights(folder);
+        RestoreOptimiser(folder, state);
+        ledger.Restore(state.LossSinceLog, state.UpdateLoss);
+        var random = state.RandomStates.ToDictionary(pair => pair.Key, pair => Convert.FromBase64String(pair.Value), StringComparer.Ordinal);
+        RandomState.SetLibtorch(random[RandomState.LibtorchName]);
+        task.RestoreRandomStates(random);
+        if (state.LossScale is { } scale)
+        {
+            scaler?.Restore(scale, state.GoodUpdates);
+        }
+
+        observers.Notice($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}.");
+        return RunPosition.From(state);
+    }
+
+    private void RestoreOptimiser(string folder, TrainerState state)
+    {
+        using var scope = NewDisposeScope();
+        optimiser.Restore(SafetensorsFile.ReadAll(Path.Combine(folder, OptimiserFile)), state.OptimiserUpdates);
+    }
+
+    private void RefuseContradictions(string folder, TrainerState state)
+    {
+        var contradictions = state.FindContradictions(settings).ToList();
+        if (state.DataFingerprint != task.DataFingerprint)
+        {
+            contradictions.Add($"the training rows are others ({task.RowCount} rows, fingerprint {task.DataFingerprint}; the checkpoint was made with {state.DataFingerprint})");
+        }
+
+        if (contradictions.Count > 0)
+        {
+            throw new InvalidOperationException($"{folder} cannot be continued with these settings:\n"
+                + string.Join('\n', contradictions.Select(line => "  " + line)) + "\nGive the checkpoint's values, or start another run in another OutputFolder.");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Training;
+
+/// <summary>
+/// Everything of a run that is not a weight or a moment: where it stands, what it has seen, and the random states. Together with the weights and the
+/// optimiser's tensors it continues the run to the bit.
+/// </summary>
+internal sealed record TrainerState
+{
+    public const string FileName = "trainer_state.json";
+    private const long LargestFile = 256 << 20;
+
+    public int Version { get; init; } = 1;
+
+    /// <summary>Updates done.</summary>
+    public int Update { get; init; }
+
+    /// <summary>Epochs done, for readers; the position that counts is <see cref="MicroBatches"/>.</summary>
+    public double Epoch { get; init; }
+
+    /// <summary>Micro-batches done since the start: the position in the order of rows.</summary>
+    public long MicroBatches { get; init; }
+
+    /// <summary>Micro-batches of the unfinished update whose gradients are in the optimiser's file.</summary>
+    public int Accumulated { get; init; }
+
+    /// <summary>Updates that the optimiser made; fewer than <see cref="Update"/> when some were skipped.</summary>
+    public int OptimiserUpdates { get; init; }
+
+    /// <summary>Loss of the unfinished update so far.</summary>
+    public float UpdateLoss { get; init; }
+
+    /// <summary>Summed losses since the last log.</summary>
+    public float LossSinceLog { get; init; }
+
+    /// <summary>Updates made since the last log.</summary>
+    public int UpdatesSinceLog { get; init; }
+
+    /// <summary>Summed losses up to the last log.</summary>
+    public double LossBeforeLog { get; init; }
+
+    /// <summary>Pieces read since the last log.</summary>
+    public long TokensSinceLog { get; init; }
+
+    /// <summary>Seconds of training since the last log.</summary>
+    public double SecondsSinceLog { get; init; }
+
+    /// <summary>Seconds of the whole run.</summary>
+    public double ElapsedSeconds { get; init; }
+
+    /// <summary>The best value of the best metric, or null before the first evaluation.</summary>
+    public double? BestValue { get; init; }
+
+    /// <summary>Evaluations since the best one.</summary>
+    public int EvaluationsSinceBest { get; init; }
+
+    /// <summary>True when a stop cut off the evaluation that is due here.</summary>
+    public bool IsEvaluationPending { get; init; }
+
+    /// <summary>States of the random generators, base64, by name.</summary>
+    public IReadOnlyDictionary<string, string> RandomStates { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The loss scaler's factor and good updates (float16 only).</summary>
+    public double? LossScale { get; init; }
+
+    /// <inheritdoc cref="LossScale"/>
+    public int GoodUpdates { get; init; }
+
+    /// <summary>All that was logged.</summary>
+    public TrainingHistory History { get; init; } = TrainingHistory.Empty;
+
+    /// <summary>Hash over the training rows.</summary>
+    public string DataFingerprint { get; init; } = "";
+
+    /// <summary>The settings of the run.</summary>
+    public TrainingSettings Settings { get; init; } = new();
+
+    /// <summary>What the run decided, for readers.</summary>
+    public RunSummary? Summary { get; init; }
+
+    public void Save(string folder) => AtomicFile.WriteText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, StateJson.Options));
+
+    /// <exception cref="InvalidDataException">The file is missing, too large or not of this form.</exception>
+    public static TrainerState Load(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path) || new FileInfo(path).Length > LargestFile)
+        {
+            throw new InvalidDataException($"{path}: expected a trainer state of at most {LargestFile >> 20} MB; "
+                + (File.Exists(path) ? "the file is larger." : "the file is missing.") + " Was the folder written by this library?");
+        }
+
+        try
+        {
+            var state = JsonSerializer.Deserialize<TrainerState>(File.ReadAllText(path), StateJson.Options);
+            return state is { Version: 1 } ? state : throw new InvalidDataException($"{path}: version {state?.Version}; this library reads version 1.");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path}: not a trainer state: {error.Message}", error);
+        }
+    }
+
+    // What may change between a run and its continuation without changing the weights that come out.
+    private static readonly HashSet<string> FreeSettings = new(StringComparer.Ordinal)
+    {
+        "evaluationBatchSize", "evaluationOrder", "logEvery", "evaluateEvery", "saveEvery", "earlyStoppingPatience",
+        "keepCheckpoints", "onNonFinite", "outputFolder", "existingRun", "effectiveBatchSize",
+    };
+
+    /// <summary>Settings whose change would make this another run, by name, with both values.</summary>
+    public IEnumerable<string> FindContradictions(TrainingSettings now)
+    {
+        var saved = JsonSerializer.SerializeToNode(Settings, StateJson.Options)!.AsObject();
+        var asked = JsonSerializer.SerializeToNode(now, StateJson.Options)!.AsObject();
+        return asked
+            .Where(pair => !FreeSettings.Contains(pair.Key) && !JsonNode.DeepEquals(pair.Value, saved[pair.Key]))
+            .Select(pair => $"{char.ToUpperInvariant(pair.Key[0])}{pair.Key[1..]} is {Text(pair.Value)}, the checkpoint was made with {Text(saved[pair.Key])}");
+    }
+
+    private static string Text(JsonNode? node) => node?.ToJsonString() ?? "null";
+}

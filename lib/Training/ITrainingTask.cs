@@ -1,0 +1,53 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+/// <summary>What the training loop needs to know of a task: rows, a loss, an evaluation, and how its weights are kept.</summary>
+internal interface ITrainingTask : IDisposable
+{
+    /// <summary>The model; its parameters that require a gradient are trained.</summary>
+    nn.Module Model { get; }
+
+    /// <summary>Training rows.</summary>
+    int RowCount { get; }
+
+    /// <summary>Evaluation rows; 0 for none.</summary>
+    int EvaluationRowCount { get; }
+
+    /// <summary>A hash over the training rows, so that a run is not continued on other data.</summary>
+    string DataFingerprint { get; }
+
+    /// <summary>Pieces of a row, padding not counted.</summary>
+    int TokensOf(int row);
+
+    /// <summary>What a row adds to the loss's divisor.</summary>
+    double LossWeightOf(int row);
+
+    /// <summary>Forward pass and loss of a micro-batch.</summary>
+    /// <param name="rows">Which rows.</param>
+    /// <param name="microBatch">Its number since the start, for tasks that draw at random.</param>
+    /// <param name="divisor">The whole update's divisor, or null for the micro-batch's own mean.</param>
+    /// <returns>Scalar with its graph, in the caller's dispose scope.</returns>
+    Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor);
+
+    /// <summary>Scores the evaluation rows, in evaluation mode and without gradients; leaves the model in training mode.</summary>
+    EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation);
+
+    /// <summary>What a row holds, for the file that keeps a batch that went wrong.</summary>
+    object Describe(int row);
+
+    /// <summary>Saves the weights as a loadable model into an existing folder.</summary>
+    void SaveWeights(string folder);
+
+    /// <summary>Fills the model with the weights that <see cref="SaveWeights"/> wrote.</summary>
+    void LoadWeights(string folder);
+
+    /// <summary>Seeds the task's own random generators.</summary>
+    void Seed(long seed);
+
+    /// <summary>States of the task's own random generators, by name.</summary>
+    IReadOnlyDictionary<string, byte[]> RandomStates { get; }
+
+    /// <summary>Sets what <see cref="RandomStates"/> gave.</summary>
+    void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states);
+}

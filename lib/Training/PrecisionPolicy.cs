@@ -1,0 +1,40 @@
+using NotebookLib.Platform;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+/// <summary>What a precision promises: in which type matrix products run, and what stays float32.</summary>
+/// <param name="Precision">The choice.</param>
+/// <param name="Device">Where the model lies.</param>
+public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Device)
+{
+    /// <summary>What runs in float32 whatever the precision: autocast's own list for these models, and what the trainer does itself.</summary>
+    public static IReadOnlyList<string> AlwaysFloat32 { get; } =
+        ["weights", "gradients", "AdamW moments and update", "gradient norm", "loss (logits are cast first)"];
+
+    /// <summary>The type of matrix products.</summary>
+    public ScalarType ProductType => Precision switch
+    {
+        TrainingPrecision.BFloat16 => ScalarType.BFloat16,
+        TrainingPrecision.Float16 => ScalarType.Float16,
+        _ => ScalarType.Float32,
+    };
+
+    /// <summary>True when the loss is scaled before the backward pass.</summary>
+    public bool NeedsLossScale => Precision == TrainingPrecision.Float16;
+
+    /// <summary>Checks before the run that the precision can be had here.</summary>
+    /// <exception cref="PlatformNotSupportedException">It cannot; the message says what to choose instead.</exception>
+    public void EnsureAvailable()
+    {
+        if (Precision != TrainingPrecision.Float32)
+        {
+            Autocast.EnsureAvailable();
+        }
+    }
+
+    /// <summary>Opens the policy around a forward pass; the backward pass follows the types that the forward left.</summary>
+    /// <returns>The open scope, or null for float32.</returns>
+    public IDisposable? Enter() => Precision == TrainingPrecision.Float32 ? null : Autocast.Enter(ProductType, Device);
+}

@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using NotebookLib.Batching;
+using NotebookLib.Data;
+using NotebookLib.Model;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+// Shapes: B batch, L length, K labels.
+
+/// <summary>Tagging pieces: the task of the original notebooks.</summary>
+internal sealed class TokenClassificationTask : ITrainingTask
+{
+    private readonly DebertaV2ForTokenClassification _model;
+    private readonly IReadOnlyList<EncodedSentence> _training;
+    private readonly IReadOnlyList<EncodedSentence> _evaluation;
+    private readonly TrainingSettings _settings;
+    private readonly LabelSet? _labels;
+    private readonly LossFunction _loss;
+    private readonly Device _device;
+
+    public TokenClassificationTask(
+        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
+    {
+        _model = model;
+        _labels = labels;
+        _training = training;
+        _evaluation = evaluation;
+        _settings = settings;
+        _device = model.parameters().First().device;
+        _loss = new(settings, _device);
+    }
+
+    public nn.Module Model => _model;
+
+    public int RowCount => _training.Count;
+
+    public int EvaluationRowCount => _evaluation.Count;
+
+    public string DataFingerprint => RowFingerprint.Of(_training.Select(row => (row.InputIds, row.Labels)));
+
+    public IReadOnlyDictionary<string, byte[]> RandomStates => DropoutState.Of(_model.Random);
+
+    public int TokensOf(int row) => _training[row].Length;
+
+    public double LossWeightOf(int row) => _loss.WeightOf(_training[row].Labels);
+
+    public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Batch.Pad(_training, MemoryMarshal.ToEnumerable(rows), _device);
+        var logits_BLK = _model.call(batch.InputIds, batch.AttentionMask);
+        return _loss.Compute(logits_BLK, batch.Labels, divisor).MoveToOuterDisposeScope();
+    }
+
+    public object Describe(int row) => new { inputIds = _training[row].InputIds, labels = _training[row].Labels };
+
+    public EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation)
+    {
+        _model.eval();
+        try
+        {
+            return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision, cancellation);
+        }
+        finally
+        {
+            _model.train();
+        }
+    }
+
+    public void SaveWeights(string folder) => ModelFolder.Save(_model, folder);
+
+    public void LoadWeights(string folder) => Weights.Load(_model, folder);
+
+    public void Seed(long seed) => (_model.Random.Seed, _model.Random.Counter) = (seed, 0);
+
+    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => DropoutState.Restore(_model.Random, states);
+
+    public void Dispose() => _loss.Dispose();
+}

@@ -1,0 +1,80 @@
+using NotebookLib.Batching;
+using NotebookLib.Data;
+using NotebookLib.Model;
+using TorchSharp;
+
+namespace NotebookLib.Training;
+
+/// <summary>
+/// Fine-tunes a tagger as transformers 4.35.2's Trainer does, and keeps what that loses: the best model at every evaluation, and a state from which the run
+/// goes on to the bit.
+/// </summary>
+public sealed class Trainer
+{
+    private readonly DebertaV2ForTokenClassification _model;
+    private readonly LabelSet _labels;
+    private readonly IReadOnlyList<EncodedSentence> _training;
+    private readonly IReadOnlyList<EncodedSentence> _evaluation;
+    private readonly TrainingSettings _settings;
+    private readonly IReadOnlyList<ITrainingObserver> _observers;
+
+    /// <summary>Prepares a run and checks everything that can be checked before it.</summary>
+    /// <param name="model">Trained in place; its parameters that require a gradient change.</param>
+    /// <param name="labels">Names the label ids; as many as the model's head has.</param>
+    /// <param name="training">Rows to train on.</param>
+    /// <param name="evaluation">Rows to evaluate on; may be empty.</param>
+    /// <param name="settings">What the run decides.</param>
+    /// <param name="observers">Who watches.</param>
+    /// <exception cref="ArgumentException">The settings are contradictory or do not fit the data or the machine: all faults together.</exception>
+    public Trainer(
+        DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
+        TrainingSettings settings, params IReadOnlyList<ITrainingObserver> observers)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(labels);
+        ArgumentNullException.ThrowIfNull(training);
+        ArgumentNullException.ThrowIfNull(evaluation);
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentNullException.ThrowIfNull(observers);
+        (_model, _labels, _training, _evaluation, _settings, _observers) = (model, labels, training, evaluation, settings, observers);
+        var isCuda = model.parameters().First().device_type == DeviceType.CUDA;
+        TrainingSettingsRules.ThrowIfFaulty(TrainingSettingsRules.FindFaults(settings, training.Count, evaluation.Count, labels.Count, isCuda));
+        RefuseForeignLabels(model.Config.Labels.Count);
+        Summary = RunSummary.Of(model, settings, new TrainingPlan(settings, training.Count), evaluation.Count);
+    }
+
+    /// <summary>What the run decides: known before it starts.</summary>
+    public RunSummary Summary { get; }
+
+    /// <summary>Trains, or goes on with a run that was stopped or killed when <see cref="TrainingSettings.ExistingRun"/> says so.</summary>
+    /// <param name="cancellation">Ends the run at the next micro-batch, with a checkpoint; not an error.</param>
+    /// <returns>How it ended, its history and where its checkpoints are. The model holds the last weights.</returns>
+    /// <exception cref="InvalidOperationException">The output folder holds a run that may not be continued.</exception>
+    /// <exception cref="NonFiniteLossException">A loss or norm was not finite and the settings say stop.</exception>
+    /// <exception cref="IOException">The last checkpoint could not be written.</exception>
+    public TrainingResult Train(CancellationToken cancellation = default)
+    {
+        using var task = new TokenClassificationTask(_model, _labels, _training, _evaluation, _settings);
+        using var loop = new TrainingLoop(task, _settings, _observers);
+        return loop.Run(cancellation);
+    }
+
+    private void RefuseForeignLabels(int headWidth)
+    {
+        if (headWidth != _labels.Count)
+        {
+            throw new ArgumentException($"The model's head has {headWidth} labels, the label set {_labels.Count}; load the model with this label set.");
+        }
+
+        foreach (var (name, rows) in (ReadOnlySpan<(string, IReadOnlyList<EncodedSentence>)>)[("training", _training), ("evaluation", _evaluation)])
+        {
+            for (var row = 0; row < rows.Count; row++)
+            {
+                if (rows[row].Labels.FirstOrDefault(label => label != Batch.IgnoredLabel && (label < 0 || label >= headWidth), Batch.IgnoredLabel) is var label and not Batch.IgnoredLabel)
+                {
+                    throw new ArgumentException($"{name} row {row} has label {label}; expected 0 to {headWidth - 1}, or {Batch.IgnoredLabel} where nothing is to be predicted.");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+using System.Diagnostics;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Training;
+
+/// <summary>The training of any <see cref="ITrainingTask"/>: micro-batches, updates, logs, evaluations, checkpoints, in the order of a <see cref="TrainingPlan"/>.</summary>
+internal sealed class TrainingLoop : IDisposable
+{
+    private readonly ITrainingTask _task;
+    private readonly TrainingSettings _settings;
+    private readonly TrainingPlan _plan;
+    private readonly LearningRateSchedule _schedule;
+    private readonly MicroBatchOrder _order;
+    private readonly PrecisionPolicy _precision;
+    private readonly AdamWOptimiser _optimiser;
+    private readonly LossLedger _ledger;
+    private readonly LossScaler? _scaler;
+    private readonly Observers _observers;
+    private readonly HealthCheck _health;
+    private readonly CheckpointKeeper _checkpoints;
+    private readonly Evaluations _evaluations;
+    private readonly TrainingControl _control = new();
+    private readonly Stopwatch _wholeRun = new();
+    private readonly Stopwatch _training = new();
+    private RunPosition _position = new();
+    private double _secondsBefore;
+    private double _lastNorm;
+    private string? _savedFolder;
+
+    /// <summary>Prepares a run; nothing is read or written yet.</summary>
+    /// <exception cref="ArgumentException">The settings cannot work with this task: all faults together.</exception>
+    public TrainingLoop(ITrainingTask task, TrainingSettings settings, IEnumerable<ITrainingObserver> observers)
+    {
+        _task = task;
+        _settings = settings;
+        var groups = ParameterGroups.Of(task.Model);
+        var device = groups.Decayed.Concat(groups.Undecayed).First().Value.device;
+        _plan = new(settings, task.RowCount);
+        _schedule = new(settings.Schedule, settings.LearningRate, _plan.WarmupUpdates, _plan.Updates);
+        _order = new(_plan, settings.Seed);
+        _precision = new(settings.Precision, device.type);
+        _precision.EnsureAvailable();
+        _optimiser = new(groups, settings);
+        _ledger = new(device);
+        _scaler = _precision.NeedsLossScale ? new() : null;
+        _observers = new(observers);
+        _health = new(task, settings, _order, _ledger, _observers);
+        _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers);
+        _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers);
+        Summary = RunSummary.Of(task.Model, settings, _plan, task.EvaluationRowCount);
+    }
+
+    /// <summary>What the run decided.</summary>
+    public RunSummary Summary { get; }
+
+    /// <summary>Trains until the plan is done, an observer or the token asks for a stop, or the evaluations stop getting better.</summary>
+    public TrainingResult Run(CancellationToken cancellation)
+    {
+        try
+        {
+            Start();
+            using var registration = cancellation.Register(() => _control.RequestStop("cancelled"));
+            if (_position.IsEvaluationPending)
+            {
+                _evaluations.Run(_position, cancellation);
+            }
+
+            while (_position.Update < _plan.Updates && _control.StopReason is null && !_evaluations.IsPatienceOver(_position))
+            {
+                RunUpdate(cancellation);
+            }
+
+            return End();
+        }
+        catch (Exception error)
+        {
+            _observers.Tell(observer => observer.RunFailed(error));
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _optimiser.ClearGradients();
+        _optimiser.Dispose();
+        _ledger.Dispose();
+    }
+
+    private void Start()
+    {
+        manual_seed(_settings.Seed);
+        _task.Seed(_settings.Seed);
+        _position = _checkpoints.Start();
+        _secondsBefore = _position.ElapsedSeconds;
+        _wholeRun.Start();
+        _task.Model.train();
+        _observers.Tell(observer => observer.RunStarted(Summary, _control));
+    }
+
+    private void RunUpdate(CancellationToken cancellation)
+    {
+        _training.Restart();
+        var microBatches = _order.MicroBatchesOfUpdate(_position.MicroBatches - _position.Accumulated).ToList();
+        double? divisor = _settings.LossAverage == LossAverage.LabelledPieces ? DivisorOf(microBatches) : null;
+        while (_position.Accumulated < microBatches.Count)
+        {
+            RunMicroBatch(microBatches[_position.Accumulated], divisor);
+            if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
+            {
+                _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
+                return;
+            }
+        }
+
+        MakeUpdate(microBatches);
+        _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
+        Follow(cancellation);
+    }
+
+    /// <summary>Forward and backward of one micro-batch; its gradients add to those of the update.</summary>
+    private void RunMicroBatch(long microBatch, double? divisor)
+    {
+        using var scope = NewDisposeScope();
+        _savedFolder = null;
+        var rows = _order.RowsOf(microBatch);
+        Tensor loss;
+        using (_precision.Enter())
+        {
+            loss = _task.ComputeLoss(rows, microBatch, divisor);
+        }
+
+        // The reference divides by the accumulation steps even where an epoch's end makes the update smaller.
+        var share = divisor is null ? loss / _settings.AccumulationSteps : loss;
+        (_scaler is null ? share : share * _scaler.Scale).backward();
+        _ledger.Add(microBatch, share);
+        foreach (var row in rows.Span)
+        {
+            _position.TokensSinceLog += _task.TokensOf(row);
+        }
+
+        _position.MicroBatches++;
+        _position.Accumulated++;
+    }
+
+    /// <summary>Clips the gathered gradients and moves the weights, unless something is not finite.</summary>
+    private void MakeUpdate(IReadOnlyList<long> microBatches)
+    {
+        using var scope = NewDisposeScope();
+        if (_scaler is not null)
+        {
+            _optimiser.ScaleGradients(1 / _scaler.Scale);
+        }
+
+        var norm = _optimiser.GradientNorm();
+        _lastNorm = norm.item<float>();
+        var isFinite = double.IsFinite(_lastNorm);
+        if (isFinite)
+        {
+            if (_settings.MaximumGradientNorm > 0)
+            {
+                _optimiser.ClipGradients(norm, _settings.MaximumGradientNorm);
+            }
+
+            _optimiser.Step(_schedule.RateAt(_position.Update));
+            _ledger.CommitUpdate();
+            _position.UpdatesSinceLog++;
+        }
+        else if (_scaler is null || _ledger.MicroBatches.Any(pair => !float.IsFinite(pair.Loss)))
+        {
+            _health.Report(_position.Update + 1, _lastNorm, microBatches);
+        }
+
+        _scaler?.Update(overflowed: !isFinite);
+        _ledger.ClearUpdate();
+        _optimiser.ClearGradients();
+        _position.Update++;
+        _position.Accumulated = 0;
+    }
+
+    /// <summary>What follows an update: log, evaluation, checkpoint, in the reference's order.</summary>
+    private void Follow(CancellationToken cancellation)
+    {
+        if (TrainingPlan.IsDue(_position.Update, _plan.LogEvery))
+        {
+            Log();
+        }
+
+        if (_evaluations.AreDue(_position.Update))
+        {
+            _evaluations.Run(_position, cancellation);
+        }
+
+        if (TrainingPlan.IsDue(_position.Update, _plan.SaveEvery) && _position.Update < _plan.Updates)
+        {
+            _observers.TryWrite($"The checkpoint of update {_position.Update}", Save);
+        }
+    }
+
+    private void Log()
+    {
+        var loss = _ledger.TakeSinceLog();
+        var step = new LoggedStep(
+            _position.Update, _plan.EpochAt(_position.MicroBatches), _position.UpdatesSinceLog == 0 ? double.NaN : (double)loss / _position.UpdatesSinceLog,
+            _schedule.RateAt(_position.Update), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds);
+        _position.LossBeforeLog += loss;
+        _position.UpdatesSinceLog = 0;
+        _position.TokensSinceLog = 0;
+        _position.SecondsSinceLog = 0;
+        _position.Steps.Add(step);
+        _observers.Tell(observer => observer.StepLogged(step));
+    }
+
+    private void Save()
+    {
+        _position.ElapsedSeconds = ElapsedSeconds;
+        _savedFolder = _checkpoints.Save(_position, Summary);
+    }
+
+    private TrainingResult End()
+    {
+        if (_savedFolder is null)
+        {
+            Save();
+        }
+
+        var (end, reason) = _position.Update >= _plan.Updates ? (TrainingEnd.Finished, $"all {_plan.Updates} updates are made")
+            : _evaluations.IsPatienceOver(_position) ? (TrainingEnd.StoppedEarly, $"{_settings.BestMetric} did not get better in {_settings.EarlyStoppingPatience} evaluations")
+            : (TrainingEnd.Stopped, _control.StopReason ?? "stopped");
+        var (sinceLog, _) = _ledger.Read();
+        var result = new TrainingResult(end, reason, _position.Update, _position.History, _savedFolder!, _position.BestValue is null ? null : _checkpoints.BestFolder,
+            Summary, ElapsedSeconds, (_position.LossBeforeLog + sinceLog) / Math.Max(1, _optimiser.UpdateCount), _observers.Notices);
+        _observers.Tell(observer => observer.RunEnded(result));
+        return result;
+    }
+
+    private double ElapsedSeconds => _secondsBefore + _wholeRun.Elapsed.TotalSeconds;
+
+    private double DivisorOf(IEnumerable<long> microBatches)
+    {
+        var weight = 0.0;
+        foreach (var microBatch in microBatches)
+        {
+            foreach (var row in _order.RowsOf(microBatch).Span)
+            {
+                weight += _task.LossWeightOf(row);
+            }
+        }
+
+        return weight > 0 ? weight : 1; // An update without a labelled piece has no gradient, not a NaN.
+    }
+}

@@ -1,0 +1,84 @@
+namespace NotebookLib.Training;
+
+/// <summary>
+/// When what happens in a run: micro-batches, updates, logs, evaluations, saves. The rules are those of transformers 4.35.2 (trainer.py,
+/// <c>_inner_training_loop</c>; trainer_callback.py, <c>DefaultFlowCallback</c>): accumulation runs on across the end of an epoch, an epoch counts as
+/// floor(micro-batches / accumulation) updates, and the run stops at the planned update even when an epoch is not over.
+/// </summary>
+public sealed record TrainingPlan
+{
+    /// <summary>Plans a run.</summary>
+    /// <param name="settings">Valid settings.</param>
+    /// <param name="rows">Training rows, at least 1.</param>
+    public TrainingPlan(TrainingSettings settings, int rows)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        Rows = rows;
+        BatchSize = settings.BatchSize;
+        AccumulationSteps = settings.AccumulationSteps;
+        MicroBatchesPerEpoch = (rows + BatchSize - 1) / BatchSize;
+        UpdatesPerEpoch = Math.Max(1, MicroBatchesPerEpoch / AccumulationSteps);
+        Updates = settings.MaximumUpdates ?? checked((int)Math.Ceiling(settings.Epochs * UpdatesPerEpoch));
+        WarmupUpdates = settings.WarmupUpdates > 0 ? settings.WarmupUpdates : (int)Math.Ceiling(Updates * settings.WarmupRatio);
+        LogEvery = settings.LogEvery.InUpdates(Updates);
+        EvaluateEvery = settings.EvaluateEvery.InUpdates(Updates);
+        SaveEvery = settings.SaveEvery.InUpdates(Updates);
+    }
+
+    /// <summary>Training rows.</summary>
+    public int Rows { get; }
+
+    /// <summary>Sentences per micro-batch; the last of an epoch may have fewer.</summary>
+    public int BatchSize { get; }
+
+    /// <summary>Micro-batches per update.</summary>
+    public int AccumulationSteps { get; }
+
+    /// <summary>Micro-batches in one pass over the rows, the smaller last one included.</summary>
+    public int MicroBatchesPerEpoch { get; }
+
+    /// <summary>Updates that one epoch counts for, at least 1.</summary>
+    public int UpdatesPerEpoch { get; }
+
+    /// <summary>Updates of the whole run.</summary>
+    public int Updates { get; }
+
+    /// <summary>Updates over which the learning rate rises.</summary>
+    public int WarmupUpdates { get; }
+
+    /// <summary>Updates between logs; 0 for never.</summary>
+    public int LogEvery { get; }
+
+    /// <summary>Updates between evaluations; 0 for never.</summary>
+    public int EvaluateEvery { get; }
+
+    /// <summary>Updates between checkpoints; 0 for never.</summary>
+    public int SaveEvery { get; }
+
+    /// <summary>The updates after which the evaluation rows are scored, in order.</summary>
+    public IEnumerable<int> Evaluations => Multiples(EvaluateEvery);
+
+    /// <summary>The updates after which a checkpoint is written by interval, in order; the end of the run writes one besides.</summary>
+    public IEnumerable<int> Saves => Multiples(SaveEvery);
+
+    /// <summary>True when an interval is due after an update.</summary>
+    public static bool IsDue(int update, int every) => every > 0 && update % every == 0;
+
+    /// <summary>True when the gradients gathered so far make an update.</summary>
+    /// <param name="microBatches">Micro-batches done since the start of the run, the current one included.</param>
+    public bool IsUpdateDue(long microBatches) =>
+        microBatches % AccumulationSteps == 0 || (MicroBatchesPerEpoch <= AccumulationSteps && microBatches % MicroBatchesPerEpoch == 0);
+
+    /// <summary>Epochs done, as the logs count them: a fraction.</summary>
+    /// <param name="microBatches">Micro-batches done since the start of the run.</param>
+    public double EpochAt(long microBatches) => (double)microBatches / MicroBatchesPerEpoch;
+
+    private IEnumerable<int> Multiples(int every)
+    {
+        for (var update = every; every > 0 && update <= Updates; update += every)
+        {
+            yield return update;
+        }
+    }
+}

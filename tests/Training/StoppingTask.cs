@@ -1,0 +1,48 @@
+using NotebookLib.Training;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Tests.Training;
+
+/// <summary>A task whose run is cancelled while it computes its n-th micro-batch, as Ctrl-C would at that moment.</summary>
+internal sealed class StoppingTask(ITrainingTask inner, CancellationTokenSource source, int microBatches) : ITrainingTask
+{
+    private int _computed;
+
+    public nn.Module Model => inner.Model;
+
+    public int RowCount => inner.RowCount;
+
+    public int EvaluationRowCount => inner.EvaluationRowCount;
+
+    public string DataFingerprint => inner.DataFingerprint;
+
+    public IReadOnlyDictionary<string, byte[]> RandomStates => inner.RandomStates;
+
+    public int TokensOf(int row) => inner.TokensOf(row);
+
+    public double LossWeightOf(int row) => inner.LossWeightOf(row);
+
+    public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
+    {
+        if (++_computed == microBatches)
+        {
+            source.Cancel();
+        }
+
+        return inner.ComputeLoss(rows, microBatch, divisor);
+    }
+
+    public EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation) => inner.Evaluate(precision, cancellation);
+
+    public object Describe(int row) => inner.Describe(row);
+
+    public void SaveWeights(string folder) => inner.SaveWeights(folder);
+
+    public void LoadWeights(string folder) => inner.LoadWeights(folder);
+
+    public void Seed(long seed) => inner.Seed(seed);
+
+    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => inner.RestoreRandomStates(states);
+
+    public void Dispose() => inner.Dispose();
+}

@@ -1,0 +1,65 @@
+using NotebookLib.Training;
+
+namespace NotebookLib.Tests.Training;
+
+public class TrainingPlanTests
+{
+    [Theory]
+    [InlineData("base", 16, 8, 3, 0, 0)]
+    [InlineData("large_lora", 8, 16, 5, 0.05, 513)]
+    public void Updates_evaluations_and_saves_equal_the_facts_of_the_published_runs(string run, int batch, int accumulation, int epochs, double warmupRatio, int warmup)
+    {
+        var facts = LearningRateScheduleTests.Published().GetProperty("facts").GetProperty(run);
+        int Fact(string name) => facts.GetProperty(name).GetInt32();
+        var settings = new TrainingSettings
+        {
+            BatchSize = batch,
+            AccumulationSteps = accumulation,
+            Epochs = epochs,
+            WarmupRatio = warmupRatio,
+            EvaluateEvery = 257,
+            SaveEvery = 1026,
+        };
+
+        var plan = new TrainingPlan(settings, Fact("train_rows"));
+
+        Assert.Equal(Fact("micro_batches_per_epoch"), plan.MicroBatchesPerEpoch);
+        Assert.Equal(Fact("updates_per_epoch"), plan.UpdatesPerEpoch);
+        Assert.Equal(Fact("updates"), plan.Updates);
+        Assert.Equal(warmup, plan.WarmupUpdates);
+        Assert.Equal(Fact("evals"), plan.Evaluations.Count());
+        Assert.Equal(Fact("first_eval"), plan.Evaluations.First());
+        Assert.Equal(Fact("last_eval"), plan.Evaluations.Last());
+        Assert.Equal(facts.GetProperty("saves_at").EnumerateArray().Select(save => save.GetInt32()), plan.Saves);
+    }
+
+    [Fact]
+    public void Accumulation_runs_on_across_the_end_of_an_epoch()
+    {
+        var plan = new TrainingPlan(new TrainingSettings { BatchSize = 6, AccumulationSteps = 5, Epochs = 3 }, rows: 70);
+
+        var updatesAfter = Enumerable.Range(1, 36).Where(microBatches => plan.IsUpdateDue(microBatches)).ToList();
+
+        Assert.Equal((12, 2, 6), (plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates));
+        Assert.Equal([5, 10, 15, 20, 25, 30, 35], updatesAfter);
+        Assert.Equal(2.5, plan.EpochAt(30));
+    }
+
+    [Fact]
+    public void An_epoch_shorter_than_the_accumulation_ends_with_an_update()
+    {
+        var plan = new TrainingPlan(new TrainingSettings { BatchSize = 4, AccumulationSteps = 8, Epochs = 2 }, rows: 10);
+
+        Assert.Equal((3, 1, 2), (plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates));
+        Assert.Equal([3, 6, 8, 9], Enumerable.Range(1, 9).Where(microBatches => plan.IsUpdateDue(microBatches)));
+    }
+
+    [Fact]
+    public void A_fraction_is_that_part_of_the_run_rounded_up()
+    {
+        var plan = new TrainingPlan(new TrainingSettings { MaximumUpdates = 25, LogEvery = 0.1, EvaluateEvery = 0.5, SaveEvery = Interval.Never }, rows: 1000);
+
+        Assert.Equal((3, 13, 0), (plan.LogEvery, plan.EvaluateEvery, plan.SaveEvery));
+        Assert.Empty(plan.Saves);
+    }
+}
