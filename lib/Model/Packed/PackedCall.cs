@@ -78,11 +78,8 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
 
         upper.DisposeProducts();
         _pass.RelativeRows.Dispose();
-        if (!ReferenceEquals(_last.Exact, _last.Copy))
-        {
-            _last.Copy.Dispose();
-        }
-
+        // The caller's output is a handle of its own.
+        _last.Dispose();
         return (upper.Residual.MoveToOuterDisposeScope(), relative.MoveToOuterDisposeScope());
     }
 

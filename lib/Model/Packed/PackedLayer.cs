@@ -128,7 +128,10 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         var query = Project(parameters.Query, x.Copy, pass, PackedStream.Query);
         var key = Project(parameters.Key, x.Copy, pass, PackedStream.Key);
         var value = Project(parameters.Value, x.Copy, pass, PackedStream.Value);
-        var relative = DropRelativeRows(pass.RelativeRows, pass).to(type);
+        using var dropped = DropRelativeRows(pass.RelativeRows, pass);
+        using var typed = dropped.to(type);
+        // What outlives the pass is a handle of its own; the others go here, or they would be kept with it.
+        var relative = typed.alias();
         var positionKey = settings.ContentToPosition ? Project(parameters.PositionKey, relative, pass, PackedStream.PositionKey) : null;
         var positionQuery = settings.PositionToContent ? Project(parameters.PositionQuery, relative, pass, PackedStream.PositionQuery) : null;
         var probabilities = empty(settings.Heads * pass.Shape.ScoresPerHead, float32);
