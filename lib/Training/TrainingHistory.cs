@@ -8,7 +8,11 @@ namespace NotebookLib.Training;
 /// <param name="GradientNorm">Total norm of the last update's gradients before clipping.</param>
 /// <param name="TokensPerSecond">Pieces without padding per second of training, evaluations and checkpoints left out.</param>
 /// <param name="ElapsedSeconds">Seconds since the run began, time before a resume included.</param>
-public sealed record LoggedStep(int Update, double Epoch, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, double ElapsedSeconds);
+public sealed record LoggedStep(int Update, double Epoch, double Loss, double LearningRate, double GradientNorm, double TokensPerSecond, double ElapsedSeconds)
+{
+    /// <summary>Resident memory of the process then; 0 in a history that was saved without it.</summary>
+    public long MemoryBytes { get; init; }
+}
 
 /// <summary>One evaluation during training.</summary>
 /// <param name="Update">Updates done.</param>

@@ -202,7 +202,10 @@ internal sealed class TrainingLoop : IDisposable
         var loss = _ledger.TakeSinceLog();
         var step = new LoggedStep(
             _position.Update, _plan.EpochAt(_position.MicroBatches), _position.UpdatesSinceLog == 0 ? double.NaN : (double)loss / _position.UpdatesSinceLog,
-            _schedule.RateAt(_position.Update), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds);
+            _schedule.RateAt(_position.Update), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds)
+        {
+            MemoryBytes = Platform.ResidentMemory.CurrentBytes,
+        };
         _position.LossBeforeLog += loss;
         _position.UpdatesSinceLog = 0;
         _position.TokensSinceLog = 0;

@@ -1,0 +1,60 @@
+using System.Globalization;
+using NotebookLib.Training;
+
+namespace NotebookLib.Display;
+
+/// <summary>The panel as lines of text, for hosts where nothing can be replaced.</summary>
+internal static class PanelLines
+{
+    /// <summary>The line at the start.</summary>
+    public static string Start(RunSummary summary) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"training: {summary.Updates:N0} updates of {summary.EffectiveBatch}; {summary.TrainedParameters:N0} of {summary.TotalParameters:N0} parameters; {summary.Device}, {summary.Precision}");
+
+    /// <summary>A line about the last logged stretch.</summary>
+    public static string Step(PanelState state, long memoryBytes)
+    {
+        var step = state.LastStep!;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {Gigabytes(memoryBytes)} · left {Left(state.SecondsLeft())}");
+    }
+
+    /// <summary>A line about an evaluation.</summary>
+    public static string Evaluation(LoggedEvaluation evaluation)
+    {
+        var metrics = string.Join(" · ", LivePanelView.Metrics.Where(metric => evaluation.Metrics.ContainsKey(metric.Key))
+            .Select(metric => $"{metric.Name} {evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)}"));
+        return string.Create(CultureInfo.InvariantCulture, $"evaluation at {evaluation.Update:N0} · {metrics} · {Duration(evaluation.ElapsedSeconds)}{(evaluation.IsBest ? " · best so far" : "")}");
+    }
+
+    /// <summary>The line at the end.</summary>
+    public static string End(PanelState state) => state.EndText
+        + (state.Best is { } best ? string.Create(CultureInfo.InvariantCulture, $"; best at update {best.Update:N0}") : "");
+
+    /// <summary>How a run ended, as a word.</summary>
+    public static string WordFor(TrainingEnd end) => end switch
+    {
+        TrainingEnd.Finished => "finished",
+        TrainingEnd.StoppedEarly => "stopped early",
+        _ => "stopped",
+    };
+
+    /// <summary>Time left, or what is said while it is not known.</summary>
+    public static string Left(double? seconds) => seconds is { } known ? Duration(known) : "not known yet";
+
+    /// <summary>A duration as people say it: 42 s, 3:07 min, 2:15 h.</summary>
+    public static string Duration(double seconds)
+    {
+        var whole = (long)Math.Round(Math.Max(0, seconds));
+        return whole < 60 ? $"{whole} s"
+            : whole < 3600 ? string.Create(CultureInfo.InvariantCulture, $"{whole / 60}:{whole % 60:00} min")
+            : string.Create(CultureInfo.InvariantCulture, $"{whole / 3600}:{whole / 60 % 60:00} h");
+    }
+
+    /// <summary>A learning rate: 5e-5.</summary>
+    public static string Rate(double rate) => rate == 0 ? "0" : rate.ToString("0.##e-0", CultureInfo.InvariantCulture);
+
+    /// <summary>Memory: 2.1 GiB.</summary>
+    public static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 30):0.0} GiB");
+}
