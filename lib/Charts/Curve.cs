@@ -25,19 +25,21 @@ public sealed record Curve(IReadOnlyList<double> At, IReadOnlyList<double> Value
 
     /// <summary>
     /// An exponential moving average, corrected at the start as Adam's moments are (Kingma and Ba 2015, §3), so that the first value is the first loss and not zero.
+    /// Positive values are averaged as logarithms: on a logarithmic axis an average of the values themselves lies above a falling curve.
     /// </summary>
     /// <param name="weight">How much of the past stays, 0 to 1.</param>
     internal Curve Smoothed(double weight)
     {
+        var isPositive = Values.All(value => value > 0);
         var (average, correction) = (0.0, 1.0);
         var smooth = new double[Count];
         for (var i = 0; i < Count; i++)
         {
-            average = (weight * average) + ((1 - weight) * Values[i]);
+            average = (weight * average) + ((1 - weight) * (isPositive ? Math.Log(Values[i]) : Values[i]));
             correction *= weight;
             smooth[i] = average / (1 - correction);
         }
 
-        return this with { Values = smooth };
+        return this with { Values = isPositive ? [.. smooth.Select(Math.Exp)] : smooth };
     }
 }

@@ -78,7 +78,7 @@ public static partial class TrainingCharts
             "Scores on the validation split",
             $"Whole entities, piece by piece, at each evaluation; the star is the best F1. {published?.Remark(length)}".TrimEnd(),
             Updates,
-            new("score") { Format = ".2f" },
+            new("score") { Format = ".2f", Range = ScoreRange([precision, recall, f1, published?.F1 ?? Curve.Empty]) },
             traces)
         {
             HasUnifiedHover = false,
@@ -113,6 +113,14 @@ public static partial class TrainingCharts
 
     private static LineTrace ScoreTrace(string name, Curve curve, string color, string marker, string dash) =>
         new(name, Hover(name, ".3f", ""), curve.Finite().At, curve.Finite().Values) { Color = color, Marker = marker, Dash = dash };
+
+    /// <summary>The scores' own range with a little air, but nothing beyond 0 and 1.</summary>
+    private static double[] ScoreRange(IReadOnlyList<Curve> curves)
+    {
+        var values = curves.SelectMany(curve => curve.Finite().Values).DefaultIfEmpty(0).ToList();
+        var air = Math.Max(0.02, 0.06 * (values.Max() - values.Min()));
+        return [Math.Max(-0.01, values.Min() - air), Math.Min(1.01, values.Max() + air)];
+    }
 
     private static IEnumerable<Trace> BestOf(Curve f1)
     {

@@ -43,8 +43,8 @@ public class RunViewsTests
     [Fact]
     public void Curves_come_from_the_saved_history()
     {
-        // Two values are smoothed with a third of the past: (2/9 · 2.5 + 2/3 · 1.5) / (8/9) = 1.75.
-        Assert.StartsWith("training loss from 2.5000 to 1.7500 ", TrainingCharts.Loss(History).Summary, StringComparison.Ordinal);
+        // Two values are smoothed with a third of the past: 2.5^(1/4) · 1.5^(3/4) = 1.7043.
+        Assert.StartsWith("training loss from 2.5000 to 1.7043 ", TrainingCharts.Loss(History).Summary, StringComparison.Ordinal);
         Assert.Equal("F1 from 0.400 to 0.600 (lowest 0.400, highest 0.600)", TrainingCharts.Scores(History).Summary);
         Assert.StartsWith("learning rate from 5", TrainingCharts.LearningRate(History).Summary, StringComparison.Ordinal);
         Assert.Equal("tokens per second from 1,000 to 3,000 (lowest 1,000, highest 3,000); memory in GiB from 3.00 to 3.00 (lowest 3.00, highest 3.00)", TrainingCharts.Speed(History).Summary);
