@@ -28,6 +28,9 @@ switch (args)
         }
 
         return 0;
+    case ["sentences"]:
+        SampleFiles.Write(new SampleSplits(grammar, SampleSplits.Sizes), Folders.Sample);
+        return 0;
     case ["tokenizer"]:
         SentencePieceTrainer.Train(PretrainingText.Words(new SampleSplits(grammar, SampleSplits.Sizes)).Select(words => string.Join(' ', words)), Path.Combine(Folders.Model, "spm.model"));
         return 0;
