@@ -11,7 +11,7 @@ namespace NotebookLib.SampleMaker.Model;
 public static class PretrainingText
 {
     /// <summary>Sentences that nobody labels.</summary>
-    public const int UnlabelledCount = 60_000;
+    public const int UnlabelledCount = 100_000;
 
     /// <summary>Share of the sentences that appear as people write them, with punctuation attached to the words, as running text has it.</summary>
     private const double WrittenShare = 0.2;

@@ -14,10 +14,10 @@ public sealed record Recipe(Share Held, double HeldNames, double HeldShapes, boo
     public static Recipe Train { get; } = new(Share.Train, 0, 0);
 
     /// <summary>The validation split.</summary>
-    public static Recipe Validation { get; } = new(Share.Validation, 0.5, 0.4);
+    public static Recipe Validation { get; } = new(Share.Validation, 0.4, 0.35);
 
     /// <summary>The test split.</summary>
-    public static Recipe Test { get; } = new(Share.Test, 0.5, 0.4);
+    public static Recipe Test { get; } = new(Share.Test, 0.4, 0.35);
 
     /// <summary>Unlabelled text.</summary>
     public static Recipe Unlabelled { get; } = new(Share.Train, 0, 0, IsUnlabelled: true);
