@@ -28,6 +28,19 @@ public class SampleSplitsTests
         Assert.Equal(texts.Count, texts.Distinct(StringComparer.Ordinal).Count());
     }
 
+    [Theory]
+    [InlineData("train")]
+    [InlineData("validation")]
+    [InlineData("test")]
+    public void The_committed_files_hold_what_the_maker_makes_today(string name)
+    {
+        var made = Committed.Value.All.Single(split => split.Name == name).Sentences;
+
+        var read = SampleFiles.Read(Repository.PathOf("data", "sample"), name);
+
+        Assert.Equal(made.Select(Line), read.Select(Line));
+    }
+
     [Fact]
     public void Unlabelled_text_repeats_no_sentence_of_the_splits_and_uses_no_shape_of_validation_or_test()
     {
@@ -88,6 +101,8 @@ public class SampleSplitsTests
         var shares = Files.Value.Lists.Values.Where(list => list.Entries.Count >= 200).SelectMany(list => list.Entries.Select(entry => Holdout.ShareOf(list.Name, entry.Text))).ToList();
         Assert.InRange(shares.Count(share => share == Share.Test) / (double)shares.Count, Holdout.TestShare - 0.04, Holdout.TestShare + 0.04);
     }
+
+    private static string Line(Sentence sentence) => string.Join(' ', sentence.Words.Zip(sentence.Tags, (word, tag) => $"{word}/{tag}"));
 
     private static SampleSplits Small(ulong seed) => new(Files.Value, (300, 60, 60), seed);
 
