@@ -7,7 +7,7 @@ using NotebookLib.SampleMaker.Sample;
 
 const string Usage = """
     Makes what data/ holds: dotnet run --project data/maker -- VERB
-      all          sentences, tokenizer and model, one after the other (a quarter of an hour on two cores, nearly all of it the model)
+      all          sentences, tokenizer and model, one after the other (twelve minutes on two quiet cores, nearly all of it the model)
       sentences    data/sample/*.parquet
       tokenizer    data/tiny-deberta-v3/spm.model (needs spm_train of SentencePiece)
       model        data/tiny-deberta-v3/model.safetensors, pre-trained on the sample's text
