@@ -6,7 +6,8 @@ namespace NotebookLib.Html;
 /// <param name="Label">What it is.</param>
 /// <param name="Value">With unit.</param>
 /// <param name="Hint">What it means, or how it came about.</param>
-public sealed record Fact(string Label, string Value, string Hint = "");
+/// <param name="Link">Where the value leads: an address beginning with http; anything else is not linked.</param>
+public sealed record Fact(string Label, string Value, string Hint = "", string Link = "");
 
 /// <summary>A card: facts about one thing, warnings first, tables below.</summary>
 /// <param name="title">The thing.</param>
@@ -43,7 +44,7 @@ public sealed class CardView(string title, IReadOnlyList<Fact> facts) : HtmlView
         html.Append(Facts.Count == 0 ? "" : "<dl>");
         foreach (var fact in Facts)
         {
-            html.Append("<dt>").Append(Markup.Escape(fact.Label)).Append("</dt><dd>").Append(Markup.Escape(fact.Value))
+            html.Append("<dt>").Append(Markup.Escape(fact.Label)).Append("</dt><dd>").Append(ValueOf(fact))
                 .Append(fact.Hint.Length == 0 ? "" : $" <span class=\"nl-dim\">{Markup.Escape(fact.Hint)}</span>").Append("</dd>");
         }
 
@@ -55,6 +56,11 @@ public sealed class CardView(string title, IReadOnlyList<Fact> facts) : HtmlView
 
         return Markup.Fragment("nl-card", html.ToString(), Style);
     }
+
+    private static string ValueOf(Fact fact) =>
+        fact.Link.StartsWith("https://", StringComparison.Ordinal) || fact.Link.StartsWith("http://", StringComparison.Ordinal)
+            ? $"<a href=\"{Markup.Escape(fact.Link)}\" rel=\"noopener\">{Markup.Escape(fact.Value)}</a>"
+            : Markup.Escape(fact.Value);
 
     /// <inheritdoc />
     public override string ToText()

@@ -5,6 +5,8 @@ namespace NotebookLib.Tracking;
 /// </summary>
 public sealed class TrackedRun : ITracker
 {
+    private const int StoppedByButton = 255;
+
     private readonly TrackingSettings _settings;
     private readonly FanOutTracker _trackers;
     private readonly RunJournal? _journal;
@@ -12,7 +14,7 @@ public sealed class TrackedRun : ITracker
     private readonly RunHousekeeper? _housekeeper;
     private readonly ITimer? _sampler;
     private readonly ConsoleTee? _console;
-    private bool _isFinished;
+    private int _finished;
 
     private TrackedRun(TrackingSettings settings, TimeProvider clock, IEnumerable<ITracker> also, RunJournal? journal, bool isFresh)
     {
@@ -50,6 +52,9 @@ public sealed class TrackedRun : ITracker
     /// <summary>The name that the Hugging Face integration gives a run's model: "model-" and the run's name, else its id.</summary>
     public string ModelName => ArtifactStaging.SafeName("model-" + (_settings.Name ?? RunId));
 
+    /// <summary>The name that the Hugging Face integration gives a run's checkpoints.</summary>
+    public string CheckpointName => ArtifactStaging.SafeName("checkpoint-" + (_settings.Name ?? RunId));
+
     /// <summary>Starts a run, or continues one of this folder when the settings name its id and allow it.</summary>
     /// <param name="settings">Mode, names, intervals; default: the environment's.</param>
     /// <param name="config">The first configuration values.</param>
@@ -85,11 +90,27 @@ public sealed class TrackedRun : ITracker
         return new TrackedRun(given, time, also ?? [], journal, isFresh: given.RunId is null);
     }
 
-    /// <summary>What a notebook shows.</summary>
-    public TrackingCard Card()
+    /// <summary>Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>).</summary>
+    /// <inheritdoc cref="TrackingEnvironment.ForNotebook"/>
+    /// <param name="tracking">"auto" (online when there is an API key, else offline), "online", "offline" or "disabled".</param>
+    /// <param name="outputFolder">The notebook's output folder; the run's folder is made in it, below <c>wandb/</c>.</param>
+    /// <param name="name">The run's name in charts, for example the notebook's; null: the server makes one up.</param>
+    /// <param name="project">The project.</param>
+    /// <param name="config">The first configuration values, for example the notebook's parameters.</param>
+    /// <param name="clock">Times and waits; default: the system's.</param>
+    /// <returns>The started run. End it with <see cref="FinishAsync"/>.</returns>
+    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named.</exception>
+    /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
+    public static TrackedRun Start(
+        string tracking, string outputFolder, string? name = null, string project = TrackingEnvironment.NotebookProject,
+        IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null)
+        => Start(TrackingEnvironment.ForNotebook(tracking, outputFolder, name, project), config, clock);
+
+    /// <summary>How the tracking stands now.</summary>
+    public TrackingStatus Status()
     {
         var mode = _wandb?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
-        return new TrackingCard(
+        return new TrackingStatus(
             _wandb?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _wandb?.Link, Folder, _journal?.Rows ?? 0, _wandb?.RowsSent ?? 0, _wandb?.OfflineReason);
     }
 
@@ -128,15 +149,18 @@ public sealed class TrackedRun : ITracker
         return FinishAsync(1, cancel);
     }
 
-    /// <inheritdoc/>
+    /// <summary>Ends the run: keeps what the runner has of the notebook so far, sends the rest, tells the server. A second call does nothing.</summary>
+    /// <param name="exitCode">0: it succeeded. A run that the stop button ended gets 255, as W&amp;B's client gives it, unless something else is said.</param>
+    /// <param name="cancel">Stops waiting; what is missing is left to sync.</param>
     public async ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default)
     {
-        if (_isFinished)
+        if (Interlocked.Exchange(ref _finished, 1) == 1)
         {
             return;
         }
 
-        _isFinished = true;
+        exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? StoppedByButton : exitCode;
+        NotebookFiles.Save(this, _settings.Notice);
         _console?.Dispose();
         if (_sampler is not null)
         {

@@ -89,8 +89,8 @@ public sealed class ResumeTests
         var run = await RunAsync(
             fixture.Settings with { RunId = "abc", Resume = mode, Directory = Path.Combine(fixture.Folder, "elsewhere") }, run => SyncTests.LogRows(run, 3));
 
-        Assert.Equal((TrackingMode.Offline, 3, 0), (run.Card().Mode, run.Card().RowsKept, run.Card().RowsSent));
-        Assert.Contains(expected, run.Card().Remark!, StringComparison.Ordinal);
+        Assert.Equal((TrackingMode.Offline, 3, 0), (run.Status().Mode, run.Status().RowsKept, run.Status().RowsSent));
+        Assert.Contains(expected, run.Status().Remark!, StringComparison.Ordinal);
         Assert.Equal(5, fixture.Server.State.Run("abc").History.Count);
         Assert.Empty(fixture.Server.State.Problems);
     }
@@ -101,7 +101,7 @@ public sealed class ResumeTests
         await using var fixture = await StartAsync();
         var run = await RunAsync(fixture.Settings with { RunId = "abc", Resume = ResumeMode.Must }, run => SyncTests.LogRows(run, 3));
 
-        Assert.Contains("no such run", run.Card().Remark!, StringComparison.Ordinal);
+        Assert.Contains("no such run", run.Status().Remark!, StringComparison.Ordinal);
         Assert.Empty(fixture.Server.State.Runs);
     }
 }

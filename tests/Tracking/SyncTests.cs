@@ -211,7 +211,7 @@ public sealed class SyncTests
 
         Assert.Equal(3, fixture.Server.State.Run(run.RunId).History.Count);
         Assert.Contains(fixture.Notices, notice => notice.Contains("stays in the journal", StringComparison.Ordinal));
-        Assert.Equal((4, 3), (run.Card().RowsKept, run.Card().RowsSent));
+        Assert.Equal((4, 3), (run.Status().RowsKept, run.Status().RowsSent));
     }
 
     internal static void LogRows(TrackedRun run, int count, int from = 0)

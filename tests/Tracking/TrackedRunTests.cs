@@ -29,7 +29,7 @@ public sealed class TrackedRunTests
         Assert.Equal("{\"value\":0.0001}", stored.Config["lr"]!.ToJsonString());
         Assert.Contains("config.yaml", stored.Uploaded);
         Assert.Equal("hello\n", System.Text.Encoding.UTF8.GetString(stored.Files["output.log"]));
-        var card = run.Card();
-        Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"), (card.Mode, card.RowsKept, card.RowsSent, card.Link));
+        var status = run.Status();
+        Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"), (status.Mode, status.RowsKept, status.RowsSent, status.Link));
     }
 }

@@ -42,7 +42,7 @@ internal sealed class RunReplay
 
     public IReadOnlyList<ArtifactRequest> Artifacts => _artifacts;
 
-    public RunSummary Summary { get; } = new();
+    public SummaryValues Summary { get; } = new();
 
     /// <summary>How the last session ended; null while it runs, and for ever after a kill.</summary>
     public RunExit? Exit { get; private set; }

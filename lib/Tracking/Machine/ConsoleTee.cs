@@ -9,6 +9,7 @@ internal sealed class ConsoleTee : IDisposable
     private readonly TextWriter _error = Console.Error;
     private readonly Tee _outTee;
     private readonly Tee _errorTee;
+    private readonly (TextWriter Out, TextWriter Error) _ours;
 
     /// <summary>Begins to copy.</summary>
     /// <param name="onLine">Takes a line and whether it went to standard error.</param>
@@ -18,13 +19,24 @@ internal sealed class ConsoleTee : IDisposable
         _errorTee = new Tee(_error, new OutputLines(line => onLine(line, true)));
         Console.SetOut(_outTee);
         Console.SetError(_errorTee);
+        // The console wraps what it is given.
+        _ours = (Console.Out, Console.Error);
     }
 
     /// <summary>Stops; half a line counts as a line.</summary>
     public void Dispose()
     {
-        Console.SetOut(_out);
-        Console.SetError(_error);
+        // Somebody who took the console over in between keeps it: what passes through us is then no longer copied.
+        if (ReferenceEquals(Console.Out, _ours.Out))
+        {
+            Console.SetOut(_out);
+        }
+
+        if (ReferenceEquals(Console.Error, _ours.Error))
+        {
+            Console.SetError(_error);
+        }
+
         _outTee.End();
         _errorTee.End();
     }
@@ -33,6 +45,8 @@ internal sealed class ConsoleTee : IDisposable
     {
         [ThreadStatic]
         private static bool s_isCopying;
+
+        private bool _isOver;
 
         public override Encoding Encoding => inner.Encoding;
 
@@ -56,12 +70,16 @@ internal sealed class ConsoleTee : IDisposable
 
         public override void Flush() => inner.Flush();
 
-        public void End() => lines.End();
+        public void End()
+        {
+            _isOver = true;
+            lines.End();
+        }
 
         private void Copy(ReadOnlySpan<char> text)
         {
             // A notice printed while a line is being copied would come back here.
-            if (s_isCopying)
+            if (s_isCopying || _isOver)
             {
                 return;
             }

@@ -3,6 +3,46 @@ namespace NotebookLib.Tracking;
 /// <summary>Reads the variables that the Python client and the Hugging Face integration read.</summary>
 public static class TrackingEnvironment
 {
+    /// <summary>The original's project.</summary>
+    public const string NotebookProject = "DeBERTa-v3-NER";
+
+    /// <summary>
+    /// Settings of a notebook: "online", "offline" and "disabled" overrule <c>WANDB_MODE</c>, "auto" leaves it in force. Project, name and folder are the notebook's
+    /// suggestions: <c>WANDB_PROJECT</c>, <c>WANDB_NAME</c> and <c>WANDB_DIR</c> overrule them, as they do with the Hugging Face integration. The console is kept.
+    /// </summary>
+    /// <param name="tracking">"auto", "online", "offline" or "disabled".</param>
+    /// <param name="outputFolder">The notebook's output folder.</param>
+    /// <param name="name">The run's name in charts, or null.</param>
+    /// <param name="project">The project.</param>
+    /// <param name="environment">Looks up a variable; default: the process's.</param>
+    /// <exception cref="ArgumentException">The word or a variable means nothing; all faults are named.</exception>
+    public static TrackingSettings ForNotebook(
+        string tracking, string outputFolder, string? name = null, string project = NotebookProject, Func<string, string?>? environment = null)
+    {
+        ArgumentNullException.ThrowIfNull(tracking);
+        ArgumentException.ThrowIfNullOrEmpty(outputFolder);
+        var read = environment ?? Environment.GetEnvironmentVariable;
+        var mode = tracking switch
+        {
+            "auto" => (TrackingMode?)null,
+            "online" => TrackingMode.Online,
+            "offline" => TrackingMode.Offline,
+            "disabled" => TrackingMode.Disabled,
+            _ => throw new ArgumentException($"tracking: expected \"auto\", \"online\", \"offline\" or \"disabled\", found \"{tracking}\"", nameof(tracking)),
+        };
+        var settings = Read(read);
+        return settings with
+        {
+            Mode = mode ?? settings.Mode,
+            Project = IsSet("WANDB_PROJECT") ? settings.Project : project,
+            Name = settings.Name ?? name,
+            Directory = IsSet("WANDB_DIR") ? settings.Directory : outputFolder,
+            CaptureConsole = true,
+        };
+
+        bool IsSet(string variable) => !string.IsNullOrWhiteSpace(read(variable));
+    }
+
     /// <summary>Settings from the environment and, for the key, from netrc.</summary>
     /// <param name="environment">Looks up a variable; default: the process's.</param>
     /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>

@@ -52,7 +52,7 @@ internal static class TransactionRecords
         return new() { History = history };
     }
 
-    public static LogRecord Summary(RunSummary summary)
+    public static LogRecord Summary(SummaryValues summary)
     {
         var record = new LogSummary();
         Add(record.Update, JsonMembers.Split(summary.ToJson()).Where(member => member.Key != "_wandb"));

@@ -1,17 +1,5 @@
 namespace NotebookLib.Tracking;
 
-/// <summary>What a notebook shows of a run's tracking.</summary>
-/// <param name="RunName">The run's name, or its id when it has none.</param>
-/// <param name="RunId">The run's id.</param>
-/// <param name="Mode">Where rows go now: a run that the server refused is offline.</param>
-/// <param name="Link">The run's page; null when there is none.</param>
-/// <param name="Folder">The run's folder; null when disabled.</param>
-/// <param name="RowsKept">Rows in the journal.</param>
-/// <param name="RowsSent">Rows that the server has confirmed.</param>
-/// <param name="Remark">Why the run is offline, or null.</param>
-public sealed record TrackingCard(
-    string RunName, string RunId, TrackingMode Mode, string? Link, string? Folder, long RowsKept, long RowsSent, string? Remark);
-
 /// <summary>What a sync did.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="Link">The run's page; null when nothing was to do.</param>

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace NotebookLib.Tracking;
 
 /// <summary>The last value of every key, in the order of first appearance, plus what the user set (WANDB.md §4, summary).</summary>
-internal sealed class RunSummary
+internal sealed class SummaryValues
 {
     private readonly Dictionary<string, string> _values = [];
     private readonly HashSet<string> _pinned = [];

@@ -1,0 +1,166 @@
+using NotebookLib.Inference;
+using NotebookLib.Metrics;
+using NotebookLib.Model;
+using NotebookLib.Training;
+
+namespace NotebookLib.Tracking;
+
+/// <summary>
+/// Tracks a training under the keys of the Hugging Face integration (transformers 4.35.2, WandbCallback), so that our runs and the original's overlay in one chart.
+/// A call costs the training thread microseconds; the stop button on the run's page ends the training with a checkpoint.
+/// </summary>
+/// <param name="run">The started run; the caller finishes it, after the test scores. A training that fails ends it with exit code 1.</param>
+/// <param name="model">The model's configuration, which becomes part of the run's.</param>
+public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null) : ITrainingObserver, IDisposable
+{
+    // How long a failed training waits for its last rows to arrive; what is missing then is left to sync.
+    private static readonly TimeSpan FailurePatience = TimeSpan.FromSeconds(20);
+
+    private CancellationTokenRegistration _stopButton;
+    private RunSummary? _summary;
+    private double _epoch;
+    private long _update;
+
+    /// <inheritdoc/>
+    public void RunStarted(RunSummary summary, TrainingControl control)
+    {
+        ArgumentNullException.ThrowIfNull(summary);
+        ArgumentNullException.ThrowIfNull(control);
+        _summary = summary;
+        run.LogConfig(TrainingConfig.Of(summary, model));
+        HuggingFaceKeys.DefineStep(run);
+        _stopButton.Dispose();
+        _stopButton = run.StopRequested.Register(() => control.RequestStop("the stop button on the run's page"));
+    }
+
+    /// <inheritdoc/>
+    public void StepLogged(LoggedStep logged)
+    {
+        ArgumentNullException.ThrowIfNull(logged);
+        Log(logged.Update, logged.Epoch, new()
+        {
+            ["loss"] = logged.Loss,
+            ["learning_rate"] = logged.LearningRate,
+            ["grad_norm"] = logged.GradientNorm,
+            ["tokens_per_second"] = logged.TokensPerSecond,
+        });
+    }
+
+    /// <inheritdoc/>
+    public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result)
+    {
+        ArgumentNullException.ThrowIfNull(evaluation);
+        ArgumentNullException.ThrowIfNull(result);
+        Dictionary<string, object?> row = evaluation.Metrics.ToDictionary(pair => "eval_" + pair.Key, pair => (object?)pair.Value);
+        AddTypes(row, "eval_", result.Scores);
+        var batches = Math.Ceiling(result.Rows / (double)(_summary?.Settings.EvaluationBatchSize ?? 1));
+        row["eval_runtime"] = result.ElapsedSeconds;
+        row["eval_samples_per_second"] = result.Rows / Math.Max(result.ElapsedSeconds, 1e-9);
+        row["eval_steps_per_second"] = batches / Math.Max(result.ElapsedSeconds, 1e-9);
+        Log(evaluation.Update, evaluation.Epoch, row);
+        if (evaluation.IsBest)
+        {
+            run.SetSummary(Best(evaluation));
+        }
+    }
+
+    /// <inheritdoc/>
+    public void CheckpointSaved(string folder, CheckpointKind kind)
+    {
+        if (run.LogModel is LogModel.Checkpoint && kind is CheckpointKind.Resumable)
+        {
+            run.LogArtifact(TrackedArtifact.FromFolder(run.CheckpointName, "model", folder, recursive: false) with { Aliases = [Path.GetFileName(folder)] });
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Noticed(string message) => run.LogOutput(message, isError: true);
+
+    /// <inheritdoc/>
+    public void RunEnded(TrainingResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        _stopButton.Dispose();
+        var seconds = Math.Max(result.ElapsedSeconds, 1e-9);
+        var epoch = result.Updates == _update ? _epoch : (double)result.Updates / result.Summary.UpdatesPerEpoch;
+        Log(result.Updates, epoch, new()
+        {
+            ["train_runtime"] = result.ElapsedSeconds,
+            ["train_samples_per_second"] = result.Summary.TrainingRows * epoch / seconds,
+            ["train_steps_per_second"] = result.Updates / seconds,
+            ["train_loss"] = result.MeanLoss,
+        });
+        if (run.LogModel is not LogModel.No)
+        {
+            LogFinalModel(result);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void RunFailed(Exception failure)
+    {
+        _stopButton.Dispose();
+        using var patience = new CancellationTokenSource(FailurePatience);
+        run.FailAsync(failure, patience.Token).AsTask().GetAwaiter().GetResult();
+    }
+
+    /// <summary>Logs the scores of the test split: <c>test/f1</c>, <c>test/loss</c>, <c>test/PER_f1</c>, …</summary>
+    /// <param name="judged">The split, judged word by word.</param>
+    public void LogTest(JudgedSplit judged)
+    {
+        ArgumentNullException.ThrowIfNull(judged);
+        var (scores, strict) = (judged.Scores, judged.Strict);
+        Dictionary<string, object?> row = new()
+        {
+            ["test_loss"] = judged.Loss,
+            ["test_f1"] = scores.Micro.F1,
+            ["test_precision"] = scores.Micro.Precision,
+            ["test_recall"] = scores.Micro.Recall,
+            ["test_accuracy"] = scores.Accuracy,
+            ["test_f1_macro"] = scores.Macro.F1,
+            ["test_f1_weighted"] = scores.Weighted.F1,
+            ["test_f1_strict"] = strict.Micro.F1,
+        };
+        AddTypes(row, "test_", scores);
+        Log(_update, _epoch, row);
+    }
+
+    /// <summary>Stops listening to the stop button; the run goes on.</summary>
+    public void Dispose() => _stopButton.Dispose();
+
+    private void Log(long update, double epoch, Dictionary<string, object?> row)
+    {
+        (_update, _epoch) = (update, epoch);
+        row["epoch"] = epoch;
+        run.Log(HuggingFaceKeys.Row(row, update));
+    }
+
+    private void LogFinalModel(TrainingResult result)
+    {
+        var (folder, metric) = (result.BestFolder ?? result.LastCheckpoint, result.Summary.Settings.BestMetric);
+        run.LogArtifact(TrackedArtifact.FromFolder(run.ModelName, "model", folder, recursive: false) with
+        {
+            Aliases = result.BestFolder is null ? [] : ["best"],
+            Metadata = result.History.Best is { } best ? new Dictionary<string, object?> { ["eval/" + metric] = best.Metrics[metric], [HuggingFaceKeys.GlobalStep] = best.Update } : null,
+        });
+    }
+
+    /// <summary>As transformers' own examples name entity-level scores: <c>PER_f1</c> and its sisters (run_ner.py, compute_metrics).</summary>
+    private static void AddTypes(Dictionary<string, object?> row, string prefix, SequenceScores? scores)
+    {
+        foreach (var type in scores?.Types ?? [])
+        {
+            row[$"{prefix}{type.Name}_f1"] = type.F1;
+            row[$"{prefix}{type.Name}_precision"] = type.Precision;
+            row[$"{prefix}{type.Name}_recall"] = type.Recall;
+            row[$"{prefix}{type.Name}_number"] = type.Support;
+        }
+    }
+
+    private static Dictionary<string, object?> Best(LoggedEvaluation evaluation)
+    {
+        var best = evaluation.Metrics.ToDictionary(pair => "best/" + pair.Key, pair => (object?)pair.Value);
+        (best["best/global_step"], best["best/epoch"]) = (evaluation.Update, evaluation.Epoch);
+        return best;
+    }
+}
