@@ -12,6 +12,8 @@ public static class Verifier
         new ModelChecks(),
         new FullSizeChecks(),
         new PipelineChecks(),
+        new LoraChecks(),
+        new TrainingChecks(),
     ];
 
     /// <summary>Checks every known folder below a root, or the root itself when it carries the name of one (<c>…/tokenizer</c>).</summary>

@@ -1,0 +1,157 @@
+using System.Text.Json.Nodes;
+using NotebookLib.Lora;
+using NotebookLib.Model;
+using NotebookLib.Verification;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Tests.Lora;
+
+public sealed class AdapterFolderTests : IDisposable
+{
+    private readonly DebertaV2ForTokenClassification _model = LoraNetwork.Load();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("adapter-");
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void PEFTs_adapters_give_its_logits_and_are_saved_as_it_saves_them()
+    {
+        var rows = new LoraChecks().Check(LoraNetwork.Folder, new()).ToList();
+
+        Assert.Equal(2 * 10, rows.Count);
+        Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
+    }
+
+    [Fact]
+    public void The_reference_folder_passes_too() =>
+        Assert.All(new LoraChecks().Check(Repository.Shared("reference", "lora"), new()), row => Assert.True(row.IsOk, $"{row}"));
+
+    [Fact]
+    public void A_saved_file_has_sorted_keys_and_equals_PEFTs_byte_for_byte()
+    {
+        using var adapters = LoraAdapters.Load(LoraNetwork.AdapterFolder, _model);
+
+        adapters.Save(_folder.FullName);
+
+        Assert.Equal(File.ReadAllBytes(Path.Combine(LoraNetwork.AdapterFolder, "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_folder.FullName, "adapter_model.safetensors")));
+        var keys = Config(_folder.FullName).Select(pair => pair.Key).ToList();
+        Assert.Equal(keys.Order(StringComparer.Ordinal), keys);
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], _folder.EnumerateFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("query_proj")]
+    [InlineData(@".*layer\.[01]\..*key_proj")]
+    [InlineData("query_proj", "output.dense")]
+    [InlineData("value_proj", @".*layer\.0\..*_proj")]
+    public void What_is_saved_is_loaded_again(params string[] targets)
+    {
+        var settings = new LoraSettings { Rank = 3, Alpha = 1.5, Dropout = 0.25, Targets = targets, BaseModel = "microsoft/deberta-v3-base" };
+        using var adapters = LoraAdapters.Attach(_model, settings, 42);
+        Randomise(_model);
+        adapters.Save(_folder.FullName);
+        using var other = LoraNetwork.Load();
+
+        using var loaded = LoraAdapters.Load(_folder.FullName, other);
+
+        Assert.Equal(adapters.Modules, loaded.Modules);
+        Assert.Equal((3, 1.5, 0.25, "microsoft/deberta-v3-base"), (loaded.Settings.Rank, loaded.Settings.Alpha, loaded.Settings.Dropout, loaded.Settings.BaseModel));
+        Assert.Equal(LoraNetwork.Logits(_model), LoraNetwork.Logits(other));
+    }
+
+    [Fact]
+    public void Keys_of_later_versions_are_ignored_unless_they_change_the_numbers()
+    {
+        CopyAdapter();
+        Change(config => (config["runtime_config"], config["use_dora"], config["eva_config"], config["modules_to_save"]) = (new JsonObject { ["x"] = 1 }, false, null, new JsonArray("classifier", "score")));
+        using (LoraAdapters.Load(_folder.FullName, _model))
+        {
+        }
+
+        using var other = LoraNetwork.Load();
+        Change(config => (config["use_dora"], config["rank_pattern"], config["bias"]) = (true, new JsonObject { ["query_proj"] = 8 }, "all"));
+        var message = Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, other)).Message;
+
+        Assert.Contains("use_dora is true: DoRA's magnitudes", message, StringComparison.Ordinal);
+        Assert.Contains("rank_pattern is {\"query_proj\":8}: ranks that differ by layer", message, StringComparison.Ordinal);
+        Assert.Contains("bias is \"all\"", message, StringComparison.Ordinal);
+        Assert.Null(LoraAdapters.Of(other));
+    }
+
+    [Theory]
+    [InlineData("{", "not JSON")]
+    [InlineData("[]", "expected a JSON object")]
+    [InlineData("{\"peft_type\": \"LORA\", \"r\": \"4\"}", "r is \"4\"; expected a number")]
+    [InlineData("{\"peft_type\": \"LORA\", \"r\": 0, \"lora_alpha\": -1, \"target_modules\": [\"\"]}", "Rank is 0")]
+    [InlineData("{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [1]}", "target_modules is [1]")]
+    public void A_damaged_configuration_says_what_is_wrong(string json, string expected)
+    {
+        CopyAdapter();
+        File.WriteAllText(Path.Combine(_folder.FullName, "adapter_config.json"), json);
+
+        Assert.Contains(expected, Assert.Throws<InvalidDataException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Weights_that_do_not_fit_are_listed_and_leave_the_model_as_it_was()
+    {
+        CopyAdapter();
+        var file = Path.Combine(_folder.FullName, "adapter_model.safetensors");
+        using (NewDisposeScope())
+        {
+            var tensors = SafetensorsFile.ReadAll(file);
+            const string query = "base_model.model.deberta.encoder.layer.0.attention.self.query_proj";
+            tensors.Remove($"{query}.lora_B.weight");
+            tensors[$"{query}.lora_magnitude_vector"] = ones(32);
+            tensors["base_model.model.classifier.weight"] = ones(11, 32);
+            SafetensorsFile.Write(file, tensors);
+        }
+
+        var message = Assert.Throws<InvalidDataException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message;
+
+        Assert.Contains("query_proj.lora_B.weight: missing", message, StringComparison.Ordinal);
+        Assert.Contains("query_proj.lora_magnitude_vector: the model has no place for it", message, StringComparison.Ordinal);
+        Assert.Contains("classifier.weight: expected [31, 32], file has [11, 32]", message, StringComparison.Ordinal);
+        Assert.Null(LoraAdapters.Of(_model));
+        Assert.All(_model.parameters(), parameter => Assert.True(parameter.requires_grad));
+    }
+
+    [Fact]
+    public void An_empty_folder_is_told()
+    {
+        Assert.Contains("adapter_config.json", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+        File.Copy(Path.Combine(LoraNetwork.AdapterFolder, "adapter_config.json"), Path.Combine(_folder.FullName, "adapter_config.json"));
+        Assert.Contains("no adapter weights", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+    }
+
+    private void CopyAdapter()
+    {
+        foreach (var file in Directory.EnumerateFiles(LoraNetwork.AdapterFolder))
+        {
+            File.Copy(file, Path.Combine(_folder.FullName, Path.GetFileName(file)));
+        }
+    }
+
+    private void Change(Action<JsonObject> change)
+    {
+        var config = Config(_folder.FullName);
+        change(config);
+        File.WriteAllText(Path.Combine(_folder.FullName, "adapter_config.json"), config.ToJsonString());
+    }
+
+    private static JsonObject Config(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "adapter_config.json")))!.AsObject();
+
+    private static void Randomise(DebertaV2ForTokenClassification model)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        foreach (var parameter in model.parameters().Where(parameter => parameter.requires_grad))
+        {
+            parameter.normal_(0, 0.3);
+        }
+    }
+}
