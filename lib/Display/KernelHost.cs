@@ -1,4 +1,5 @@
 using System.Reflection;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Display;
 
@@ -18,20 +19,16 @@ internal sealed class KernelHost : INotebookHost
     public bool CanUpdate => true;
 
     /// <summary>The kernel whose cell is running now, or null when there is none.</summary>
-    public static KernelHost? Find() =>
-        AppDomain.CurrentDomain.GetAssemblies().FirstOrDefault(assembly => assembly.GetName().Name == "Microsoft.DotNet.Interactive") is { } interactive
-            ? Find(interactive)
-            : null;
+    public static KernelHost? Find() => InteractiveKernel.Find() is { } interactive ? Find(interactive) : null;
 
     /// <inheritdoc cref="Find()"/>
     /// <param name="interactive">The assembly that defines the kernel's types.</param>
     internal static KernelHost? Find(Assembly interactive)
     {
-        var contextType = interactive.GetType("Microsoft.DotNet.Interactive.KernelInvocationContext");
         var display = interactive.GetType("Microsoft.DotNet.Interactive.KernelInvocationContextExtensions")
-            ?.GetMethod("Display", [contextType!, typeof(object), typeof(string[])]);
+            ?.GetMethod("Display", [InteractiveKernel.CellType(interactive)!, typeof(object), typeof(string[])]);
         var update = display?.ReturnType.GetMethod("Update", [typeof(object)]);
-        var context = contextType?.GetProperty("Current", BindingFlags.Public | BindingFlags.Static)?.GetValue(null);
+        var context = InteractiveKernel.RunningCell(interactive);
         return context is null || display is null || update is null ? null : new(context, display, update);
     }
 

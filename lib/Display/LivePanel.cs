@@ -20,6 +20,7 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     private INotebookHost? _host;
     private IDisplayHandle? _handle;
     private ITimer? _timer;
+    private CancellationTokenRegistration _stopButton;
     private PanelState? _state;
     private long _lastShown;
     private long _started;
@@ -66,6 +67,7 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
             }
 
             _lastShown = _time.GetTimestamp();
+            WatchStopButton();
         }
     }
 
@@ -99,7 +101,18 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
         {
             _timer?.Dispose();
             _timer = null;
+            _stopButton.Unregister();
         }
+    }
+
+    /// <summary>
+    /// The genuine kernel shows nothing more of a cell that was stopped, although the cell runs on until it looks: this notice, made while the kernel is still
+    /// cancelling, is the last thing that arrives.
+    /// </summary>
+    private void WatchStopButton()
+    {
+        _stopButton.Unregister();
+        _stopButton = Interruption.TokenOfHost is { } asked ? asked.Register(() => Noticed("Stop was asked for: the run ends at its next safe point and keeps what it has.")) : default;
     }
 
     private void End(PanelPhase phase, string text)

@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// A person's wish to stop: Ctrl-C. Long work takes <see cref="Token"/>, ends at the next safe point, and keeps what it has (a checkpoint, a table).
-/// In the runner the token comes from its kernel process; in a plain process the first Ctrl-C cancels it and the second ends the process.
+/// A person's wish to stop: Ctrl-C, or a front end's stop button. Long work takes <see cref="Token"/>, ends at the next safe point, and keeps what it has (a
+/// checkpoint, a table). In the runner the token comes from its kernel process, in .NET Interactive it is the running cell's own; in a plain process the first
+/// Ctrl-C cancels it and the second ends the process.
 /// </summary>
 public static class Interruption
 {
@@ -14,8 +15,13 @@ public static class Interruption
     private static readonly Lazy<CancellationTokenSource> OwnSource = new(ListenToCtrlC);
     private static PosixSignalRegistration? _registration;
 
-    /// <summary>Cancelled once somebody asked to stop.</summary>
-    public static CancellationToken Token => AppContext.GetData(DataName) is CancellationToken published ? published : OwnSource.Value.Token;
+    /// <summary>Cancelled once somebody asked to stop. Ask for it anew in each cell: in .NET Interactive stopping one cell does not stop the next.</summary>
+    public static CancellationToken Token => TokenOfHost ?? OwnSource.Value.Token;
+
+    /// <summary>The token of the notebook's host; null in a plain process, where asking for <see cref="Token"/> is what takes Ctrl-C over.</summary>
+    internal static CancellationToken? TokenOfHost => AppContext.GetData(DataName) is CancellationToken published
+        ? published
+        : InteractiveKernel.Find() is { } interactive ? InteractiveKernel.StopToken(interactive) : null;
 
     private static CancellationTokenSource ListenToCtrlC()
     {

@@ -1,9 +1,10 @@
 #pragma warning disable IDE0130, CA1050, CA1515 // Names and shapes as the genuine kernel has them; ours finds them by name.
 namespace Microsoft.DotNet.Interactive;
 
-public class KernelInvocationContext
+public sealed class KernelInvocationContext : IDisposable
 {
     private static readonly AsyncLocal<KernelInvocationContext?> s_current = new();
+    private readonly CancellationTokenSource _source = new();
 
     public static KernelInvocationContext? Current
     {
@@ -12,6 +13,12 @@ public class KernelInvocationContext
     }
 
     public List<string> Log { get; } = [];
+
+    public CancellationToken CancellationToken => _source.IsCancellationRequested ? new(true) : _source.Token;
+
+    public void Cancel() => _source.Cancel();
+
+    public void Dispose() => _source.Dispose();
 }
 
 public static class KernelInvocationContextExtensions

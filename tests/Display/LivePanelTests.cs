@@ -12,7 +12,7 @@ public sealed class LivePanelTests
     private readonly FakeTimeProvider _time = new();
 
     // 100 updates of 16 × 8 sentences, a log every 10, an evaluation of 1,280 sentences every 25.
-    private static readonly RunSummary Summary = new(
+    internal static readonly RunSummary Summary = new(
         "cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 per micro-batch × 8 micro-batches = 128 sentences per update", 800, 100, 100, 0, 42,
         new Dictionary<string, string>(), "unknown", new TrainingSettings { MaximumUpdates = 100, LogEvery = 10, EvaluateEvery = 25 });
 

@@ -64,12 +64,13 @@ public class NotebookHostTests
     [Fact]
     public void The_genuine_kernel_is_used_through_its_context()
     {
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = new();
+        using var cell = new Microsoft.DotNet.Interactive.KernelInvocationContext();
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = cell;
         var host = KernelHost.Find(typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly);
 
         host!.Show("one").Update("two");
 
-        Assert.Equal(["display one", "update two"], Microsoft.DotNet.Interactive.KernelInvocationContext.Current.Log);
+        Assert.Equal(["display one", "update two"], cell.Log);
     }
 
     [Fact]
@@ -82,6 +83,36 @@ public class NotebookHostTests
     }
 
     [Fact]
+    public void The_stop_button_of_the_genuine_kernel_reaches_the_cell_that_runs_and_no_other()
+    {
+        var assembly = typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly;
+        using Microsoft.DotNet.Interactive.KernelInvocationContext first = new(), second = new();
+
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = first;
+        var ofFirst = InteractiveKernel.StopToken(assembly);
+        first.Cancel();
+        Assert.True(ofFirst!.Value.IsCancellationRequested);
+        Assert.True(InteractiveKernel.StopToken(assembly)!.Value.IsCancellationRequested);
+
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = second;
+        Assert.False(InteractiveKernel.StopToken(assembly)!.Value.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void Work_that_outlives_its_cell_has_no_stop_button()
+    {
+        var assembly = typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly;
+        var ended = new Microsoft.DotNet.Interactive.KernelInvocationContext();
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = ended;
+        ended.Dispose();
+
+        Assert.Null(InteractiveKernel.StopToken(assembly));
+        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = null;
+        Assert.Null(InteractiveKernel.StopToken(assembly));
+        Assert.Null(InteractiveKernel.StopToken(typeof(object).Assembly));
+    }
+
+    [Fact]
     public void A_published_token_is_the_one_that_long_work_sees()
     {
         using var source = new CancellationTokenSource();
@@ -91,6 +122,32 @@ public class NotebookHostTests
             Assert.False(Interruption.Token.IsCancellationRequested);
             source.Cancel();
             Assert.True(Interruption.Token.IsCancellationRequested);
+        }
+        finally
+        {
+            AppContext.SetData(Interruption.DataName, null);
+        }
+    }
+
+    [Fact]
+    public void The_panel_says_at_once_that_stop_was_asked_for()
+    {
+        using var source = new CancellationTokenSource();
+        using var ended = new CancellationTokenSource();
+        AppContext.SetData(Interruption.DataName, source.Token);
+        try
+        {
+            using var panel = new LivePanel(new TextHost(TextWriter.Null));
+            panel.RunStarted(LivePanelTests.Summary, new());
+            Assert.DoesNotContain("Stop was asked for", panel.View!.ToText(), StringComparison.Ordinal);
+            source.Cancel();
+            Assert.Contains("Stop was asked for: the run ends at its next safe point", panel.View!.ToText(), StringComparison.Ordinal);
+
+            AppContext.SetData(Interruption.DataName, ended.Token);
+            panel.RunStarted(LivePanelTests.Summary, new());
+            panel.RunFailed(new InvalidOperationException("no"));
+            ended.Cancel();
+            Assert.DoesNotContain("Stop was asked for", panel.View!.ToText(), StringComparison.Ordinal);
         }
         finally
         {
