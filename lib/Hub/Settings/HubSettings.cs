@@ -1,0 +1,69 @@
+namespace NotebookLib.Hub;
+
+/// <summary>Where the Hub is, who asks, and where files are kept.</summary>
+public sealed record HubSettings
+{
+    /// <summary>The public Hub.</summary>
+    public const string PublicEndpoint = "https://huggingface.co";
+
+    /// <summary>The Hub's address, without a slash at the end.</summary>
+    public string Endpoint { get; init; } = PublicEndpoint;
+
+    /// <summary>Proves who asks; null asks as anybody.</summary>
+    public HubToken? Token { get; init; }
+
+    /// <summary>The folder of Hugging Face's own files, <c>~/.cache/huggingface</c>.</summary>
+    public string HomeFolder { get; init; } = HubEnvironment.DefaultHome(Environment.GetEnvironmentVariable);
+
+    /// <summary>Downloaded files, shared with Python; null is <c>hub</c> in <see cref="HomeFolder"/>.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Take everything from the cache and send nothing.</summary>
+    public bool IsOffline { get; init; }
+
+    /// <summary>How often to try again what may pass: overload, server faults, broken connections.</summary>
+    public int Tries { get; init; } = 6;
+
+    /// <summary>The first wait before trying again, in seconds; each further one is twice as long, up to 30 times the first.</summary>
+    public double RetrySeconds { get; init; } = 1;
+
+    /// <summary>How long an answer may take to begin, in seconds.</summary>
+    public double RequestSeconds { get; init; } = 30;
+
+    /// <summary>How long a transfer may stand still, in seconds.</summary>
+    public double StallSeconds { get; init; } = 60;
+
+    /// <summary>Settings from HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE, as the Python client reads them.</summary>
+    /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>
+    public static HubSettings FromEnvironment() => HubEnvironment.Read(Environment.GetEnvironmentVariable);
+
+    internal string ResolvedCacheFolder => Path.GetFullPath(CacheFolder ?? Path.Combine(HomeFolder, "hub"));
+
+    /// <summary>Checks everything at once.</summary>
+    /// <exception cref="ArgumentException">Names every setting that is wrong, with its value.</exception>
+    public void Validate()
+    {
+        List<string> faults = [];
+        if (!Uri.TryCreate(Endpoint, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0 || url.Query.Length > 0)
+        {
+            faults.Add("HF_ENDPOINT (Endpoint): expected an address such as https://huggingface.co, without user, password or query");
+        }
+
+        AddIf(Tries is < 0 or > 100, $"{nameof(Tries)} is {Tries}; expected 0 to 100");
+        AddIf(!(RetrySeconds is > 0 and <= 60), $"{nameof(RetrySeconds)} is {RetrySeconds}; expected more than 0 and at most 60");
+        AddIf(!(RequestSeconds is > 0 and <= 3600), $"{nameof(RequestSeconds)} is {RequestSeconds}; expected more than 0 and at most 3600");
+        AddIf(!(StallSeconds is > 0 and <= 3600), $"{nameof(StallSeconds)} is {StallSeconds}; expected more than 0 and at most 3600");
+        if (faults.Count > 0)
+        {
+            throw new ArgumentException("hub settings: " + string.Join("; ", faults));
+        }
+
+        void AddIf(bool isWrong, string fault)
+        {
+            if (isWrong)
+            {
+                faults.Add(fault);
+            }
+        }
+    }
+}
