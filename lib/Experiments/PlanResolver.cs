@@ -1,0 +1,201 @@
+using System.Globalization;
+using NotebookLib.Data;
+using NotebookLib.Lora;
+using NotebookLib.Results;
+using NotebookLib.Training;
+
+namespace NotebookLib.Experiments;
+
+/// <summary>Makes a plan of a profile and a notebook's parameters, gathering every fault on the way.</summary>
+internal sealed class PlanResolver(ExperimentOptions options)
+{
+    private readonly List<string> _faults = [];
+
+    /// <exception cref="ArgumentException">All faults together.</exception>
+    public ExperimentPlan Resolve()
+    {
+        var profile = Choice("profile", options.Profile, ("demo", Profile.Demo), ("small", Profile.Small), ("full", Profile.Full), ("published", Profile.Published));
+        var method = Choice("method", options.Method, ("full", Method.Full), ("lora", Method.Lora), ("head", Method.Head));
+        var labels = Choice("system", options.System, ("A", LabelSet.SystemA), ("B", LabelSet.SystemB));
+        _ = Choice("tracking", options.Tracking, ("auto", 0), ("online", 0), ("offline", 0), ("disabled", 0));
+        var started = DateTimeOffset.Now;
+        var system = SystemName(method, labels);
+        var runId = string.Create(CultureInfo.InvariantCulture, $"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
+        var output = OutputFolder(runId);
+        var data = Data(profile, labels ?? LabelSet.SystemA);
+        var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");
+        var training = Training(profile, method, Path.Combine(output, "checkpoints"));
+        var adapters = method == Method.Full ? null : Adapters(method);
+        ThrowIfFaulty();
+        return new()
+        {
+            System = system,
+            Profile = profile,
+            Method = method,
+            Data = data,
+            Model = options.Model is null ? model : RepositoryFiles.Find(options.Model) ?? options.Model,
+            Adapter = options.Model is null ? adapter : null,
+            Tokenizer = options.Tokenizer is null ? null : RepositoryFiles.Find(options.Tokenizer) ?? options.Tokenizer,
+            Adapters = profile == Profile.Published ? null : adapters is null ? null : adapters with { BaseModel = Path.Exists(model) ? "" : model },
+            RecomputesActivations = profile == Profile.Full && method != Method.Full,
+            Training = training,
+            KeepsBest = options.Keep == "best",
+            Compares = options.Compare ?? (profile == Profile.Demo),
+            Tracking = options.Tracking,
+            Push = options.Push,
+            OutputFolder = output,
+            RunId = runId,
+            Started = started,
+        };
+    }
+
+    private static string SystemName(Method method, LabelSet? labels) =>
+        $"{method switch { Method.Full => "base", Method.Lora => "large-LoRA", _ => "large-head" }}-{(ReferenceEquals(labels, LabelSet.SystemB) ? "B" : "A")}";
+
+    private string OutputFolder(string runId)
+    {
+        if (options.Resume && options.Output is null)
+        {
+            _faults.Add("resume is true, but output is null; expected the folder of the run to go on with, for instance results/runs/my-run.");
+        }
+
+        return Path.GetFullPath(options.Output
+            ?? (Environment.GetEnvironmentVariable(RunScores.FolderVariable) is { Length: > 0 } folder ? folder : RepositoryFiles.PathOf("results", "runs", runId)));
+    }
+
+    private DataPlan Data(Profile profile, LabelSet labels)
+    {
+        var unknown = Choice("otherTypes", options.OtherTypes, ("error", UnknownTypes.Error), ("outside", UnknownTypes.Outside));
+        var preset = ProfilePresets.Data(profile, labels) with { UnknownTypes = unknown };
+        if (options.TrainData is null && options.TestData is null)
+        {
+            Refuse(options.ValidationData is not null, "validationData is set, trainData is not; set both, or neither to read the profile's data.");
+            Refuse(options.Types is not null, $"types is \"{options.Types}\", but trainData is null; types belongs to data of your own.");
+            return Limited(preset with { Listing = Listing(RowListing.Distinct) });
+        }
+
+        var types = options.Types?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        Refuse(profile != Profile.Published && options.TrainData is null, "testData is set, trainData is not; only the published profile needs no training data.");
+        var source = types is null ? LabelSet.SystemA : LabelsOf(types);
+        return Limited(preset with
+        {
+            Name = Path.GetFileName(options.TrainData ?? options.TestData!),
+            IsOwn = true,
+            Dataset = null,
+            Most = null,
+            Train = FileOf("trainData", options.TrainData),
+            Validation = FileOf("validationData", options.ValidationData),
+            Test = FileOf("testData", options.TestData),
+            ValidationRows = options.ValidationRows,
+            Source = source,
+            Labels = types is null ? labels : source,
+            Listing = Listing(RowListing.AsListed),
+        });
+    }
+
+    private DataPlan Limited(DataPlan data)
+    {
+        Refuse(options.TrainRows < 0, $"trainRows is {options.TrainRows}; expected a number of sentences, 0 for all, or null.");
+        Refuse(options.ValidationRows < 0, $"validationRows is {options.ValidationRows}; expected a number of sentences, for instance 1000.");
+        var (_, validation, test) = data.Most ?? (int.MaxValue, int.MaxValue, int.MaxValue);
+        return options.TrainRows is { } most ? data with { Most = (most == 0 ? int.MaxValue : most, validation, test) } : data;
+    }
+
+    private RowListing Listing(RowListing missing) => options.Listing is null
+        ? missing
+        : Choice("listing", options.Listing, ("distinct", RowListing.Distinct), ("listed", RowListing.AsListed), ("published", RowListing.Published));
+
+    private LabelSet LabelsOf(string[] types)
+    {
+        try
+        {
+            return new LabelSet(types.Length > 0 ? types : throw new ArgumentException("no type is named; expected for instance PER,ORG,LOC."));
+        }
+        catch (ArgumentException fault)
+        {
+            _faults.Add($"types is \"{options.Types}\": {fault.Message}");
+            return LabelSet.SystemA;
+        }
+    }
+
+    private string? FileOf(string name, string? path)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+
+        var found = RepositoryFiles.Find(path);
+        Refuse(found is null, $"{name} is \"{path}\": there is no such file, neither from the notebook's folder ({Environment.CurrentDirectory}) nor from {RepositoryFiles.Root}.");
+        return found ?? path;
+    }
+
+    private TrainingSettings Training(Profile profile, Method method, string folder)
+    {
+        var preset = ProfilePresets.Training(profile, method, TorchSharp.torch.cuda.is_available());
+        var isTwice = options.Listing == "published";
+        var settings = preset with
+        {
+            Seed = options.Seed,
+            Epochs = options.Epochs ?? (isTwice ? preset.Epochs / 2 : preset.Epochs),
+            MaximumUpdates = options.Updates,
+            LearningRate = options.LearningRate ?? preset.LearningRate,
+            WarmupRatio = options.WarmupRatio ?? preset.WarmupRatio,
+            WarmupUpdates = options.WarmupRatio is null && options.Updates is null && options.Epochs is null ? preset.WarmupUpdates : 0,
+            BatchSize = options.BatchSize ?? preset.BatchSize,
+            AccumulationSteps = options.AccumulationSteps ?? preset.AccumulationSteps,
+            Precision = options.Precision is null ? preset.Precision : Choice("precision", options.Precision,
+                ("float32", TrainingPrecision.Float32), ("bfloat16", TrainingPrecision.BFloat16), ("float16", TrainingPrecision.Float16)),
+            EvaluateEvery = options.EvaluateEvery is { } evaluate ? evaluate : preset.EvaluateEvery,
+            SaveEvery = options.SaveEvery is { } save ? save : preset.SaveEvery,
+            LossAverage = Choice("lossAverage", options.LossAverage, ("means", LossAverage.MeanOfMeans), ("pieces", LossAverage.LabelledPieces)),
+            FocalGamma = options.FocalGamma,
+            OutputFolder = folder,
+            // A folder of our own making may be used again; one that somebody named may hold a run that took a week.
+            ExistingRun = options.Resume ? ExistingRun.Resume : options.Output is null ? ExistingRun.Replace : ExistingRun.Refuse,
+        };
+
+        // A warm-up that was given in updates for the whole recipe keeps its share of a shorter run.
+        settings = settings is { WarmupUpdates: 0, WarmupRatio: 0 } && preset.WarmupUpdates > 0 && options.WarmupRatio is null ? settings with { WarmupRatio = 0.05 } : settings;
+        _ = Choice("keep", options.Keep, ("best", 0), ("last", 0));
+        _faults.AddRange(settings.FindFaults());
+        return settings;
+    }
+
+    private LoraSettings Adapters(Method method)
+    {
+        var settings = new LoraSettings { Rank = options.LoraRank, Alpha = options.LoraAlpha, TrainsHeadOnly = method == Method.Head };
+        _faults.AddRange(settings.FindFaults());
+        return settings;
+    }
+
+    private T? Choice<T>(string name, string found, params ReadOnlySpan<(string Name, T Value)> choices)
+    {
+        foreach (var (choice, value) in choices)
+        {
+            if (choice == found)
+            {
+                return value;
+            }
+        }
+
+        _faults.Add($"{name} is \"{found}\"; expected {string.Join(", ", choices.ToArray().Select(choice => choice.Name))}.");
+        return default;
+    }
+
+    private void Refuse(bool isWrong, string fault)
+    {
+        if (isWrong)
+        {
+            _faults.Add(fault);
+        }
+    }
+
+    private void ThrowIfFaulty()
+    {
+        if (_faults.Count > 0)
+        {
+            throw new ArgumentException($"The parameters cannot work ({_faults.Count} {(_faults.Count == 1 ? "fault" : "faults")}):\n  " + string.Join("\n  ", _faults));
+        }
+    }
+}
