@@ -33,6 +33,9 @@ internal static class AdapterConfig
         ("modules_to_save", node => node is null || (node is JsonArray names && names.All(name => Text(name) is "classifier" or "score")), "trained modules besides the head"),
     ];
 
+    /// <summary>True when a folder holds adapters.</summary>
+    public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, FileName));
+
     /// <summary>Reads a folder's configuration.</summary>
     /// <exception cref="FileNotFoundException">The folder has none.</exception>
     /// <exception cref="InvalidDataException">It is damaged or contradicts itself: all faults together.</exception>

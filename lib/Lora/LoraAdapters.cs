@@ -183,9 +183,10 @@ public sealed class LoraAdapters : IDisposable
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{_adapted.Count} adapted layers, {TrainableParameters:N0} trainable of {TotalParameters:N0} parameters ({TrainableParameters / (double)TotalParameters:0.000 %})");
 
-    /// <summary>Fills adapters and head from what <see cref="Save"/> wrote for this model.</summary>
+    /// <summary>Fills adapters and head from what <see cref="Save"/> wrote of them: goes back to a checkpoint without loading the base again.</summary>
+    /// <exception cref="FileNotFoundException">The folder has no adapter.</exception>
     /// <exception cref="InvalidDataException">The file does not fit.</exception>
-    internal void ReadWeights(string folder)
+    public void ReadWeights(string folder)
     {
         using var file = AdapterFile.Open(folder);
         file.EnsureFits(Modules, _model.Classifier.Weight.shape);
@@ -248,7 +249,8 @@ public sealed class LoraAdapters : IDisposable
         _originalWeights.Clear();
     }
 
-    private Dictionary<string, Tensor> TensorsByFileName()
+    /// <summary>Adapters and head by their names in a file; the model's own tensors.</summary>
+    internal Dictionary<string, Tensor> TensorsByFileName()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal)
         {

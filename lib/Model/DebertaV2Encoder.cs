@@ -89,7 +89,7 @@ public sealed class DebertaV2Encoder : Module
     }
 
     private Tensor RunLayer(DebertaV2Layer module, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative) =>
-        RecomputesActivations && is_grad_enabled()
+        RecomputesActivations && is_grad_enabled() && (hidden_NC.requires_grad || relative is { Rows_RC.requires_grad: true } || module.parameters().Any(parameter => parameter.requires_grad))
             ? LayerRecomputation.Run(module, hidden_NC, layout, relative, _random)
             : module.Run(hidden_NC, layout, relative);
 

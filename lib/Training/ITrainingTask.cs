@@ -30,17 +30,23 @@ internal interface ITrainingTask : IDisposable
     /// <returns>Scalar with its graph, in the caller's dispose scope.</returns>
     Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor);
 
+    /// <summary>Promises that the weights stay as they are until the result is disposed: around the micro-batches of an update.</summary>
+    IDisposable HoldWeights();
+
     /// <summary>Scores the evaluation rows, in evaluation mode and without gradients; leaves the model in training mode.</summary>
     EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation);
 
     /// <summary>What a row holds, for the file that keeps a batch that went wrong.</summary>
     object Describe(int row);
 
-    /// <summary>Saves the weights as a loadable model into an existing folder.</summary>
+    /// <summary>Saves the weights as a loadable model, or as a loadable adapter, into an existing folder.</summary>
     void SaveWeights(string folder);
 
     /// <summary>Fills the model with the weights that <see cref="SaveWeights"/> wrote.</summary>
     void LoadWeights(string folder);
+
+    /// <summary>Why the weights in a checkpoint's folder do not continue this model, a line each; empty when they do.</summary>
+    IEnumerable<string> FindContradictions(string folder);
 
     /// <summary>Seeds the task's own random generators.</summary>
     void Seed(long seed);

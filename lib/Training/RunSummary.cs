@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using NotebookLib.Lora;
+using NotebookLib.Model;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,7 +11,7 @@ namespace NotebookLib.Training;
 /// <summary>What a run decided, in one place: shown in the notebook, saved in every checkpoint, sent to tracking.</summary>
 /// <param name="Device">Where it computes, for instance <c>cpu, 2 threads</c>.</param>
 /// <param name="Precision">Type of matrix products.</param>
-/// <param name="TotalParameters">Parameters of the model.</param>
+/// <param name="TotalParameters">Parameters of the model; with adapters as PEFT counts them.</param>
 /// <param name="TrainedParameters">Parameters that require a gradient.</param>
 /// <param name="TrainingRows">Sentences to train on.</param>
 /// <param name="EvaluationRows">Sentences to evaluate on.</param>
@@ -27,6 +29,12 @@ public sealed record RunSummary(
     int MicroBatchesPerEpoch, int UpdatesPerEpoch, int Updates, int WarmupUpdates, long Seed, IReadOnlyDictionary<string, string> Versions, string Commit,
     TrainingSettings Settings)
 {
+    /// <summary>The adapters' settings; null when the model itself is trained.</summary>
+    public LoraSettings? Adapters { get; init; }
+
+    /// <summary>Linear layers that carry an adapter.</summary>
+    public int AdaptedLayers { get; init; }
+
     /// <summary>Sums up a run before it starts.</summary>
     /// <param name="model">The model, adapters in place.</param>
     /// <param name="settings">Valid settings.</param>
@@ -39,12 +47,17 @@ public sealed record RunSummary(
         ArgumentNullException.ThrowIfNull(plan);
         var parameters = model.parameters().ToList();
         var device = parameters.Count == 0 ? CPU : parameters[0].device;
+        var adapters = model is DebertaV2ForTokenClassification tagger ? LoraAdapters.Of(tagger) : null;
         return new(
             device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString(), settings.Precision.ToString().ToLowerInvariant(),
-            parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
+            adapters?.TotalParameters ?? parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
             plan.Rows, evaluationRows,
             string.Create(CultureInfo.InvariantCulture, $"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} sentences per update"),
-            plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates, plan.WarmupUpdates, settings.Seed, BuildVersions(), BuildCommit(), settings);
+            plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates, plan.WarmupUpdates, settings.Seed, BuildVersions(), BuildCommit(), settings)
+        {
+            Adapters = adapters?.Settings,
+            AdaptedLayers = adapters?.Modules.Count ?? 0,
+        };
     }
 
     private static Dictionary<string, string> BuildVersions() => new(StringComparer.Ordinal)

@@ -17,6 +17,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private readonly TrainingSettings _settings;
     private readonly LabelSet? _labels;
     private readonly LossFunction _loss;
+    private readonly TaggerWeights _weights;
     private readonly Device _device;
 
     public TokenClassificationTask(
@@ -29,6 +30,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _settings = settings;
         _device = model.parameters().First().device;
         _loss = new(settings, _device);
+        _weights = new(model);
     }
 
     public nn.Module Model => _model;
@@ -53,6 +55,8 @@ internal sealed class TokenClassificationTask : ITrainingTask
         return _loss.Compute(logits_BLK, batch.Labels, divisor).MoveToOuterDisposeScope();
     }
 
+    public IDisposable HoldWeights() => _model.Deberta.Encoder.KeepWeightCopies();
+
     public object Describe(int row) => new { inputIds = _training[row].InputIds, labels = _training[row].Labels };
 
     public EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation)
@@ -68,9 +72,11 @@ internal sealed class TokenClassificationTask : ITrainingTask
         }
     }
 
-    public void SaveWeights(string folder) => ModelFolder.Save(_model, folder);
+    public void SaveWeights(string folder) => _weights.Save(folder);
 
-    public void LoadWeights(string folder) => Weights.Load(_model, folder);
+    public void LoadWeights(string folder) => _weights.Load(folder);
+
+    public IEnumerable<string> FindContradictions(string folder) => _weights.FindContradictions(folder);
 
     public void Seed(long seed) => (_model.Random.Seed, _model.Random.Counter) = (seed, 0);
 

@@ -35,6 +35,7 @@ public static class TokenEvaluation
         var rowOrder = order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count);
         var lossSum = 0.0;
         long tokens = 0;
+        using var held = model.Deberta.Encoder.KeepWeightCopies();
         using var noGrad = no_grad(); // Not inference_mode: tables that the model caches on the way must serve training afterwards.
         foreach (var indices in rowOrder.Batches(batchSize))
         {

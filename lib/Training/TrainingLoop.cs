@@ -103,19 +103,34 @@ internal sealed class TrainingLoop : IDisposable
         _training.Restart();
         var microBatches = _order.MicroBatchesOfUpdate(_position.MicroBatches - _position.Accumulated).ToList();
         double? divisor = _settings.LossAverage == LossAverage.LabelledPieces ? DivisorOf(microBatches) : null;
+        var isComplete = RunMicroBatches(microBatches, divisor);
+        if (isComplete)
+        {
+            MakeUpdate(microBatches);
+        }
+
+        _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
+        if (isComplete)
+        {
+            Follow(cancellation);
+        }
+    }
+
+    /// <summary>Gathers the gradients of an update.</summary>
+    /// <returns>False when somebody asked for a stop before the last micro-batch.</returns>
+    private bool RunMicroBatches(List<long> microBatches, double? divisor)
+    {
+        using var held = _task.HoldWeights();
         while (_position.Accumulated < microBatches.Count)
         {
             RunMicroBatch(microBatches[_position.Accumulated], divisor);
             if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
             {
-                _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
-                return;
+                return false;
             }
         }
 
-        MakeUpdate(microBatches);
-        _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
-        Follow(cancellation);
+        return true;
     }
 
     /// <summary>Forward and backward of one micro-batch; its gradients add to those of the update.</summary>

@@ -1,13 +1,14 @@
+using NotebookLib.Lora;
 using NotebookLib.Model;
 using NotebookLib.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Verification;
 
 /// <summary>
 /// Repeats recorded runs of transformers 4.35.2's Trainer from their start weights, in the order that our own sampler makes, and compares what was logged
-/// and what came out.
+/// and what came out. A run of a whole model has start and final weights (<c>start</c>, <c>final</c>), one with LoRA an adapter to start from and one that came out
+/// (<c>adapter-start</c>, <c>adapter-final</c>).
 /// </summary>
 public sealed class TrainingChecks : IGoldenCheck
 {
@@ -23,7 +24,7 @@ public sealed class TrainingChecks : IGoldenCheck
 
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) => Directory.EnumerateDirectories(folder)
-        .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")) && Directory.Exists(Path.Combine(run, "start")) && Directory.Exists(Path.Combine(run, "final")))
+        .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")))
         .Order(StringComparer.Ordinal)
         .SelectMany(run => Guarded($"{FolderName}/{Path.GetFileName(run)}", run));
 
@@ -49,10 +50,12 @@ public sealed class TrainingChecks : IGoldenCheck
         {
             var settings = reference.Settings with { OutputFolder = output.FullName };
             using var model = ModelFolder.Load(Path.Combine(folder, "start")).Model;
+            var adapter = Path.Combine(folder, "adapter-start");
+            using var adapters = Directory.Exists(adapter) ? LoraAdapters.Load(adapter, model) : null;
             using var task = new TokenClassificationTask(model, labels: null, reference.Training, reference.Evaluation, settings);
             using var loop = new TrainingLoop(task, settings, []);
             var result = loop.Run(CancellationToken.None);
-            return [.. CompareLogs(name, reference, result), CompareWeights(name, Path.Combine(folder, "final"), model)];
+            return [.. CompareLogs(name, reference, result), CompareWeights(name, folder, model, adapters)];
         }
         finally
         {
@@ -93,21 +96,22 @@ public sealed class TrainingChecks : IGoldenCheck
     private static CheckResult Compare(string name, string quantity, SortedDictionary<int, double> expected, Func<int, double> ours, double tolerance) =>
         new(name, quantity, expected.Select(pair => Math.Abs(pair.Value - ours(pair.Key))).DefaultIfEmpty(0).Max(), tolerance, $"{expected.Count} values");
 
-    private static CheckResult CompareWeights(string name, string folder, nn.Module model)
+    private static CheckResult CompareWeights(string name, string folder, DebertaV2ForTokenClassification model, LoraAdapters? adapters)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var expected = Checkpoint.OpenFolder(folder);
-        var parameters = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter, StringComparer.Ordinal);
-        var missing = expected.Tensors.Keys.Except(parameters.Keys).ToList();
-        if (missing.Count > 0)
+        var (quantity, ours) = adapters is null
+            ? ("final weights", model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal))
+            : ("final adapter", adapters.TensorsByFileName());
+        using var expected = adapters is null ? Checkpoint.OpenFolder(Path.Combine(folder, "final")) : Checkpoint.OpenFile(Path.Combine(folder, "adapter-final", AdapterFile.SafetensorsName));
+        if (expected.Tensors.Keys.Except(ours.Keys).FirstOrDefault() is { } missing)
         {
-            return CheckResult.Failed(name, "final weights", $"our model has no {missing[0]}");
+            return CheckResult.Failed(name, quantity, $"our model has no {missing}");
         }
 
         var worst = expected.Tensors.Keys
-            .Select(tensor => (tensor, difference: (expected.Read(tensor) - parameters[tensor]).abs().max().ToDouble()))
+            .Select(tensor => (tensor, difference: GoldenFolder.Difference(ours[tensor], expected.Read(tensor))))
             .MaxBy(pair => double.IsNaN(pair.difference) ? double.PositiveInfinity : pair.difference);
-        return new(name, "final weights", worst.difference, WeightTolerance, $"{expected.Tensors.Count} tensors, worst {worst.tensor}");
+        return new(name, quantity, worst.difference, WeightTolerance, $"{expected.Tensors.Count} tensors, worst {worst.tensor}");
     }
 }

@@ -32,6 +32,8 @@ internal sealed class StoppingTask(ITrainingTask inner, CancellationTokenSource 
         return inner.ComputeLoss(rows, microBatch, divisor);
     }
 
+    public IDisposable HoldWeights() => inner.HoldWeights();
+
     public EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation) => inner.Evaluate(precision, cancellation);
 
     public object Describe(int row) => inner.Describe(row);
@@ -39,6 +41,8 @@ internal sealed class StoppingTask(ITrainingTask inner, CancellationTokenSource 
     public void SaveWeights(string folder) => inner.SaveWeights(folder);
 
     public void LoadWeights(string folder) => inner.LoadWeights(folder);
+
+    public IEnumerable<string> FindContradictions(string folder) => inner.FindContradictions(folder);
 
     public void Seed(long seed) => inner.Seed(seed);
 

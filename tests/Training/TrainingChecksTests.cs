@@ -11,7 +11,7 @@ public class TrainingChecksTests
     {
         var rows = new TrainingChecks().Check(Repository.PathOf("tests", "goldens", "training"), new()).ToList();
 
-        Assert.Equal(2 * 7, rows.Count);
+        Assert.Equal(3 * 7, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
     }
 

@@ -11,6 +11,9 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
     /// <summary>Probability that an element of the input is dropped.</summary>
     public double DropoutProbability => adapter.DropoutProbability;
 
+    /// <summary>False when A and B are both frozen.</summary>
+    public bool IsTrained => adapter.Down.requires_grad || adapter.Up.requires_grad;
+
     /// <summary>y += scale · B(A(dropout(x))), in place.</summary>
     /// <param name="x">[M, in].</param>
     /// <param name="stream">Which elements of x are dropped.</param>
@@ -24,12 +27,12 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
         output.add_(outer, adapter.Scale);
     }
 
-    /// <summary>Adds the gradients of A and B to their own, and ∂L/∂x to <paramref name="inputGradient"/>.</summary>
+    /// <summary>Adds the gradients of A and B to their own, and ∂L/∂x to <paramref name="inputGradient"/> where that is wanted.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
     /// <param name="x">The input, [M, in].</param>
     /// <param name="stream">The stream of the forward pass.</param>
-    /// <param name="inputGradient">∂L/∂x, [M, in], type of the gradient.</param>
-    public void AddBackward(Tensor gradient, Tensor x, DropoutStream stream, Tensor inputGradient)
+    /// <param name="inputGradient">∂L/∂x, [M, in], type of the gradient; null when nothing below is trained.</param>
+    public void AddBackward(Tensor gradient, Tensor x, DropoutStream stream, Tensor? inputGradient)
     {
         using var dropped = Drop(x, stream);
         using Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype), transposedDown = down.t(), transposedUp = up.t();
@@ -38,6 +41,11 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
         using var innerGradient = DispatcherOperators.Linear(scaled, transposedUp, null);
         Accumulate(adapter.Up, scaled, inner);
         Accumulate(adapter.Down, innerGradient, dropped);
+        if (inputGradient is null)
+        {
+            return;
+        }
+
         using var lower = DispatcherOperators.Linear(innerGradient, transposedDown, null);
         using var masked = Drop(lower, stream);
         inputGradient.add_(masked);

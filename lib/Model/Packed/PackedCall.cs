@@ -2,8 +2,14 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
 
+/// <summary>How far a gradient has to go.</summary>
+/// <param name="LowestLayer">The first layer with anything that is trained; those below it leave nothing behind.</param>
+/// <param name="TrainsInputs">Whether embedding rows or relative rows want a gradient.</param>
+/// <param name="TrainsRelative">Whether relative rows do.</param>
+internal readonly record struct PackedReach(int LowestLayer, bool TrainsInputs, bool TrainsRelative);
+
 /// <summary>One pass through the encoder: what the forward half leaves for the backward half.</summary>
-internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarType type)
+internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarType type, PackedReach reach)
 {
     private readonly Stack<PackedLayer.Saved> _saved = new();
     private readonly Stack<PackedLayer.Rows> _inputs = new();
@@ -15,16 +21,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     {
         using var scope = NewDisposeScope();
         _pass = _pass with { RelativeRows = relative.contiguous() };
-        var rows = FirstRows(embedded);
-        foreach (var layer in encoder.Layers)
-        {
-            var next = layer.Forward(rows, _pass, out var saved);
-            saved.Dispose();
-            rows.Dispose();
-            rows = next;
-        }
-
-        return rows.Exact.MoveToOuterDisposeScope();
+        return PassThrough(FirstRows(embedded), encoder.Layers.Count).Exact.MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows of the last layer; keeps what the gradient needs, beyond any dispose scope.</summary>
@@ -32,8 +29,8 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     {
         using var scope = NewDisposeScope();
         _pass = _pass with { RelativeRows = relative.contiguous() };
-        var rows = FirstRows(embedded);
-        foreach (var layer in encoder.Layers)
+        var rows = PassThrough(FirstRows(embedded), reach.LowestLayer);
+        foreach (var layer in encoder.Layers.Skip(reach.LowestLayer))
         {
             _inputs.Push(rows);
             rows = layer.Forward(rows, _pass, out var saved);
@@ -53,20 +50,20 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         return rows.Exact;
     }
 
-    /// <summary>∂L/∂(embedding rows) and ∂L/∂(relative rows), float32; the parameters' gradients are added to their own.</summary>
+    /// <summary>∂L/∂(embedding rows) and ∂L/∂(relative rows), float32, where they are wanted; the parameters' gradients are added to their own.</summary>
     /// <param name="gradient">∂L/∂(last rows), [N, C], float32.</param>
-    public (Tensor Embedded, Tensor Relative) Backward(Tensor gradient)
+    public (Tensor? Embedded, Tensor? Relative) Backward(Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        var relative = zeros(_pass.RelativeRows.shape, float32);
+        var relative = reach.TrainsRelative ? zeros(_pass.RelativeRows.shape, float32) : null;
         // The kernels write into the residual gradient: it has to be ours.
         var upper = new PackedLayer.OutputGradient(gradient.to(float32).contiguous().clone(), []);
-        for (var i = encoder.Layers.Count - 1; i >= 0; i--)
+        for (var i = encoder.Layers.Count - 1; i >= reach.LowestLayer; i--)
         {
             var input = _inputs.Pop();
             var layer = encoder.Layers[i];
             var saved = encoder.RecomputesActivations ? Recompute(layer, input) : _saved.Pop();
-            upper = layer.Backward(saved, upper, _pass, relative);
+            upper = layer.Backward(saved, upper, _pass, relative, wantsInput: i > reach.LowestLayer || reach.TrainsInputs);
             saved.Dispose();
             input.Dispose();
         }
@@ -80,7 +77,21 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         _pass.RelativeRows.Dispose();
         // The caller's output is a handle of its own.
         _last.Dispose();
-        return (upper.Residual.MoveToOuterDisposeScope(), relative.MoveToOuterDisposeScope());
+        return (reach.TrainsInputs ? upper.Residual.MoveToOuterDisposeScope() : null, relative?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Runs the first layers and keeps nothing of them.</summary>
+    private PackedLayer.Rows PassThrough(PackedLayer.Rows rows, int count)
+    {
+        foreach (var layer in encoder.Layers.Take(count))
+        {
+            var next = layer.Forward(rows, _pass, out var saved);
+            saved.Dispose();
+            rows.Dispose();
+            rows = next;
+        }
+
+        return rows;
     }
 
     private PackedLayer.Saved Recompute(PackedLayer layer, PackedLayer.Rows input)

@@ -25,9 +25,11 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
         PrepareCopies(type);
         // The anchor lets gradients reach the layers even when embeddings and relative rows are frozen (LoRA).
         using var anchor = zeros(1, requires_grad: true);
-        return is_grad_enabled()
-            ? PackedEncoderFunction.apply(embedded, relative, anchor, new PackedCall(this, pass, type))
-            : new PackedCall(this, pass, type).Infer(embedded, relative);
+        var (trainsInputs, trainsRelative) = (embedded.requires_grad || relative.requires_grad, relative.requires_grad);
+        var lowest = trainsInputs ? 0 : layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
+        return is_grad_enabled() && (trainsInputs || lowest < layers.Count)
+            ? PackedEncoderFunction.apply(embedded, relative, anchor, new PackedCall(this, pass, type, new(lowest, trainsInputs, trainsRelative)))
+            : new PackedCall(this, pass, type, new(layers.Count, false, false)).Infer(embedded, relative);
     }
 
     /// <summary>

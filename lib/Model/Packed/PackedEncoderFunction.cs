@@ -46,7 +46,7 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
             }
 
             var (embedded, relative) = call.Backward(grad_output);
-            return [embedded, relative, null!, null!];
+            return [embedded!, relative!, null!, null!];
         }
         catch (Exception error)
         {

@@ -25,9 +25,10 @@ internal sealed unsafe partial class PackedLayer
     /// <param name="saved">From the forward pass.</param>
     /// <param name="upper">∂L/∂(this layer's output); its tensors are disposed or passed on.</param>
     /// <param name="pass">What all layers share.</param>
-    /// <param name="relativeGradient">∂L/∂(relative rows), [U, C], float32.</param>
-    /// <returns>∂L/∂(this layer's input).</returns>
-    public OutputGradient Backward(Saved saved, OutputGradient upper, PackedPass pass, Tensor relativeGradient)
+    /// <param name="relativeGradient">∂L/∂(relative rows), [U, C], float32; null when those are frozen.</param>
+    /// <param name="wantsInput">False when nothing below this layer is trained.</param>
+    /// <returns>∂L/∂(this layer's input); only its residual part when that is not wanted.</returns>
+    public OutputGradient Backward(Saved saved, OutputGradient upper, PackedPass pass, Tensor? relativeGradient, bool wantsInput)
     {
         var type = saved.InputCopy.dtype;
         using var fedGradient = Denormalise(saved.OutputSum, saved.OutputStatistics, parameters.OutputNorm, parameters.Output, upper, pass, PackedStream.OutputSum, type);
@@ -40,7 +41,7 @@ internal sealed unsafe partial class PackedLayer
         using var attendedGradient = Denormalise(saved.AttentionSum, saved.AttentionStatistics, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, PackedStream.AttentionSum, type);
         parameters.AttentionOutput.AccumulateWeight(attendedGradient, saved.Context);
         using var contextGradient = ProjectBack(parameters.AttentionOutput, attendedGradient, saved.Context, pass, PackedStream.AttentionOutput);
-        return new(middle.Residual, AttendBackward(saved, contextGradient, pass, relativeGradient, type));
+        return new(middle.Residual, AttendBackward(saved, contextGradient, pass, relativeGradient, type, wantsInput));
     }
 
     /// <summary>Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.</summary>
@@ -114,7 +115,7 @@ internal sealed unsafe partial class PackedLayer
         parameters.Intermediate.AccumulateBias(totals);
     }
 
-    private List<Tensor> AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor relativeGradient, ScalarType type)
+    private List<Tensor> AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor? relativeGradient, ScalarType type, bool wantsInput)
     {
         var shape = saved.Query.shape;
         using Tensor query = empty(shape, type), key = empty(shape, type), value = empty(shape, type);
@@ -146,19 +147,29 @@ internal sealed unsafe partial class PackedLayer
 
         AccumulatePositions(parameters.PositionKey, positionKey, saved.Relative, pass, PackedStream.PositionKey, relativeGradient);
         AccumulatePositions(parameters.PositionQuery, positionQuery, saved.Relative, pass, PackedStream.PositionQuery, relativeGradient);
-        return [.. new[] { (parameters.Query, query, PackedStream.Query), (parameters.Key, key, PackedStream.Key), (parameters.Value, value, PackedStream.Value) }.Select(part =>
+        List<Tensor> products = [];
+        foreach (var (projection, gradient, stream) in ((PackedProjection, Tensor, PackedStream)[])
+            [(parameters.Query, query, PackedStream.Query), (parameters.Key, key, PackedStream.Key), (parameters.Value, value, PackedStream.Value)])
         {
-            var (projection, gradient, stream) = part;
             projection.AccumulateWeight(gradient, saved.InputCopy);
             using var sums = columnSums[stream - PackedStream.Query];
             projection.AccumulateBias(sums);
-            return ProjectBack(projection, gradient, saved.InputCopy, pass, stream);
-        })];
+            if (wantsInput)
+            {
+                products.Add(ProjectBack(projection, gradient, saved.InputCopy, pass, stream));
+            }
+            else
+            {
+                projection.BackwardAdapter(gradient, saved.InputCopy, pass.Stream(index, stream, projection.AdapterDropout));
+            }
+        }
+
+        return products;
     }
 
-    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor relativeGradient)
+    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor? relativeGradient)
     {
-        if (gradient is null)
+        if (gradient is null || (relativeGradient is null && !projection.IsTrained))
         {
             return;
         }
@@ -167,6 +178,12 @@ internal sealed unsafe partial class PackedLayer
         projection.AccumulateWeight(cast, relative);
         using var sums = gradient.sum(dim: 0);
         projection.AccumulateBias(sums);
+        if (relativeGradient is null)
+        {
+            projection.BackwardAdapter(cast, relative, pass.Stream(index, stream, projection.AdapterDropout));
+            return;
+        }
+
         using var lower = ProjectBack(projection, cast, relative, pass, stream);
         using var exact = lower.to(float32);
         using var dropped = DropRelativeRows(exact, pass);

@@ -3,7 +3,11 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>LayerNorm's γ and β, [C], float32, contiguous.</summary>
-internal sealed record PackedNorm(Tensor Weight, Tensor Bias);
+internal sealed record PackedNorm(Tensor Weight, Tensor Bias)
+{
+    /// <summary>False when both are frozen.</summary>
+    public bool IsTrained => Weight.requires_grad || Bias.requires_grad;
+}
 
 /// <summary>One layer's parameters. With shared keys the position projections are the very same objects as query and key.</summary>
 internal sealed record PackedLayerParameters(
@@ -13,4 +17,7 @@ internal sealed record PackedLayerParameters(
     /// <summary>Every projection once.</summary>
     public IEnumerable<PackedProjection> Projections =>
         new[] { Query, Key, Value, PositionQuery, PositionKey, AttentionOutput, Intermediate, Output }.Distinct();
+
+    /// <summary>False when the whole layer is frozen.</summary>
+    public bool IsTrained => AttentionNorm.IsTrained || OutputNorm.IsTrained || Projections.Any(projection => projection.IsTrained);
 }

@@ -18,6 +18,9 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     /// <summary>Probability that an element of an adapter's input is dropped; 0 without adapter.</summary>
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
+    /// <summary>False when weight, bias and adapter are all frozen.</summary>
+    public bool IsTrained => weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
+
     /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
     /// <param name="stream">The adapter's dropout.</param>
@@ -41,6 +44,10 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
         adapter?.AddBackward(gradient, x, stream, lower);
         return lower;
     }
+
+    /// <summary>The adapter's own gradients alone, where nothing below the layer is trained.</summary>
+    /// <inheritdoc cref="BackwardInput" path="/param"/>
+    public void BackwardAdapter(Tensor gradient, Tensor x, DropoutStream stream) => adapter?.AddBackward(gradient, x, stream, inputGradient: null);
 
     /// <summary>Adds ∂L/∂yᵀ · x to W's gradient, unless W is frozen.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>

@@ -126,6 +126,7 @@ internal sealed class CheckpointKeeper(
             contradictions.Add($"the training rows are others ({task.RowCount} rows, fingerprint {task.DataFingerprint}; the checkpoint was made with {state.DataFingerprint})");
         }
 
+        contradictions.AddRange(task.FindContradictions(folder));
         if (contradictions.Count > 0)
         {
             throw new InvalidOperationException($"{folder} cannot be continued with these settings:\n"

@@ -71,6 +71,10 @@ internal sealed class MaskedLanguageTask(
 
     public void LoadWeights(string folder) => Weights.Load(model, folder);
 
+    public IDisposable HoldWeights() => model.Deberta.Encoder.KeepWeightCopies();
+
+    public IEnumerable<string> FindContradictions(string folder) => [];
+
     public void Seed(long seed) => (model.Random.Seed, model.Random.Counter) = (seed, 0);
 
     public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => DropoutState.Restore(model.Random, states);
