@@ -68,7 +68,7 @@ public sealed class ExperimentModel : IDisposable
 
     /// <summary>Puts weights that training saved back into the network: a whole model, or an adapter.</summary>
     /// <param name="folder">A checkpoint, or the best evaluation's folder.</param>
-    internal void LoadWeights(string folder) => Weights.Load(Network, folder);
+    internal void LoadWeights(string folder) => new TaggerWeights(Network).Load(folder);
 
     /// <summary>Makes the network what it was before training.</summary>
     internal void Restore(ExperimentData data)
