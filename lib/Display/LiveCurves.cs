@@ -1,17 +1,20 @@
 using NotebookLib.Charts;
+using NotebookLib.Html;
 using NotebookLib.Training;
 
 namespace NotebookLib.Display;
 
-/// <summary>Loss and scores as charts that are drawn anew after each evaluation; nothing is shown where a host cannot replace what it shows.</summary>
+/// <summary>
+/// Loss and scores as charts that are drawn anew after each evaluation, and give way to a line when the run is over: a notebook then draws them from the saved
+/// history. Nothing is shown where a host cannot replace what it shows.
+/// </summary>
 /// <param name="published">Curves to draw behind ours, or null.</param>
 /// <param name="host">Where to show them; null for <see cref="NotebookHost.Current"/> at the start of the run.</param>
 public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost? host = null) : ITrainingObserver
 {
     private readonly List<LoggedStep> _steps = [];
     private readonly List<LoggedEvaluation> _evaluations = [];
-    private IDisplayHandle? _loss;
-    private IDisplayHandle? _scores;
+    private IDisplayHandle? _handle;
 
     /// <inheritdoc />
     public void RunStarted(RunSummary summary, TrainingControl control)
@@ -19,11 +22,7 @@ public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost?
         _steps.Clear();
         _evaluations.Clear();
         var shown = host ?? NotebookHost.Current;
-        if (shown.CanUpdate)
-        {
-            var history = new TrainingHistory(_steps, _evaluations);
-            (_loss, _scores) = (shown.Show(TrainingCharts.Loss(history, published)), shown.Show(TrainingCharts.Scores(history, published)));
-        }
+        _handle = shown.CanUpdate ? shown.Show(Curves()) : null;
     }
 
     /// <inheritdoc />
@@ -33,8 +32,22 @@ public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost?
     public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result)
     {
         _evaluations.Add(evaluation);
+        _handle?.Update(Curves());
+    }
+
+    /// <inheritdoc />
+    public void RunEnded(TrainingResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        if (result.End is not TrainingEnd.Stopped)
+        {
+            _handle?.Update(new EmptyView("Live curves", "The run is over: its curves are drawn from its history, below."));
+        }
+    }
+
+    private StackView Curves()
+    {
         var history = new TrainingHistory(_steps, _evaluations);
-        _loss?.Update(TrainingCharts.Loss(history, published));
-        _scores?.Update(TrainingCharts.Scores(history, published));
+        return new(TrainingCharts.Loss(history, published), TrainingCharts.Scores(history, published));
     }
 }

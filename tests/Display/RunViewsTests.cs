@@ -61,7 +61,7 @@ public class RunViewsTests
         curves.StepLogged(History.Steps[0]);
         curves.EvaluationDone(History.Evaluations[0], null!);
 
-        Assert.Equal([true, true, false, false], host.Shown.Select(view => ((Chart)view).IsEmpty));
+        Assert.Equal([true, true, false, false], host.Shown.SelectMany(view => ((StackView)view).Views).Select(view => ((Chart)view).IsEmpty));
         new LiveCurves(host: new TextHost(TextWriter.Null)).EvaluationDone(History.Evaluations[0], null!);
     }
 

@@ -8,6 +8,8 @@ namespace NotebookRunner.Pages;
 /// <summary>A run as one HTML file that needs nothing else: styles, scripts, pictures and, when there are charts, plotly.js are inside.</summary>
 internal sealed class HtmlPage
 {
+    private const int MostOpenParameters = 12;
+
     private readonly RunState _run;
     private readonly MarkdownView _markdown;
     private readonly OutputView _outputs;
@@ -91,8 +93,9 @@ internal sealed class HtmlPage
             return;
         }
 
-        var set = _run.Parameters.Count(value => value.IsSet);
-        _html.Append($"<details class=\"parameters\" open><summary>Parameters <span class=\"quiet\">{(set == 0 ? "all as in the notebook" : $"{set} of {_run.Parameters.Count} set for this run")}</span></summary>")
+        // A long list is folded: what was set for this run stands in the line that is always seen.
+        var set = _run.Parameters.Where(value => value.IsSet).Select(value => $"{value.Parameter.Name} = {value.Literal}").ToList();
+        _html.Append($"<details class=\"parameters\"{(_run.Parameters.Count > MostOpenParameters ? "" : " open")}><summary>Parameters <span class=\"quiet\">{Escape(set.Count == 0 ? "all as in the notebook" : string.Join(", ", set))}</span></summary>")
             .Append("<div class=\"scroll\"><table><thead><tr><th>Name</th><th>Value</th><th>Type</th><th>Meaning</th></tr></thead><tbody>\n");
         foreach (var (parameter, literal, isSet) in _run.Parameters)
         {
