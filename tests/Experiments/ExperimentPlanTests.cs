@@ -1,0 +1,92 @@
+using NotebookLib.Data;
+using NotebookLib.Experiments;
+using NotebookLib.Training;
+
+namespace NotebookLib.Tests.Experiments;
+
+public sealed class ExperimentPlanTests
+{
+    [Fact]
+    public void All_faults_are_reported_together_each_with_what_was_found_and_what_would_work()
+    {
+        var error = Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions
+        {
+            Profile = "tiny",
+            System = "C",
+            OtherTypes = "ignore",
+            Precision = "int4",
+            BatchSize = 0,
+            TrainData = "no-such-file.conll",
+            Types = "PER,PER",
+            Resume = true,
+            Keep = "first",
+            LoraRank = 0,
+            Method = "lora",
+        }));
+
+        foreach (var part in (string[])
+            [
+                "profile is \"tiny\"; expected demo, small, full, published", "system is \"C\"; expected A, B", "otherTypes is \"ignore\"; expected error, outside",
+                "precision is \"int4\"; expected float32, bfloat16, float16", "BatchSize is 0", "trainData is \"no-such-file.conll\"", "types is \"PER,PER\"", "resume is true, but output is null",
+                "keep is \"first\"; expected best, last", "Rank is 0",
+            ])
+        {
+            Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void System_B_is_system_A_with_other_labels()
+    {
+        var (a, b) = (ExperimentPlan.Of(new ExperimentOptions()), ExperimentPlan.Of(new ExperimentOptions { System = "B" }));
+
+        Assert.Equal((LabelSet.SystemA, LabelSet.SystemB), (a.Data.Labels, b.Data.Labels));
+        Assert.Equal(("base-A", "base-B"), (a.System, b.System));
+        Assert.Equal(a.Training with { OutputFolder = "" }, b.Training with { OutputFolder = "" });
+    }
+
+    [Theory]
+    [InlineData("full", 16, 8, 6.0, 5e-5, ScheduleShape.Linear)]
+    [InlineData("lora", 8, 16, 10.0, 1e-4, ScheduleShape.Cosine)]
+    public void The_full_profile_is_the_recipe_with_each_sentence_once_and_twice_the_epochs(string method, int batch, int accumulation, double epochs, double rate, ScheduleShape schedule)
+    {
+        var plan = ExperimentPlan.Of(new ExperimentOptions { Profile = "full", Method = method });
+
+        Assert.Equal((batch, accumulation, epochs, rate, schedule, 128), (
+            plan.Training.BatchSize, plan.Training.AccumulationSteps, plan.Training.Epochs, plan.Training.LearningRate, plan.Training.Schedule, plan.Training.EffectiveBatchSize));
+        Assert.Equal(RowListing.Distinct, plan.Data.Listing);
+        Assert.Equal(method == "lora", plan.RecomputesActivations);
+        Assert.Equal(method == "lora" ? 513 : 0, plan.Training.WarmupUpdates);
+    }
+
+    [Fact]
+    public void The_published_listing_halves_the_epochs()
+    {
+        var plan = ExperimentPlan.Of(new ExperimentOptions { Profile = "full", Listing = "published" });
+
+        Assert.Equal((RowListing.Published, 3.0), (plan.Data.Listing, plan.Training.Epochs));
+        // 262,560 rows in batches of 16, eight to an update, three times: the published 6,153.
+        Assert.Equal(6153, new TrainingPlan(plan.Training, 262_560).Updates);
+    }
+
+    [Fact]
+    public void The_published_profile_trains_nothing_and_names_the_authors_weights()
+    {
+        var lora = ExperimentPlan.Of(new ExperimentOptions { Profile = "published", Method = "lora" });
+
+        Assert.False(lora.Trains);
+        Assert.Equal(("microsoft/deberta-v3-large", "alexeyak/deberta-v3-large-ner-lora"), (lora.Model, lora.Adapter));
+        Assert.Equal("alexeyak/deberta-v3-base-ner-B", ExperimentPlan.Of(new ExperimentOptions { Profile = "published", System = "B" }).Model);
+    }
+
+    [Fact]
+    public void A_named_folder_is_never_cleared_and_a_head_stands_beside_the_published_large_run()
+    {
+        var folder = Path.Combine(Path.GetTempPath(), "somebodys-run");
+        var plan = ExperimentPlan.Of(new ExperimentOptions { Output = folder, Method = "head" });
+
+        Assert.Equal((ExistingRun.Refuse, "large-head-A", "large-LoRA-A"), (plan.Training.ExistingRun, plan.System, plan.PublishedSystem));
+        Assert.True(plan.Adapters!.TrainsHeadOnly);
+        Assert.Equal(ExistingRun.Resume, ExperimentPlan.Of(new ExperimentOptions { Output = folder, Resume = true }).Training.ExistingRun);
+    }
+}

@@ -1,0 +1,120 @@
+using NotebookLib.Data;
+using NotebookLib.Display;
+using NotebookLib.Experiments;
+using NotebookLib.Html;
+using NotebookLib.Results;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Tests.Experiments;
+
+/// <summary>The steps of a notebook on a few sentences of the sample.</summary>
+[Collection(AutocastTestGroup.Name)]
+public sealed class ExperimentTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("experiment-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("full")]
+    [InlineData("lora")]
+    public async Task Every_step_of_a_notebook_goes_through_and_training_twice_is_training_once(string method)
+    {
+        var plan = ExperimentPlan.Of(Short with { Method = method, Output = Path.Combine(_folder.FullName, "run") });
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+
+        var start = Weights(model);
+        var findings = SanityCheck.Find(plan, data, model);
+        Assert.Equal(start, Weights(model));
+        Assert.All(findings.Where(finding => finding.Name != "One batch by heart" || method == "full"), finding => Assert.True(finding.Holds, finding.ToString()));
+
+        var first = Fit.Run(plan, data, model);
+        var trained = Weights(model);
+        Assert.NotEqual(start, trained);
+        _ = Fit.Run(plan, data, model);
+        Assert.Equal(trained, Weights(model));
+
+        var judged = Judgement.Of(plan, data, model, TestContext.Current.CancellationToken);
+        var saved = SavedModel.Save(plan, data, model);
+        var table = RunRecord.Add(plan, first, judged, model, new RunTable(_folder.FullName));
+        var merged = new TryOut(data, model).MergeCheck("A sentence about Warsaw .").ToText();
+
+        Assert.Equal(method == "lora", saved.IsAdapter);
+        Assert.True(File.Exists(Path.Combine(saved.Folder, method == "lora" ? "adapter_model.safetensors" : "model.safetensors")));
+        Assert.Equal((plan.RunId, "demo", 4L), (table.Read().Single().RunId, table.Read().Single().Profile, table.Read().Single().Updates));
+        Assert.DoesNotContain("does not hold", merged, StringComparison.Ordinal);
+        Assert.Contains("runs.tex", RunRecord.Export(table).ToText(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Data_of_ones_own_with_other_labels_are_split_the_same_way_for_every_seed()
+    {
+        var file = Conll(Enumerable.Range(0, 40).Select(i => $"Gadget B-PRODUCT\n{i} I-PRODUCT\nsells O\n"));
+        var plan = ExperimentPlan.Of(Short with { TrainData = file, Types = "PRODUCT,BRAND", ValidationRows = 8 });
+        var other = ExperimentPlan.Of(Short with { TrainData = file, Types = "PRODUCT,BRAND", ValidationRows = 8, Seed = 7 });
+
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        var again = await ExperimentData.LoadAsync(other, TestContext.Current.CancellationToken);
+
+        Assert.Equal((32, 8, 8, true), (data.Train.Count, data.Validation.Count, data.Test.Count, data.TestIsValidation));
+        Assert.Equal(data.Validation.Select(sentence => sentence.Words[1]), again.Validation.Select(sentence => sentence.Words[1]));
+        Assert.Empty(data.Train.Select(sentence => sentence.Words[1]).Intersect(data.Validation.Select(sentence => sentence.Words[1])));
+        Assert.Equal(["O", "B-PRODUCT", "I-PRODUCT", "B-BRAND", "I-BRAND"], data.Labels.Names);
+        Assert.Null(plan.PublishedSystem);
+    }
+
+    [Fact]
+    public async Task A_type_that_nobody_named_is_reported_with_its_line()
+    {
+        var plan = ExperimentPlan.Of(Short with { TrainData = Conll(["Gadget B-PRODUCT\nsells O\n"]) });
+
+        var error = await Assert.ThrowsAsync<DataFormatException>(() => ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken));
+
+        Assert.Contains("PRODUCT", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_sentence_without_an_entity_runs_to_empty_views()
+    {
+        var file = Conll(["Nothing O\nhappens O\n"]);
+        var plan = ExperimentPlan.Of(Short with { TrainData = file, TestData = file, Output = Path.Combine(_folder.FullName, "run"), Updates = 1 });
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+
+        _ = SanityCheck.Run(plan, data, model);
+        var fit = Fit.Run(plan, data, model);
+        var judged = Judgement.Of(plan, data, model, TestContext.Current.CancellationToken);
+
+        Assert.Null(fit.Result!.BestFolder);
+        Assert.Equal(0, judged.Words.Scores.Micro.Support);
+        Assert.NotEmpty(new ErrorsView(judged.Errors, data.Labels).ToText());
+        Assert.NotEmpty(Tables.Report("test", judged.Words.Scores).ToText());
+        Assert.IsType<TableView>(Baselines.Compare(plan, data, fit, judged));
+    }
+
+    [Fact]
+    public async Task An_empty_file_is_refused_by_name()
+    {
+        var plan = ExperimentPlan.Of(Short with { TrainData = Conll([""]) });
+
+        var error = await Assert.ThrowsAsync<DataFormatException>(() => ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken));
+
+        Assert.Contains("own.conll: holds no sentence", error.Message, StringComparison.Ordinal);
+    }
+
+    private static ExperimentOptions Short { get; } = new() { TrainRows = 64, Updates = 4, BatchSize = 8, Compare = false, EvaluateEvery = 2, SaveEvery = 2 };
+
+    private string Conll(IEnumerable<string> sentences)
+    {
+        var path = Path.Combine(_folder.FullName, "own.conll");
+        File.WriteAllText(path, string.Join('\n', sentences));
+        return path;
+    }
+
+    private static List<float> Weights(ExperimentModel model)
+    {
+        using var scope = NewDisposeScope();
+        return [.. model.Network.parameters().Where(parameter => parameter.requires_grad).SelectMany(parameter => parameter.detach().data<float>().ToArray())];
+    }
+}
