@@ -59,8 +59,10 @@ internal sealed class PlanResolver(ExperimentOptions options)
             _faults.Add("resume is true, but output is null; expected the folder of the run to go on with, for instance results/runs/my-run.");
         }
 
-        return Path.GetFullPath(options.Output
-            ?? (Environment.GetEnvironmentVariable(RunScores.FolderVariable) is { Length: > 0 } folder ? folder : RepositoryFiles.PathOf("results", "runs", runId)));
+        // Relative to the repository, where the command line is typed; the notebook itself runs in its own folder.
+        return Path.GetFullPath(
+            options.Output ?? (Environment.GetEnvironmentVariable(RunScores.FolderVariable) is { Length: > 0 } folder ? folder : Path.Combine("results", "runs", runId)),
+            RepositoryFiles.Root);
     }
 
     private DataPlan Data(Profile profile, LabelSet labels)
