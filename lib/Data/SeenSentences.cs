@@ -12,7 +12,10 @@ internal sealed class SeenSentences
     private readonly ArrayBufferWriter<byte> _bytes = new(1024);
 
     /// <returns>True when the sentence is new.</returns>
-    public bool Add(Sentence sentence)
+    public bool Add(Sentence sentence) => _hashes.Add(HashOf(sentence));
+
+    /// <summary>Stands for a sentence's words and tags.</summary>
+    public UInt128 HashOf(Sentence sentence)
     {
         _bytes.ResetWrittenCount();
         foreach (var word in sentence.Words)
@@ -29,7 +32,7 @@ internal sealed class SeenSentences
 
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(_bytes.WrittenSpan, hash);
-        return _hashes.Add(BinaryPrimitives.ReadUInt128LittleEndian(hash));
+        return BinaryPrimitives.ReadUInt128LittleEndian(hash);
     }
 
     private void WriteInt32(int value)

@@ -69,6 +69,29 @@ public sealed class HubClient : IDisposable
         }
     }
 
+    /// <summary>The commit that a revision stands at; offline, the one that it stood at when last asked.</summary>
+    /// <param name="repo">The repository.</param>
+    /// <param name="file">A file that it has: the Hub tells the commit with each file.</param>
+    /// <param name="revision">Branch, tag or commit.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <inheritdoc cref="DownloadAsync" path="/exception"/>
+    public async Task<string> CommitAsync(HubRepo repo, string file, string revision = "main", CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(repo);
+        HubNames.Checked(file, "the caller");
+        ThrowIfNoRevision(revision);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, Interruption.Token);
+        var cache = new RepoCache(_settings.ResolvedCacheFolder, repo);
+        if (HubNames.IsCommit(revision) || _settings.IsOffline)
+        {
+            return cache.CommitOf(revision) ?? throw NotInCache(repo, file, revision);
+        }
+
+        var remote = await ResolveAsync(cache, repo, file, revision, null, stop.Token).ConfigureAwait(false);
+        cache.Remember(revision, remote.Commit);
+        return remote.Commit;
+    }
+
     /// <summary>The files of a repository; offline, those in the cache.</summary>
     /// <inheritdoc cref="DownloadAsync"/>
     public async Task<IReadOnlyList<HubEntry>> ListAsync(HubRepo repo, string revision = "main", CancellationToken cancel = default)
