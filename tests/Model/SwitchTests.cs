@@ -1,3 +1,4 @@
+using NotebookLib.Bench.Reference;
 using NotebookLib.Model;
 using static TorchSharp.torch;
 

@@ -1,0 +1,60 @@
+using NotebookLib.Batching;
+using NotebookLib.Model;
+using NotebookLib.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Bench.Inputs;
+
+/// <summary>One micro-batch and one update of ours: the calls that <see cref="TrainingLoop"/> makes, so that they can be timed in turn with the transcription's.</summary>
+internal sealed class OurTrainer : IDisposable
+{
+    private readonly TrainingSettings _settings;
+    private readonly TokenClassificationTask _task;
+    private readonly AdamWOptimiser _optimiser;
+    private readonly EncodedSentence[] _rows;
+
+    /// <summary>Prepares the training of a network.</summary>
+    /// <param name="model">Ours.</param>
+    /// <param name="batches">The micro-batches that will be asked for by number.</param>
+    /// <param name="accumulation">Micro-batches per update.</param>
+    public OurTrainer(DebertaV2ForTokenClassification model, IReadOnlyList<EncodedSentence[]> batches, int accumulation)
+    {
+        _settings = new TrainingSettings { BatchSize = batches[0].Length, AccumulationSteps = accumulation };
+        _rows = [.. batches.SelectMany(batch => batch)];
+        _task = new(model, null, _rows, [], _settings);
+        _optimiser = new(ParameterGroups.Of(model), _settings);
+        model.train();
+    }
+
+    /// <summary>Forward and backward of micro-batch i.</summary>
+    public void MicroBatch(int i, bool isHalf)
+    {
+        using var scope = NewDisposeScope();
+        var rows = Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize).ToArray();
+        Tensor loss;
+        using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, DeviceType.CPU).Enter())
+        {
+            loss = _task.ComputeLoss(rows, i, null);
+        }
+
+        (loss / _settings.AccumulationSteps).backward();
+    }
+
+    /// <summary>Clip, AdamW, forget the gradients.</summary>
+    public void Update()
+    {
+        using var scope = NewDisposeScope();
+        _optimiser.ClipGradients(_optimiser.GradientNorm(), _settings.MaximumGradientNorm);
+        _optimiser.Step(_settings.LearningRate);
+        _optimiser.ClearGradients();
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _optimiser.ClearGradients();
+        _optimiser.Dispose();
+        _task.Dispose();
+    }
+}
