@@ -16,7 +16,7 @@ internal static class Agreement
     /// <returns>The largest differences, for the report.</returns>
     /// <exception cref="InvalidOperationException">They differ by more than float32 explains.</exception>
     public static string OfTraining(
-        DebertaV2ForTokenClassification ours, PlainDeberta plain, IReadOnlyDictionary<string, Tensor> weights, IReadOnlyList<EncodedSentence> rows, Func<string, string>? plainName = null)
+        DebertaV2ForTokenClassification ours, PlainDeberta plain, IReadOnlyDictionary<string, Tensor> weights, IReadOnlyList<EncodedSentence> rows)
     {
         using var scope = NewDisposeScope();
         using var batch = Batch.Pad(rows);
@@ -31,7 +31,7 @@ internal static class Agreement
         var gradient = 0.0;
         foreach (var (name, parameter) in ours.named_parameters().Where(pair => pair.parameter.requires_grad))
         {
-            var weight = weights[plainName?.Invoke(name) ?? name];
+            var weight = weights[name];
             gradient = Math.Max(gradient, Relative(parameter.grad!, weight.grad!));
             parameter.grad = null;
             weight.grad = null;

@@ -1,7 +1,6 @@
 using NotebookLib.Data;
 using NotebookLib.Model;
 using NotebookLib.Verification;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;
@@ -45,20 +44,6 @@ internal static class Networks
         }
 
         return model;
-    }
-
-    /// <summary>The same weights by name, each a leaf of its own.</summary>
-    /// <param name="config">The network's settings.</param>
-    /// <param name="isTrained">Whether they require a gradient.</param>
-    public static Dictionary<string, Tensor> PlainWeights(DebertaConfig config, bool isTrained)
-    {
-        using var meta = new DebertaV2ForTokenClassification(new ModelBuild(config, ScalarType.Float32, torch.device("meta"), new DropoutRandom(0)));
-        return meta.named_parameters().ToDictionary(pair => pair.name, pair =>
-        {
-            var weight = empty(pair.parameter.shape);
-            FormulaWeights.Fill(weight, pair.name);
-            return weight.requires_grad_(isTrained).DetachFromDisposeScope();
-        });
     }
 
     /// <summary>Floating-point operations of the linear layers for one real token, forward: the useful work that shares are counted on (attention's is a few per cent more).</summary>

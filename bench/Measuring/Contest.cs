@@ -55,6 +55,9 @@ internal sealed class Contest
             }
 
             probes[round] = (before + GemmProbe.Measure()) / 2;
+            Console.Error.WriteLine(FormattableString.Invariant($"  round {round + 1} of {rounds}: ")
+                + string.Join(", ", contestants.Select((contestant, who) => FormattableString.Invariant($"{contestant.Name} {seconds[round][who]:0.000} s")))
+                + FormattableString.Invariant($"; probe {probes[round]:0} GFLOP/s"));
         }
 
         return new([.. contestants.Select(contestant => contestant.Name)], seconds, probes);

@@ -28,14 +28,18 @@ internal static class DynamicQuantiser
         using var weights = File.OpenRead(Path.Combine(Path.GetDirectoryName(modelPath)!, "weights.bin"));
         var initializers = model.Graph.Initializer.ToDictionary(tensor => tensor.Name);
         var nodes = model.Graph.Node.ToArray();
-        var quantisedInputs = new HashSet<string>();
+        HashSet<string> quantisedInputs = [], quantisedWeights = [];
         model.Graph.Node.Clear();
         var products = 0;
         foreach (var node in nodes)
         {
             if (node.OpType == "MatMul" && initializers.TryGetValue(node.Input[1], out var weight))
             {
-                QuantiseWeight(model.Graph, weight, weights);
+                if (quantisedWeights.Add(weight.Name))
+                {
+                    QuantiseWeight(model.Graph, weight, weights);
+                }
+
                 AddProduct(model.Graph, node, quantisedInputs);
                 products++;
             }
@@ -43,6 +47,13 @@ internal static class DynamicQuantiser
             {
                 model.Graph.Node.Add(node);
             }
+        }
+
+        // Some are read elsewhere too, as they are.
+        quantisedWeights.ExceptWith(model.Graph.Node.SelectMany(node => node.Input));
+        foreach (var name in quantisedWeights)
+        {
+            model.Graph.Initializer.Remove(initializers[name]);
         }
 
         var path = Path.ChangeExtension(modelPath, ".int8.onnx");
@@ -70,7 +81,6 @@ internal static class DynamicQuantiser
 
     private static void QuantiseWeight(GraphProto graph, TensorProto weight, FileStream file)
     {
-        graph.Initializer.Remove(weight);
         var values = Read(weight, file);
         var largest = 0f;
         foreach (var value in values)

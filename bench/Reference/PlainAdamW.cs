@@ -10,7 +10,7 @@ namespace NotebookLib.Bench.Reference;
 /// <param name="undecayed">Biases and LayerNorm weights.</param>
 /// <param name="learningRate">Step size.</param>
 /// <param name="weightDecay">Decay per unit of learning rate.</param>
-internal sealed class PlainAdamW(IReadOnlyList<Tensor> decayed, IReadOnlyList<Tensor> undecayed, double learningRate, double weightDecay)
+internal sealed class PlainAdamW(IReadOnlyList<Tensor> decayed, IReadOnlyList<Tensor> undecayed, double learningRate, double weightDecay) : IDisposable
 {
     private const double Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
     private readonly Dictionary<Tensor, (Tensor First, Tensor Second)> _moments = new(ReferenceEqualityComparer.Instance);
@@ -52,6 +52,16 @@ internal sealed class PlainAdamW(IReadOnlyList<Tensor> decayed, IReadOnlyList<Te
         foreach (var parameter in All)
         {
             parameter.grad = null;
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var (first, second) in _moments.Values)
+        {
+            first.Dispose();
+            second.Dispose();
         }
     }
 

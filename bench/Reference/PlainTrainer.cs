@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Bench.Reference;
 
 /// <summary>transformers 4.35.2 trainer.py, the body of _inner_training_loop and training_step: forward under autocast, loss / accumulation, backward; then clip, update, zero.</summary>
-internal sealed class PlainTrainer
+internal sealed class PlainTrainer : IDisposable
 {
     private readonly PlainAdamW _optimiser;
     private readonly int _accumulation;
@@ -49,5 +49,12 @@ internal sealed class PlainTrainer
         _optimiser.ClipGradients(1);
         _optimiser.Step();
         _optimiser.ClearGradients();
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _optimiser.ClearGradients();
+        _optimiser.Dispose();
     }
 }

@@ -18,17 +18,23 @@ internal sealed record Target(string Name, string Wanted, string Measured, bool 
         new(name, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"≤ {wanted:0.##} {unit}"), measured.ToString(format, System.Globalization.CultureInfo.InvariantCulture) + " " + unit, measured <= wanted);
 }
 
+/// <summary>A table with a line above it.</summary>
+internal sealed record CaptionedTable(string Caption, Table Table);
+
 /// <summary>What a section has to tell.</summary>
 internal sealed class SectionReport
 {
-    /// <summary>Its tables, each with a line above it.</summary>
-    public List<(string Caption, Table Table)> Tables { get; } = [];
+    /// <summary>Its tables.</summary>
+    public List<CaptionedTable> Tables { get; init; } = [];
 
     /// <summary>Sentences below the tables.</summary>
-    public List<string> Notes { get; } = [];
+    public List<string> Notes { get; init; } = [];
 
     /// <summary>The issue's wishes that it measures.</summary>
-    public List<Target> Targets { get; } = [];
+    public List<Target> Targets { get; init; } = [];
+
+    /// <summary>For the terminal: tables, notes and targets.</summary>
+    public string ToText() => ToMarkdown() + string.Concat(Targets.Select(target => $"{(target.IsMet ? "met   " : "MISSED")} {target.Name}: {target.Measured}, wanted {target.Wanted}\n"));
 
     /// <summary>Markdown without the targets.</summary>
     public string ToMarkdown()

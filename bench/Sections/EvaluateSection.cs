@@ -34,7 +34,7 @@ internal sealed class EvaluateSection : ISection
             }
         }
 
-        report.Tables.Add((
+        report.Tables.Add(new(
             $"{Batches} of the {Sentences / BatchSize} batches of {BatchSize} out of {Sentences} sentences ({corpus.Source}), evenly from first to last. Median (lowest–highest) over rounds; all contestants take every batch in turn.",
             new(["", "real tokens/s", "× transcription", "× ORT float32", "× ORT int8", "probe GFLOP/s", "tokens/s per GFLOP/s", "of the limit"], rows)));
         return report;

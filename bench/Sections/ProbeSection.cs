@@ -18,7 +18,7 @@ internal sealed class ProbeSection : ISection
     public SectionReport Measure(BenchOptions options)
     {
         var report = new SectionReport();
-        report.Tables.Add((
+        report.Tables.Add(new(
             $"GFLOP/s on {get_num_threads()} threads, median (lowest–highest) of five rounds in turn.",
             new(["", .. Shapes.Select(shape => $"{shape.M}×{shape.K}×{shape.N}")],
             [

@@ -37,7 +37,7 @@ internal sealed class TokenizeSection : ISection
             [name, contest.Rate(i, corpus.Sentences.Count).ToText("N0"), contest.Rate(i, pieces).ToText("N0"), (contest.Rate(i, pieces).Median / RustAlignedPiecesPerSecond).ToString("0.0", System.Globalization.CultureInfo.InvariantCulture),
                 Spread.Of(contest.Probes).ToText("0")]).ToList();
         var report = new SectionReport();
-        report.Tables.Add((
+        report.Tables.Add(new(
             $"{corpus.Sentences.Count:N0} sentences, {pieces:N0} pieces ({corpus.Source}): words in, ids, word ids and aligned labels out.",
             new(["", "sentences/s", "pieces/s", "× Rust with aligner", "probe GFLOP/s"], rows)));
         report.Notes.Add($"Rust, one thread, in PERFORMANCE.md's run: {RustPiecesPerSecond:N0} pieces/s, with the aligner {RustAlignedPiecesPerSecond:N0}. That ran at another time, so take the ratio as an order of magnitude.");

@@ -64,6 +64,31 @@ public sealed class KernelTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Kept_weight_copies_serve_both_types_in_turn_and_are_made_anew_afterwards()
+    {
+        using var model = New();
+        model.eval();
+        using var quiet = no_grad();
+        var (ids, mask, _) = Inputs();
+        Tensor Half()
+        {
+            using var autocast = Autocast.Enter(bfloat16);
+            return model.call(ids, mask);
+        }
+
+        var (exact, half) = (model.call(ids, mask), Half());
+        using (model.Deberta.Encoder.KeepWeightCopies())
+        {
+            Numbers.AssertClose(model.call(ids, mask), exact, 0, "float32 first");
+            Numbers.AssertClose(Half(), half, 0, "bfloat16");
+            Numbers.AssertClose(model.call(ids, mask), exact, 0, "float32 again");
+        }
+
+        model.Deberta.Encoder.Layers[0].Intermediate.Dense.Weight.mul_(1.5);
+        Assert.True(Numbers.Difference(Half(), half) > 1e-3);
+    }
+
+    [Fact]
     public void Evaluation_is_the_same_alone_and_in_any_batch()
     {
         using var model = New();

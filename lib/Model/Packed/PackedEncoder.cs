@@ -9,7 +9,7 @@ namespace NotebookLib.Model.Packed;
 internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 {
     private int _keepers;
-    private bool _copiesAreCurrent;
+    private ScalarType? _copiedType;
 
     /// <summary>Recompute each layer in the backward pass instead of keeping its activations: one layer's memory instead of all, a third more time.</summary>
     public bool RecomputesActivations { get; set; }
@@ -46,7 +46,8 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 
     internal void PrepareCopies(ScalarType type)
     {
-        if (_keepers > 0 && _copiesAreCurrent)
+        // Float32 needs none, and leaves those of another type as they are: who keeps copies may change types in between.
+        if (type == ScalarType.Float32 || (_keepers > 0 && _copiedType == type))
         {
             return;
         }
@@ -56,7 +57,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
             projection.RefreshCopies(type);
         }
 
-        _copiesAreCurrent = true;
+        _copiedType = type;
     }
 
     private sealed class Keeper(PackedEncoder encoder) : IDisposable
@@ -72,7 +73,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 
             _isDisposed = true;
             encoder._keepers--;
-            encoder._copiesAreCurrent = false;
+            encoder._copiedType = null;
             foreach (var projection in encoder.Layers.SelectMany(layer => layer.Parameters.Projections))
             {
                 projection.DropCopies();

@@ -1,0 +1,144 @@
+using System.Globalization;
+using NotebookLib.Batching;
+using NotebookLib.Bench.Inputs;
+using NotebookLib.Bench.Measuring;
+using NotebookLib.Bench.Onnx;
+using NotebookLib.Bench.Reference;
+using NotebookLib.Bench.Reports;
+using NotebookLib.Platform;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Bench.Sections;
+
+/// <summary>Peak resident memory of each job, in a process of its own.</summary>
+internal sealed class MemorySection : ISection
+{
+    private const int Updates = 3, MicroBatches = 4;
+
+    /// <summary>The verb of the child process.</summary>
+    public const string ChildVerb = "memory-of";
+
+    public string Verb => "memory";
+
+    public string Title => "Peak resident memory";
+
+    public SectionReport Measure(BenchOptions options)
+    {
+        var report = new SectionReport();
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (var (job, whose, limit) in Jobs().Where(job => options.Wants(job.Job)))
+        {
+            double? Gigabytes(string who)
+            {
+                try
+                {
+                    return double.Parse(OwnProcess.Run([ChildVerb, job, who], TimeSpan.FromSeconds(150)), CultureInfo.InvariantCulture) / 1e9;
+                }
+                catch (InvalidOperationException error)
+                {
+                    report.Notes.Add($"{job}, {who}: {error.Message}");
+                    return null;
+                }
+            }
+
+            var measured = whose.ToDictionary(who => who, Gigabytes);
+            rows.Add([job, .. ((string[])["ours", "transcription", "onnx"]).Select(who => measured.GetValueOrDefault(who)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "–")]);
+            if (limit is { } most)
+            {
+                report.Targets.Add(Target.AtMost($"memory: {job}", most, measured["ours"] ?? double.NaN, "GB"));
+            }
+        }
+
+        report.Tables.Add(new($"GB (10⁹ bytes) resident at the peak of {Updates} updates of {MicroBatches} micro-batches, or of an evaluation of 256 sentences in batches of 64; weights, .NET and libtorch included.",
+            new(["", "ours", "transcription", "ONNX Runtime"], rows)));
+        return report;
+    }
+
+    /// <summary>What the child process does: one job, then it writes its peak in bytes.</summary>
+    public static long PeakOf(string job, string who)
+    {
+        var corpus = Corpus.Load();
+        if (job.StartsWith("train ", StringComparison.Ordinal))
+        {
+            Train(TrainingKind.All.Single(kind => job.Contains(kind.Name, StringComparison.Ordinal)), job.EndsWith("bf16", StringComparison.Ordinal), who, corpus);
+        }
+        else
+        {
+            Evaluate(job.EndsWith("bf16", StringComparison.Ordinal), who, corpus);
+        }
+
+        return ResidentMemory.PeakBytes;
+    }
+
+    private static IEnumerable<(string Job, string[] Whose, double? Limit)> Jobs()
+    {
+        string[] both = ["ours", "transcription"];
+        yield return ("train base float32", both, 3.0);
+        yield return ("train base bf16", both, 3.0);
+        yield return ("train large-LoRA bf16", both, 3.2);
+        yield return ("train large-LoRA float32", ["ours"], null);
+        yield return ("train xsmall bf16", both, null);
+        yield return ("evaluate base float32", ["ours", "transcription", "onnx"], null);
+        yield return ("evaluate base bf16", ["ours"], null);
+    }
+
+    private static void Train(TrainingKind kind, bool isHalf, string who, Corpus corpus)
+    {
+        var batches = corpus.TrainingBatches(kind.BatchSize, Updates * MicroBatches);
+        using var model = TrainingPair.OurModel(kind);
+        using var ours = who == "ours" ? new OurTrainer(model, batches, kind.Accumulation) : null;
+        var weights = model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
+        using var plain = who == "ours" ? null : new PlainTrainer(TrainingPair.PlainModel(kind, weights), weights, kind.Accumulation);
+        if (plain is not null)
+        {
+            plain.Model.IsTraining = true;
+        }
+
+        for (var i = 0; i < batches.Count; i++)
+        {
+            ours?.MicroBatch(i, isHalf);
+            plain?.MicroBatch(batches[i], isHalf);
+            if ((i + 1) % MicroBatches == 0)
+            {
+                ours?.Update();
+                plain?.Update();
+            }
+        }
+    }
+
+    private static void Evaluate(bool isHalf, string who, Corpus corpus)
+    {
+        var batches = corpus.EvaluationBatches(1024, 64, isSorted: true, count: 4);
+        var folder = Directory.CreateTempSubdirectory("bench-onnx-");
+        using var network = who == "onnx" ? new OnnxNetwork(WriteGraph(folder.FullName)) : null;
+        using var model = who == "onnx" ? null : Networks.Ours(Networks.Base);
+        model?.eval();
+        var plain = who == "transcription" ? new PlainDeberta(Networks.Base, model!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter)) : null;
+        using var copies = who == "ours" ? model!.Deberta.Encoder.KeepWeightCopies() : null;
+        foreach (var rows in batches)
+        {
+            using var scope = NewDisposeScope();
+            using var quiet = no_grad();
+            using var autocast = isHalf ? Autocast.Enter(ScalarType.BFloat16) : null;
+            using var batch = Batch.Pad(rows);
+            _ = network is not null ? network.Run(rows) : plain is not null ? plain.Run(batch.InputIds, batch.AttentionMask).Logits : model!.call(batch.InputIds, batch.AttentionMask);
+        }
+
+        folder.Delete(recursive: true);
+    }
+
+    // In a process of its own, so that its weights do not count.
+    private static string WriteGraph(string folder)
+    {
+        OwnProcess.Run(["write-graph", folder], TimeSpan.FromSeconds(60));
+        return Path.Combine(folder, "model.onnx");
+    }
+
+    /// <summary>Writes base's graph and weights into a folder.</summary>
+    public static void WriteBaseGraph(string folder)
+    {
+        using var model = Networks.Ours(Networks.Base);
+        var graph = Folders.Shared("reference", "onnx", "base") ?? throw new InvalidOperationException("../shared/reference/onnx/base is missing.");
+        OnnxWeights.Write(graph, model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter), folder);
+    }
+}
