@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Bench.Measuring;
@@ -44,7 +43,7 @@ internal sealed class Contest
         for (var round = 0; round < rounds; round++)
         {
             seconds[round] = new double[contestants.Count];
-            var before = GemmProbe.Measure();
+            var before = GemmProbe.Measure(now: Clock.Now);
             for (var item = 0; item < items; item++)
             {
                 for (var turn = 0; turn < contestants.Count; turn++)
@@ -54,7 +53,7 @@ internal sealed class Contest
                 }
             }
 
-            probes[round] = (before + GemmProbe.Measure()) / 2;
+            probes[round] = (before + GemmProbe.Measure(now: Clock.Now)) / 2;
             Console.Error.WriteLine(FormattableString.Invariant($"  round {round + 1} of {rounds}: ")
                 + string.Join(", ", contestants.Select((contestant, who) => FormattableString.Invariant($"{contestant.Name} {seconds[round][who]:0.000} s")))
                 + FormattableString.Invariant($"; probe {probes[round]:0} GFLOP/s"));
@@ -80,8 +79,6 @@ internal sealed class Contest
     private static double Time(Contestant contestant, int item)
     {
         Thread.Sleep(SpinOut);
-        var start = Stopwatch.GetTimestamp();
-        contestant.Run(item);
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return Clock.Time(() => contestant.Run(item));
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using NotebookLib.Batching;
 using NotebookLib.Bench.Inputs;
@@ -77,12 +76,12 @@ internal sealed class GrowthSection : ISection
             GC.Collect();
             ResidentMemory.TryResetPeak();
             var before = ResidentMemory.CurrentBytes;
-            var write = Seconds(() => ParquetSentences.Write(parquet, SentenceReader.Open(json, LabelSet.SystemA, options), LabelSet.SystemA));
-            var readJson = Seconds(() => Drain(SentenceReader.Open(json, LabelSet.SystemA, options)));
-            var readParquet = Seconds(() => Drain(SentenceReader.Open(parquet, LabelSet.SystemA, options)));
+            var write = Clock.Time(() => ParquetSentences.Write(parquet, SentenceReader.Open(json, LabelSet.SystemA, options), LabelSet.SystemA));
+            var readJson = Clock.Time(() => Drain(SentenceReader.Open(json, LabelSet.SystemA, options)));
+            var readParquet = Clock.Time(() => Drain(SentenceReader.Open(parquet, LabelSet.SystemA, options)));
             long pieces = 0;
             // As a stream, so that no list of a million sentences is needed.
-            var tokenise = Seconds(() => pieces = SentenceReader.Open(parquet, LabelSet.SystemA, options).Chunk(8192).Sum(chunk => encoder.EncodeAll(chunk).Sum(row => (long)row.Length)));
+            var tokenise = Clock.Time(() => pieces = SentenceReader.Open(parquet, LabelSet.SystemA, options).Chunk(8192).Sum(chunk => encoder.EncodeAll(chunk).Sum(row => (long)row.Length)));
             rows.Add([count.ToString("N0", CultureInfo.InvariantCulture), Text(readJson), Text(write), Text(readParquet), Text(tokenise), Megabytes(ResidentMemory.PeakBytes - before),
                 $"{new FileInfo(json).Length / 1e6:0.0} → {new FileInfo(parquet).Length / 1e6:0.0}"]);
         }
@@ -111,13 +110,6 @@ internal sealed class GrowthSection : ISection
         {
             // Reading is all that is timed.
         }
-    }
-
-    private static double Seconds(Action action)
-    {
-        var start = Stopwatch.GetTimestamp();
-        action();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
     private static string Text(double seconds) => seconds.ToString("0.00", CultureInfo.InvariantCulture);
