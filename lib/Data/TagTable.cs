@@ -43,7 +43,7 @@ internal sealed class TagTable
         }
 
         return _unknownTypes == UnknownTypes.Outside ? null
-            : $"unknown tag '{Excerpt(name)}'; expected O, or B- or I- and one of {Known}. To read unknown types as O, set UnknownTypes.Outside.";
+            : $"unknown tag '{Excerpt(name)}'; expected O, or B- or I- and one of {Known}. Name your types (in a notebook: types), or read unknown ones as O (otherTypes = \"outside\", UnknownTypes.Outside).";
     }
 
     /// <summary>O, or B- or I- followed by a type, known or not.</summary>

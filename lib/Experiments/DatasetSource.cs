@@ -1,8 +1,21 @@
+using NotebookLib.Display;
+using NotebookLib.Hub;
+
 namespace NotebookLib.Experiments;
 
-/// <summary>Brings a data set from the Hub.</summary>
+/// <summary>Brings MultiNERD from the Hub, showing the transfers.</summary>
 internal static class DatasetSource
 {
-    /// <summary>The files of a data set, as Parquet.</summary>
-    public static Task<DataPlan> FilesAsync(ExperimentPlan plan, CancellationToken cancellation) => throw new NotSupportedException(plan.Data.Dataset);
+    /// <summary>The data plan with the files of each split, as Parquet.</summary>
+    /// <param name="plan">The experiment; where nothing is trained, only the test split is fetched.</param>
+    /// <param name="cancellation">Stops it; what has arrived is kept.</param>
+    /// <exception cref="HubException">It cannot be had; the message says what to do.</exception>
+    public static async Task<DataPlan> FilesAsync(ExperimentPlan plan, CancellationToken cancellation)
+    {
+        var options = new MultiNerdOptions { Repository = plan.Data.Dataset! };
+        options = plan.Trains ? options : options with { Splits = ["test"] };
+        var files = await MultiNerd.FetchAsync(new DownloadPanel(), options, cancel: cancellation).ConfigureAwait(false);
+        var test = plan.Data with { Test = files.PathOf("test") };
+        return plan.Trains ? test with { Train = files.PathOf("train"), Validation = files.PathOf("validation") } : test;
+    }
 }

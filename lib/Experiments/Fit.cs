@@ -23,6 +23,20 @@ public sealed class Fit
     /// <summary>How it ended, as a card; says so where nothing was trained.</summary>
     public HtmlView Card => Result is null ? new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.") : RunCard.Result(Result);
 
+    /// <summary>What the training will do: device, parameters, effective batch, updates, seed; says so where nothing is trained.</summary>
+    /// <param name="plan">How.</param>
+    /// <param name="data">On what.</param>
+    /// <param name="model">The model.</param>
+    public static HtmlView Announce(ExperimentPlan plan, ExperimentData data, ExperimentModel model)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentNullException.ThrowIfNull(model);
+        return plan.Trains
+            ? RunCard.Plan(new Trainer(model.Network, data.Labels, data.TrainRows, data.ValidationRows, plan.Training).Summary)
+            : new EmptyView("Training", "Nothing is trained in this profile.");
+    }
+
     /// <summary>Trains the model of an experiment, or goes on with a run that was stopped. The model then holds the best evaluation's weights, or the last.</summary>
     /// <param name="plan">How.</param>
     /// <param name="data">On what.</param>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using NotebookRunner.Pages;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
@@ -5,7 +6,7 @@ using NotebookRunner.Running;
 namespace NotebookRunner.Commands;
 
 /// <summary>The last lines of a run: what failed and where, and where the files are.</summary>
-internal static class RunClosing
+internal static partial class RunClosing
 {
     /// <summary>Prints them; the error goes to stderr.</summary>
     public static void Print(RunState run, ReportFiles files)
@@ -14,10 +15,7 @@ internal static class RunClosing
         {
             Console.Error.WriteLine($"\nCell {failed.Number}, {failed.Name}{Place(run, failed)}: {failed.Error!.Name}");
             Console.Error.WriteLine(AnsiText.Strip(failed.Error.Message));
-            if (failed.Error.Details.Length > 0)
-            {
-                Console.Error.WriteLine(AnsiText.Strip(failed.Error.Details));
-            }
+            PrintDetails(AnsiText.Strip(failed.Error.Details));
 
             var left = run.CodeCells.Count(cell => cell.Status is RunStatus.NotRun);
             Console.Error.WriteLine(left > 0 ? $"{left} code cells after it were not run.\n" : "");
@@ -29,6 +27,25 @@ internal static class RunClosing
         Console.Out.WriteLine($"  notebook  {files.Jupyter}");
         Console.Out.WriteLine($"  facts     {files.Summary}");
     }
+
+    /// <summary>Where it happened: the notebook's own lines; the library's, which say little to its user, are on the page.</summary>
+    private static void PrintDetails(string details)
+    {
+        var lines = details.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var shown = Array.FindAll(lines, line => !line.TrimStart().StartsWith("at ", StringComparison.Ordinal) || CellFrame().IsMatch(line));
+        foreach (var line in shown)
+        {
+            Console.Error.WriteLine(line);
+        }
+
+        if (shown.Length < lines.Length)
+        {
+            Console.Error.WriteLine($"   ({lines.Length - shown.Length} more frames on the page)");
+        }
+    }
+
+    [GeneratedRegex(@" in cell \d+")]
+    private static partial Regex CellFrame();
 
     private static string Place(RunState run, CellState cell) => cell.Error!.Line == 0
         ? ""

@@ -36,7 +36,8 @@ internal static partial class ErrorReport
         var cause = exception is AggregateException { InnerExceptions: [var only] } ? only : exception;
         var line = new StackTrace(exception, true).GetFrames().Concat(new StackTrace(cause, true).GetFrames()).FirstOrDefault(frame => Path.GetFileName(frame.GetFileName()) == file)?.GetFileLineNumber() ?? 0;
         var message = string.Join("\n → ", Chain(cause).Select((e, depth) => depth == 0 ? e.Message : $"{e.GetType().Name}: {e.Message}"));
-        var frames = cause.ToString().Split('\n').Where(frame => !Machinery().IsMatch(frame)).Select(Readable);
+        // The message stands above already, and may be long: only where it happened follows.
+        var frames = cause.ToString().Split('\n').Where(line => Frame().IsMatch(line) && !Machinery().IsMatch(line)).Select(Readable);
         return new(cause.GetType().FullName!, message, line, string.Join('\n', frames));
     }
 
@@ -67,6 +68,9 @@ internal static partial class ErrorReport
         var end = span.EndLinePosition.Line == span.StartLinePosition.Line ? Math.Min(span.EndLinePosition.Character, line.Length) : line.Length;
         details.Append($"    {line.Replace('\t', ' ')}\n    {new string(' ', start)}{new string('^', Math.Max(1, end - start))}\n");
     }
+
+    [GeneratedRegex(@"^\s*(at |--- End of inner)")]
+    private static partial Regex Frame();
 
     // Frames between the notebook's own: Roslyn's submission runner, task plumbing.
     [GeneratedRegex(@"^\s*(at Microsoft\.CodeAnalysis\.Scripting\.|at System\.Runtime\.(CompilerServices|ExceptionServices)\.|at Submission#\d+\.<Factory>|--- End of stack trace)")]

@@ -27,7 +27,9 @@ internal sealed partial class OutputView(Func<string, string> markdownToHtml)
     {
         var place = error.Line > 0 ? $"line {error.Line} of this cell" : "this cell";
         place += cell.ErrorLine > 0 ? $", {WebUtility.HtmlEncode(notebookName)} line {cell.ErrorLine}" : "";
-        var details = error.Details.Length > 0 ? $"<pre>{AnsiText.ToHtml(error.Details)}</pre>" : "";
+        var listing = $"<pre>{AnsiText.ToHtml(error.Details)}</pre>";
+        var isTrace = error.Details.TrimStart().StartsWith("at ", StringComparison.Ordinal);
+        var details = error.Details.Length == 0 ? "" : isTrace ? $"<details><summary>where it happened</summary>{listing}</details>" : listing;
         return $"<div class=\"error\" role=\"alert\"><p><strong>{WebUtility.HtmlEncode(error.Name)}</strong> <span class=\"place\">{place}</span></p>"
             + $"<p class=\"message\">{WebUtility.HtmlEncode(error.Message)}</p>{details}</div>";
     }
