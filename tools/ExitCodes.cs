@@ -6,7 +6,7 @@ internal static class ExitCodes
     /// <summary>Everything went well.</summary>
     public const int Ok = 0;
 
-    /// <summary>A cell failed or took too long, or a verification fell short.</summary>
+    /// <summary>A cell failed or took too long, or a verification or an upload fell short.</summary>
     public const int Failed = 1;
 
     /// <summary>The command line, the notebook, a parameter or a folder is wrong; nothing was run.</summary>

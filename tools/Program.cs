@@ -25,10 +25,10 @@ if (Console.IsOutputRedirected)
 var root = new RootCommand("""
     Runs .NET notebooks headless and checks this build.
 
-    Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification fell short; 2 bad input, nothing was run; 130 interrupted.
+    Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification or an upload fell short; 2 bad input, nothing was run; 130 interrupted.
     """)
 {
-    RunCommand.Create(), SweepCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(),
+    RunCommand.Create(), SweepCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), SyncCommand.Create(), ConvertCommand.Create(),
 };
 
 try

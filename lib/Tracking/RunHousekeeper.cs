@@ -13,6 +13,8 @@ internal sealed class RunHousekeeper : IDisposable
     private readonly Action<string> _notice;
     private readonly ITimer _timer;
     private bool _isOver;
+    private bool _hasLog = true;
+    private string? _said;
 
     /// <summary>Begins.</summary>
     public RunHousekeeper(RunJournal journal, TimeProvider clock, Action<string> notice)
@@ -23,7 +25,13 @@ internal sealed class RunHousekeeper : IDisposable
     }
 
     /// <summary>Brings both to their ends; call it when the journal has its last record.</summary>
-    public void Complete() => Try(_log.Complete);
+    public void Complete()
+    {
+        lock (_lock)
+        {
+            Follow(_log.Complete);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -43,10 +51,7 @@ internal sealed class RunHousekeeper : IDisposable
         {
             try
             {
-                if (!_isOver)
-                {
-                    Try(_log.Advance);
-                }
+                Follow(_log.Advance);
             }
             finally
             {
@@ -55,21 +60,34 @@ internal sealed class RunHousekeeper : IDisposable
         }
     }
 
-    private void Try(Action work)
+    private void Follow(Action work)
     {
-        lock (_lock)
+        if (!_isOver)
         {
-            try
+            Try(_journal.FlushToDisk);
+            // The journal goes on without its copy; sync makes the copy anew.
+            _hasLog = _hasLog && Try(work);
+        }
+    }
+
+    private bool Try(Action work)
+    {
+        try
+        {
+            work();
+            return true;
+        }
+#pragma warning disable CA1031 // On a timer's thread an exception would end the process.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            if (fault.Message != _said)
             {
-                _journal.FlushToDisk();
-                work();
-            }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException)
-            {
-                // The journal goes on without its copy; sync makes the copy anew.
+                _said = fault.Message;
                 _notice($"{_journal.Folder.FullPath}: {fault.Message}");
-                _isOver = true;
             }
+
+            return false;
         }
     }
 }

@@ -5,6 +5,24 @@ namespace NotebookLib.Tracking;
 /// <summary>Uploads a run's folder: what is missing on the server, any number of times, from any state. Every row arrives once.</summary>
 public static class RunSync
 {
+    // results/runs/<notebook run>/wandb/<run> is 3 below results/runs; a sweep adds one.
+    private const int DeepestSearch = 6;
+
+    /// <summary>The runs at a place: the folder itself when it is one, else all below it, oldest first.</summary>
+    /// <param name="folder">A run's folder, or one that holds runs somewhere.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder, or no run in it.</exception>
+    public static IReadOnlyList<string> FindRuns(string folder)
+    {
+        if (File.Exists(Path.Combine(folder, RunFolder.JournalName)) || !Directory.Exists(folder))
+        {
+            return [RunFolder.Open(folder).FullPath];
+        }
+
+        var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = DeepestSearch, IgnoreInaccessible = true };
+        var runs = Directory.EnumerateFiles(folder, RunFolder.JournalName, options).Select(path => Path.GetDirectoryName(Path.GetFullPath(path))!).Order(StringComparer.Ordinal).ToArray();
+        return runs.Length > 0 ? runs : [RunFolder.Open(folder).FullPath];
+    }
+
     /// <summary>Uploads one run.</summary>
     /// <param name="folder">The run's folder (wandb/run-… or wandb/offline-run-…).</param>
     /// <param name="settings">The key and the server; default: the environment's.</param>
@@ -24,10 +42,12 @@ public static class RunSync
         using var folderLock = run.Lock();
         var survey = RunReplay.Read(run.Journal);
         var header = survey.Header ?? throw new InvalidDataException($"{run.Journal}: the journal has no header; nothing can be uploaded");
-        if (IsDone(run, survey, SyncState.Load(run.State, given.BaseUrl.TrimEnd('/'))))
+        var state = SyncState.Load(run.State, given.BaseUrl.TrimEnd('/'));
+        if (IsDone(run, survey, state))
         {
+            var link = WandbApi.RunLink(given.BaseUrl, state.Entity ?? "", state.Project ?? header.Project, header.RunId);
             var rows = survey.Rows;
-            return new SyncSummary(header.RunId, null, run.FullPath, rows + survey.KeptRows, 0, rows, 0, 0, 0, 0, survey.Exit?.Code, survey.DamagedLines, []);
+            return new(header.RunId, link, run.FullPath, rows + survey.KeptRows, 0, rows, 0, 0, 0, 0, survey.Exit?.Code, survey.DamagedLines, []) { HasSent = false };
         }
 
         CompleteTransactionLog(run);
@@ -47,7 +67,8 @@ public static class RunSync
     {
         using var journal = new JournalWriter(folder.Journal, survey.Length);
         var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice, Stopped: () => { });
-        using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, (_, _) => { });
+        // Somebody waits here: a server that stays away is said, and after the 20 tries of a call (a quarter of an hour) given up.
+        using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, SayWait, RetryPolicy.Calls);
         using var api = new WandbApi(http, key);
         using var uploader = new RunUploader(folder, api, hooks);
         await uploader.ConnectAsync(isFresh: false, settings.Gzip, cancel).ConfigureAwait(false);
@@ -56,6 +77,8 @@ public static class RunSync
         return new SyncSummary(
             survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History), counts.Events,
             counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
+
+        void SayWait(string reason, TimeSpan wait) => settings.Notice(FormattableString.Invariant($"{settings.BaseUrl}: {reason}; trying again in {wait.TotalSeconds:0} s"));
     }
 
     private static bool IsDone(RunFolder folder, RunReplay run, SyncState state)

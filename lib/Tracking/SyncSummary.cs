@@ -2,7 +2,7 @@ namespace NotebookLib.Tracking;
 
 /// <summary>What a sync did.</summary>
 /// <param name="RunId">The run.</param>
-/// <param name="Link">The run's page; null when nothing was to do.</param>
+/// <param name="Link">The run's page.</param>
 /// <param name="Folder">The run's folder.</param>
 /// <param name="RowsKept">Rows in the journal.</param>
 /// <param name="RowsSent">Rows sent now.</param>
@@ -16,4 +16,8 @@ namespace NotebookLib.Tracking;
 /// <param name="Failures">What could not be sent, one sentence each; empty: all is there.</param>
 public sealed record SyncSummary(
     string RunId, string? Link, string Folder, long RowsKept, long RowsSent, long RowsOnServer, long EventsSent, long OutputLinesSent,
-    int FilesSent, int ArtifactsSent, int? ExitCode, long DamagedLines, IReadOnlyList<string> Failures);
+    int FilesSent, int ArtifactsSent, int? ExitCode, long DamagedLines, IReadOnlyList<string> Failures)
+{
+    /// <summary>Whether the server was told anything.</summary>
+    public bool HasSent { get; init; } = true;
+}

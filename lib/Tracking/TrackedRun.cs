@@ -207,7 +207,9 @@ public sealed class TrackedRun : ITracker
         {
             journal.AppendEvent(metrics.Sample());
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ObjectDisposedException)
+#pragma warning disable CA1031 // On a timer's thread an exception would end the process.
+        catch (Exception fault)
+#pragma warning restore CA1031
         {
             _sampler?.Dispose();
             _settings.Notice($"system metrics end: {fault.Message}");

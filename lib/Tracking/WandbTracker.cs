@@ -63,13 +63,27 @@ internal sealed class WandbTracker : ITracker
         _finish.TrySetResult();
         // A server that never answered will hardly begin now.
         var seconds = Link is null ? Math.Min(_settings.FinishSeconds, FirstAnswerSeconds) : _settings.FinishSeconds;
-        try
+        while (!_work.IsCompleted)
         {
-            await _work.WaitAsync(TimeSpan.FromSeconds(seconds), _clock, cancel).ConfigureAwait(false);
-        }
-        catch (Exception fault) when (fault is TimeoutException or OperationCanceledException)
-        {
-            GoOffline(cancel.IsCancellationRequested ? "the upload was given up" : $"the upload did not end within {seconds} s");
+            var before = _http.Progress;
+            try
+            {
+                await _work.WaitAsync(TimeSpan.FromSeconds(seconds), _clock, cancel).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                GoOffline("the upload was given up");
+                return;
+            }
+            catch (TimeoutException) when (_http.Progress == before)
+            {
+                GoOffline($"the server took nothing for {seconds} s");
+                return;
+            }
+            catch (TimeoutException)
+            {
+                // A large model takes its time: as long as bytes go out, they are waited for.
+            }
         }
     }
 
@@ -102,7 +116,9 @@ internal sealed class WandbTracker : ITracker
             {
                 return;
             }
-            catch (Exception fault) when (fault is TrackingException or IOException or UnauthorizedAccessException or InvalidDataException)
+#pragma warning disable CA1031 // Whatever the sender meets, the training is worth more: the rows are in the journal.
+            catch (Exception fault)
+#pragma warning restore CA1031
             {
                 GoOffline(fault.Message);
                 return;
@@ -133,7 +149,10 @@ internal sealed class WandbTracker : ITracker
             await PauseAsync(TimeSpan.FromSeconds(_settings.SendSeconds)).ConfigureAwait(false);
         }
 
+        await uploader.PumpAsync(isLast: true, cancel).ConfigureAwait(false);
+        RowsSent = uploader.State.Sent(StreamKind.History);
         await BeatWhileAsync(artifacts, uploader, cancel).ConfigureAwait(false);
+        await BeatWhileAsync(UploadArtifactsAsync(uploader, cancel), uploader, cancel).ConfigureAwait(false);
         foreach (var failure in await uploader.FinishAsync(cancel).ConfigureAwait(false))
         {
             _settings.Notice(failure);

@@ -5,6 +5,7 @@ namespace NotebookLib.Tracking;
 /// <summary>
 /// Keeps an artifact's files until they are uploaded, whatever becomes of the originals: hard links where the file system allows, at no cost in time or space, else copies.
 /// A file that is replaced (written beside and renamed, as AtomicFile does) leaves its link whole; one that is overwritten in place is noticed at the upload.
+/// Once the server has the artifact, the files go (a run with many checkpoints would fill the disk) and a small <c>.sent</c> file takes their place.
 /// </summary>
 internal static partial class ArtifactStaging
 {
@@ -18,12 +19,31 @@ internal static partial class ArtifactStaging
     {
         Check(artifact);
         var clientId = RunId.NewArtifactClientId();
-        var target = Path.Combine(folder.Artifacts, clientId[..16]);
+        var target = FolderOf(folder, clientId);
         var files = artifact.Files.Select(file => StageFile(folder, target, file.Key, file.Value)).ToArray();
         return new ArtifactRequest(
             artifact.Name, artifact.Type, artifact.Description, ["latest", .. artifact.Aliases.Where(alias => alias != "latest").Distinct()],
             artifact.Metadata is null ? null : Metadata(artifact.Metadata, secret), historyStep, clientId, RunId.NewArtifactClientId(), files);
     }
+
+    /// <summary>Whether a server has the artifact, whatever became of the rest of what we know of it.</summary>
+    public static bool IsSent(RunFolder folder, ArtifactRequest artifact, string baseUrl)
+        => File.Exists(Marker(folder, artifact)) && File.ReadAllText(Marker(folder, artifact)).Trim() == baseUrl;
+
+    /// <summary>Notes that a server has the artifact, and removes the staged files.</summary>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static void SetSent(RunFolder folder, ArtifactRequest artifact, string baseUrl)
+    {
+        Platform.AtomicFile.WriteText(Marker(folder, artifact), baseUrl + "\n");
+        if (Directory.Exists(FolderOf(folder, artifact.ClientId)))
+        {
+            Directory.Delete(FolderOf(folder, artifact.ClientId), recursive: true);
+        }
+    }
+
+    private static string FolderOf(RunFolder folder, string clientId) => Path.Combine(folder.Artifacts, clientId[..16]);
+
+    private static string Marker(RunFolder folder, ArtifactRequest artifact) => FolderOf(folder, artifact.ClientId) + ".sent";
 
     /// <summary>The name with every character that W&amp;B refuses in artifact names replaced by an underscore.</summary>
     public static string SafeName(string name)

@@ -16,6 +16,9 @@ namespace NotebookLib.Tracking;
 /// </summary>
 internal sealed partial class RunFolder
 {
+    /// <summary>The file that makes a folder a run's.</summary>
+    public const string JournalName = "journal.log";
+
     private const string TimeFormat = "yyyyMMdd_HHmmss";
 
     private RunFolder(string path, string runId) => (FullPath, RunId) = (Path.GetFullPath(path), runId);
@@ -24,7 +27,7 @@ internal sealed partial class RunFolder
 
     public string RunId { get; }
 
-    public string Journal => Path.Combine(FullPath, "journal.log");
+    public string Journal => Path.Combine(FullPath, JournalName);
 
     public string State => Path.Combine(FullPath, "sync.json");
 
@@ -39,10 +42,17 @@ internal sealed partial class RunFolder
     /// <summary>Makes the folder of a new run.</summary>
     public static RunFolder Create(string directory, string runId, DateTimeOffset startedAt, bool online)
     {
-        var name = $"{(online ? "run" : "offline-run")}-{startedAt.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)}-{runId}";
-        var folder = new RunFolder(Path.Combine(directory, "wandb", name), runId);
-        System.IO.Directory.CreateDirectory(folder.Files);
-        return folder;
+        for (var time = startedAt; ; time = time.AddSeconds(1))
+        {
+            var name = $"{(online ? "run" : "offline-run")}-{time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)}-{runId}";
+            var folder = new RunFolder(Path.Combine(directory, "wandb", name), runId);
+            // Two runs of one given id within a second are still two runs.
+            if (!File.Exists(folder.Journal))
+            {
+                System.IO.Directory.CreateDirectory(folder.Files);
+                return folder;
+            }
+        }
     }
 
     /// <summary>The newest folder of a run that was tracked here before, or null.</summary>
@@ -52,7 +62,7 @@ internal sealed partial class RunFolder
         return !System.IO.Directory.Exists(parent)
             ? null
             : System.IO.Directory.EnumerateDirectories(parent, $"*run-*-{runId}")
-                .Where(path => RunIdOf(path) == runId && File.Exists(Path.Combine(path, "journal.log")))
+                .Where(path => RunIdOf(path) == runId && File.Exists(Path.Combine(path, JournalName)))
                 // The time stands before the id in every name, whatever the prefix.
                 .OrderByDescending(path => Path.GetFileName(path)[^(runId.Length + TimeFormat.Length + 1)..], StringComparer.Ordinal)
                 .Select(path => new RunFolder(path, runId))
@@ -64,9 +74,9 @@ internal sealed partial class RunFolder
     public static RunFolder Open(string path)
     {
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return File.Exists(Path.Combine(full, "journal.log"))
+        return File.Exists(Path.Combine(full, JournalName))
             ? new RunFolder(full, RunIdOf(full))
-            : throw new DirectoryNotFoundException($"{path}: expected the folder of a tracked run (journal.log inside), found none; give a folder like wandb/offline-run-…");
+            : throw new DirectoryNotFoundException($"{path}: expected the folder of a tracked run ({JournalName} inside) or one that holds such, found none; give a folder like wandb/offline-run-…");
     }
 
     /// <summary>Takes the right to write; the operating system gives it back when the process ends, however it ends.</summary>

@@ -47,8 +47,9 @@ internal sealed record RunHeader
 /// <summary>A process began to write: numbers of its first lines, and the run's time so far.</summary>
 internal sealed record SessionStart(long Rows, long Events, long Lines, long NextStep, double RuntimeSeconds, DateTimeOffset StartedAt);
 
-/// <summary>Where on the server a session's lines begin, and what is added to its steps and times; <see cref="Summary"/> is what the server had before.</summary>
-internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null);
+/// <summary>Where on the server a session's lines begin, and what is added to its steps and times; <see cref="Summary"/> and
+/// <see cref="Config"/> are what the server had before.</summary>
+internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null, string? Config = null);
 
 /// <summary>A metric's definition: exactly one of name and glob.</summary>
 internal sealed record MetricDefinition(string? Name, string? Glob, string? StepMetric, bool StepSync, bool Hidden, IReadOnlyList<string> Summary);

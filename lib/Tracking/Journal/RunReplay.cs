@@ -143,6 +143,11 @@ internal sealed class RunReplay
         {
             Summary.AddOlder(place.Summary);
         }
+
+        foreach (var (key, value) in place.Config is null ? [] : JsonMembers.Split(place.Config))
+        {
+            _config.TryAdd(key, value);
+        }
     }
 
     private void Describe(JournalRecord record)

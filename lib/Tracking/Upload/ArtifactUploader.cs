@@ -159,6 +159,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         }
 
         await api.UploadAsync(target, path, cancel).ConfigureAwait(false);
+        File.Delete(path);
     }
 
     private static TrackingException Unusable(string what) => new(TrackingFault.Refused, $"{what}: expected an answer with the usual fields, found none");

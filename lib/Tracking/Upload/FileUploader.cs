@@ -14,7 +14,7 @@ internal sealed class FileUploader(WandbApi api, RunFolder folder, BucketAnswer 
     private const int MostFiles = 10_000;
 
     /// <summary>Files that the server has not, as (name, version).</summary>
-    /// <exception cref="InvalidOperationException">More than 10,000 files.</exception>
+    /// <exception cref="IOException">More than 10,000 files.</exception>
     public static IReadOnlyList<(string Name, string Version)> Pending(RunFolder folder, SyncState state)
     {
         if (!Directory.Exists(folder.Files))
@@ -24,30 +24,52 @@ internal sealed class FileUploader(WandbApi api, RunFolder folder, BucketAnswer 
 
         var all = Directory.EnumerateFiles(folder.Files, "*", SearchOption.AllDirectories).Take(MostFiles + 1).ToArray();
         return all.Length > MostFiles
-            ? throw new InvalidOperationException($"{folder.Files}: expected at most {MostFiles} files, found more; log many files as one artifact")
+            ? throw new IOException($"{folder.Files}: expected at most {MostFiles} files, found more; log many files as one artifact")
             : [.. all.Select(path => (Path.GetRelativePath(folder.Files, path).Replace('\\', '/'), Version(path))).Where(file => !state.HasFile(file.Item1, file.Item2))];
     }
 
-    /// <summary>Sends them.</summary>
-    /// <returns>Their names.</returns>
-    /// <exception cref="TrackingException">Refused.</exception>
+    /// <summary>Sends them. A file that is refused does not keep the others from arriving.</summary>
+    /// <param name="failed">Takes a sentence for each that was refused.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>Names of those that arrived.</returns>
     /// <exception cref="TransientException">All tries failed.</exception>
-    public async Task<IReadOnlyList<string>> UploadAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<string>> UploadAsync(ICollection<string> failed, CancellationToken cancel)
     {
         List<string> names = [];
         foreach (var part in Pending(folder, state).Chunk(FilesPerCall))
         {
-            var targets = await api.CreateRunFilesAsync(bucket.Entity, bucket.Project, runId, [.. part.Select(file => file.Name)], cancel).ConfigureAwait(false);
-            foreach (var target in targets)
+            try
             {
-                await api.UploadAsync(target, Path.Combine(folder.Files, target.Name), cancel).ConfigureAwait(false);
+                await UploadPartAsync(part, names, failed, cancel).ConfigureAwait(false);
             }
-
-            state.AddFiles(part);
-            names.AddRange(part.Select(file => file.Name));
+            catch (TrackingException fault)
+            {
+                failed.Add($"{part.Length} files, {part[0].Name} among them: {fault.Message}");
+            }
         }
 
         return names;
+    }
+
+    private async Task UploadPartAsync((string Name, string Version)[] part, List<string> names, ICollection<string> failed, CancellationToken cancel)
+    {
+        var targets = await api.CreateRunFilesAsync(bucket.Entity, bucket.Project, runId, [.. part.Select(file => file.Name)], cancel).ConfigureAwait(false);
+        List<(string, string)> arrived = [];
+        foreach (var (file, target) in part.Zip(targets))
+        {
+            try
+            {
+                await api.UploadAsync(target, Path.Combine(folder.Files, file.Name), cancel).ConfigureAwait(false);
+                arrived.Add(file);
+            }
+            catch (Exception fault) when (fault is TrackingException or IOException)
+            {
+                failed.Add($"file {file.Name}: {fault.Message}");
+            }
+        }
+
+        state.AddFiles(arrived);
+        names.AddRange(arrived.Select(file => file.Item1));
     }
 
     private static string Version(string path)

@@ -122,8 +122,14 @@ internal sealed class RunConnector(
             .Append(summary.TryGetValue("_wandb", out var block) ? Number(Members(block), "runtime") : 0);
         var step = status.HistoryLines == 0 ? 0 : (long)Number(last, "_step") + 1;
         return new SessionBase(
-            status.HistoryLines, status.EventLines, status.OutputLines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds), status.Summary);
+            status.HistoryLines, status.EventLines, status.OutputLines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds), status.Summary,
+            OlderConfig(status.Config));
     }
+
+    /// <summary>What others configured, without the client's own block: this process's values win, but theirs do not disappear.</summary>
+    private static string? OlderConfig(string? config) => config is null ? null : JsonMembers.Join(Members(config)
+        .Where(member => member.Key != "_wandb")
+        .Select(member => KeyValuePair.Create(member.Key, Members(member.Value).GetValueOrDefault("value", "null"))));
 
     /// <summary>Whether the last line on the server is one that this folder wrote; told by its time, which is unique to the microsecond.</summary>
     private bool EndsWithOurs(ResumeAnswer status)

@@ -24,6 +24,7 @@ internal sealed class RunUploader : IDisposable
     private bool _gzip;
     private long _sentSummary;
     private string _sentConfig = "";
+    private readonly Lock _countsLock = new();
     private UploadCounts _counts = new(0, 0, 0, 0, 0);
 
     /// <summary>Opens the journal; nothing is sent.</summary>
@@ -45,7 +46,7 @@ internal sealed class RunUploader : IDisposable
 
     /// <summary>The run's page, once connected.</summary>
     public string? Link => _connection is { Bucket: var bucket }
-        ? $"{WandbApi.AppUrl(_api.BaseUrl)}/{Uri.EscapeDataString(bucket.Entity)}/{Uri.EscapeDataString(bucket.Project)}/runs/{Uri.EscapeDataString(_runId)}"
+        ? WandbApi.RunLink(_api.BaseUrl, bucket.Entity, bucket.Project, _runId)
         : null;
 
     /// <summary>Agrees with the server on the run and its lines' places.</summary>
@@ -84,12 +85,12 @@ internal sealed class RunUploader : IDisposable
             {
                 await PostAsync(batch, cancel).ConfigureAwait(false);
                 _state.SetSent(sent.History, sent.Events, sent.Output);
-                _counts = _counts with
+                Count(counts => counts with
                 {
-                    Rows = _counts.Rows + sent.History - before.History,
-                    Events = _counts.Events + sent.Events - before.Events,
-                    OutputLines = _counts.OutputLines + sent.Output - before.Output,
-                };
+                    Rows = counts.Rows + sent.History - before.History,
+                    Events = counts.Events + sent.Events - before.Events,
+                    OutputLines = counts.OutputLines + sent.Output - before.Output,
+                });
                 sentAny = true;
             }
 
@@ -135,11 +136,16 @@ internal sealed class RunUploader : IDisposable
         {
             try
             {
-                await uploader.UploadAsync(artifact, cancel).ConfigureAwait(false);
+                if (!ArtifactStaging.IsSent(_folder, artifact, _api.BaseUrl))
+                {
+                    await uploader.UploadAsync(artifact, cancel).ConfigureAwait(false);
+                    ArtifactStaging.SetSent(_folder, artifact, _api.BaseUrl);
+                    Count(counts => counts with { Artifacts = counts.Artifacts + 1 });
+                }
+
                 _state.AddArtifact(artifact.ClientId);
-                _counts = _counts with { Artifacts = _counts.Artifacts + 1 };
             }
-            catch (TrackingException fault)
+            catch (Exception fault) when (fault is TrackingException or IOException or UnauthorizedAccessException)
             {
                 failed.Add($"artifact \"{artifact.Name}\": {fault.Message}");
             }
@@ -156,11 +162,11 @@ internal sealed class RunUploader : IDisposable
     {
         await PumpAsync(isLast: true, cancel).ConfigureAwait(false);
         await UpdateConfigAsync(cancel).ConfigureAwait(false);
-        var failed = await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false);
+        List<string> failed = [.. await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false)];
         RunFiles.Write(_folder, _replay);
         var files = new FileUploader(_api, _folder, _connection!.Bucket, _runId, _state);
-        var uploaded = await files.UploadAsync(cancel).ConfigureAwait(false);
-        _counts = _counts with { Files = _counts.Files + uploaded.Count };
+        var uploaded = await files.UploadAsync(failed, cancel).ConfigureAwait(false);
+        Count(counts => counts with { Files = counts.Files + uploaded.Count });
         var session = _replay.Sessions.Count - 1;
         // A run without an end was killed: 1, as wandb 0.31 says when it syncs such a run.
         await PostAsync(new StreamBatch(), cancel, uploaded, _replay.Exit?.Code ?? 1).ConfigureAwait(false);
@@ -250,17 +256,7 @@ internal sealed class RunUploader : IDisposable
         var answer = await _api.FileStreamAsync(bucket.Entity, bucket.Project, _runId, batch.ToBody(uploaded, exitCode), _gzip, cancel).ConfigureAwait(false);
         if (answer is null)
         {
-            var halves = batch.Halves();
-            if (halves.Count == 0)
-            {
-                throw new TrackingException(TrackingFault.TooLarge, $"the server finds a line of {batch.Bytes} bytes too large (HTTP 413); it stays in the journal");
-            }
-
-            foreach (var half in halves)
-            {
-                await PostAsync(half, cancel).ConfigureAwait(false);
-            }
-
+            await PostSmallerAsync(batch, cancel).ConfigureAwait(false);
             return;
         }
 
@@ -268,6 +264,31 @@ internal sealed class RunUploader : IDisposable
         if (answer.Stopped)
         {
             _hooks.Stopped();
+        }
+    }
+
+    /// <summary>The server takes less than we thought (HTTP 413): halves, down to a single line, in whose place goes what tells that it stays here.</summary>
+    private async Task PostSmallerAsync(StreamBatch batch, CancellationToken cancel)
+    {
+        var parts = batch.Halves();
+        if (parts.Count == 0)
+        {
+            _hooks.Notice($"the server finds a line of about {batch.Bytes} bytes too large (HTTP 413); it stays in the journal. Log large data as an artifact");
+            // The line's number is taken, so the lines behind it keep theirs.
+            parts = batch.Emptied() ?? throw new TrackingException(TrackingFault.TooLarge, "the server finds even an empty line too large (HTTP 413)");
+        }
+
+        foreach (var part in parts)
+        {
+            await PostAsync(part, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private void Count(Func<UploadCounts, UploadCounts> change)
+    {
+        lock (_countsLock)
+        {
+            _counts = change(_counts);
         }
     }
 

@@ -7,10 +7,12 @@ namespace NotebookLib.Tracking;
 internal sealed class StreamBatch
 {
     private const int EnvelopeBytes = 1024;
+    private const int KeptOutputCharacters = 200;
 
     private readonly int _limit;
     private readonly Dictionary<StreamKind, Chunk> _chunks = [];
     private JsonEncodedText? _summary;
+    private bool _isEmptied;
 
     /// <summary>An empty batch.</summary>
     /// <param name="limitBytes">The largest body.</param>
@@ -79,6 +81,30 @@ internal sealed class StreamBatch
         }
 
         return [.. new[] { first, second }.Where(half => !half.IsEmpty)];
+    }
+
+    /// <summary>A single line without the user's values, for a server that finds it too large: step and times stay, of console output the beginning. A summary is left out.</summary>
+    /// <returns>What to send instead; null when there is nothing left to take away.</returns>
+    public IReadOnlyList<StreamBatch>? Emptied()
+    {
+        if (_isEmptied || IsEmpty)
+        {
+            return null;
+        }
+
+        if (Lines == 0)
+        {
+            return [];
+        }
+
+        var (stream, chunk) = _chunks.Single();
+        var text = chunk.Lines[0].Value;
+        var less = stream is StreamKind.Output
+            ? text[..Math.Min(text.Length, KeptOutputCharacters)] + " …"
+            : JsonMembers.Join(JsonMembers.Split(text).Where(member => member.Key.StartsWith('_')));
+        var batch = new StreamBatch(_limit) { _isEmptied = true };
+        batch.TryAdd(stream, chunk.Offset, less);
+        return [batch];
     }
 
     /// <summary>The request's body.</summary>

@@ -45,18 +45,10 @@ internal static class MediaFiles
             throw new ArgumentException($"key \"{key}\": a table row has {odd.Count} values, expected {table.Columns.Count}, one per column");
         }
 
-        var text = RowText.Value(new Dictionary<string, object?> { ["columns"] = table.Columns, ["data"] = table.Rows });
-        var (members, path) = Write(folder, "table", key, number, ".table.json", secret is null ? text : secret.Scrub(text));
+        var text = Scrubbed(RowText.Value(new Dictionary<string, object?> { ["columns"] = table.Columns, ["data"] = table.Rows }), secret);
+        var members = Write(folder, "table", key, number, ".table.json", text);
         var file = ArtifactStaging.SafeName(key) + ".table.json";
-        var artifact = ArtifactStaging.Stage(
-            folder,
-            new TrackedArtifact
-            {
-                Name = ArtifactStaging.SafeName($"run-{folder.RunId}-{key}"),
-                Type = "run_table",
-                Files = new Dictionary<string, string> { [file] = path },
-            },
-            number, secret);
+        var artifact = StageTable(folder, key, file, table, number, secret);
         onArtifact(artifact);
         return new(members)
         {
@@ -68,6 +60,25 @@ internal static class MediaFiles
             ["log_mode"] = "IMMUTABLE",
         };
     }
+
+    /// <summary>The artifact's file says more than the run's: the columns' types (031-a-simple:10).</summary>
+    private static ArtifactRequest StageTable(RunFolder folder, string key, string file, TrackedTable table, long number, WandbKey? secret)
+    {
+        Directory.CreateDirectory(folder.Artifacts);
+        var path = Path.Combine(folder.Artifacts, $"{number}-{file}");
+        File.WriteAllText(path, Scrubbed(RowText.Value(TableTypes.Describe(table)), secret));
+        var artifact = new TrackedArtifact
+        {
+            Name = ArtifactStaging.SafeName($"run-{folder.RunId}-{key}"),
+            Type = "run_table",
+            Files = new Dictionary<string, string> { [file] = path },
+        };
+        var staged = ArtifactStaging.Stage(folder, artifact, number, secret);
+        File.Delete(path);
+        return staged;
+    }
+
+    private static string Scrubbed(string text, WandbKey? secret) => secret is null ? text : secret.Scrub(text);
 
     private static Dictionary<string, object?> Plotly(RunFolder folder, string key, PlotlyFigure figure, long number, WandbKey? secret)
     {
@@ -84,20 +95,19 @@ internal static class MediaFiles
             throw new ArgumentException($"key \"{key}\": a Plotly figure must be JSON ({fault.Message})", fault);
         }
 
-        var (members, _) = Write(folder, "plotly", key, number, ".plotly.json", secret is null ? figure.Json : secret.Scrub(figure.Json));
+        var members = Write(folder, "plotly", key, number, ".plotly.json", Scrubbed(figure.Json, secret));
         members["_type"] = "plotly-file";
         return members;
     }
 
     /// <summary>Writes media/kind/key_number_hash.extension.</summary>
-    private static (Dictionary<string, object?> Members, string Path) Write(RunFolder folder, string kind, string key, long number, string extension, string text)
+    private static Dictionary<string, object?> Write(RunFolder folder, string kind, string key, long number, string extension, string text)
     {
         var bytes = Encoding.UTF8.GetBytes(text);
         var hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
         var name = $"media/{kind}/{SafePath(key)}_{number}_{hash[..20]}{extension}";
-        var path = Path.Combine(folder.Files, name);
-        AtomicFile.Write(path, stream => stream.Write(bytes));
-        return (new() { ["sha256"] = hash, ["size"] = bytes.Length, ["path"] = name }, path);
+        AtomicFile.Write(Path.Combine(folder.Files, name), stream => stream.Write(bytes));
+        return new() { ["sha256"] = hash, ["size"] = bytes.Length, ["path"] = name };
     }
 
     /// <summary>Keys keep their slashes as folders, and cannot leave the folder.</summary>

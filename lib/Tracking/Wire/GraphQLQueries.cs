@@ -12,7 +12,7 @@ internal static class GraphQLQueries
           model(name: $project, entityName: $entity) {
             id name entity { id name }
             bucket(name: $name, missingOk: true) {
-              id name displayName summaryMetrics logLineCount historyLineCount eventsLineCount historyTail eventsTail wandbConfig(keys: ["t"])
+              id name displayName config summaryMetrics logLineCount historyLineCount eventsLineCount historyTail eventsTail wandbConfig(keys: ["t"])
             }
           }
         }

@@ -51,7 +51,7 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
             ? null
             : new ResumeAnswer(
                 Text(bucket, "id") ?? "", Count(bucket, "historyLineCount"), Count(bucket, "eventsLineCount"), Count(bucket, "logLineCount"),
-                Tail(bucket, "historyTail"), Tail(bucket, "eventsTail"), Text(bucket, "summaryMetrics"));
+                Tail(bucket, "historyTail"), Tail(bucket, "eventsTail"), Text(bucket, "summaryMetrics"), Text(bucket, "config"));
     }
 
     /// <summary>Makes or updates a run.</summary>
@@ -139,6 +139,10 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
 
     /// <summary>Where people look at runs: api.wandb.ai's pages are at wandb.ai, other servers' at the same address.</summary>
     public static string AppUrl(string baseUrl) => baseUrl.Replace("://api.wandb.ai", "://wandb.ai", StringComparison.Ordinal).TrimEnd('/');
+
+    /// <summary>A run's page.</summary>
+    public static string RunLink(string baseUrl, string entity, string project, string runId)
+        => $"{AppUrl(baseUrl)}/{Uri.EscapeDataString(entity)}/{Uri.EscapeDataString(project)}/runs/{Uri.EscapeDataString(runId)}";
 
     private TrackingException Refusal(string what, HttpAnswer answer)
     {

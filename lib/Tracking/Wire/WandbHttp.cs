@@ -31,6 +31,7 @@ internal sealed class WandbHttp : IDisposable
     private readonly TimeSpan _limit;
     private readonly ResiliencePipeline _calls;
     private readonly ResiliencePipeline _stream;
+    private long _progress;
 
     /// <summary>Makes the clients; nothing is sent.</summary>
     /// <param name="baseUrl">The API's address.</param>
@@ -38,10 +39,12 @@ internal sealed class WandbHttp : IDisposable
     /// <param name="requestSeconds">After which a request counts as lost.</param>
     /// <param name="clock">Waits between tries and bounds requests.</param>
     /// <param name="onRetry">Hears of each wait and its reason.</param>
-    public WandbHttp(string baseUrl, WandbKey key, double requestSeconds, TimeProvider clock, Action<string, TimeSpan> onRetry)
+    /// <param name="streamPatience">When the stream of rows is tried again; default: for days.</param>
+    public WandbHttp(
+        string baseUrl, WandbKey key, double requestSeconds, TimeProvider clock, Action<string, TimeSpan> onRetry, RetryPolicy? streamPatience = null)
     {
         (_clock, _limit, _authorization) = (clock, TimeSpan.FromSeconds(requestSeconds), key.AuthorizationHeader);
-        (_calls, _stream) = (RetryPolicy.Calls.Build(clock, onRetry), RetryPolicy.Stream.Build(clock, onRetry));
+        (_calls, _stream) = (RetryPolicy.Calls.Build(clock, onRetry), (streamPatience ?? RetryPolicy.Stream).Build(clock, onRetry));
         BaseUrl = baseUrl.TrimEnd('/');
         (_api, _storage) = (Client(), Client());
         // Signed addresses go out exactly as the server wrote them: System.Uri would rewrite some escapes.
@@ -49,6 +52,9 @@ internal sealed class WandbHttp : IDisposable
     }
 
     public string BaseUrl { get; }
+
+    /// <summary>Grows with every answer and every byte of a file that goes out.</summary>
+    public long Progress => Interlocked.Read(ref _progress);
 
     /// <summary>POSTs JSON to a path of the API, again and again as the policy says.</summary>
     /// <param name="path">Below the base address, with escaped segments.</param>
@@ -106,11 +112,13 @@ internal sealed class WandbHttp : IDisposable
     {
         using var time = new CancellationTokenSource(limit, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancel);
+        // Outside of the try: a file that is gone will not come back by waiting.
+        using var body = content();
         try
         {
-            using var body = content();
             using var response = await request().SendAsync(method, body, both.Token).ConfigureAwait(false);
             var text = await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false);
+            Interlocked.Increment(ref _progress);
             return (new HttpAnswer((int)response.StatusCode, text, 1), RetryAfter(response.Headers.RetryAfter));
         }
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
@@ -145,9 +153,9 @@ internal sealed class WandbHttp : IDisposable
         return content;
     }
 
-    private static StreamContent FileContent(string file, IReadOnlyList<string> headers)
+    private StreamContent FileContent(string file, IReadOnlyList<string> headers)
     {
-        var content = new StreamContent(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 16, useAsync: true));
+        var content = new StreamContent(new WatchedFile(file, bytes => Interlocked.Add(ref _progress, bytes)));
         foreach (var header in headers)
         {
             // Only the first colon separates: the value may hold more.
@@ -159,6 +167,18 @@ internal sealed class WandbHttp : IDisposable
         }
 
         return content;
+    }
+
+    /// <summary>A file that tells how much of it was read.</summary>
+    private sealed class WatchedFile(string path, Action<int> onRead)
+        : FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 16, useAsync: true)
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await base.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            onRead(read);
+            return read;
+        }
     }
 
     private static string UserAgent { get; } = "NotebookLib/" + (typeof(WandbHttp).Assembly.GetName().Version?.ToString(3) ?? "0");

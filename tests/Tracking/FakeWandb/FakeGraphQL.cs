@@ -79,6 +79,7 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
                 ["name"] = run.Name,
                 ["displayName"] = run.DisplayName,
                 ["summaryMetrics"] = run.Summary,
+                ["config"] = run.Config.ToJsonString(),
                 ["historyLineCount"] = run.LineCount("wandb-history.jsonl"),
                 ["eventsLineCount"] = run.LineCount("wandb-events.jsonl"),
                 ["logLineCount"] = run.LineCount("output.log"),
