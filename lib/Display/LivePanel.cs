@@ -112,7 +112,8 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     private void WatchStopButton()
     {
         _stopButton.Unregister();
-        _stopButton = Interruption.TokenOfHost is { } asked ? asked.Register(() => Noticed("Stop was asked for: the run ends at its next safe point and keeps what it has.")) : default;
+        var folder = Path.GetFullPath(_state!.Summary.Settings.OutputFolder);
+        _stopButton = Interruption.TokenOfHost is { } asked ? asked.Register(() => Noticed($"Stop was asked for: the run ends at its next safe point and keeps its state in {folder}.")) : default;
     }
 
     private void End(PanelPhase phase, string text)

@@ -141,7 +141,7 @@ public class NotebookHostTests
             panel.RunStarted(LivePanelTests.Summary, new());
             Assert.DoesNotContain("Stop was asked for", panel.View!.ToText(), StringComparison.Ordinal);
             source.Cancel();
-            Assert.Contains("Stop was asked for: the run ends at its next safe point", panel.View!.ToText(), StringComparison.Ordinal);
+            Assert.Contains($"keeps its state in {Path.GetFullPath("output")}", panel.View!.ToText(), StringComparison.Ordinal);
 
             AppContext.SetData(Interruption.DataName, ended.Token);
             panel.RunStarted(LivePanelTests.Summary, new());
