@@ -18,6 +18,7 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var method = Choice("method", options.Method, ("full", Method.Full), ("lora", Method.Lora), ("head", Method.Head));
         var labels = Choice("system", options.System, ("A", LabelSet.SystemA), ("B", LabelSet.SystemB));
         _ = Choice("tracking", options.Tracking, ("auto", 0), ("online", 0), ("offline", 0), ("disabled", 0));
+        Refuse(options.Push is not null, $"push is \"{options.Push}\", but this version cannot publish yet; leave it null and upload the run's folder model/ with the Hub's own tool (hf upload).");
         var started = DateTimeOffset.Now;
         var system = SystemName(method, labels);
         var runId = string.Create(CultureInfo.InvariantCulture, $"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
@@ -42,7 +43,6 @@ internal sealed class PlanResolver(ExperimentOptions options)
             KeepsBest = options.Keep == "best",
             Compares = options.Compare ?? (profile == Profile.Demo),
             Tracking = options.Tracking,
-            Push = options.Push,
             OutputFolder = output,
             RunId = runId,
             Started = started,

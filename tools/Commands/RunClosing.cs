@@ -31,7 +31,7 @@ internal static partial class RunClosing
     /// <summary>Where it happened: the notebook's own lines; the library's, which say little to its user, are on the page.</summary>
     private static void PrintDetails(string details)
     {
-        var lines = details.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var lines = details.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.TrimStart().StartsWith("---", StringComparison.Ordinal)).ToArray();
         var shown = Array.FindAll(lines, line => !line.TrimStart().StartsWith("at ", StringComparison.Ordinal) || CellFrame().IsMatch(line));
         foreach (var line in shown)
         {
