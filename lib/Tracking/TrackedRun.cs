@@ -50,10 +50,10 @@ public sealed class TrackedRun : ITracker
     public LogModel LogModel => _settings.LogModel;
 
     /// <summary>The name that the Hugging Face integration gives a run's model: "model-" and the run's name, else its id.</summary>
-    public string ModelName => ArtifactStaging.SafeName("model-" + (_settings.Name ?? RunId));
+    public string ModelName => ArtifactStaging.SafeName("model-" + (_journal?.Header.Name ?? RunId));
 
     /// <summary>The name that the Hugging Face integration gives a run's checkpoints.</summary>
-    public string CheckpointName => ArtifactStaging.SafeName("checkpoint-" + (_settings.Name ?? RunId));
+    public string CheckpointName => ArtifactStaging.SafeName("checkpoint-" + (_journal?.Header.Name ?? RunId));
 
     /// <summary>Starts a run, or continues one of this folder when the settings name its id and allow it.</summary>
     /// <param name="settings">Mode, names, intervals; default: the environment's.</param>
@@ -247,7 +247,7 @@ public sealed class TrackedRun : ITracker
         if (settings.ResolvedMode is TrackingMode.Offline)
         {
             var reason = settings.Mode is TrackingMode.Offline ? "offline" : "offline, because no API key was found (WANDB_API_KEY, netrc)";
-            settings.Notice($"run {settings.Name ?? folder.RunId} is {reason}; rows are kept in {folder.FullPath}, sync uploads them");
+            settings.Notice($"run {folder.RunId} is {reason}; rows are kept in {folder.FullPath}, sync uploads them");
         }
     }
 }

@@ -6,7 +6,6 @@ namespace NotebookLib.Tracking;
 /// </summary>
 internal sealed class WandbTracker : ITracker
 {
-    private const double FirstAnswerSeconds = 20;
     private static readonly TimeSpan OutagePause = TimeSpan.FromMinutes(1);
 
     private readonly RunJournal _journal;
@@ -61,8 +60,7 @@ internal sealed class WandbTracker : ITracker
     public async ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default)
     {
         _finish.TrySetResult();
-        // A server that never answered will hardly begin now.
-        var seconds = Link is null ? Math.Min(_settings.FinishSeconds, FirstAnswerSeconds) : _settings.FinishSeconds;
+        var seconds = Link is null ? Math.Min(_settings.FinishSeconds, _settings.FirstAnswerSeconds) : _settings.FinishSeconds;
         while (!_work.IsCompleted)
         {
             var before = _http.Progress;
@@ -135,6 +133,8 @@ internal sealed class WandbTracker : ITracker
         var lastRequest = _clock.GetTimestamp();
         while (!_finish.Task.IsCompleted)
         {
+            // A pause that was cut short would otherwise be followed by the next, and the next.
+            cancel.ThrowIfCancellationRequested();
             var hasSent = await uploader.PumpAsync(isLast: false, cancel).ConfigureAwait(false);
             RowsSent = uploader.State.Sent(StreamKind.History);
             if (!hasSent && _clock.GetElapsedTime(lastRequest).TotalSeconds >= uploader.HeartbeatSeconds)

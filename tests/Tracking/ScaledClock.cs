@@ -6,6 +6,20 @@ internal sealed class ScaledClock(double factor) : TimeProvider
     private readonly DateTimeOffset _start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private readonly long _startedAt = System.GetTimestamp();
 
+    private readonly List<TimeSpan> _waits = [];
+
+    /// <summary>What was waited for so far, one entry for each timer, in order.</summary>
+    public IReadOnlyList<TimeSpan> Waits
+    {
+        get
+        {
+            lock (_waits)
+            {
+                return [.. _waits];
+            }
+        }
+    }
+
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow() => _start + Elapsed;
@@ -13,7 +27,14 @@ internal sealed class ScaledClock(double factor) : TimeProvider
     public override long GetTimestamp() => Elapsed.Ticks;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        => new ScaledTimer(System.CreateTimer(callback, state, Real(dueTime), Real(period)), Real);
+    {
+        lock (_waits)
+        {
+            _waits.Add(dueTime);
+        }
+
+        return new ScaledTimer(System.CreateTimer(callback, state, Real(dueTime), Real(period)), Real);
+    }
 
     private TimeSpan Elapsed => System.GetElapsedTime(_startedAt) * factor;
 

@@ -17,7 +17,7 @@ internal static class RunFiles
         var place = run.Sessions.Count == 0 ? null : run.Sessions[^1].Base;
         Put(folder, "config.yaml", ConfigYaml.FromJson(WandbConfig.ToJson(run)));
         Put(folder, "wandb-metadata.json", RowText.Value(run.Header!.Environment.ToDictionary(member => member.Key, member => (object?)member.Value)));
-        Put(folder, "wandb-summary.json", run.Summary.ToJson(place?.Step ?? 0, place?.RuntimeSeconds ?? 0));
+        Put(folder, "wandb-summary.json", run.Summary.ToJson(run.HasOwnSteps ? 0 : place?.Step ?? 0, place?.RuntimeSeconds ?? 0));
         Put(folder, "requirements.txt", PackageList.Text());
         if (run.Lines > 0)
         {

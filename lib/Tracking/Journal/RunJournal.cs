@@ -37,7 +37,7 @@ internal sealed class RunJournal : IDisposable
         try
         {
             var before = RunReplay.Read(folder.Journal);
-            Header = before.Header ?? header;
+            Header = before.Header ?? (secret is null ? header : JournalJson.Read<RunHeader>(secret.Scrub(JournalJson.WriteText(header))));
             _writer = new JournalWriter(folder.Journal, before.Length);
             (_nextRow, _nextEvent, _nextLine, _nextStep) = (before.Rows, before.Events, before.Lines, before.NextStep);
             (_keptRows, _runtimeBefore, Session) = (before.KeptRows, before.RuntimeSeconds, before.Sessions.Count);
@@ -45,7 +45,7 @@ internal sealed class RunJournal : IDisposable
             _startedTicks = clock.GetTimestamp();
             if (before.Header is null)
             {
-                _writer.Append(JournalKind.Run, 0, JournalJson.Write(header));
+                _writer.Append(JournalKind.Run, 0, JournalJson.Write(Header));
             }
 
             var start = new SessionStart(_nextRow, _nextEvent, _nextLine, _nextStep, _runtimeBefore, clock.GetUtcNow());

@@ -15,7 +15,8 @@ internal enum StreamKind
 /// <param name="Session">The session that wrote it (<see cref="RunReplay.Sessions"/>).</param>
 /// <param name="Number">The line's number in the journal, counted over all sessions.</param>
 /// <param name="Json">The record's text.</param>
-internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json);
+/// <param name="HasOwnStep">Whether the user numbers the steps: they are then the server's as they are.</param>
+internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json, bool HasOwnStep = false);
 
 /// <summary>A session and, once known, its place on the server.</summary>
 internal sealed record ReplaySession(SessionStart Start, SessionBase? Base);
@@ -61,6 +62,9 @@ internal sealed class RunReplay
 
     public double RuntimeSeconds { get; private set; }
 
+    /// <summary>Whether the user has numbered a step himself: from then on steps are the server's as they are, also behind an earlier part of the run.</summary>
+    public bool HasOwnSteps { get; private set; }
+
     /// <summary>Bytes of whole lines.</summary>
     public long Length { get; private set; }
 
@@ -102,6 +106,7 @@ internal sealed class RunReplay
         {
             case JournalKind.Row: return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record))];
             case JournalKind.Part:
+                HasOwnSteps = true;
                 var closed = CloseRow(except: record.Number);
                 _open = (record.Number, Merge(record));
                 Rows = Math.Max(Rows, record.Number + 1);
@@ -116,7 +121,9 @@ internal sealed class RunReplay
             case JournalKind.Exit:
                 Exit = JournalJson.Read<RunExit>(record.Json);
                 RuntimeSeconds = Math.Max(RuntimeSeconds, Exit.RuntimeSeconds);
-                return CloseRow();
+                var rest = CloseRow();
+                Summary.End(Exit.RuntimeSeconds);
+                return rest;
             default:
                 Describe(record);
                 return [];
@@ -222,7 +229,7 @@ internal sealed class RunReplay
         Summary.Apply(text);
         NextStep = Math.Max(NextStep, Summary.Step + 1);
         RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
-        return new(StreamKind.History, _sessions.Count - 1, number, text);
+        return new(StreamKind.History, _sessions.Count - 1, number, text, HasOwnSteps);
     }
 
     private static long StepOf(string row) => long.Parse(JsonMembers.Split(row).First(member => member.Key == "_step").Value, CultureInfo.InvariantCulture);

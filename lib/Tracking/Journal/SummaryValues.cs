@@ -39,6 +39,13 @@ internal sealed class SummaryValues
         Version++;
     }
 
+    /// <summary>The run ended: its time is then that of the whole run, not of the last row (031-h-idle-no-stats:10).</summary>
+    public void End(double runtimeSeconds)
+    {
+        RuntimeSeconds = Math.Max(RuntimeSeconds, runtimeSeconds);
+        Version++;
+    }
+
     /// <summary>Takes values that stay, whatever later rows say.</summary>
     public void Set(string json)
     {
@@ -66,7 +73,7 @@ internal sealed class SummaryValues
     }
 
     /// <summary>The summary as one line of JSON; null values are left out, as wandb 0.31 does (WANDB.md §4).</summary>
-    /// <param name="stepOffset">Added to _step: a resumed run's earlier steps.</param>
+    /// <param name="stepOffset">Added to _step: a resumed run's earlier steps, unless the user numbers them.</param>
     /// <param name="runtimeOffset">Added to _runtime, in seconds.</param>
     public string ToJson(long stepOffset = 0, double runtimeOffset = 0)
     {

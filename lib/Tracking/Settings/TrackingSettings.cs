@@ -63,6 +63,9 @@ public sealed record TrackingSettings
     /// <summary>Seconds without progress after which finishing no longer waits for the upload; what is missing then is left to sync.</summary>
     public double FinishSeconds { get; init; } = 120;
 
+    /// <summary>Seconds that finishing waits for a server that has not answered at all; one that did not come up during the training will hardly do so now.</summary>
+    public double FirstAnswerSeconds { get; init; } = 20;
+
     /// <summary>Seconds until one request counts as lost.</summary>
     public double RequestSeconds { get; init; } = 60;
 
@@ -86,6 +89,7 @@ public sealed record TrackingSettings
         Add(SystemMetricsSeconds is not 0 and not (>= 0.1 and <= 86400), $"system metrics every {SystemMetricsSeconds} s: expected 0 (none) or 0.1 to 86400, for example 15");
         Add(SendSeconds is not (>= 0.01 and <= 3600), $"send every {SendSeconds} s: expected 0.01 to 3600, for example 15");
         Add(FinishSeconds is not (>= 0 and <= 86400), $"finish within {FinishSeconds} s: expected 0 to 86400, for example 120");
+        Add(FirstAnswerSeconds is not (>= 0 and <= 86400), $"first answer within {FirstAnswerSeconds} s: expected 0 to 86400, for example 20");
         Add(RequestSeconds is not (>= 0.01 and <= 3600), $"request limit {RequestSeconds} s: expected 0.01 to 3600, for example 60");
         return faults;
 

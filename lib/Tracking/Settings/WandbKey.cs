@@ -13,15 +13,16 @@ public sealed class WandbKey
 
     /// <summary>Takes a key.</summary>
     /// <param name="text">The key, as W&amp;B's authorize page shows it.</param>
-    /// <exception cref="ArgumentException">The key is shorter than 8 characters or holds blanks or non-ASCII characters; the message does not contain it.</exception>
+    /// <exception cref="ArgumentException">The key is shorter than 8 characters or holds others than letters, digits, - _ and dot; the message does not contain it.</exception>
     public WandbKey(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         var trimmed = text.Trim();
-        if (trimmed.Length < ShortestKey || trimmed.Any(c => c is <= ' ' or > '~'))
+        // Characters that no escaping changes: so the key is found wherever somebody's text holds it.
+        if (trimmed.Length < ShortestKey || !trimmed.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
         {
             throw new ArgumentException(
-                $"the W&B API key must be at least {ShortestKey} printable ASCII characters without blanks, found {trimmed.Length} characters; copy it again from the server's /authorize page");
+                $"the W&B API key must be at least {ShortestKey} letters, digits, - _ or dots, found {trimmed.Length} characters; copy it again from the server's /authorize page");
         }
 
         _text = trimmed;

@@ -64,7 +64,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
     {
         var variables = new JsonObject { ["entity"] = bucket.Entity, ["project"] = bucket.Project, ["name"] = artifact.Name + ":latest" };
         var (data, _) = await api.QueryAsync("ArtifactType", GraphQLQueries.ArtifactType, variables, cancel).ConfigureAwait(false);
-        if (WandbApi.Text(data["project"]?["artifact"]?["artifactType"] as JsonObject, "name") is { } type && type != artifact.Type)
+        if (WandbApi.Text(WandbApi.Find(data, "project", "artifact", "artifactType"), "name") is { } type && type != artifact.Type)
         {
             throw new TrackingException(TrackingFault.Refused, $"the server has \"{artifact.Name}\" with type \"{type}\", expected \"{artifact.Type}\"; choose another name");
         }
@@ -96,11 +96,11 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["ttlDurationSeconds"] = null,
         };
         var (data, _) = await api.QueryAsync("CreateArtifact", GraphQLQueries.CreateArtifact, new() { ["input"] = input }, cancel).ConfigureAwait(false);
-        var answer = data["createArtifact"]?["artifact"] as JsonObject;
+        var answer = WandbApi.Find(data, "createArtifact", "artifact");
         return new ArtifactAnswer(
             WandbApi.Text(answer, "id") ?? throw Unusable("CreateArtifact"),
             WandbApi.Text(answer, "state") == "COMMITTED",
-            WandbApi.Text(answer?["artifactSequence"]?["latestArtifact"] as JsonObject, "id"));
+            WandbApi.Text(WandbApi.Find(answer, "artifactSequence", "latestArtifact"), "id"));
     }
 
     /// <summary>Asked twice with one name: the second replaces (WANDB.md §7).</summary>
@@ -119,8 +119,8 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["includeUpload"] = upload,
         };
         var (data, _) = await api.QueryAsync("CreateArtifactManifest", GraphQLQueries.CreateArtifactManifest, variables, cancel).ConfigureAwait(false);
-        var manifest = data["createArtifactManifest"]?["artifactManifest"] as JsonObject;
-        var file = manifest?["file"] as JsonObject;
+        var manifest = WandbApi.Find(data, "createArtifactManifest", "artifactManifest");
+        var file = WandbApi.Find(manifest, "file");
         return (WandbApi.Text(manifest, "id") ?? throw Unusable("CreateArtifactManifest"),
             new UploadTarget(ManifestName, WandbApi.Text(file, "uploadUrl"), WandbApi.Texts(file?["uploadHeaders"])));
     }
@@ -139,7 +139,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         });
         var input = new JsonObject { ["artifactFiles"] = new JsonArray([.. files]), ["storageLayout"] = "V2", ["clientMutationId"] = null, ["cloudRegionID"] = null };
         var (data, _) = await api.QueryAsync("CreateArtifactFiles", GraphQLQueries.CreateArtifactFiles, new() { ["input"] = input }, cancel).ConfigureAwait(false);
-        var nodes = (data["createArtifactFiles"]?["files"]?["edges"] as JsonArray ?? []).Select(edge => edge?["node"] as JsonObject).OfType<JsonObject>().ToArray();
+        var nodes = (WandbApi.Find(data, "createArtifactFiles", "files")?["edges"] as JsonArray ?? []).Select(edge => WandbApi.Find(edge as JsonObject, "node")).OfType<JsonObject>().ToArray();
         return nodes.Length != entries.Count
             ? throw Unusable("CreateArtifactFiles")
             : [.. nodes.Zip(entries, (node, entry) => new ArtifactFileTarget(

@@ -240,7 +240,7 @@ internal sealed class RunUploader : IDisposable
     private bool TrySetSummary(StreamBatch batch)
     {
         var place = _replay.Sessions[^1].Base!;
-        var text = _replay.Summary.ToJson(place.Step, place.RuntimeSeconds);
+        var text = _replay.Summary.ToJson(_replay.HasOwnSteps ? 0 : place.Step, place.RuntimeSeconds);
         if (!WireLimits.Fits(text))
         {
             _hooks.Notice($"the summary has {text.Length} characters, more than a request holds; it is not sent. Log large values as tables or artifacts");

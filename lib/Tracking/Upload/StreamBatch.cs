@@ -98,7 +98,7 @@ internal sealed class StreamBatch
         }
 
         var (stream, chunk) = _chunks.Single();
-        var text = chunk.Lines[0].Value;
+        var text = JsonSerializer.Deserialize<string>($"\"{chunk.Lines[0].Value}\"")!;
         var less = stream is StreamKind.Output
             ? text[..Math.Min(text.Length, KeptOutputCharacters)] + " …"
             : JsonMembers.Join(JsonMembers.Split(text).Where(member => member.Key.StartsWith('_')));

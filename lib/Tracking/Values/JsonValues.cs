@@ -104,10 +104,18 @@ internal static class JsonValues
     {
         IEnumerable<KeyValuePair<string, object?>> pairs => pairs.Select(pair => (pair.Key, pair.Value)),
         IEnumerable<KeyValuePair<string, JsonNode?>> node => node.Select(pair => (pair.Key, (object?)pair.Value)),
-        IDictionary dictionary => dictionary.Cast<DictionaryEntry>()
-            .Select(entry => (Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? "", entry.Value)),
+        IDictionary dictionary => Entries(dictionary),
         _ => null,
     };
+
+    // The enumerator of IEnumerable would give pairs of other types.
+    private static IEnumerable<(string Name, object? Value)> Entries(IDictionary dictionary)
+    {
+        for (var entries = dictionary.GetEnumerator(); entries.MoveNext();)
+        {
+            yield return (Convert.ToString(entries.Key, CultureInfo.InvariantCulture) ?? "", entries.Value);
+        }
+    }
 
     private static void WriteDouble(Utf8JsonWriter writer, double number, NonFinite nonFinite)
     {

@@ -27,9 +27,9 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
         try
         {
             var (data, _) = await QueryAsync("ServerFeaturesQuery", GraphQLQueries.ServerFeatures, [], cancel).ConfigureAwait(false);
-            return (data["serverInfo"]?["features"] as JsonArray ?? [])
+            return (Find(data, "serverInfo")?["features"] as JsonArray ?? [])
                 .OfType<JsonObject>()
-                .Where(feature => feature["isEnabled"]?.GetValue<bool>() ?? false)
+                .Where(feature => Flag(feature, "isEnabled"))
                 .Select(feature => Text(feature, "name") ?? "")
                 .ToHashSet();
         }
@@ -47,7 +47,7 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
     {
         var (data, _) = await QueryAsync(
             "RunResumeStatus", GraphQLQueries.RunResumeStatus, new() { ["project"] = project, ["entity"] = entity, ["name"] = runId }, cancel).ConfigureAwait(false);
-        return data["model"]?["bucket"] is not JsonObject bucket
+        return Find(data, "model", "bucket") is not { } bucket
             ? null
             : new ResumeAnswer(
                 Text(bucket, "id") ?? "", Count(bucket, "historyLineCount"), Count(bucket, "eventsLineCount"), Count(bucket, "logLineCount"),
@@ -64,14 +64,14 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
             "repo", "jobType", "state", "sweep", "tags", "summaryMetrics"];
         var all = new JsonObject(names.Select(name => KeyValuePair.Create(name, variables[name]?.DeepClone())));
         var (data, tries) = await QueryAsync("UpsertBucket", GraphQLQueries.UpsertBucket, all, cancel, retryConflict: true).ConfigureAwait(false);
-        var answer = data["upsertBucket"] as JsonObject;
-        var bucket = answer?["bucket"] as JsonObject ?? throw Unusable("UpsertBucket");
-        var project = bucket["project"] as JsonObject;
+        var answer = Find(data, "upsertBucket");
+        var bucket = Find(answer, "bucket") ?? throw Unusable("UpsertBucket");
+        var project = Find(bucket, "project");
         return new BucketAnswer(
             Text(bucket, "id") ?? "", Text(bucket, "displayName"),
-            Text(project?["entity"] as JsonObject, "name") ?? Text(variables, "entity") ?? throw Unusable("UpsertBucket"),
+            Text(Find(project, "entity"), "name") ?? Text(variables, "entity") ?? throw Unusable("UpsertBucket"),
             Text(project, "name") ?? Text(variables, "project") ?? throw Unusable("UpsertBucket"),
-            answer?["inserted"]?.GetValue<bool>() ?? false, tries > 1, Count(bucket, "historyLineCount"));
+            Flag(answer, "inserted"), tries > 1, Count(bucket, "historyLineCount"));
     }
 
     /// <summary>Addresses for files of a run, in the order of the names.</summary>
@@ -80,9 +80,10 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
     {
         var variables = new JsonObject { ["entity"] = entity, ["project"] = project, ["run"] = runId, ["files"] = Array(names) };
         var (data, _) = await QueryAsync("CreateRunFiles", GraphQLQueries.CreateRunFiles, variables, cancel).ConfigureAwait(false);
-        var answer = data["createRunFiles"] as JsonObject ?? throw Unusable("CreateRunFiles");
+        var answer = Find(data, "createRunFiles") ?? throw Unusable("CreateRunFiles");
         var headers = Texts(answer["uploadHeaders"]);
-        var urls = (answer["files"] as JsonArray ?? []).OfType<JsonObject>().ToDictionary(file => Text(file, "name") ?? "", file => Text(file, "uploadUrl"));
+        var urls = (answer["files"] as JsonArray ?? []).OfType<JsonObject>().DistinctBy(file => Text(file, "name"))
+            .ToDictionary(file => Text(file, "name") ?? "", file => Text(file, "uploadUrl"));
         return [.. names.Select(name => new UploadTarget(name, urls.GetValueOrDefault(name) ?? throw Unusable($"CreateRunFiles for {name}"), headers))];
     }
 
@@ -104,8 +105,8 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
         }
 
         var json = Parse(answer.Body) as JsonObject;
-        var heartbeat = json?["limits"]?["heartbeat_seconds"] is JsonValue value && value.TryGetValue<double>(out var seconds) ? seconds : (double?)null;
-        return new FileStreamAnswer(json?["stopped"] is JsonValue stopped && stopped.TryGetValue<bool>(out var isStopped) && isStopped, heartbeat);
+        var heartbeat = Find(json, "limits")?["heartbeat_seconds"] is JsonValue value && value.TryGetValue<double>(out var seconds) ? seconds : (double?)null;
+        return new FileStreamAnswer(Flag(json, "stopped"), heartbeat);
     }
 
     /// <summary>Sends a file to an address from the server.</summary>
@@ -146,7 +147,7 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
 
     private TrackingException Refusal(string what, HttpAnswer answer)
     {
-        var message = Parse(answer.Body)?["errors"] is JsonArray errors
+        var message = (Parse(answer.Body) as JsonObject)?["errors"] is JsonArray errors
             ? string.Join("; ", errors.OfType<JsonObject>().Select(error => Text(error, "message")))
             : answer.Body;
         message = key.Scrub(message.Length > LongestServerMessage ? message[..LongestServerMessage] + "…" : message);
@@ -180,9 +181,22 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
         }
     }
 
+    /// <summary>An object inside objects; null where anything else stands in its place.</summary>
+    internal static JsonObject? Find(JsonObject? node, params ReadOnlySpan<string> path)
+    {
+        foreach (var name in path)
+        {
+            node = node?[name] as JsonObject;
+        }
+
+        return node;
+    }
+
+    private static bool Flag(JsonObject? node, string name) => node?[name] is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
+
     internal static string? Text(JsonObject? node, string name) => node?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
-    internal static IReadOnlyList<string> Texts(JsonNode? node) => [.. (node as JsonArray ?? []).OfType<JsonValue>().Select(value => value.GetValue<string>())];
+    internal static IReadOnlyList<string> Texts(JsonNode? node) => [.. (node as JsonArray ?? []).OfType<JsonValue>().Select(value => value.TryGetValue<string>(out var text) ? text : null).OfType<string>()];
 
     internal static JsonArray Array(IEnumerable<string> texts) => [.. texts.Select(text => (JsonNode)text)];
 

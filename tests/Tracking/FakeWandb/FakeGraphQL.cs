@@ -46,6 +46,11 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
         var inserted = !state.Runs.TryGetValue(key, out var run);
         state.Runs[key] = run ??= new FakeRun { StorageId = FakeState.Id("Run:v1:" + key), Entity = entity, Project = project, Name = name };
         run.Upserts++;
+        foreach (var (variable, value) in variables.Where(pair => pair.Value is not null && pair.Key is not ("config" or "name" or "project" or "entity" or "id")))
+        {
+            run.Fields[variable] = value!.DeepClone();
+        }
+
         run.IsComplete = false;
         run.DisplayName = Text(variables, "displayName") ?? run.DisplayName ?? "lovely-dawn-32";
         run.Config = Text(variables, "config") is { } config ? (JsonObject)JsonNode.Parse(config)! : run.Config;
@@ -139,6 +144,7 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
                 ClientId = Text(input, "clientID")!,
                 Version = version,
                 Metadata = Text(input, "metadata"),
+                Description = Text(input, "description"),
             };
             state.Artifacts.Add(same);
         }
@@ -175,7 +181,7 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
         });
     }
 
-    /// <summary>A file whose digest the collection's committed versions hold is not asked for again.</summary>
+    /// <summary>A file whose digest the collection's committed versions hold is not asked for again; the id is the new version's, as in 031-c-artifact:20.</summary>
     private JsonObject CreateArtifactFiles(JsonObject input) => Data(new()
     {
         ["createArtifactFiles"] = new JsonObject
@@ -200,7 +206,7 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
                 ["storagePath"] = "wandb_artifacts/" + name,
                 ["uploadUrl"] = older is null ? $"{baseUrl()}/storage?artifact={Uri.EscapeDataString(artifact.Id)}&file={Uri.EscapeDataString(name)}" : null,
                 ["uploadHeaders"] = new JsonArray("Content-MD5:" + md5),
-                ["artifact"] = new JsonObject { ["id"] = (older ?? artifact).Id },
+                ["artifact"] = new JsonObject { ["id"] = artifact.Id },
             },
         };
     }

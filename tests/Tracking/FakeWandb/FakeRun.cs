@@ -17,6 +17,9 @@ internal sealed class FakeRun
 
     public JsonObject Config { get; set; } = [];
 
+    /// <summary>What the calls of UpsertBucket said of the run besides: the last value of each variable that was not null.</summary>
+    public JsonObject Fields { get; } = [];
+
     public int Upserts { get; set; }
 
     /// <summary>File → line number → line.</summary>
@@ -73,6 +76,8 @@ internal sealed class FakeArtifact
     public HashSet<string> Aliases { get; } = [];
 
     public string? Metadata { get; init; }
+
+    public string? Description { get; init; }
 
     public bool IsCommitted { get; set; }
 

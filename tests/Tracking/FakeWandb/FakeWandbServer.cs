@@ -54,6 +54,9 @@ internal sealed class FakeWandbServer : IAsyncDisposable
     /// <summary>Asked for each request; null: no fault.</summary>
     public Func<FakeRequest, FakeFault?> Fault { get; set; } = _ => null;
 
+    /// <summary>Asked before a request's body is read; true: the connection breaks in the middle of it.</summary>
+    public Func<bool> Cut { get; set; } = () => false;
+
     public IReadOnlyList<FakeRequest> Requests
     {
         get
@@ -106,6 +109,13 @@ internal sealed class FakeWandbServer : IAsyncDisposable
 
     private async Task HandleAsync(HttpContext context)
     {
+        if (Cut())
+        {
+            await context.Request.Body.ReadAtLeastAsync(new byte[16], 16, throwOnEndOfStream: false);
+            context.Abort();
+            return;
+        }
+
         var request = await ReadAsync(context.Request);
         lock (_lock)
         {

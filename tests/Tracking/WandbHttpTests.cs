@@ -1,0 +1,286 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Flurl.Http.Testing;
+using NotebookLib.Tracking;
+
+namespace NotebookLib.Tests.Tracking;
+
+/// <summary>The class with all Flurl calls, against Flurl's own fake.</summary>
+public sealed class WandbHttpTests : IDisposable
+{
+    private const string KeyText = "0123456789abcdef0123456789abcdef01234567";
+    private const string Address = "https://wandb.test";
+    private static readonly byte[] Body = "{\"a\":1}"u8.ToArray();
+    private static readonly byte[] Content = "content"u8.ToArray();
+
+    private readonly HttpTest _test = new();
+    private readonly List<(string Reason, double Seconds)> _waits = [];
+    private readonly string _file = Path.GetTempFileName();
+
+    public WandbHttpTests() => File.WriteAllBytes(_file, Content);
+
+    public void Dispose()
+    {
+        _test.Dispose();
+        File.Delete(_file);
+    }
+
+    [Fact]
+    public async Task Calls_carry_the_key_and_uploads_do_not()
+    {
+        using var http = Create();
+        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+        await http.PutAsync("https://storage.test/x?sig=a%2Fb", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file, Cancel);
+
+        var (call, upload) = (_test.CallLog[0].Request, _test.CallLog[1].Request);
+        Assert.Equal("Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + KeyText)), call.Headers.GetValues("Authorization").Single());
+        Assert.Equal("application/json", call.Content!.Headers.ContentType!.ToString());
+        Assert.Equal(["User-Agent"], upload.Headers.Select(header => header.Key));
+        // Values may hold colons, and are sent as they came.
+        Assert.Equal("abc:def==", upload.Content!.Headers.NonValidated["Content-MD5"].Single());
+        Assert.Null(upload.Content.Headers.ContentType);
+        Assert.DoesNotContain(KeyText, _test.CallLog.Select(one => one.Request.RequestUri!.OriginalString).Aggregate(string.Concat), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("https://storage.test/a%2Fb?sig=a%2Fb%7Ec%3D%3D&x=%C3%A4+b")]
+    [InlineData("https://storage.test/a/../b?q=<>")]
+    public async Task Signed_addresses_go_out_as_they_were_written(string url)
+    {
+        using var http = Create();
+        await http.PutAsync(url, [], _file, Cancel);
+
+        Assert.Equal(url, _test.CallLog.Single().Request.RequestUri!.OriginalString);
+    }
+
+    [Theory]
+    [InlineData("ftp://storage.test/x")]
+    [InlineData("file:///etc/passwd")]
+    [InlineData("nonsense")]
+    public async Task Addresses_that_are_none_to_send_files_to_are_refused(string url)
+    {
+        using var http = Create();
+
+        await Assert.ThrowsAsync<TrackingException>(() => http.PutAsync(url, [], _file, Cancel));
+        Assert.Empty(_test.CallLog);
+    }
+
+    [Theory]
+    [InlineData(302)]
+    [InlineData(400)]
+    [InlineData(401)]
+    [InlineData(403)]
+    [InlineData(404)]
+    [InlineData(409)]
+    [InlineData(410)]
+    [InlineData(413)]
+    [InlineData(422)]
+    [InlineData(501)]
+    public async Task Some_answers_are_final(int status)
+    {
+        Respond("no", status);
+        using var http = Create();
+
+        var answer = await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+
+        Assert.Equal((status, "no", 1), (answer.Status, answer.Body, answer.Tries));
+        Assert.Empty(_waits);
+    }
+
+    [Theory]
+    [InlineData(408)]
+    [InlineData(429)]
+    [InlineData(500)]
+    [InlineData(502)]
+    [InlineData(503)]
+    [InlineData(504)]
+    public async Task Others_may_pass(int status)
+    {
+        Respond("", status);
+        Respond("", status);
+        Respond("fine");
+        using var http = Create();
+
+        var answer = await http.PostAsync("/graphql", Body, isGzip: false, isStream: true, retryConflict: false, Cancel);
+
+        Assert.Equal((200, 3), (answer.Status, answer.Tries));
+        Assert.Equal([$"HTTP {status}", $"HTTP {status}"], _waits.Select(wait => wait.Reason));
+        Assert.InRange(_waits[0].Seconds, 2, 2.5);
+        Assert.InRange(_waits[1].Seconds, 4, 5);
+    }
+
+    [Fact]
+    public async Task A_conflict_may_pass_only_where_it_is_said_to()
+    {
+        Respond("", 409);
+        Respond("fine");
+        using var http = Create();
+
+        Assert.Equal(2, (await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: true, Cancel)).Tries);
+    }
+
+    [Theory]
+    [InlineData("7", 7)]
+    [InlineData("0", 0)]
+    [InlineData("999999999", 3600)]
+    public async Task Retry_After_is_obeyed_within_reason(string header, double seconds)
+    {
+        Respond("", 429, retryAfter: header);
+        Respond("fine");
+        using var http = Create();
+
+        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+
+        Assert.Equal(seconds, _waits.Single().Seconds);
+    }
+
+    [Fact]
+    public async Task Retry_After_may_be_a_date()
+    {
+        var clock = new ScaledClock(1000);
+        Respond("", 503, retryAfter: (clock.GetUtcNow() + TimeSpan.FromMinutes(10)).ToString("R"));
+        Respond("fine");
+        using var http = Create(clock);
+
+        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+
+        // The clock goes on meanwhile, and a header's date has whole seconds.
+        Assert.InRange(_waits.Single().Seconds, 1, 600);
+    }
+
+    [Fact]
+    public async Task Waits_double_up_to_a_minute_and_end_after_20_tries()
+    {
+        for (var i = 0; i < 30; i++)
+        {
+            Respond("", 500);
+        }
+
+        using var http = Create(new ScaledClock(100_000));
+
+        var fault = await Assert.ThrowsAsync<TransientException>(() => http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel));
+
+        Assert.Equal(("HTTP 500", 21, 20), (fault.Message, _test.CallLog.Count, _waits.Count));
+        Assert.All(_waits.Index(), wait => Assert.InRange(wait.Item.Seconds, Math.Min(60, 2 * Math.Pow(2, wait.Index)), Math.Min(60, 2.5 * Math.Pow(2, wait.Index))));
+    }
+
+    [Fact]
+    public async Task A_time_out_may_pass()
+    {
+        _test.SimulateTimeout();
+        Respond("fine");
+        using var http = Create();
+
+        var answer = await http.PutAsync("https://storage.test/x", [], _file, Cancel);
+
+        Assert.Equal((200, 2), (answer.Status, _test.CallLog.Count));
+        Assert.StartsWith("no answer within", _waits.Single().Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_gone_is_no_reason_to_wait()
+    {
+        using var http = Create();
+
+        await Assert.ThrowsAsync<FileNotFoundException>(() => http.PutAsync("https://storage.test/x", [], _file + ".gone", Cancel));
+        Assert.Empty(_waits);
+    }
+
+    [Fact]
+    public async Task Compressed_bodies_say_so()
+    {
+        Respond("{}");
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        await api.FileStreamAsync("e", "p", "r", Body, gzip: true, Cancel);
+
+        // The body itself is read by the fake server (StreamBatchTests).
+        Assert.Equal("gzip", _test.CallLog.Single().Request.Content!.Headers.ContentEncoding.Single());
+    }
+
+    [Fact]
+    public async Task Names_are_escaped_in_addresses()
+    {
+        Respond("{}");
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        await api.FileStreamAsync("an entity", "a/b?", "é", Body, gzip: false, Cancel);
+
+        Assert.Equal(Address + "/files/an%20entity/a%2Fb%3F/%C3%A9/file_stream", _test.CallLog.Single().Request.RequestUri!.AbsoluteUri);
+    }
+
+    [Theory]
+    [InlineData("""{"exitcode":null,"limits":{}}""", false, null)]
+    [InlineData("{}", false, null)]
+    [InlineData("""{"stopped":true,"limits":{"heartbeat_seconds":15}}""", true, 15.0)]
+    [InlineData("""{"stopped":"yes","limits":[1]}""", false, null)]
+    [InlineData("""{"stopped":1,"limits":{"heartbeat_seconds":"often"}}""", false, null)]
+    [InlineData("[]", false, null)]
+    [InlineData("<html>", false, null)]
+    [InlineData("", false, null)]
+    public async Task Any_answer_of_the_stream_is_understood(string text, bool stopped, double? heartbeat)
+    {
+        Respond(text);
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        Assert.Equal(new FileStreamAnswer(stopped, heartbeat), await api.FileStreamAsync("e", "p", "r", Body, gzip: false, Cancel));
+    }
+
+    [Theory]
+    [InlineData(200, """{"data":{"upsertBucket":null},"errors":[{"message":"permission denied"}]}""", TrackingFault.WrongEntity, "permission denied")]
+    [InlineData(200, """{"data":null,"errors":[{"message":"entity nobody not found"}]}""", TrackingFault.WrongEntity, "entity nobody not found")]
+    [InlineData(200, """{"data":null,"errors":[{"message":"invalid project name"}]}""", TrackingFault.UnknownProject, "WANDB_PROJECT")]
+    [InlineData(401, """{"errors":[{"message":"user is not logged in"}]}""", TrackingFault.WrongKey, "/authorize")]
+    [InlineData(403, "", TrackingFault.WrongEntity, "HTTP 403")]
+    [InlineData(400, """{"errors":[{"message":"your key 0123456789abcdef0123456789abcdef01234567 is nonsense"}]}""", TrackingFault.Refused, "your key <WANDB_API_KEY> is nonsense")]
+    [InlineData(200, """{"data":{}}""", TrackingFault.Refused, "is https://wandb.test a W&B server?")]
+    [InlineData(200, """{"data":{"upsertBucket":{"bucket":{"project":7}}}}""", TrackingFault.Refused, "is https://wandb.test a W&B server?")]
+    [InlineData(200, "<html>a proxy's page</html>", TrackingFault.Refused, "is https://wandb.test a W&B server?")]
+    public async Task Refusals_say_what_to_do_and_are_not_tried_again(int status, string text, TrackingFault fault, string expected)
+    {
+        Respond(text, status);
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        var refusal = await Assert.ThrowsAsync<TrackingException>(() => api.UpsertBucketAsync(new JsonObject { ["name"] = "r" }, Cancel));
+
+        Assert.Equal(fault, refusal.Fault);
+        Assert.Contains(expected, refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(KeyText, refusal.ToString(), StringComparison.Ordinal);
+        Assert.Single(_test.CallLog);
+    }
+
+    [Fact]
+    public async Task A_key_that_belongs_to_nobody_is_wrong()
+    {
+        Respond("""{"data":{"viewer":null}}""");
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        Assert.Equal(TrackingFault.WrongKey, (await Assert.ThrowsAsync<TrackingException>(() => api.ViewerAsync(Cancel))).Fault);
+    }
+
+    [Fact]
+    public async Task A_server_that_does_not_know_features_has_none()
+    {
+        Respond("""{"errors":[{"message":"Cannot query field \"features\" on type \"ServerInfo\"."}]}""");
+        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+
+        Assert.Empty(await api.FeaturesAsync(Cancel));
+    }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    // HttpTest.RespondWith of Flurl.Http 2.4.2 needs a method that Flurl 3.0.1 no longer has.
+    private void Respond(string text, int status = 200, string? retryAfter = null)
+    {
+        var response = new HttpResponseMessage((System.Net.HttpStatusCode)status) { Content = new StringContent(text) };
+        if (retryAfter is not null)
+        {
+            response.Headers.Add("Retry-After", retryAfter);
+        }
+
+        _test.ResponseQueue.Enqueue(response);
+    }
+
+    private WandbHttp Create(TimeProvider? clock = null)
+        => new(Address, new WandbKey(KeyText), 60, clock ?? new ScaledClock(1000), (reason, wait) => _waits.Add((reason, wait.TotalSeconds)));
+}
