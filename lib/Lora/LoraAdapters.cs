@@ -17,15 +17,15 @@ public sealed class LoraAdapters : IDisposable
     private readonly List<(AdaptedModule Module, Projection Projection, LoraLayer Layer)> _adapted;
     // PEFT trains a copy of the head and keeps the original, which counts too.
     private readonly List<(Parameter Parameter, Tensor Original)> _head;
-    private readonly List<Parameter> _frozen;
-    private readonly List<Tensor> _originalWeights = [];
+    private readonly HashSet<string> _trainedBefore;
+    private readonly List<StoredWeight> _originalWeights = [];
 
     private LoraAdapters(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, Projection Projection)> places, Generator? generator)
     {
         (_model, Settings) = (model, settings);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        _frozen = Freeze(model);
+        _trainedBefore = Freeze(model);
         _adapted = [.. places.Select(place => (ModuleOf(place.Name, place.Projection, settings.Rank), place.Projection,
             new LoraLayer(place.Projection, settings, model.Random, generator) { Owner = this }))];
         _head = [.. model.Classifier.parameters().Select(parameter => (parameter, parameter.detach().clone().DetachFromDisposeScope()))];
@@ -118,8 +118,8 @@ public sealed class LoraAdapters : IDisposable
         foreach (var (_, projection, layer) in _adapted)
         {
             using var scope = NewDisposeScope();
-            _originalWeights.Add(projection.Weight.detach().clone().DetachFromDisposeScope());
-            projection.Weight.add_(layer.WeightChange());
+            var merged = projection.DenseWeight() + layer.WeightChange();
+            _originalWeights.Add(projection.Exchange(new(new Parameter(merged, requires_grad: false), null)));
         }
 
         DetachLayers();
@@ -134,19 +134,20 @@ public sealed class LoraAdapters : IDisposable
             return;
         }
 
-        using var quiet = no_grad();
-        using var scope = NewDisposeScope();
         foreach (var (adapted, original) in _adapted.Zip(_originalWeights))
         {
-            adapted.Projection.Weight.copy_(original);
+            adapted.Projection.Exchange(original).Dispose();
         }
 
-        ForgetOriginalWeights();
+        _originalWeights.Clear();
         AttachLayers();
         (IsMerged, IsAttached) = (false, true);
     }
 
-    /// <summary>Gives the model back as it was: without adapters, with its own head and what of it was trained.</summary>
+    /// <summary>
+    /// Gives the model back as it was: without adapters, with its own head and what of it was trained. Where <see cref="FrozenWeights.Store"/> rounded its weights,
+    /// they stay rounded.
+    /// </summary>
     public void Detach()
     {
         Unmerge();
@@ -155,8 +156,12 @@ public sealed class LoraAdapters : IDisposable
         using var scope = NewDisposeScope();
         DetachLayers();
         _head.ForEach(part => part.Parameter.copy_(part.Original));
-        _head.ForEach(part => part.Parameter.requires_grad = false);
-        _frozen.ForEach(parameter => parameter.requires_grad = true);
+        FrozenWeights.Store(_model.Deberta, WeightStorage.Dense);
+        foreach (var (name, parameter) in _model.named_parameters())
+        {
+            parameter.requires_grad = _trainedBefore.Contains(name);
+        }
+
         IsAttached = false;
     }
 
@@ -220,11 +225,11 @@ public sealed class LoraAdapters : IDisposable
     private static AdaptedModule ModuleOf(string name, Projection projection, int rank) =>
         new(name, projection.Weight.shape[1], projection.Weight.shape[0], rank);
 
-    private static List<Parameter> Freeze(DebertaV2ForTokenClassification model)
+    private static HashSet<string> Freeze(DebertaV2ForTokenClassification model)
     {
-        var trained = model.parameters().Where(parameter => parameter.requires_grad).ToList();
-        trained.ForEach(parameter => parameter.requires_grad = false);
-        return trained;
+        var trained = model.named_parameters().Where(pair => pair.parameter.requires_grad).ToList();
+        trained.ForEach(pair => pair.parameter.requires_grad = false);
+        return trained.Select(pair => pair.name).ToHashSet(StringComparer.Ordinal);
     }
 
     private void EnsureAttached()

@@ -82,6 +82,11 @@ public static class ModelFolder
             throw new InvalidOperationException("The model carries adapters; merge them into the weights or save the adapter instead.");
         }
 
+        if (model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Storage != WeightStorage.Dense) is { } stored)
+        {
+            throw new InvalidOperationException($"Weights of the model are stored as {stored.Storage}; take them back first: FrozenWeights.Store(model, WeightStorage.Dense).");
+        }
+
         var parameters = model.named_parameters().ToList();
         var dtype = parameters[0].parameter.dtype.ToString().ToLowerInvariant();
         var keys = (JsonObject)config.OtherKeys.DeepClone();

@@ -1,3 +1,6 @@
+using NotebookLib.Lora;
+using NotebookLib.Model;
+
 namespace NotebookLib.Training;
 
 /// <summary>
@@ -103,6 +106,13 @@ public sealed record TrainingSettings
     /// <summary>Refuses settings that cannot work.</summary>
     /// <exception cref="ArgumentException">All faults together, a line each.</exception>
     public void Validate() => TrainingSettingsRules.ThrowIfFaulty(FindFaults());
+
+    /// <summary>Refuses settings of a training and its adapters that cannot work, before a long load or run.</summary>
+    /// <param name="model">The base.</param>
+    /// <param name="adapters">What will be attached to it.</param>
+    /// <exception cref="ArgumentException">All faults of both together, a line each.</exception>
+    public void Validate(DebertaV2ForTokenClassification model, LoraSettings adapters) =>
+        TrainingSettingsRules.ThrowIfFaulty([.. FindFaults(), .. LoraAdapters.FindFaults(model, adapters)]);
 }
 
 /// <summary>How the learning rate falls after the warm-up.</summary>

@@ -5,20 +5,20 @@ namespace NotebookLib.Tests.Training;
 public class TrainingPlanTests
 {
     [Theory]
-    [InlineData("base", 16, 8, 3, 0, 0)]
-    [InlineData("large_lora", 8, 16, 5, 0.05, 513)]
-    public void Updates_evaluations_and_saves_equal_the_facts_of_the_published_runs(string run, int batch, int accumulation, int epochs, double warmupRatio, int warmup)
+    [InlineData("base", 0, 0)]
+    [InlineData("large_lora", 0.05, 513)]
+    public void Updates_evaluations_and_saves_equal_the_facts_of_the_published_runs(string run, double warmupRatio, int warmup)
     {
         var facts = LearningRateScheduleTests.Published().GetProperty("facts").GetProperty(run);
         int Fact(string name) => facts.GetProperty(name).GetInt32();
         var settings = new TrainingSettings
         {
-            BatchSize = batch,
-            AccumulationSteps = accumulation,
-            Epochs = epochs,
+            BatchSize = Fact("batch"),
+            AccumulationSteps = Fact("accumulation"),
+            Epochs = Fact("epochs"),
             WarmupRatio = warmupRatio,
-            EvaluateEvery = 257,
-            SaveEvery = 1026,
+            EvaluateEvery = Fact("eval_every"),
+            SaveEvery = Fact("save_every"),
         };
 
         var plan = new TrainingPlan(settings, Fact("train_rows"));
@@ -31,6 +31,8 @@ public class TrainingPlanTests
         Assert.Equal(Fact("first_eval"), plan.Evaluations.First());
         Assert.Equal(Fact("last_eval"), plan.Evaluations.Last());
         Assert.Equal(facts.GetProperty("saves_at").EnumerateArray().Select(save => save.GetInt32()), plan.Saves);
+        // Why transformers 4.35.2 recorded no best model: no save falls on an evaluation.
+        Assert.Empty(plan.Saves.Intersect(plan.Evaluations));
     }
 
     [Fact]

@@ -32,7 +32,7 @@ internal static class PackedEncoderBuilder
         // Shared keys are one projection, so that their copies are made once.
         var known = new Dictionary<Projection, PackedProjection>(ReferenceEqualityComparer.Instance);
         PackedProjection Pack(Projection projection) =>
-            known.TryGetValue(projection, out var packed) ? packed : known[projection] = new(projection.Weight, projection.Bias, AdapterOf(projection));
+            known.TryGetValue(projection, out var packed) ? packed : known[projection] = new(new(projection.Weight, projection.Scales), projection.Bias, AdapterOf(projection));
         return new(
             Pack(attention.QueryProjection), Pack(attention.KeyProjection), Pack(attention.ValueProjection),
             Pack(attention.PositionQueryProjection), Pack(attention.PositionKeyProjection),

@@ -7,11 +7,13 @@ namespace NotebookLib.Model.Packed;
 /// <summary>
 /// A linear layer with its gradient written out: y = x · Wᵀ + b through oneDNN, in the element type of x. Frozen weights cost no gradient.
 /// </summary>
-/// <param name="weight">W, [out, in], float32.</param>
+/// <param name="stored">W, [out, in], float32; where it is frozen also bfloat16 or int8, which each product restores anew.</param>
 /// <param name="bias">b, [out], float32, or null.</param>
 /// <param name="adapter">A low-rank adapter on top, or null.</param>
-internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapter? adapter = null)
+internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, PackedAdapter? adapter = null)
 {
+    private readonly Tensor _weight = stored.Weight;
+    private readonly bool _isDense = stored.Weight.dtype == ScalarType.Float32;
     private Tensor? _castWeight;
     private Tensor? _castBias;
 
@@ -19,7 +21,7 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
-    public bool IsTrained => weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
+    public bool IsTrained => _weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
 
     /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
@@ -27,7 +29,8 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     /// <returns>[M, out], the type of x.</returns>
     public Tensor Forward(Tensor x, DropoutStream stream)
     {
-        var output = DispatcherOperators.Linear(x, Weight(x.dtype), Bias(x.dtype));
+        using var weight = Weight(x.dtype);
+        var output = DispatcherOperators.Linear(x, weight, Bias(x.dtype));
         adapter?.AddForward(x, stream, output);
         return output;
     }
@@ -39,7 +42,7 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     /// <returns>[M, in], the type of the gradient.</returns>
     public Tensor BackwardInput(Tensor gradient, Tensor x, DropoutStream stream)
     {
-        using var transposed = Weight(gradient.dtype).t();
+        using Tensor weight = Weight(gradient.dtype), transposed = weight.t();
         var lower = DispatcherOperators.Linear(gradient, transposed, null);
         adapter?.AddBackward(gradient, x, stream, lower);
         return lower;
@@ -54,7 +57,7 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     /// <param name="x">The layer's input, [M, in], same type.</param>
     public void AccumulateWeight(Tensor gradient, Tensor x)
     {
-        if (!weight.requires_grad)
+        if (!_weight.requires_grad)
         {
             return;
         }
@@ -62,7 +65,7 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
         using var rows = gradient.t();
         using var columns = x.t();
         using var product = DispatcherOperators.Linear(rows, columns, null);
-        PackedMemory.AddGradient(weight, product);
+        PackedMemory.AddGradient(_weight, product);
     }
 
     /// <summary>Adds column sums of ∂L/∂y to b's gradient, unless b is absent or frozen.</summary>
@@ -79,12 +82,14 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
     public void RefreshCopies(ScalarType type)
     {
         DropCopies();
-        if (type != weight.dtype)
+        if (type == ScalarType.Float32)
         {
-            using var noGradients = no_grad();
-            _castWeight = weight.to(type).DetachFromDisposeScope();
-            _castBias = bias?.to(type).DetachFromDisposeScope();
+            return;
         }
+
+        using var noGradients = no_grad();
+        _castWeight = _isDense ? _weight.to(type).DetachFromDisposeScope() : null;
+        _castBias = bias?.to(type).DetachFromDisposeScope();
     }
 
     /// <summary>Frees the copies in another element type.</summary>
@@ -95,7 +100,9 @@ internal sealed class PackedProjection(Tensor weight, Tensor? bias, PackedAdapte
         (_castWeight, _castBias) = (null, null);
     }
 
-    private Tensor Weight(ScalarType type) => type == weight.dtype ? weight : _castWeight!;
+    /// <summary>A handle of its own.</summary>
+    private Tensor Weight(ScalarType type) =>
+        !_isDense ? FrozenWeights.Restore(_weight, stored.Scales, type) : type == ScalarType.Float32 ? _weight.alias() : _castWeight!.alias();
 
-    private Tensor? Bias(ScalarType type) => bias is null || type == bias.dtype ? bias : _castBias;
+    private Tensor? Bias(ScalarType type) => type == ScalarType.Float32 ? bias : _castBias;
 }
