@@ -6,6 +6,7 @@ using NotebookLib.Bench.Inputs;
 using NotebookLib.Bench.Measuring;
 using NotebookLib.Bench.Reports;
 using NotebookLib.Bench.Sections;
+using NotebookLib.Bench.Study;
 using NotebookLib.Platform;
 
 // Before TorchSharp's own loader, which knows no ../lib.
@@ -25,7 +26,10 @@ root.SetAction(MeasureAll);
 var all = new Command("all", "All sections, each in a process of its own; writes bench/RESULTS.md");
 all.SetAction(MeasureAll);
 root.Add(all);
-foreach (var section in sections)
+
+// Measured for docs/TRAINING.md, not on every machine.
+ISection[] apart = [new StorageSection(), new EnduranceSection()];
+foreach (var section in sections.Concat(apart))
 {
     var command = new Command(section.Verb, section.Title);
     command.SetAction(arguments =>
@@ -49,6 +53,11 @@ Argument<string> job = new("job"), who = new("who"), folder = new("folder");
 var memoryOf = new Command(MemorySection.ChildVerb) { Hidden = true, Arguments = { job, who } };
 memoryOf.SetAction(arguments => Console.WriteLine(MemorySection.PeakOf(arguments.GetValue(job)!, arguments.GetValue(who)!)));
 root.Add(memoryOf);
+var storageOf = new Command(StorageSection.ChildVerb) { Hidden = true, Arguments = { job, who } };
+storageOf.SetAction(arguments => Console.WriteLine(StorageSection.MemoryOf(arguments.GetValue(job)!, arguments.GetValue(who)!)));
+root.Add(storageOf);
+root.Add(StudyCommand.Create());
+root.Add(RealFineTune.Create());
 var writeGraph = new Command("write-graph") { Hidden = true, Arguments = { folder } };
 writeGraph.SetAction(arguments => MemorySection.WriteBaseGraph(arguments.GetValue(folder)!));
 root.Add(writeGraph);
