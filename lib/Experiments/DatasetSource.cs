@@ -1,3 +1,4 @@
+using NotebookLib.Data;
 using NotebookLib.Display;
 using NotebookLib.Hub;
 
@@ -15,7 +16,9 @@ internal static class DatasetSource
         var options = new MultiNerdOptions { Repository = plan.Data.Dataset! };
         options = plan.Trains ? options : options with { Splits = ["test"] };
         var files = await MultiNerd.FetchAsync(new DownloadPanel(), options, cancel: cancellation).ConfigureAwait(false);
-        var test = plan.Data with { Test = files.PathOf("test") };
+        // The files hold the distinct listing already; sentences that the source itself has twice belong to it.
+        var listing = plan.Data.Listing is RowListing.Published ? RowListing.Published : RowListing.AsListed;
+        var test = plan.Data with { Test = files.PathOf("test"), Listing = listing };
         return plan.Trains ? test with { Train = files.PathOf("train"), Validation = files.PathOf("validation") } : test;
     }
 }

@@ -96,7 +96,7 @@ public sealed record ExperimentOptions
     /// <summary>Weights and Biases: <c>auto</c> (online when a key is found), <c>online</c>, <c>offline</c>, <c>disabled</c>.</summary>
     public string Tracking { get; init; } = "offline";
 
-    /// <summary>Publish the result on the Hub under this name; not possible yet, so anything but null is refused.</summary>
+    /// <summary>Publish the result on the Hub under this name, <c>organisation/name</c>, privately; null publishes nothing.</summary>
     public string? Push { get; init; }
 
     /// <summary>Folder for the run's files; null takes the runner's, else a new one under <c>results/runs</c>.</summary>

@@ -74,6 +74,9 @@ public sealed record ExperimentPlan
     /// <summary>Weights and Biases: <c>auto</c>, <c>online</c>, <c>offline</c>, <c>disabled</c>.</summary>
     public string Tracking { get; init; } = "offline";
 
+    /// <summary>Where the result is published on the Hub, or null.</summary>
+    public string? Push { get; init; }
+
     /// <summary>Folder of the run's files.</summary>
     public required string OutputFolder { get; init; }
 

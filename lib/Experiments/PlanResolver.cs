@@ -1,5 +1,6 @@
 using System.Globalization;
 using NotebookLib.Data;
+using NotebookLib.Hub;
 using NotebookLib.Lora;
 using NotebookLib.Results;
 using NotebookLib.Training;
@@ -18,7 +19,7 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var method = Choice("method", options.Method, ("full", Method.Full), ("lora", Method.Lora), ("head", Method.Head));
         var labels = Choice("system", options.System, ("A", LabelSet.SystemA), ("B", LabelSet.SystemB));
         _ = Choice("tracking", options.Tracking, ("auto", 0), ("online", 0), ("offline", 0), ("disabled", 0));
-        Refuse(options.Push is not null, $"push is \"{options.Push}\", but this version cannot publish yet; leave it null and upload the run's folder model/ with the Hub's own tool (hf upload).");
+        CheckPush();
         var started = DateTimeOffset.Now;
         var system = SystemName(method, labels);
         var runId = string.Create(CultureInfo.InvariantCulture, $"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
@@ -43,6 +44,7 @@ internal sealed class PlanResolver(ExperimentOptions options)
             KeepsBest = options.Keep == "best",
             Compares = options.Compare ?? (profile == Profile.Demo),
             Tracking = options.Tracking,
+            Push = options.Push,
             OutputFolder = output,
             RunId = runId,
             Started = started,
@@ -169,6 +171,27 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var settings = new LoraSettings { Rank = options.LoraRank, Alpha = options.LoraAlpha, TrainsHeadOnly = method == Method.Head };
         _faults.AddRange(settings.FindFaults());
         return settings;
+    }
+
+    /// <summary>What would fail after the training is better said before it.</summary>
+    private void CheckPush()
+    {
+        if (options.Push is not { } push)
+        {
+            return;
+        }
+
+        Refuse(!push.Contains('/', StringComparison.Ordinal) || !HubNames.IsRepository(push), $"push is \"{push}\"; expected organisation/name, or null to publish nothing.");
+        try
+        {
+            var hub = HubSettings.FromEnvironment();
+            Refuse(hub.Token is null, $"push is \"{push}\", but there is no token; set HF_TOKEN to one that may write ({hub.Endpoint}/settings/tokens), or leave push null.");
+            Refuse(hub.IsOffline, $"push is \"{push}\", but HF_HUB_OFFLINE allows no request; unset it, or leave push null.");
+        }
+        catch (ArgumentException fault)
+        {
+            _faults.Add(fault.Message);
+        }
     }
 
     private T? Choice<T>(string name, string found, params ReadOnlySpan<(string Name, T Value)> choices)

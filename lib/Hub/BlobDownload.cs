@@ -7,7 +7,7 @@ namespace NotebookLib.Hub;
 internal sealed record RemoteFile(string Commit, string Etag, long? SizeBytes);
 
 /// <summary>Fetches one file into <c>ETAG.incomplete</c>, going on where an earlier transfer broke off, and accepts it only with the announced size and hash.</summary>
-internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings settings, HubRefusals refusals, TimeProvider clock)
+internal sealed class BlobDownload(HubSession session)
 {
     // So much progress earns a broken transfer its full number of tries again.
     private const long WorthwhileBytes = 1 << 20;
@@ -53,7 +53,7 @@ internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings set
         bool isWhole;
         do
         {
-            isWhole = await retry.RunAsync($"{place.Repo}/{place.File}", meter.Observer, null, LegAsync, cancel).ConfigureAwait(false);
+            isWhole = await session.Retry.RunAsync($"{place.Repo}/{place.File}", meter.Observer, null, LegAsync, cancel).ConfigureAwait(false);
         }
         while (!isWhole);
 
@@ -91,7 +91,7 @@ internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings set
             }
 
             ThrowIfDiskFull(incomplete, place.File, remote.SizeBytes - file.Length);
-            var (response, isHub) = await http.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
+            var (response, isHub) = await session.Http.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
             using (response)
             {
                 var total = await AcceptAsync(response, isHub, place, remote, file, cancel).ConfigureAwait(false);
@@ -123,7 +123,7 @@ internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings set
                 throw new TransientHubException($"the storage host refuses (HTTP {status})");
             case var status:
                 var body = await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false);
-                throw refusals.For(new HubAnswer(status, HubAnswer.Gather(response), body), place.Repo, place.Revision, place.File);
+                throw session.Refusals.For(new HubAnswer(status, HubAnswer.Gather(response), body), place.Repo, place.Revision, place.File);
         }
     }
 
@@ -154,7 +154,7 @@ internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings set
 
     private async Task<int> ReadAsync(Stream body, byte[] buffer, CancellationToken cancel)
     {
-        using var time = new CancellationTokenSource(TimeSpan.FromSeconds(settings.StallSeconds), clock);
+        using var time = new CancellationTokenSource(TimeSpan.FromSeconds(session.Settings.StallSeconds), session.Clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancel);
         try
         {
@@ -163,7 +163,7 @@ internal sealed class BlobDownload(HubHttp http, HubRetry retry, HubSettings set
         catch (Exception fault) when (fault is IOException or HttpRequestException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? $"nothing arrived for {settings.StallSeconds:0} s" : "the connection broke");
+            throw new TransientHubException(time.IsCancellationRequested ? $"nothing arrived for {session.Settings.StallSeconds:0} s" : "the connection broke");
         }
     }
 

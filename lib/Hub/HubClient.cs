@@ -18,12 +18,8 @@ public sealed class HubClient : IDisposable
 {
     private const int MostPages = 200;
 
+    private readonly HubSession _session;
     private readonly HubSettings _settings;
-    private readonly IHubObserver? _observer;
-    private readonly TimeProvider _clock;
-    private readonly HubHttp _http;
-    private readonly HubRetry _retry;
-    private readonly HubRefusals _refusals;
 
     /// <summary>Makes a client; nothing is sent.</summary>
     /// <param name="settings">Null for the environment's.</param>
@@ -32,10 +28,8 @@ public sealed class HubClient : IDisposable
     /// <exception cref="ArgumentException">A setting is wrong; all are named.</exception>
     public HubClient(HubSettings? settings = null, IHubObserver? observer = null, TimeProvider? clock = null)
     {
-        _settings = settings ?? HubSettings.FromEnvironment();
-        _settings.Validate();
-        (_observer, _clock) = (observer, clock ?? TimeProvider.System);
-        (_http, _retry, _refusals) = (new HubHttp(_settings, _clock), new HubRetry(_settings, _clock), new HubRefusals(_settings));
+        _session = new HubSession(settings, observer, clock);
+        _settings = _session.Settings;
     }
 
     /// <summary>A file, from the cache where it is current and else fetched. Processes that want the same file at once fetch it once.</summary>
@@ -107,10 +101,15 @@ public sealed class HubClient : IDisposable
         }
 
         var entries = new List<HubEntry>();
-        var url = (string?)_http.Url($"{repo.ApiPath}/tree/{Uri.EscapeDataString(revision)}?recursive=true");
+        var url = (string?)_session.Http.Url($"{repo.ApiPath}/tree/{Uri.EscapeDataString(revision)}?recursive=true");
         for (var page = 0; url is not null; page++)
         {
-            var answer = await AskAsync(HttpMethod.Get, url, repo, revision, null, null, stop.Token).ConfigureAwait(false);
+            var answer = await _session.SendAsync(repo.ToString(), HttpMethod.Get, url, null, stop.Token).ConfigureAwait(false);
+            if (!answer.IsSuccess)
+            {
+                throw _session.Refusals.For(answer, repo, revision, null);
+            }
+
             entries.AddRange(ReadTree(answer.Json($"{repo}: the list of files"), repo));
             url = page < MostPages ? NextPage(answer["Link"]) : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
         }
@@ -119,7 +118,7 @@ public sealed class HubClient : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _session.Dispose();
 
     private HubFile? InCache(RepoCache cache, HubRepo repo, string file, string revision)
     {
@@ -153,7 +152,7 @@ public sealed class HubClient : IDisposable
         }
         catch (HubException fault) when (fault.Fault is HubFault.Unreachable && known is not null)
         {
-            _observer?.Noticed($"{fault.Message}; taking {repo}/{file} of commit {known.Commit} from the cache");
+            _session.Observer?.Noticed($"{fault.Message}; taking {repo}/{file} of commit {known.Commit} from the cache");
             return known;
         }
 
@@ -163,7 +162,7 @@ public sealed class HubClient : IDisposable
             return new HubFile(current, remote.Commit);
         }
 
-        using (await HubLock.TakeAsync(cache.LockOf(remote.Etag), $"{repo}/{file}", _observer, cancel).ConfigureAwait(false))
+        using (await HubLock.TakeAsync(cache.LockOf(remote.Etag), $"{repo}/{file}", _session.Observer, cancel).ConfigureAwait(false))
         {
             await FillBlobAsync(cache, (repo, revision, file), remote, cancel).ConfigureAwait(false);
             return new HubFile(cache.Link(remote.Commit, file, remote.Etag), remote.Commit);
@@ -173,7 +172,7 @@ public sealed class HubClient : IDisposable
     private async Task FillBlobAsync(RepoCache cache, (HubRepo Repo, string Revision, string File) place, RemoteFile remote, CancellationToken cancel)
     {
         var blob = cache.BlobOf(remote.Etag);
-        var meter = new TransferMeter(_observer, _clock, place.Repo.ToString(), place.File, isUpload: false);
+        var meter = _session.Meter(place.Repo, place.File, isUpload: false);
         if (File.Exists(blob) && new FileInfo(blob).Length == (remote.SizeBytes ?? new FileInfo(blob).Length))
         {
             meter.End(HubTransferPhase.AlreadyThere);
@@ -184,7 +183,7 @@ public sealed class HubClient : IDisposable
         var url = ResolveUrl(place.Repo, remote.Commit, place.File);
         try
         {
-            await new BlobDownload(_http, _retry, _settings, _refusals, _clock).RunAsync(url, place, remote, blob + ".incomplete", meter, cancel).ConfigureAwait(false);
+            await new BlobDownload(_session).RunAsync(url, place, remote, blob + ".incomplete", meter, cancel).ConfigureAwait(false);
             File.Move(blob + ".incomplete", blob, overwrite: true);
             meter.End(HubTransferPhase.Done);
         }
@@ -197,11 +196,11 @@ public sealed class HubClient : IDisposable
 
     private async Task<RemoteFile> ResolveAsync(RepoCache cache, HubRepo repo, string file, string revision, int? tries, CancellationToken cancel)
     {
-        var answer = await _retry.RunAsync($"{repo}/{file}", _observer, tries, token => _http.HeadAsync(ResolveUrl(repo, revision, file), token), cancel).ConfigureAwait(false);
+        var answer = await _session.Retry.RunAsync($"{repo}/{file}", _session.Observer, tries, token => _session.Http.HeadAsync(ResolveUrl(repo, revision, file), token), cancel).ConfigureAwait(false);
         var commit = answer["X-Repo-Commit"];
         if (!answer.IsSuccess && !answer.IsRedirect)
         {
-            var refusal = _refusals.For(answer, repo, revision, file);
+            var refusal = _session.Refusals.For(answer, repo, revision, file);
             if (refusal.Fault is HubFault.EntryNotFound && HubNames.IsCommit(commit))
             {
                 cache.Remember(revision, commit!);
@@ -223,13 +222,7 @@ public sealed class HubClient : IDisposable
     }
 
     private string ResolveUrl(HubRepo repo, string revision, string file)
-        => _http.Url($"{repo.PagePath}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
-
-    private async Task<HubAnswer> AskAsync(HttpMethod method, string url, HubRepo repo, string revision, string? file, Func<HttpContent?>? body, CancellationToken cancel)
-    {
-        var answer = await _retry.RunAsync(repo.ToString(), _observer, null, token => _http.SendAsync(method, url, body ?? (() => null), [], token), cancel).ConfigureAwait(false);
-        return answer.IsSuccess ? answer : throw _refusals.For(answer, repo, revision, file);
-    }
+        => _session.Http.Url($"{repo.PagePath}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
 
     private static IEnumerable<HubEntry> ReadTree(JsonNode json, HubRepo repo)
     {
@@ -250,8 +243,8 @@ public sealed class HubClient : IDisposable
     {
         var next = link?.Split(',').Select(part => part.Trim()).FirstOrDefault(part => part.Contains("rel=\"next\"", StringComparison.Ordinal) && part.StartsWith('<'));
         var url = next?[1..Math.Max(1, next.IndexOf('>', StringComparison.Ordinal))];
-        return url is null ? null : url.StartsWith('/') ? _http.Url(url[1..])
-            : url.StartsWith(_http.Url(""), StringComparison.Ordinal) ? url
+        return url is null ? null : url.StartsWith('/') ? _session.Http.Url(url[1..])
+            : url.StartsWith(_session.Http.Url(""), StringComparison.Ordinal) ? url
             : throw new HubException(HubFault.BadAnswer, "the list of files goes on at another host; refused");
     }
 

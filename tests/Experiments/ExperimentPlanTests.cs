@@ -22,14 +22,14 @@ public sealed class ExperimentPlanTests
             Keep = "first",
             LoraRank = 0,
             Method = "lora",
-            Push = "me/model",
+            Push = "nobody",
         }));
 
         foreach (var part in (string[])
             [
                 "profile is \"tiny\"; expected demo, small, full, published", "system is \"C\"; expected A, B", "otherTypes is \"ignore\"; expected error, outside",
                 "precision is \"int4\"; expected float32, bfloat16, float16", "BatchSize is 0", "trainData is \"no-such-file.conll\"", "types is \"PER,PER\"", "resume is true, but output is null",
-                "keep is \"first\"; expected best, last", "Rank is 0", "push is \"me/model\"",
+                "keep is \"first\"; expected best, last", "Rank is 0", "push is \"nobody\"; expected organisation/name",
             ])
         {
             Assert.Contains(part, error.Message, StringComparison.Ordinal);

@@ -19,6 +19,12 @@ internal sealed class FakeHubReading(FakeHubServer server)
             return Guarded(request, kind, $"{org}/{name}", treeRevision, Tree);
         }
 
+        if (parts is ["api", "models", var user, var model])
+        {
+            return Guarded(request, "models", $"{user}/{model}", "main", (commit, _) => FakeAnswer.Json(
+                new JsonObject { ["id"] = $"{user}/{model}", ["sha"] = commit, ["private"] = server.Find("models", $"{user}/{model}")!.IsPrivate }));
+        }
+
         var (repoKind, rest) = parts[0] == "datasets" ? ("datasets", parts[1..]) : ("models", parts);
         return rest is [var owner, var repo, "resolve", var revision, .. var path]
             ? Guarded(request, repoKind, $"{owner}/{repo}", revision, (commit, files) => Resolve(commit, files, string.Join('/', path)))

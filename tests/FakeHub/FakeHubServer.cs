@@ -65,6 +65,9 @@ public sealed class FakeHubServer : IAsyncDisposable
     /// <summary>A repository, or null.</summary>
     public FakeRepo? Find(string kind, string name) => _repos.GetValueOrDefault($"{kind}/{name}");
 
+    /// <summary>Names of the files in a model's main.</summary>
+    public IReadOnlyList<string> At(string name) => [.. Find("models", name)?.At("main")?.Files.Keys ?? []];
+
     /// <summary>Whether a request proves its right to private repositories.</summary>
     public static bool IsKnown(FakeRequest request) => request?["Authorization"] == "Bearer " + Token;
 

@@ -108,7 +108,7 @@ internal sealed class FakeHubWriting(FakeHubServer server)
         {
             var path = file!["path"]!.GetValue<string>();
             var isBinary = Convert.FromBase64String(file["sample"]!.GetValue<string>()).Contains((byte)0);
-            var isLarge = file["size"]!.GetValue<long>() > 10_000_000 || isBinary || path.EndsWith(".safetensors", StringComparison.Ordinal);
+            var isLarge = file["size"]!.GetValue<long>() > 10_000_000 || isBinary || path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".model", StringComparison.Ordinal);
             files.Add(new JsonObject { ["path"] = path, ["uploadMode"] = isLarge ? "lfs" : "regular", ["shouldIgnore"] = path.EndsWith(".tmp", StringComparison.Ordinal), ["oid"] = null });
         }
 

@@ -52,6 +52,9 @@ internal sealed class HubFixture : IAsyncDisposable, IHubObserver
 
     public Task<string> FetchModelAsync(string name = "org/model", HubSettings? settings = null) => HubModels.FetchAsync(name, this, settings ?? Settings);
 
+    public Task<HubPushed> PushAsync(string folder, string repository = "org/tuned", HubPushOptions? options = null, HubSettings? settings = null)
+        => HubPush.FolderAsync(folder, repository, options, this, settings ?? Settings);
+
     public string InCache(params string[] parts) => Path.Combine([Home, "hub", .. parts]);
 
     /// <summary>Bytes that no two files share.</summary>

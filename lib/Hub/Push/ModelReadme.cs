@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Text;
+using NotebookLib.Data;
+using NotebookLib.Metrics;
+using NotebookLib.Training;
+
+namespace NotebookLib.Hub;
+
+/// <summary>What a run knows about the model that it made.</summary>
+public sealed record ModelFacts
+{
+    /// <summary>Where it is published, <c>organisation/name</c>.</summary>
+    public required string Repository { get; init; }
+
+    /// <summary>The model that it was fine-tuned from, by its name on the Hub; null when that came from a local folder.</summary>
+    public string? BaseModel { get; init; }
+
+    /// <summary>Its labels.</summary>
+    public required LabelSet Labels { get; init; }
+
+    /// <summary>What it was trained on, for people.</summary>
+    public required string DataName { get; init; }
+
+    /// <summary>The data set on the Hub, or null.</summary>
+    public string? Dataset { get; init; }
+
+    /// <summary>The licence that the weights come under, as the Hub writes it; null leaves it open.</summary>
+    public string? Licence { get; init; }
+
+    /// <summary>Counts of the splits.</summary>
+    public IReadOnlyList<SplitStatistics> Splits { get; init; } = [];
+
+    /// <summary>Scores on the test split, words.</summary>
+    public required SequenceScores Scores { get; init; }
+
+    /// <summary>The same under strict IOB2.</summary>
+    public required SequenceScores Strict { get; init; }
+
+    /// <summary>How it was trained.</summary>
+    public required TrainingResult Training { get; init; }
+}
+
+/// <summary>Writes a model's or adapter's card, README.md, from what its run recorded.</summary>
+public static class ModelReadme
+{
+    private const int MostEvaluations = 24;
+
+    /// <summary>The card's text.</summary>
+    public static string Write(ModelFacts facts)
+    {
+        ArgumentNullException.ThrowIfNull(facts);
+        var text = new StringBuilder(ReadmeHeader.Write(facts));
+        text.Append(CultureInfo.InvariantCulture, $"\n# {facts.Repository.Split('/')[^1]}\n\n{Opening(facts)}\n");
+        text.Append("\n## Scores\n\n").Append(ScoresTable(facts));
+        text.Append("\n## Data\n\n").Append(DataTable(facts));
+        text.Append("\n## Training\n\n").Append(SettingsTable(facts.Training.Summary, facts.Training.ElapsedSeconds));
+        text.Append(Curves(facts.Training.History));
+        text.Append("\n## How to load it\n\n").Append(ReadmeCode.Write(facts));
+        text.Append("\n## Licence\n\n").Append(LicenceText(facts)).Append('\n');
+        return text.ToString();
+    }
+
+    private static string Opening(ModelFacts facts)
+    {
+        var what = facts.Training.Summary.Adapters switch
+        {
+            null => "A token classifier",
+            { TrainsHeadOnly: true } => "A new head, with frozen features below,",
+            _ => "Low-rank adapters and a head",
+        };
+        return $"{what} for named entity recognition: {(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")} fine-tuned on "
+            + $"{(facts.Dataset is null ? facts.DataName : $"[{facts.DataName}](https://huggingface.co/datasets/{facts.Dataset})")}, "
+            + $"{facts.Labels.Count} labels: O, and B and I of {string.Join(", ", facts.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); the files are those of the Python libraries.";
+    }
+
+    private static string ScoresTable(ModelFacts facts)
+    {
+        var rows = facts.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(facts.Scores.Micro).Append(facts.Scores.Macro).Append(facts.Scores.Weighted)
+            .Select(row => (string[])[row.Name, Score(row.Precision), Score(row.Recall), Score(row.F1), Count(row.Support)]);
+        return $"Test split, {Count(facts.Scores.SentenceCount)} sentences, {Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default.\n\n"
+            + Table(["type", "precision", "recall", "F1", "entities"], rows)
+            + $"\nAccuracy {Score(facts.Scores.Accuracy)}; F1 under strict IOB2 {Score(facts.Strict.Micro.F1)}.\n";
+    }
+
+    private static string DataTable(ModelFacts facts) => facts.Splits.Count == 0 ? facts.DataName + "\n" : Table(
+        ["split", "sentences", "words", "entities", "entities that training never saw"],
+        facts.Splits.Select(split => (string[])[split.Name, Count(split.Sentences), Count(split.Words), Count(split.EntityCount), split.UnseenEntities is { } unseen ? Count(unseen) : ""]));
+
+    private static string SettingsTable(RunSummary run, double seconds)
+    {
+        var settings = run.Settings;
+        List<string[]> rows =
+        [
+            ["sentences per update", run.EffectiveBatch],
+            ["epochs, updates", $"{Number(settings.Epochs)}, {Count(run.Updates)}"],
+            ["learning rate", $"{Number(settings.LearningRate)}, {settings.Schedule}, warm-up {Count(run.WarmupUpdates)} updates"],
+            ["optimiser", $"AdamW, betas {Number(settings.Beta1)} and {Number(settings.Beta2)}, weight decay {Number(settings.WeightDecay)}, gradient norm at most {Number(settings.MaximumGradientNorm)}"],
+            ["loss", $"cross-entropy, {settings.LossAverage}{(settings.FocalGamma > 0 ? $", focal gamma {Number(settings.FocalGamma)}" : "")}"],
+            ["parameters", $"{Count(run.TrainedParameters)} trained of {Count(run.TotalParameters)}"],
+            ["precision, device", $"{run.Precision}, {run.Device}"],
+            ["seed", run.Seed.ToString(CultureInfo.InvariantCulture)],
+            ["time", string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:0.0} minutes")],
+            ["versions", string.Join(", ", run.Versions.Select(pair => $"{pair.Key} {pair.Value}"))],
+        ];
+        if (run.Adapters is { TrainsHeadOnly: false } adapters)
+        {
+            rows.Insert(0, ["adapters", $"r {adapters.Rank}, alpha {Number(adapters.Alpha)}, dropout {Number(adapters.Dropout)} on {string.Join(", ", adapters.Targets)}; {run.AdaptedLayers} layers"]);
+        }
+
+        return Table(["setting", "value"], rows);
+    }
+
+    private static string Curves(TrainingHistory history)
+    {
+        var every = Math.Max(1, (history.Evaluations.Count + MostEvaluations - 1) / MostEvaluations);
+        var shown = history.Evaluations.Where((evaluation, i) => (i + 1) % every == 0 || evaluation.IsBest || i == history.Evaluations.Count - 1).ToList();
+        if (shown.Count == 0)
+        {
+            return "";
+        }
+
+        // Training loss at an evaluation: the mean of the logs since the one shown before.
+        var rows = shown.Select((evaluation, i) => (string[])
+        [
+            Count(evaluation.Update) + (ReferenceEquals(evaluation, history.Best) ? " (best)" : ""),
+            Mean(history.Steps.Where(step => step.Update <= evaluation.Update && step.Update > (i == 0 ? 0 : shown[i - 1].Update))),
+            Score(evaluation.Loss),
+            Score(evaluation.Metrics.GetValueOrDefault("f1")),
+        ]);
+        var table = "\nValidation split, pieces, while it trained:\n\n" + Table(["update", "training loss", "validation loss", "validation F1"], rows);
+        var values = string.Join(", ", shown.Select(evaluation => Score(evaluation.Metrics.GetValueOrDefault("f1"))));
+        return shown.Count < 2 ? table : table + $"\n```mermaid\nxychart-beta\n  title \"F1 on validation by update\"\n  x-axis [{string.Join(", ", shown.Select(evaluation => evaluation.Update))}]\n  y-axis 0 --> 1\n  line [{values}]\n```\n";
+    }
+
+    private static string LicenceText(ModelFacts facts) => facts.Dataset == "Babelscape/multinerd"
+        ? "The weights were trained on MultiNERD, CC BY-NC-SA 4.0 (Tedeschi and Navigli, Findings of NAACL 2022): attribution, no commerce, share alike. DeBERTa-v3 is MIT, by Microsoft."
+        : facts.Licence is null ? "Not stated: see the licences of the data and of the base model." : $"{facts.Licence}, as far as the data and the base model allow.";
+
+    private static string Table(IReadOnlyList<string> header, IEnumerable<string[]> rows)
+    {
+        var text = new StringBuilder();
+        IEnumerable<IEnumerable<string>> lines = [header, header.Select(_ => "---"), .. rows];
+        foreach (var line in lines)
+        {
+            // A pipe would end the cell.
+            text.Append("| ").AppendJoin(" | ", line.Select(cell => cell.Replace("|", "\\|", StringComparison.Ordinal).ReplaceLineEndings(" "))).Append(" |\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string Mean(IEnumerable<LoggedStep> steps) => steps.Select(step => step.Loss).DefaultIfEmpty(double.NaN).Average() is var mean && double.IsNaN(mean) ? "" : Score(mean);
+
+    private static string Score(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);
+
+    private static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+
+    private static string Number(double value) => value.ToString("0.######", CultureInfo.InvariantCulture);
+}

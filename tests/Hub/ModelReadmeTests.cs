@@ -1,0 +1,77 @@
+using NotebookLib.Data;
+using NotebookLib.Hub;
+using NotebookLib.Lora;
+using NotebookLib.Metrics;
+using NotebookLib.Training;
+using YamlDotNet.Serialization;
+
+namespace NotebookLib.Tests.Hub;
+
+public sealed class ModelReadmeTests
+{
+    private static ModelFacts Facts()
+    {
+        string[][] gold = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-PER"]];
+        string[][] predicted = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-LOC"]];
+        var summary = new RunSummary("cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 × 8 = 128", 800, 100, 100, 5, 42,
+            new Dictionary<string, string> { ["libtorch"] = "2.10" }, "0123456789abcdef", new TrainingSettings());
+        LoggedEvaluation At(int update, double f1, bool isBest) => new(update, 0.1, new Dictionary<string, double> { ["loss"] = 0.5, ["f1"] = f1 }, new Dictionary<string, double>(), 1, isBest);
+        var history = new TrainingHistory([new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20)], [At(10, 0.4, true), At(20, 0.6, true)]);
+        return new ModelFacts
+        {
+            Repository = "org/tuned: a \"name\"",
+            BaseModel = "microsoft/deberta-v3-base",
+            Labels = LabelSet.SystemB,
+            DataName = "MultiNERD | English",
+            Dataset = "Babelscape/multinerd",
+            Licence = "cc-by-nc-sa-4.0",
+            Splits = [SplitStatistics.Of("train", [new(["Marie"], [1])], LabelSet.SystemB)],
+            Scores = SequenceScores.Compute(gold, predicted, EntityScheme.Lenient),
+            Strict = SequenceScores.Compute(gold, predicted, EntityScheme.StrictIob2),
+            Training = new TrainingResult(TrainingEnd.Finished, "done", 100, history, "/out/last", "/out/best", summary, 125, 0.5, []),
+        };
+    }
+
+    [Fact]
+    public void The_header_is_YAML_that_the_Hub_reads()
+    {
+        var text = ModelReadme.Write(Facts());
+        var header = new DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(text.Split("---\n")[1]);
+
+        Assert.StartsWith("---\n", text, StringComparison.Ordinal);
+        Assert.Equal(("cc-by-nc-sa-4.0", "transformers", "token-classification", "microsoft/deberta-v3-base"), (header["license"], header["library_name"], header["pipeline_tag"], header["base_model"]));
+        var index = (Dictionary<object, object>)((List<object>)header["model-index"])[0];
+        Assert.Equal("tuned: a \"name\"", index["name"]);
+        var metrics = (List<object>)((Dictionary<object, object>)((List<object>)index["results"])[0])["metrics"];
+        Assert.Equal("0.6667", ((Dictionary<object, object>)metrics[0])["value"]);
+    }
+
+    [Fact]
+    public void The_card_holds_counts_scores_settings_and_curves_of_the_run()
+    {
+        var text = ModelReadme.Write(Facts());
+
+        Assert.Contains("| LOC | 0.5000 | 1.0000 | 0.6667 | 1 |", text, StringComparison.Ordinal);
+        Assert.Contains("| train | 1 | 1 | 1 |", text, StringComparison.Ordinal);
+        Assert.Contains("| learning rate | 0.00005, Linear, warm-up 5 updates |", text, StringComparison.Ordinal);
+        Assert.Contains("| 20 (best) | 1.5000 | 0.5000 | 0.6000 |", text, StringComparison.Ordinal);
+        Assert.Contains("line [0.4000, 0.6000]", text, StringComparison.Ordinal);
+        Assert.Contains("MultiNERD | English", text, StringComparison.Ordinal);
+        Assert.Contains("CC BY-NC-SA 4.0", text, StringComparison.Ordinal);
+        Assert.Contains("await HubModels.FetchAsync(\"org/tuned", text, StringComparison.Ordinal);
+        Assert.Contains("pipeline(\"token-classification\", model=\"org/tuned", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_adapter_s_card_names_its_base_and_how_to_put_it_on()
+    {
+        var facts = Facts();
+        facts = facts with { Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = new LoraSettings(), AdaptedLayers = 24 } } };
+        var text = ModelReadme.Write(facts);
+
+        Assert.Contains("library_name: peft", text, StringComparison.Ordinal);
+        Assert.Contains("| adapters | r 4, alpha 8, dropout 0.1 on query_proj, key_proj; 24 layers |", text, StringComparison.Ordinal);
+        Assert.Contains("new LoadOptions { Labels = labels }", text, StringComparison.Ordinal);
+        Assert.Contains("PeftModel.from_pretrained(base, ", text, StringComparison.Ordinal);
+    }
+}
