@@ -15,7 +15,7 @@ NativeLibraries.EnsureLoaded();
 // The most telling ones first.
 ISection[] sections =
 [
-    new TrainSection(), new EvaluateSection(), new TokenizeSection(), new MemorySection(), new CostSection(), new GrowthSection(), new ProbeSection(), new ProfileSection(),
+    new TrainSection(), new EvaluateSection(), new TokenizeSection(), new MemorySection(), new CostSection(), new TrackingSection(), new GrowthSection(), new ProbeSection(), new ProfileSection(),
 ];
 var quick = new Option<bool>("--quick") { Description = "A look while developing: fewer items, one round", Recursive = true };
 var only = new Option<string?>("--only") { Description = "Only networks whose name contains this (base, large, xsmall)", Recursive = true };

@@ -98,6 +98,24 @@ public class LoraTrainingTests
     }
 
     [Fact]
+    public void The_live_tensor_count_stays_flat()
+    {
+        using var run = new TinyRun();
+        using var model = run.LoadModel();
+        using var adapters = LoraAdapters.Attach(model, Small, 42);
+        model.Deberta.Encoder.RecomputesActivations = true;
+        var counts = new List<long>();
+
+        new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation,
+            run.Settings with { BatchSize = 2, AccumulationSteps = 1, MaximumUpdates = 500, LogEvery = 50, EvaluateEvery = 100, SaveEvery = 200, OutputFolder = run.Output, Precision = TrainingPrecision.BFloat16 },
+            new Counter(counts)).Train(TestContext.Current.CancellationToken);
+
+        Assert.Equal(10, counts.Count);
+        // The model keeps a few tables per sentence length; after 200 updates every length has come.
+        Assert.All(counts.Skip(4), count => Assert.Equal(counts[4], count));
+    }
+
+    [Fact]
     public void A_checkpoint_holds_an_adapter_that_loads_by_itself()
     {
         using var run = new LoraRun(Small);
@@ -130,6 +148,11 @@ public class LoraTrainingTests
         var loss = TokenEvaluation.Run(model, LabelSet.SystemA, TinyRun.Evaluation, 8, cancellation: TestContext.Current.CancellationToken).Loss;
         Assert.Equal(result.History.Best!.Loss, loss, 1e-6);
         Assert.NotEqual(result.History.Evaluations[^1].Loss, loss, 1e-6);
+    }
+
+    private sealed class Counter(List<long> counts) : ITrainingObserver
+    {
+        public void StepLogged(LoggedStep logged) => counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     private static TrainingResult Train(TinyRun run, DebertaV2ForTokenClassification model, TrainingSettings settings) =>

@@ -63,7 +63,7 @@ public sealed class MachineTests
         var folder = Directory.CreateTempSubdirectory("tracking-").FullName;
         var run = TrackedRun.Start("offline", folder);
         var file = Path.Combine(folder, "x");
-        File.WriteAllText(file, "x");
+        await File.WriteAllTextAsync(file, "x", TestContext.Current.CancellationToken);
 
         Assert.Throws<ArgumentException>(() => run.SaveFile(file, "../../x"));
         Assert.Throws<ArgumentException>(() => run.LogArtifact(new() { Name = "a", Type = "t", Files = new Dictionary<string, string> { ["../x"] = file } }));

@@ -15,8 +15,8 @@ internal sealed class StreamBatch
     private bool _isEmptied;
 
     /// <summary>An empty batch.</summary>
-    /// <param name="limitBytes">The largest body.</param>
-    public StreamBatch(int limitBytes = WireLimits.LargestRequestBytes) => _limit = limitBytes;
+    /// <param name="limitBytes">The largest body of several lines; a single line may be longer.</param>
+    public StreamBatch(int limitBytes = WireLimits.UsualRequestBytes) => _limit = limitBytes;
 
     /// <summary>The body's size so far, rounded up.</summary>
     public int Bytes { get; private set; } = EnvelopeBytes;

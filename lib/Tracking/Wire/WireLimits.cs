@@ -10,6 +10,9 @@ internal static class WireLimits
     /// <summary>The largest body of a file_stream request: 10 MiB, W&amp;B's bound.</summary>
     public const int LargestRequestBytes = 10 << 20;
 
+    /// <summary>Where a request stops to take more lines: enough to hide the way there and back, and little to hold in memory when much waits.</summary>
+    public const int UsualRequestBytes = 2 << 20;
+
     /// <summary>The largest line, in its escaped form: what a request holds beside the summary and the envelope.</summary>
     public const int LargestLineBytes = LargestRequestBytes - (1 << 16);
 

@@ -53,7 +53,8 @@ internal sealed class FakeState
                 return (404, new JsonObject { ["error"] = "run not found" });
             }
 
-            if (run.IsComplete && body.Count > 0)
+            // The end itself may come twice, when its answer was lost.
+            if (run.IsComplete && body.Count > 0 && body["complete"] is null)
             {
                 Problems.Add($"{name}: something follows complete");
             }
