@@ -13,6 +13,7 @@ internal sealed class OurTrainer : IDisposable
     private readonly TokenClassificationTask _task;
     private readonly AdamWOptimiser _optimiser;
     private readonly EncodedSentence[] _rows;
+    private IDisposable? _held;
 
     /// <summary>Prepares the training of a network.</summary>
     /// <param name="model">Ours.</param>
@@ -23,7 +24,7 @@ internal sealed class OurTrainer : IDisposable
         _settings = new TrainingSettings { BatchSize = batches[0].Length, AccumulationSteps = accumulation };
         _rows = [.. batches.SelectMany(batch => batch)];
         _task = new(model, null, _rows, [], _settings);
-        _optimiser = new(ParameterGroups.Of(model), _settings);
+        _optimiser = new(ParameterGroups.Of(model), _settings, _task.TrainedRows);
         model.train();
     }
 
@@ -31,6 +32,7 @@ internal sealed class OurTrainer : IDisposable
     public void MicroBatch(int i, bool isHalf)
     {
         using var scope = NewDisposeScope();
+        _held ??= _task.HoldWeights();
         var rows = Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize).ToArray();
         Tensor loss;
         using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, DeviceType.CPU).Enter())
@@ -45,6 +47,8 @@ internal sealed class OurTrainer : IDisposable
     public void Update()
     {
         using var scope = NewDisposeScope();
+        _held?.Dispose();
+        _held = null;
         _optimiser.ClipGradients(_optimiser.GradientNorm(), _settings.MaximumGradientNorm);
         _optimiser.Step(_settings.LearningRate);
         _optimiser.ClearGradients();
@@ -53,6 +57,7 @@ internal sealed class OurTrainer : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        _held?.Dispose();
         _optimiser.ClearGradients();
         _optimiser.Dispose();
         _task.Dispose();

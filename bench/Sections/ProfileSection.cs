@@ -1,5 +1,6 @@
 using System.Globalization;
 using NotebookLib.Bench.Inputs;
+using NotebookLib.Bench.Measuring;
 using NotebookLib.Bench.Reports;
 using NotebookLib.Platform;
 
@@ -24,7 +25,7 @@ internal sealed class ProfileSection : ISection
             var half = Profile(trainer, batches.Count, isHalf: true);
             var single = Profile(trainer, batches.Count, isHalf: false);
             var rows = half.Parts.OrderByDescending(part => part.Value.Seconds).Select(part => (IReadOnlyList<string>)
-                [part.Key.Length == 0 ? "everything else" : part.Key, $"{part.Value.Calls / batches.Count}", .. Cells(part.Value.Seconds, half, batches.Count), .. Cells(single.Parts[part.Key].Seconds, single, batches.Count)]).ToList();
+                [part.Key.Length == 0 ? "everything else" : part.Key, $"{part.Value.Calls / batches.Count}", .. Cells(part.Value.Seconds, half, batches.Count), .. Cells(single.Parts.GetValueOrDefault(part.Key).Seconds, single, batches.Count)]).ToList();
             rows.Add(["all", "", .. Cells(half.Seconds, half, batches.Count), .. Cells(single.Seconds, single, batches.Count)]);
             report.Tables.Add(new(
                 $"{kind.Name}: {batches.Count} micro-batches of {kind.BatchSize} sentences and the update, milliseconds for each micro-batch, the part's own time. "
@@ -45,7 +46,7 @@ internal sealed class ProfileSection : ISection
         trainer.MicroBatch(0, isHalf);
         trainer.Update();
         var faults = PageFaults();
-        StepClock.Listen();
+        StepClock.Listen(Clock.Now);
         for (var i = 0; i < microBatches; i++)
         {
             trainer.MicroBatch(i, isHalf);

@@ -81,19 +81,18 @@ internal static unsafe partial class AttentionKernel
         SmallGemm.Multiply(length, paddedD, length, at.Gradients, padded, 1, at.Key, paddedD, at.Output, paddedD, accumulate: false);
         SmallGemm.Multiply(length, paddedD, length, at.Gradients, 1, padded, at.Query, paddedD, at.Value, paddedD, accumulate: false);
 
-        var used = (2 * length) - 1;
         if (x.PositionKey != null)
         {
             SpreadRows(at.Gradients, at.Terms, length, padded, at.Distances);
-            SmallGemm.Multiply(length, paddedD, used, at.Terms, at.Distances, 1, positions.Keys + shift, paddedD, at.Output, paddedD, accumulate: true);
-            SmallGemm.Multiply(used, paddedD, length, at.Terms, 1, at.Distances, at.Query, paddedD, positions.KeyGradients + shift, paddedD, accumulate: true);
+            AddBand(length, at.Terms, at.Distances, positions.Keys + shift, at.Output, paddedD);
+            AddBandTransposed(length, at.Terms, at.Distances, at.Query, positions.KeyGradients + shift, paddedD);
         }
 
         if (x.PositionQuery != null)
         {
             SpreadColumns(at.Gradients, at.Terms, length, padded, at.Distances);
-            SmallGemm.Multiply(length, paddedD, used, at.Terms, at.Distances, 1, positions.Queries + shift, paddedD, at.Value, paddedD, accumulate: true);
-            SmallGemm.Multiply(used, paddedD, length, at.Terms, 1, at.Distances, at.Key, paddedD, positions.QueryGradients + shift, paddedD, accumulate: true);
+            AddBand(length, at.Terms, at.Distances, positions.Queries + shift, at.Value, paddedD);
+            AddBandTransposed(length, at.Terms, at.Distances, at.Key, positions.QueryGradients + shift, paddedD);
         }
 
         StoreRows<T>(at.Output, paddedD, gradients.Query, x, row, length, head);
@@ -125,28 +124,57 @@ internal static unsafe partial class AttentionKernel
         }
     }
 
-    // terms[i, j − i + l − 1] = scores[i, j], 0 elsewhere.
-    private static void SpreadRows(float* scores, float* terms, int length, int padded, int distances)
+    // output_i += Σ_d terms[i, d] · position_d, over the distances that the rows of a block use.
+    private static void AddBand(int length, float* terms, int distances, float* positions, float* output, int width)
     {
-        new Span<float>(terms, length * distances).Clear();
-        for (var i = 0; i < length; i++)
+        for (var row = 0; row < length; row += BandRows(length))
         {
-            new ReadOnlySpan<float>(scores + (i * padded), length).CopyTo(new Span<float>(terms + (i * distances) + length - 1 - i, length));
+            int rows = Math.Min(BandRows(length), length - row), first = length - row - rows;
+            SmallGemm.Multiply(rows, width, length + rows - 1, terms + (row * distances) + first, distances, 1, positions + (first * width), width, output + (row * width), width, accumulate: true);
         }
     }
 
-    // terms[j, i − j + l − 1] = scores[i, j], 0 elsewhere.
+    // gradient_d += Σ_i terms[i, d] · row_i, over the rows i = l−1−d … 2l−2−d that use a distance of the block.
+    private static void AddBandTransposed(int length, float* terms, int distances, float* rows, float* gradient, int width)
+    {
+        var used = (2 * length) - 1;
+        for (var d = 0; d < used; d += BandRows(length))
+        {
+            int count = Math.Min(BandRows(length), used - d), first = Math.Max(0, length - d - count), end = Math.Min(length, used - d);
+            SmallGemm.Multiply(count, width, end - first, terms + (first * distances) + d, 1, distances, rows + (first * width), width, gradient + (d * width), width, accumulate: true);
+        }
+    }
+
+    // terms[i, j − i + l − 1] = scores[i, j], 0 beside them as far as a block reads.
+    private static void SpreadRows(float* scores, float* terms, int length, int padded, int distances)
+    {
+        for (var i = 0; i < length; i++)
+        {
+            var term = terms + (i * distances);
+            ClearBeside(term, length, i);
+            new ReadOnlySpan<float>(scores + (i * padded), length).CopyTo(new Span<float>(term + length - 1 - i, length));
+        }
+    }
+
+    // terms[j, i − j + l − 1] = scores[i, j], 0 beside them as far as a block reads.
     private static void SpreadColumns(float* scores, float* terms, int length, int padded, int distances)
     {
-        new Span<float>(terms, length * distances).Clear();
         for (var j = 0; j < length; j++)
         {
-            float* column = scores + j, term = terms + (j * distances) + length - 1 - j;
+            float* column = scores + j, row = terms + (j * distances), term = row + length - 1 - j;
+            ClearBeside(row, length, j);
             for (var i = 0; i < length; i++)
             {
                 term[i] = column[i * padded];
             }
         }
+    }
+
+    private static void ClearBeside(float* row, int length, int i)
+    {
+        int first = length - 1 - i, end = first + length, beside = BandRows(length) - 1;
+        new Span<float>(row + Math.Max(0, first - beside), Math.Min(beside, first)).Clear();
+        new Span<float>(row + end, Math.Min(beside, (2 * length) - 1 - end)).Clear();
     }
 
     private static void LoadPositions<T>(in Inputs x, void* positions, int head, int longest, bool downwards, float* target, int paddedD)

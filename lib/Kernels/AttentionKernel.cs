@@ -79,13 +79,13 @@ internal static unsafe partial class AttentionKernel
             SmallGemm.Multiply(length, padded, x.D, at.Query, paddedD, 1, at.Transposed, padded, probabilities, padded, accumulate: false);
             if (x.PositionKey != null)
             {
-                SmallGemm.Multiply(length, at.Distances, x.D, at.Query, paddedD, 1, positionKeys + offset, stride, at.Terms, at.Distances, accumulate: false);
+                MultiplyBand(length, x.D, at.Query, paddedD, positionKeys + offset, stride, at.Terms, at.Distances);
                 AddContentToPosition(probabilities, at.Terms, length, padded, at.Distances);
             }
 
             if (x.PositionQuery != null)
             {
-                SmallGemm.Multiply(length, at.Distances, x.D, at.Key, paddedD, 1, positionQueries + offset, stride, at.Terms, at.Distances, accumulate: false);
+                MultiplyBand(length, x.D, at.Key, paddedD, positionQueries + offset, stride, at.Terms, at.Distances);
                 AddPositionToContent(probabilities, at.Terms, length, padded, at.Distances);
             }
 
@@ -119,6 +119,22 @@ internal static unsafe partial class AttentionKernel
             Gradients = Scores + (length * padded);
             Terms = Gradients + (length * padded);
             Floats = (4 * rows) + (paddedD * padded) + (2 * length * padded) + (length * Distances);
+        }
+    }
+
+    /// <summary>
+    /// Rows whose terms are computed together. Of the 2l−1 distances a row of scores reads l, one further left for each row: a block of b rows needs l+b−1. Long sentences
+    /// take larger blocks, so that the positions are read less often.
+    /// </summary>
+    private static int BandRows(int length) => length < 96 ? 6 : 24;
+
+    // terms[i, d] = a_i · position_d, for the distances d = l−1−i … 2l−2−i that row i reads (and a few beside them).
+    private static void MultiplyBand(int length, int depth, float* a, int lda, float* positions, int stride, float* terms, int distances)
+    {
+        for (var row = 0; row < length; row += BandRows(length))
+        {
+            int rows = Math.Min(BandRows(length), length - row), width = SmallGemm.Padded(length + rows - 1), first = Math.Min(length - row - rows, distances - width);
+            SmallGemm.Multiply(rows, width, depth, a + (row * lda), lda, 1, positions + first, stride, terms + (row * distances) + first, distances, accumulate: false);
         }
     }
 

@@ -40,6 +40,7 @@ public sealed class DebertaV2Embeddings : Module
     internal Tensor Run(PaddedLayout layout)
     {
         using var scope = NewDisposeScope();
+        using var part = Platform.StepClock.Part("embeddings");
         var vectors = Words(layout);
         if (position_embeddings is not null)
         {

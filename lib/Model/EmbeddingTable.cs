@@ -21,8 +21,11 @@ public sealed class EmbeddingTable : Module<Tensor, Tensor>
     /// <summary>The vectors, [rows, width].</summary>
     public Parameter Weight => weight;
 
+    /// <summary>During a training: the rows that its data can reach, which then take the gradient in place of the table; null trains every row.</summary>
+    public TrainedRows? TrainedRows { get; set; }
+
     /// <summary>Looks up rows.</summary>
     /// <param name="input">Ids, [N] int64.</param>
     /// <returns>Vectors, [N, width].</returns>
-    public override Tensor forward(Tensor input) => RowLookup.Run(weight, input);
+    public override Tensor forward(Tensor input) => RowLookup.Run(weight, input, TrainedRows);
 }

@@ -11,15 +11,16 @@ namespace NotebookLib.Model;
 internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
 {
     // TorchSharp's context keeps tensors only, and is the same object in both halves.
-    private static readonly ConditionalWeakTable<autograd.AutogradContext, Tensor> Tables = [];
+    private static readonly ConditionalWeakTable<autograd.AutogradContext, Table> Tables = [];
 
     public override string Name => nameof(RowLookup);
 
     /// <summary>Looks up rows.</summary>
     /// <param name="table">A leaf, [V, C].</param>
     /// <param name="rows">Row numbers, [N] int64.</param>
+    /// <param name="trained">Takes the gradient in the table's place; null adds it to the table's own.</param>
     /// <returns>[N, C].</returns>
-    public static Tensor Run(Tensor table, Tensor rows)
+    public static Tensor Run(Tensor table, Tensor rows, TrainedRows? trained = null)
     {
         if (!table.requires_grad || !is_grad_enabled())
         {
@@ -28,16 +29,16 @@ internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
 
         // The table itself is no input: its gradient is none of autograd's business.
         using var anchor = zeros(1, requires_grad: true, device: table.device);
-        return apply(anchor, rows, new Table(table));
+        return apply(anchor, rows, new Table(table, trained));
     }
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        var (rows, table) = ((Tensor)vars[1], ((Table)vars[2]).Values);
+        var (rows, table) = ((Tensor)vars[1], (Table)vars[2]);
         Tables.Add(ctx, table);
         ctx.save_for_backward([rows]);
         using var quiet = no_grad();
-        return table.index_select(0, rows);
+        return table.Values.index_select(0, rows);
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
@@ -47,9 +48,9 @@ internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
         {
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
+            using var part = Platform.StepClock.Part("gradient of the embeddings");
             var table = Tables.TryGetValue(ctx, out var found) ? found : throw new InvalidOperationException("The table of a row lookup is lost.");
-            table.grad ??= zeros_like(table);
-            table.grad!.index_add_(0, ctx.get_saved_variables()[0], grad_output.to(table.dtype), 1);
+            Add(table, ctx.get_saved_variables()[0], grad_output);
         }
         catch (Exception error)
         {
@@ -60,6 +61,19 @@ internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
         return [null!, null!, null!];
     }
 
+    private static void Add(Table table, Tensor rows, Tensor gradient)
+    {
+        var exact = gradient.to(table.Values.dtype);
+        if (table.Trained is { } trained)
+        {
+            trained.AddGradient(rows, exact);
+            return;
+        }
+
+        table.Values.grad ??= zeros_like(table.Values);
+        table.Values.grad!.index_add_(0, rows, exact, 1);
+    }
+
     // As a plain tensor the table would become an input.
-    private sealed record Table(Tensor Values);
+    private sealed record Table(Tensor Values, TrainedRows? Trained);
 }

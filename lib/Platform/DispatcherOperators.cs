@@ -23,6 +23,10 @@ public static class DispatcherOperators
             _0 = annotate(List[Optional[number]], [])
             _1 = ops.mkldnn._linear_pointwise(x, weight, bias, "none", _0, "")
             return _1
+          def linear_gelu(self: __torch__.Operators, x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+            _0 = annotate(List[Optional[number]], [])
+            _1 = ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", _0, "none")
+            return _1
           def pack(self: __torch__.Operators, weight: Tensor) -> Tensor:
             _0 = ops.mkldnn._reorder_linear_weight(weight, None)
             return _0
@@ -53,6 +57,12 @@ public static class DispatcherOperators
     /// <returns>Output, [M, N].</returns>
     /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias) => (Tensor)Module.invoke("linear", x, weight, bias!);
+
+    /// <summary>gelu(x · weightᵀ + bias), the exact GELU applied while the product is still in registers.</summary>
+    /// <inheritdoc cref="Linear" path="/param"/>
+    /// <inheritdoc cref="Linear" path="/returns"/>
+    /// <inheritdoc cref="Linear" path="/exception"/>
+    public static Tensor LinearGelu(Tensor x, Tensor weight, Tensor? bias) => (Tensor)Module.invoke("linear_gelu", x, weight, bias!);
 
     /// <summary>Rearranges a weight once for many products; the result serves <see cref="Linear"/> only.</summary>
     /// <param name="weight">Weight, [N, K], contiguous, without gradient.</param>

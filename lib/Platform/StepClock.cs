@@ -8,9 +8,10 @@ namespace NotebookLib.Platform;
 /// </summary>
 internal static class StepClock
 {
-    private static readonly Dictionary<string, (long Ticks, int Calls)> Parts = new(StringComparer.Ordinal);
+    private static readonly Dictionary<string, (double Seconds, int Calls)> Parts = new(StringComparer.Ordinal);
     private static readonly Stack<string> Open = new();
-    private static long _since;
+    private static Func<double> _now = () => Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+    private static double _since;
     private static bool _isListening;
 
     /// <summary>Opens a part; disposing the result closes it.</summary>
@@ -26,11 +27,13 @@ internal static class StepClock
     }
 
     /// <summary>Begins to add up, from nothing.</summary>
-    public static void Listen()
+    /// <param name="now">The clock, in seconds; null for the wall's.</param>
+    public static void Listen(Func<double>? now = null)
     {
+        _now = now ?? _now;
         Parts.Clear();
         Open.Clear();
-        _since = Stopwatch.GetTimestamp();
+        _since = _now();
         _isListening = true;
     }
 
@@ -40,20 +43,20 @@ internal static class StepClock
     {
         Charge();
         _isListening = false;
-        return Parts.ToDictionary(pair => pair.Key, pair => (pair.Value.Ticks / (double)Stopwatch.Frequency, pair.Value.Calls));
+        return new Dictionary<string, (double Seconds, int Calls)>(Parts);
     }
 
     private static void Charge()
     {
-        var now = Stopwatch.GetTimestamp();
+        var now = _now();
         Add(Open.TryPeek(out var name) ? name : "", now - _since, 0);
         _since = now;
     }
 
-    private static void Add(string name, long ticks, int calls)
+    private static void Add(string name, double seconds, int calls)
     {
         Parts.TryGetValue(name, out var sum);
-        Parts[name] = (sum.Ticks + ticks, sum.Calls + calls);
+        Parts[name] = (sum.Seconds + seconds, sum.Calls + calls);
     }
 
     /// <summary>An open part.</summary>

@@ -1,3 +1,4 @@
+using NotebookLib.Model;
 using NotebookLib.Platform;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -15,13 +16,16 @@ public sealed class AdamWOptimiser : IDisposable
     private readonly Slot[] _undecayed;
 
     /// <summary>An optimiser that has made no update yet.</summary>
-    public AdamWOptimiser(ParameterGroups groups, TrainingSettings settings)
+    /// <param name="groups">What to train.</param>
+    /// <param name="settings">Betas, decay, epsilon.</param>
+    /// <param name="trainedRows">Rows of one of the parameters that alone are to be kept moments for; the caller owns it.</param>
+    public AdamWOptimiser(ParameterGroups groups, TrainingSettings settings, TrainedRows? trainedRows = null)
     {
         ArgumentNullException.ThrowIfNull(groups);
         ArgumentNullException.ThrowIfNull(settings);
         _settings = settings;
-        _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value))];
-        _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value))];
+        _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
+        _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
     }
 
     /// <summary>Updates made.</summary>
@@ -32,6 +36,7 @@ public sealed class AdamWOptimiser : IDisposable
     public Tensor GradientNorm()
     {
         using var scope = NewDisposeScope();
+        using var part = StepClock.Part("norm and clipping");
         var norm = Gradients() is { Length: > 0 } gradients ? TorchScriptOps.TotalNorm(gradients) : zeros([]);
         return norm.MoveToOuterDisposeScope();
     }
@@ -42,6 +47,7 @@ public sealed class AdamWOptimiser : IDisposable
     public void ClipGradients(Tensor totalNorm, double maximumNorm)
     {
         using var scope = NewDisposeScope();
+        using var part = StepClock.Part("norm and clipping");
         TorchScriptOps.ScaleInPlace(Gradients(), (maximumNorm / (totalNorm + 1e-6)).clamp_max(1));
     }
 
@@ -58,6 +64,7 @@ public sealed class AdamWOptimiser : IDisposable
     public void Step(double learningRate)
     {
         using var scope = NewDisposeScope();
+        using var part = StepClock.Part("AdamW");
         UpdateCount++;
         Step(_decayed, new(learningRate, _settings.WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
         Step(_undecayed, new(learningRate, 0, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
@@ -68,7 +75,7 @@ public sealed class AdamWOptimiser : IDisposable
     {
         foreach (var slot in Slots)
         {
-            slot.Parameter.grad = null;
+            slot.ClearGradient();
         }
     }
 
@@ -80,6 +87,11 @@ public sealed class AdamWOptimiser : IDisposable
         var state = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var slot in Slots)
         {
+            if (slot.Rows is { } rows)
+            {
+                state["rows." + slot.Name] = rows.Rows;
+            }
+
             state["exp_avg." + slot.Name] = slot.FirstMoment;
             state["exp_avg_sq." + slot.Name] = slot.SecondMoment;
             if (withGradients && slot.Gradient is { } gradient)
@@ -102,11 +114,11 @@ public sealed class AdamWOptimiser : IDisposable
         using var scope = NewDisposeScope();
         foreach (var slot in Slots)
         {
-            slot.FirstMoment.copy_(Find(state, "exp_avg." + slot.Name, slot.Parameter.shape));
-            slot.SecondMoment.copy_(Find(state, "exp_avg_sq." + slot.Name, slot.Parameter.shape));
+            slot.FirstMoment.copy_(Find(state, "exp_avg.", slot));
+            slot.SecondMoment.copy_(Find(state, "exp_avg_sq.", slot));
             if (state.ContainsKey("grad." + slot.Name))
             {
-                slot.Parameter.grad = Find(state, "grad." + slot.Name, slot.Parameter.shape).to(slot.Parameter.device).clone();
+                slot.SetGradient(Find(state, "grad.", slot));
             }
         }
 
@@ -130,26 +142,83 @@ public sealed class AdamWOptimiser : IDisposable
     private void Step(Slot[] slots, AdamWRates rates)
     {
         var pairs = slots.Select(slot => (slot, gradient: slot.Gradient)).Where(pair => pair.gradient is not null).ToArray();
+        Tensor[] values = [.. pairs.Select(pair => pair.slot.Values())];
         TorchScriptOps.AdamWStep(
-            [.. pairs.Select(pair => (Tensor)pair.slot.Parameter)], [.. pairs.Select(pair => pair.gradient!)],
-            [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], UpdateCount, rates);
+            values, [.. pairs.Select(pair => pair.gradient!)], [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], UpdateCount, rates);
+        for (var i = 0; i < pairs.Length; i++)
+        {
+            pairs[i].slot.Rows?.Write(values[i], (float)(1 - (rates.LearningRate * rates.WeightDecay)));
+        }
     }
 
-    private static Tensor Find(IReadOnlyDictionary<string, Tensor> state, string name, long[] shape) =>
-        !state.TryGetValue(name, out var found) ? throw new InvalidDataException($"The optimiser state lacks {name}; was it saved for another model?")
-        : found.shape.SequenceEqual(shape) ? found
-        : throw new InvalidDataException($"{name}: expected shape [{string.Join(", ", shape)}], the checkpoint has [{string.Join(", ", found.shape)}].");
-
-    private sealed class Slot(string name, Parameter parameter)
+    // A state may hold a table whole or the trained rows only, whatever this optimiser does.
+    private static Tensor Find(IReadOnlyDictionary<string, Tensor> state, string kind, Slot slot)
     {
-        public string Name => name;
+        var (name, shape) = (kind + slot.Name, slot.Parameter.shape);
+        if (!state.TryGetValue(name, out var found))
+        {
+            throw new InvalidDataException($"The optimiser state lacks {name}; was it saved for another model?");
+        }
 
-        public Parameter Parameter => parameter;
+        if (state.TryGetValue("rows." + slot.Name, out var rows))
+        {
+            found = Whole(found, rows, name, shape);
+        }
 
-        public Tensor? Gradient => parameter.grad;
+        return !found.shape.SequenceEqual(shape)
+            ? throw new InvalidDataException($"{name}: expected shape [{string.Join(", ", shape)}], the checkpoint has [{string.Join(", ", found.shape)}].")
+            : slot.Rows is null ? found : found.index_select(0, slot.Rows.Rows);
+    }
 
-        public Tensor FirstMoment { get; } = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope();
+    private static Tensor Whole(Tensor found, Tensor rows, string name, long[] shape) =>
+        rows.dtype == ScalarType.Int64 && rows.dim() == 1 && found.dim() == 2 && found.shape[0] == rows.shape[0] && found.shape[1] == shape[^1]
+            && (rows.numel() == 0 || (rows.min().item<long>() >= 0 && rows.max().item<long>() < shape[0]))
+            ? zeros(shape, found.dtype).index_copy_(0, rows, found)
+            : throw new InvalidDataException($"{name}: shape [{string.Join(", ", found.shape)}] does not fit the {rows.numel()} rows that the checkpoint names; is the file damaged?");
 
-        public Tensor SecondMoment { get; } = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope();
+    private sealed class Slot
+    {
+        private readonly Parameter _parameter;
+
+        public Slot(string name, Parameter parameter, TrainedRows? rows)
+        {
+            (Name, _parameter, Rows) = (name, parameter, ReferenceEquals(rows?.Table, parameter) ? rows : null);
+            long[] shape = Rows is null ? parameter.shape : [Rows.Rows.shape[0], parameter.shape[1]];
+            FirstMoment = zeros(shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
+            SecondMoment = zeros(shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
+        }
+
+        public string Name { get; }
+
+        public Parameter Parameter => _parameter;
+
+        public TrainedRows? Rows { get; }
+
+        public Tensor? Gradient => Rows is null ? _parameter.grad : Rows.Gradient;
+
+        public Tensor FirstMoment { get; }
+
+        public Tensor SecondMoment { get; }
+
+        /// <summary>What an update changes: the parameter itself, or a copy of its trained rows.</summary>
+        public Tensor Values() => Rows is null ? _parameter : Rows.Read();
+
+        public void SetGradient(Tensor gradient)
+        {
+            if (Rows is null)
+            {
+                _parameter.grad = gradient.to(_parameter.device).clone();
+            }
+            else
+            {
+                Rows.SetGradient(gradient);
+            }
+        }
+
+        public void ClearGradient()
+        {
+            _parameter.grad = null;
+            Rows?.ClearGradient();
+        }
     }
 }

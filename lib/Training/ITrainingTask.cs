@@ -1,3 +1,4 @@
+using NotebookLib.Model;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
@@ -16,6 +17,9 @@ internal interface ITrainingTask : IDisposable
 
     /// <summary>A hash over the training rows, so that a run is not continued on other data.</summary>
     string DataFingerprint { get; }
+
+    /// <summary>The rows of the embedding table that the training rows can reach, where only they are to be trained; null trains the table like any other parameter.</summary>
+    TrainedRows? TrainedRows => null;
 
     /// <summary>Pieces of a row, padding not counted.</summary>
     int TokensOf(int row);

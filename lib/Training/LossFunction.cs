@@ -49,6 +49,7 @@ public sealed class LossFunction : IDisposable
         ArgumentNullException.ThrowIfNull(logits_BLK);
         ArgumentNullException.ThrowIfNull(labels_BL);
         using var scope = NewDisposeScope();
+        using var part = Platform.StepClock.Part("loss");
         var wide_BLK = logits_BLK.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits_BLK.to(ScalarType.Float32) : logits_BLK;
         var logits_NK = wide_BLK.view(-1, logits_BLK.shape[^1]);
         var labels_N = labels_BL.reshape(-1);

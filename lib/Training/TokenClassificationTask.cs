@@ -11,6 +11,9 @@ namespace NotebookLib.Training;
 /// <summary>Tagging pieces: the task of the original notebooks.</summary>
 internal sealed class TokenClassificationTask : ITrainingTask
 {
+    /// <summary>With more of the vocabulary in the training rows, the table is trained whole: copying the rows would cost more than it saves.</summary>
+    private const double LargestTrainedShare = 0.7;
+
     private readonly DebertaV2ForTokenClassification _model;
     private readonly IReadOnlyList<EncodedSentence> _training;
     private readonly IReadOnlyList<EncodedSentence> _evaluation;
@@ -31,9 +34,13 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _device = model.parameters().First().device;
         _loss = new(settings, _device);
         _weights = new(model);
+        TrainedRows = FindTrainedRows();
+        model.Deberta.Embeddings.WordEmbeddings.TrainedRows = TrainedRows;
     }
 
     public nn.Module Model => _model;
+
+    public TrainedRows? TrainedRows { get; }
 
     public int RowCount => _training.Count;
 
@@ -50,12 +57,18 @@ internal sealed class TokenClassificationTask : ITrainingTask
     public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
     {
         using var scope = NewDisposeScope();
-        using var batch = Batch.Pad(_training, MemoryMarshal.ToEnumerable(rows), _device);
+        using var batch = PadBatch(rows);
         var logits_BLK = _model.call(batch.InputIds, batch.AttentionMask);
         return _loss.Compute(logits_BLK, batch.Labels, divisor).MoveToOuterDisposeScope();
     }
 
     public IDisposable HoldWeights() => _model.Deberta.Encoder.KeepWeightCopies();
+
+    private Batch PadBatch(ReadOnlyMemory<int> rows)
+    {
+        using var part = Platform.StepClock.Part("making the batch");
+        return Batch.Pad(_training, MemoryMarshal.ToEnumerable(rows), _device);
+    }
 
     public object Describe(int row) => new { inputIds = _training[row].InputIds, labels = _training[row].Labels };
 
@@ -82,5 +95,22 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => DropoutState.Restore(_model.Random, states);
 
-    public void Dispose() => _loss.Dispose();
+    public void Dispose()
+    {
+        _loss.Dispose();
+        _model.Deberta.Embeddings.WordEmbeddings.TrainedRows = null;
+        TrainedRows?.Dispose();
+    }
+
+    private TrainedRows? FindTrainedRows()
+    {
+        var table = _model.Deberta.Embeddings.WordEmbeddings.Weight;
+        if (!table.requires_grad || table.dtype != ScalarType.Float32 || _device.type != TorchSharp.DeviceType.CPU)
+        {
+            return null;
+        }
+
+        var rows = _training.SelectMany(row => row.InputIds).ToHashSet();
+        return rows.Count <= LargestTrainedShare * table.shape[0] ? new(table, rows) : null;
+    }
 }

@@ -40,7 +40,7 @@ internal sealed class TrainingLoop : IDisposable
         _order = new(_plan, settings.Seed);
         _precision = new(settings.Precision, device.type);
         _precision.EnsureAvailable();
-        _optimiser = new(groups, settings);
+        _optimiser = new(groups, settings, task.TrainedRows);
         _ledger = new(device);
         _scaler = _precision.NeedsLossScale ? new() : null;
         _observers = new(observers);
@@ -62,7 +62,7 @@ internal sealed class TrainingLoop : IDisposable
             using var registration = cancellation.Register(() => _control.RequestStop("cancelled"));
             if (_position.IsEvaluationPending)
             {
-                _evaluations.Run(_position, cancellation);
+                Evaluate(cancellation);
             }
 
             while (_position.Update < _plan.Updates && _control.StopReason is null && !_evaluations.IsPatienceOver(_position))
@@ -203,7 +203,7 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_evaluations.AreDue(_position.Update))
         {
-            _evaluations.Run(_position, cancellation);
+            Evaluate(cancellation);
         }
 
         if (TrainingPlan.IsDue(_position.Update, _plan.SaveEvery) && _position.Update < _plan.Updates)
@@ -212,8 +212,16 @@ internal sealed class TrainingLoop : IDisposable
         }
     }
 
+    private void Evaluate(CancellationToken cancellation)
+    {
+        _task.TrainedRows?.CatchUp();
+        _evaluations.Run(_position, cancellation);
+    }
+
     private void Log()
     {
+        // Whoever watches may look at the weights.
+        _task.TrainedRows?.CatchUp();
         var loss = _ledger.TakeSinceLog();
         var step = new LoggedStep(
             _position.Update, _plan.EpochAt(_position.MicroBatches), _position.UpdatesSinceLog == 0 ? double.NaN : (double)loss / _position.UpdatesSinceLog,
@@ -231,6 +239,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Save()
     {
+        _task.TrainedRows?.CatchUp();
         _position.ElapsedSeconds = ElapsedSeconds;
         _savedFolder = _checkpoints.Save(_position, Summary);
     }

@@ -81,6 +81,32 @@ public unsafe class ElementwiseKernelTests
         Assert.Equal((1 - probability) * (1 - probability), first.Skip(1).Zip(first).Count(pair => pair.First && pair.Second) / (double)count, 2 * tolerance);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Adding_up_equals_libtorch(bool isHalf)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(4);
+        var values = randn(1005).to(isHalf ? ScalarType.BFloat16 : ScalarType.Float32);
+        var sum = randn(1005);
+        var expected = sum + values;
+
+        fixed (byte* to = sum.bytes, from = values.bytes)
+        {
+            if (isHalf)
+            {
+                SumKernel.Add<BFloat16>((float*)to, from, 0, 1005);
+            }
+            else
+            {
+                SumKernel.Add<Float32>((float*)to, from, 0, 1005);
+            }
+        }
+
+        Assert.True(sum.eq(expected).all().item<bool>());
+    }
+
     [Fact]
     public void A_part_that_throws_reaches_the_caller_and_the_others_still_run()
     {

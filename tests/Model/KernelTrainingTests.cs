@@ -63,6 +63,36 @@ public sealed class KernelTrainingTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(95)]
+    [InlineData(96)]
+    [InlineData(131)]
+    public void Sentences_of_any_length_give_the_modules_numbers(int longest)
+    {
+        using var model = New();
+        model.eval();
+        var lengths = new[] { longest, (longest / 2) + 1, 1 };
+        var mask = (arange(longest).unsqueeze(0) < tensor(lengths).unsqueeze(1)).to(int64);
+        using var generator = new Generator(8);
+        var ids = randint(1, model.Config.VocabSize, [3, longest], int64, generator: generator) * mask;
+        var labels = where(mask.eq(1), randint(0, model.Config.Labels.Count, [3, longest], int64, generator: generator), tensor(-100L));
+        Dictionary<string, Tensor> Gradients(bool usesKernels)
+        {
+            model.zero_grad();
+            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            var logits = model.call(ids, mask);
+            DebertaV2ForTokenClassification.Loss(logits, labels).backward();
+            PackedEncoderFunction.ThrowIfBackwardFailed();
+            return model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone());
+        }
+
+        var (ours, modules) = (Gradients(true), Gradients(false));
+
+        Assert.All(ours, pair => Numbers.AssertClose(pair.Value, modules[pair.Key], 1e-5 * Math.Max(1, modules[pair.Key].abs().max().item<float>()), pair.Key));
+    }
+
     [Fact]
     public void Kept_weight_copies_serve_both_types_in_turn_and_are_made_anew_afterwards()
     {
@@ -79,9 +109,10 @@ public sealed class KernelTrainingTests : IDisposable
         var (exact, half) = (model.call(ids, mask), Half());
         using (model.Deberta.Encoder.KeepWeightCopies())
         {
-            Numbers.AssertClose(model.call(ids, mask), exact, 0, "float32 first");
-            Numbers.AssertClose(Half(), half, 0, "bfloat16");
-            Numbers.AssertClose(model.call(ids, mask), exact, 0, "float32 again");
+            // The weights are rearranged for oneDNN: another order of additions.
+            Numbers.AssertClose(model.call(ids, mask), exact, 1e-5, "float32 first");
+            Numbers.AssertClose(Half(), half, 0.02, "bfloat16");
+            Numbers.AssertClose(model.call(ids, mask), exact, 1e-5, "float32 again");
         }
 
         model.Deberta.Encoder.Layers[0].Intermediate.Dense.Weight.mul_(1.5);

@@ -20,6 +20,7 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
     /// <param name="output">y, [M, out], the type of x.</param>
     public void AddForward(Tensor x, DropoutStream stream, Tensor output)
     {
+        using var part = StepClock.Part("adapters, forward");
         using var dropped = Drop(x, stream);
         using Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype);
         using var inner = DispatcherOperators.Linear(dropped, down, null);
@@ -34,6 +35,7 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
     /// <param name="inputGradient">∂L/∂x, [M, in], type of the gradient; null when nothing below is trained.</param>
     public void AddBackward(Tensor gradient, Tensor x, DropoutStream stream, Tensor? inputGradient)
     {
+        using var part = StepClock.Part("adapters, gradient");
         using var dropped = Drop(x, stream);
         using Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype), transposedDown = down.t(), transposedUp = up.t();
         using var inner = DispatcherOperators.Linear(dropped, down, null);

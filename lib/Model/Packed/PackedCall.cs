@@ -85,8 +85,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     {
         foreach (var layer in encoder.Layers.Take(count))
         {
-            var next = layer.Forward(rows, _pass, out var saved);
-            saved.Dispose();
+            var next = layer.Infer(rows, _pass);
             rows.Dispose();
             rows = next;
         }

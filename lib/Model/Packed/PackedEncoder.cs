@@ -9,7 +9,6 @@ namespace NotebookLib.Model.Packed;
 internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 {
     private int _keepers;
-    private ScalarType? _copiedType;
 
     /// <summary>Recompute each layer in the backward pass instead of keeping its activations: one layer's memory instead of all, a third more time.</summary>
     public bool RecomputesActivations { get; set; }
@@ -22,12 +21,18 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
     /// <returns>The last layer's rows, [N, C], float32.</returns>
     public Tensor Forward(Tensor embedded, Tensor relative, PackedPass pass, ScalarType type)
     {
-        PrepareCopies(type);
+        if (_keepers == 0)
+        {
+            DropCopies();
+        }
+
         // The anchor lets gradients reach the layers even when embeddings and relative rows are frozen (LoRA).
         using var anchor = zeros(1, requires_grad: true);
         var (trainsInputs, trainsRelative) = (embedded.requires_grad || relative.requires_grad, relative.requires_grad);
         var lowest = trainsInputs ? 0 : layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
-        return is_grad_enabled() && (trainsInputs || lowest < layers.Count)
+        var isTraining = is_grad_enabled() && (trainsInputs || lowest < layers.Count);
+        ChoosePacking(isInference: !isTraining);
+        return isTraining
             ? PackedEncoderFunction.apply(embedded, relative, anchor, new PackedCall(this, pass, type, new(lowest, trainsInputs, trainsRelative)))
             : new PackedCall(this, pass, type, new(layers.Count, false, false)).Infer(embedded, relative);
     }
@@ -44,20 +49,23 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 
     internal IReadOnlyList<PackedLayer> Layers => layers;
 
-    internal void PrepareCopies(ScalarType type)
+    private IEnumerable<PackedProjection> Projections => layers.SelectMany(layer => layer.Parameters.Projections);
+
+    private void DropCopies()
     {
-        // Float32 needs none, and leaves those of another type as they are: who keeps copies may change types in between.
-        if (type == ScalarType.Float32 || (_keepers > 0 && _copiedType == type))
+        foreach (var projection in Projections)
         {
-            return;
+            projection.DropCopies();
         }
+    }
 
-        foreach (var projection in layers.SelectMany(layer => layer.Parameters.Projections))
+    /// <summary>Rearranging a weight pays where it then serves many products and needs no second copy for the way back: in an evaluation.</summary>
+    private void ChoosePacking(bool isInference)
+    {
+        foreach (var projection in Projections)
         {
-            projection.RefreshCopies(type);
+            projection.UsesPackedWeight = _keepers > 0 && isInference;
         }
-
-        _copiedType = type;
     }
 
     private sealed class Keeper(PackedEncoder encoder) : IDisposable
@@ -73,11 +81,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 
             _isDisposed = true;
             encoder._keepers--;
-            encoder._copiedType = null;
-            foreach (var projection in encoder.Layers.SelectMany(layer => layer.Parameters.Projections))
-            {
-                projection.DropCopies();
-            }
+            encoder.DropCopies();
         }
     }
 }

@@ -1,4 +1,5 @@
 using NotebookLib.Kernels;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
@@ -48,6 +49,7 @@ internal sealed unsafe partial class PackedLayer
     private Tensor Denormalise(
         Tensor sum, Tensor statistics, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, PackedStream stream, ScalarType type)
     {
+        using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         int rowCount = (int)sum.shape[0], columns = (int)sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         using var sums = zeros(parts, 3, columns, float32);
         var hidden = empty(sum.shape, type);
@@ -62,9 +64,9 @@ internal sealed unsafe partial class PackedLayer
             ToHidden = PackedMemory.Address(hidden),
         };
         var partial = PackedMemory.Floats(sums);
-        ThreadTeam.RunRanges(rowCount, 8, (part, start, end) =>
+        ThreadTeam.RunRanges(rowCount, 8, (range, start, end) =>
         {
-            var own = partial + ((long)part * 3 * columns);
+            var own = partial + ((long)range * 3 * columns);
             if (type == ScalarType.BFloat16)
             {
                 NormKernel.Backward<Kernels.BFloat16>(rows, gradients, own, start, end);
@@ -94,14 +96,15 @@ internal sealed unsafe partial class PackedLayer
 
     private void Deactivate(Tensor inner, Tensor gradient)
     {
+        using var part = StepClock.Part("GELU, gradient");
         int rowCount = (int)inner.shape[0], columns = (int)inner.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         using var sums = zeros(parts, columns, float32);
         var isHalf = inner.dtype == ScalarType.BFloat16;
         void* x = PackedMemory.Address(inner), g = PackedMemory.Address(gradient);
         var partial = PackedMemory.Floats(sums);
-        ThreadTeam.RunRanges(rowCount, 8, (part, start, end) =>
+        ThreadTeam.RunRanges(rowCount, 8, (range, start, end) =>
         {
-            var own = partial + ((long)part * columns);
+            var own = partial + ((long)range * columns);
             if (isHalf)
             {
                 GeluKernel.Backward<Kernels.BFloat16>(x, g, columns, own, start, end);
@@ -133,17 +136,10 @@ internal sealed unsafe partial class PackedLayer
             PositionQuery = positionQuery is null ? null : PackedMemory.Floats(positionQuery),
             ColumnSums = PackedMemory.Floats(columnSums),
         };
-        ThreadTeam.Run(settings.Heads, head =>
+        using (StepClock.Part("attention, gradient"))
         {
-            if (type == ScalarType.BFloat16)
-            {
-                AttentionKernel.Backward<Kernels.BFloat16>(inputs, gradients, pass.Shape, head);
-            }
-            else
-            {
-                AttentionKernel.Backward<Kernels.Float32>(inputs, gradients, pass.Shape, head);
-            }
-        });
+            AttendBackward(inputs, gradients, pass, type);
+        }
 
         AccumulatePositions(parameters.PositionKey, positionKey, saved.Relative, pass, PackedStream.PositionKey, relativeGradient);
         AccumulatePositions(parameters.PositionQuery, positionQuery, saved.Relative, pass, PackedStream.PositionQuery, relativeGradient);
@@ -166,6 +162,19 @@ internal sealed unsafe partial class PackedLayer
 
         return products;
     }
+
+    private void AttendBackward(AttentionKernel.Inputs inputs, AttentionKernel.Gradients gradients, PackedPass pass, ScalarType type) =>
+        ThreadTeam.Run(settings.Heads, head =>
+        {
+            if (type == ScalarType.BFloat16)
+            {
+                AttentionKernel.Backward<Kernels.BFloat16>(inputs, gradients, pass.Shape, head);
+            }
+            else
+            {
+                AttentionKernel.Backward<Kernels.Float32>(inputs, gradients, pass.Shape, head);
+            }
+        });
 
     private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor? relativeGradient)
     {

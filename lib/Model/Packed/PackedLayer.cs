@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using NotebookLib.Kernels;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
@@ -171,6 +172,37 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         return output;
     }
 
+    /// <summary>Computes the layer and keeps nothing for a gradient: the same numbers up to rounding.</summary>
+    /// <inheritdoc cref="Forward" path="/param"/>
+    /// <inheritdoc cref="Forward" path="/returns"/>
+    public Rows Infer(Rows x, PackedPass pass)
+    {
+        var type = x.Copy.dtype;
+        using var context = empty(x.Copy.shape, type);
+        using (Tensor query = Project(parameters.Query, x.Copy, pass, PackedStream.Query), key = Project(parameters.Key, x.Copy, pass, PackedStream.Key),
+            value = Project(parameters.Value, x.Copy, pass, PackedStream.Value), dropped = DropRelativeRows(pass.RelativeRows, pass), relative = dropped.to(type),
+            probabilities = empty(settings.Heads * pass.Shape.ScoresPerHead, float32))
+        {
+            using var positionKey = settings.ContentToPosition ? Project(parameters.PositionKey, relative, pass, PackedStream.PositionKey) : null;
+            using var positionQuery = settings.PositionToContent ? Project(parameters.PositionQuery, relative, pass, PackedStream.PositionQuery) : null;
+            Attend(new(query, key, value, positionKey, positionQuery, probabilities, context), pass, type);
+        }
+
+        using var attended = Project(parameters.AttentionOutput, context, pass, PackedStream.AttentionOutput);
+        var middle = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum);
+        using var activated = parameters.Intermediate.ForwardGelu(middle.Copy) ?? ActivateInPlace(Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate));
+        using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
+        var output = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum);
+        middle.Dispose();
+        return output;
+    }
+
+    private static Tensor ActivateInPlace(Tensor inner)
+    {
+        Activate(inner, inner);
+        return inner;
+    }
+
     private Tensor Project(PackedProjection projection, Tensor x, PackedPass pass, PackedStream stream) =>
         projection.Forward(x, pass.Stream(index, stream, projection.AdapterDropout));
 
@@ -187,6 +219,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
             return rows.alias();
         }
 
+        using var part = StepClock.Part("dropout of relative rows");
         var dropped = rows.clone();
         var values = PackedMemory.Floats(dropped);
         for (long i = 0; i < dropped.numel(); i += 16)
@@ -218,6 +251,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
 
     private void Attend(in AttentionTensors tensors, PackedPass pass, ScalarType type)
     {
+        using var part = StepClock.Part("attention, forward");
         var inputs = Pointers(tensors, pass);
         ThreadTeam.Run(settings.Heads, head =>
         {
@@ -234,6 +268,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
 
     private static void Activate(Tensor inner, Tensor activated)
     {
+        using var part = StepClock.Part("GELU, forward");
         var isHalf = inner.dtype == ScalarType.BFloat16;
         void* from = PackedMemory.Address(inner), to = PackedMemory.Address(activated);
         var columns = inner.shape[1];
@@ -250,12 +285,25 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         });
     }
 
+    /// <summary>Keeps no sum: it lies where the output will.</summary>
+    private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, PackedStream stream)
+    {
+        var output = empty(residual.shape, float32);
+        using var statistics = empty(residual.shape[0], 2, float32);
+        return AddAndNormalise(hidden, residual, norm, pass, stream, output, statistics, output);
+    }
+
     private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, PackedStream stream, out Tensor sum, out Tensor statistics)
     {
-        var isHalf = hidden.dtype == ScalarType.BFloat16;
         sum = empty(residual.shape, float32);
         statistics = empty(residual.shape[0], 2, float32);
-        var output = empty(residual.shape, float32);
+        return AddAndNormalise(hidden, residual, norm, pass, stream, sum, statistics, empty(residual.shape, float32));
+    }
+
+    private Rows AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, PackedStream stream, Tensor sum, Tensor statistics, Tensor output)
+    {
+        using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
+        var isHalf = hidden.dtype == ScalarType.BFloat16;
         var copy = isHalf ? empty(residual.shape, hidden.dtype) : output;
         var rows = Pointers(hidden, norm, pass, stream, sum, statistics);
         rows.Residual = PackedMemory.Floats(residual);
