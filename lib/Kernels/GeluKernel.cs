@@ -21,7 +21,7 @@ internal static unsafe class GeluKernel
     }
 
     /// <summary>gradient[i] ·= gelu'(input[i]) and adds the results to the column sums of an [N, columns] matrix, for whole rows start … end−1.</summary>
-    /// <param name="input">x, [N, columns].</param>
+    /// <param name="input">x on entry, gelu(x) as <see cref="Forward"/> computes it on return, [N, columns].</param>
     /// <param name="gradient">∂L/∂gelu(x) on entry, ∂L/∂x on return, [N, columns].</param>
     /// <param name="columns">Columns, a multiple of 16.</param>
     /// <param name="sums">Column sums of ∂L/∂x are added here, [columns].</param>
@@ -37,10 +37,11 @@ internal static unsafe class GeluKernel
             {
                 var x = T.Load(input, offset + c);
                 // gelu'(x) = Φ(x) + x φ(x), φ(x) = exp(−x²/2) / √(2π)
-                var slope = Distribution(x, out var bell);
-                slope = Vector512.FusedMultiplyAdd(x * Vector512.Create(InverseSqrt2Pi), bell, slope);
+                var distribution = Distribution(x, out var bell);
+                var slope = Vector512.FusedMultiplyAdd(x * Vector512.Create(InverseSqrt2Pi), bell, distribution);
                 var lower = T.Load(gradient, offset + c) * slope;
                 T.Store(gradient, offset + c, lower);
+                T.Store(input, offset + c, x * distribution);
                 (Vector512.Load(sums + c) + lower).Store(sums + c);
             }
         }

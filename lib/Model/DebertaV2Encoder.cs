@@ -43,8 +43,14 @@ public sealed class DebertaV2Encoder : Module
     /// </summary>
     public bool UsesPackedKernels { get; set; } = true;
 
-    /// <summary>Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: far less memory, a third more time.</summary>
+    /// <summary>Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: far less memory, up to a third more time.</summary>
     public bool RecomputesActivations { get; set; }
+
+    /// <summary>
+    /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not recomputed.
+    /// A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules always do.
+    /// </summary>
+    public long ActivationBudget { get; set; } = 128L << 20;
 
     /// <summary>
     /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,
@@ -112,7 +118,7 @@ public sealed class DebertaV2Encoder : Module
     private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, Tensor rowOfDistance, int[] lengths, ScalarType productType)
     {
         var packed = CurrentPacked();
-        packed.RecomputesActivations = RecomputesActivations;
+        packed.ActivationBudget = RecomputesActivations ? ActivationBudget : null;
         var rows_RC = relative?.Rows_RC ?? zeros(1, _config.HiddenSize);
         var pass = new PackedPass(new PackedShape(lengths), rows_RC, rowOfDistance, (int)(rowOfDistance.shape[0] + 1) / 2, (ulong)_random.Seed, (ulong)_random.Counter, training);
         if (training)

@@ -25,6 +25,7 @@ public unsafe class ElementwiseKernelTests
         Assert.True((output - expected).abs().max().item<double>() < 1e-6);
         Assert.True((gradient - wide.grad!).abs().max().item<double>() < 1e-6);
         Assert.True((sums - gradient).abs().max().item<float>() == 0);
+        Assert.True(x.equal(output).all().item<bool>(), "the way back leaves gelu(x) behind, to the bit");
     }
 
     [Fact]

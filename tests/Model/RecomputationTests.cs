@@ -13,15 +13,17 @@ public sealed class RecomputationTests : IDisposable
     public void Dispose() => _scope.Dispose();
 
     [Theory]
-    [InlineData(ScalarType.Float64, false, true)]
-    [InlineData(ScalarType.Float32, false, true)]
-    [InlineData(ScalarType.Float32, true, true)]
-    [InlineData(ScalarType.Float64, false, false)]
-    [InlineData(ScalarType.Float32, true, false)]
-    public void Gradients_are_the_same_to_the_bit(ScalarType dtype, bool usesKernels, bool isRelative)
+    [InlineData(ScalarType.Float64, false, true, 0)]
+    [InlineData(ScalarType.Float32, false, true, 0)]
+    [InlineData(ScalarType.Float32, true, true, 0)]
+    [InlineData(ScalarType.Float32, true, true, 60_000)]
+    [InlineData(ScalarType.Float64, false, false, 0)]
+    [InlineData(ScalarType.Float32, true, false, 0)]
+    public void Gradients_are_the_same_to_the_bit(ScalarType dtype, bool usesKernels, bool isRelative, long budget)
     {
         using var model = New(dtype, isRelative);
         model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+        model.Deberta.Encoder.ActivationBudget = budget;
 
         var kept = Gradients(model, recomputes: false);
         var recomputed = Gradients(model, recomputes: true);
@@ -64,6 +66,52 @@ public sealed class RecomputationTests : IDisposable
         }
 
         Assert.Equal(before, Live());
+    }
+
+    [Fact]
+    public void Kept_activations_stay_within_their_budget()
+    {
+        using var scope = NewDisposeScope();
+        using var model = New(float32, isRelative: true);
+        var encoder = model.Deberta.Encoder;
+        var layers = encoder.Layers.Count;
+        using var ids = ones(4, 40, ScalarType.Int64);
+        Run();
+        var (none, all) = (LiveAfterForward(0), LiveAfterForward(1L << 40));
+        var perLayer = (all - none) / layers;
+
+        var one = BudgetOf(1);
+
+        Assert.True(none < all);
+        Assert.Equal(none, LiveAfterForward(one - 1));
+        Assert.Equal(none + perLayer, LiveAfterForward(one));
+        Assert.Equal(none + (2 * perLayer), LiveAfterForward((2 * one) + 1));
+
+        // The smallest budget at which so many layers are kept.
+        long BudgetOf(int kept)
+        {
+            long low = 0, high = 1L << 30;
+            while (low < high)
+            {
+                var middle = (low + high) / 2;
+                (low, high) = LiveAfterForward(middle) < none + (kept * perLayer) ? (middle + 1, high) : (low, middle);
+            }
+
+            return low;
+        }
+
+        long LiveAfterForward(long budget)
+        {
+            (encoder.RecomputesActivations, encoder.ActivationBudget) = (true, budget);
+            var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+            var logits = model.call(ids, ones_like(ids));
+            var during = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before;
+            logits.sum().backward();
+            PackedEncoderFunction.ThrowIfBackwardFailed();
+            return during;
+        }
+
+        void Run() => LiveAfterForward(0);
     }
 
     private static DebertaV2ForTokenClassification New(ScalarType dtype, bool isRelative)

@@ -30,18 +30,28 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         using var scope = NewDisposeScope();
         _pass = _pass with { RelativeRows = relative.contiguous() };
         var rows = PassThrough(FirstRows(embedded), reach.LowestLayer);
-        foreach (var layer in encoder.Layers.Skip(reach.LowestLayer))
+        var layersKept = encoder.Layers.Count;
+        for (var i = reach.LowestLayer; i < encoder.Layers.Count; i++)
         {
-            _inputs.Push(rows);
-            rows = layer.Forward(rows, _pass, out var saved);
-            if (encoder.RecomputesActivations)
+            var input = rows;
+            rows = encoder.Layers[i].Forward(input, _pass, out var saved);
+            if (i == reach.LowestLayer && encoder.ActivationBudget is { } bytes)
             {
-                saved.Dispose();
+                layersKept = (int)Math.Min(layersKept, bytes / saved.Bytes);
+            }
+
+            // The last layers' activations live shortest: what fits is theirs.
+            if (i >= encoder.Layers.Count - layersKept)
+            {
+                input.DisposeExact();
+                _saved.Push(saved);
             }
             else
             {
-                _saved.Push(saved);
+                saved.Dispose();
             }
+
+            _inputs.Push(input);
         }
 
         // Everything still alive is needed later: the backward half frees it.
@@ -62,7 +72,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         {
             var input = _inputs.Pop();
             var layer = encoder.Layers[i];
-            var saved = encoder.RecomputesActivations ? Recompute(layer, input) : _saved.Pop();
+            var saved = _saved.TryPop(out var kept) ? kept : Recompute(layer, input);
             upper = layer.Backward(saved, upper, _pass, relative, wantsInput: i > reach.LowestLayer || reach.TrainsInputs);
             saved.Dispose();
             input.Dispose();

@@ -10,8 +10,8 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 {
     private int _keepers;
 
-    /// <summary>Recompute each layer in the backward pass instead of keeping its activations: one layer's memory instead of all, a third more time.</summary>
-    public bool RecomputesActivations { get; set; }
+    /// <summary>Bytes of activations that may wait for the backward pass, the last layers' first; what does not fit is computed anew there. Null keeps all.</summary>
+    public long? ActivationBudget { get; set; }
 
     /// <summary>Runs the layers.</summary>
     /// <param name="embedded">Embedding rows, [N, C], float32.</param>

@@ -31,13 +31,15 @@ internal sealed unsafe partial class PackedLayer
     /// <returns>∂L/∂(this layer's input); only its residual part when that is not wanted.</returns>
     public OutputGradient Backward(Saved saved, OutputGradient upper, PackedPass pass, Tensor? relativeGradient, bool wantsInput)
     {
-        var type = saved.InputCopy.dtype;
+        var type = saved.Input.dtype;
         using var fedGradient = Denormalise(saved.OutputSum, saved.OutputStatistics, parameters.OutputNorm, parameters.Output, upper, pass, PackedStream.OutputSum, type);
-        parameters.Output.AccumulateWeight(fedGradient, saved.Activated);
-        using var innerGradient = ProjectBack(parameters.Output, fedGradient, saved.Activated, pass, PackedStream.Output);
+        // GELU's output was not kept: an adapter has it made anew, the weight's gradient takes what falls off on the way back.
+        using var activated = parameters.Output.HasAdapter ? Activated(saved.Inner) : null;
+        using var innerGradient = ProjectBack(parameters.Output, fedGradient, activated, pass, PackedStream.Output);
         Deactivate(saved.Inner, innerGradient);
-        parameters.Intermediate.AccumulateWeight(innerGradient, saved.MiddleCopy);
-        var middle = new OutputGradient(upper.Residual, [ProjectBack(parameters.Intermediate, innerGradient, saved.MiddleCopy, pass, PackedStream.Intermediate)]);
+        parameters.Output.AccumulateWeight(fedGradient, saved.Inner);
+        parameters.Intermediate.AccumulateWeight(innerGradient, saved.Middle);
+        var middle = new OutputGradient(upper.Residual, [ProjectBack(parameters.Intermediate, innerGradient, saved.Middle, pass, PackedStream.Intermediate)]);
 
         using var attendedGradient = Denormalise(saved.AttentionSum, saved.AttentionStatistics, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, PackedStream.AttentionSum, type);
         parameters.AttentionOutput.AccumulateWeight(attendedGradient, saved.Context);
@@ -94,6 +96,7 @@ internal sealed unsafe partial class PackedLayer
         }
     }
 
+    /// <summary>∂L/∂gelu(inner) becomes ∂L/∂inner, and inner becomes gelu(inner).</summary>
     private void Deactivate(Tensor inner, Tensor gradient)
     {
         using var part = StepClock.Part("GELU, gradient");
@@ -147,16 +150,16 @@ internal sealed unsafe partial class PackedLayer
         foreach (var (projection, gradient, stream) in ((PackedProjection, Tensor, PackedStream)[])
             [(parameters.Query, query, PackedStream.Query), (parameters.Key, key, PackedStream.Key), (parameters.Value, value, PackedStream.Value)])
         {
-            projection.AccumulateWeight(gradient, saved.InputCopy);
+            projection.AccumulateWeight(gradient, saved.Input);
             using var sums = columnSums[stream - PackedStream.Query];
             projection.AccumulateBias(sums);
             if (wantsInput)
             {
-                products.Add(ProjectBack(projection, gradient, saved.InputCopy, pass, stream));
+                products.Add(ProjectBack(projection, gradient, saved.Input, pass, stream));
             }
             else
             {
-                projection.BackwardAdapter(gradient, saved.InputCopy, pass.Stream(index, stream, projection.AdapterDropout));
+                projection.BackwardAdapter(gradient, saved.Input, pass.Stream(index, stream, projection.AdapterDropout));
             }
         }
 

@@ -81,23 +81,36 @@ internal enum PackedStream
 /// </summary>
 internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters)
 {
-    /// <summary>What the gradient needs from the forward pass; N rows.</summary>
+    /// <summary>What the gradient needs from the forward pass and nothing more; N rows.</summary>
     internal sealed class Saved : IDisposable
     {
-        public required Tensor Input, InputCopy, Query, Key, Value, Probabilities, Context, AttentionSum, AttentionStatistics;
-        public required Tensor Middle, MiddleCopy, Inner, Activated, OutputSum, OutputStatistics;
-        public Tensor? PositionKey, PositionQuery;
+        /// <summary>The input in the products' type; it belongs to the layer below.</summary>
+        public required Tensor Input;
+
+        public required Tensor Query, Key, Value, Probabilities, AttentionSum, AttentionStatistics, OutputSum, OutputStatistics;
+
+        /// <summary>What GELU was applied to; the way back leaves gelu(…) here.</summary>
+        public required Tensor Inner;
 
         /// <summary>The relative rows as this layer saw them, after dropout, [U, C].</summary>
         public required Tensor Relative;
 
+        public Tensor? PositionKey, PositionQuery;
+
+        /// <summary>Inputs of the attention's output and of the widening projection; null where neither the weight nor an adapter is trained.</summary>
+        public Tensor? Context, Middle;
+
+        private IEnumerable<Tensor> All => ((Tensor?[])[Query, Key, Value, Probabilities, Context, AttentionSum, AttentionStatistics, Middle, Inner, OutputSum, OutputStatistics,
+            PositionKey, PositionQuery, Relative]).OfType<Tensor>();
+
+        /// <summary>Memory that it takes.</summary>
+        public long Bytes => All.Sum(tensor => tensor.numel() * tensor.element_size());
+
         public void Dispose()
         {
-            // Input and InputCopy belong to the layer below.
-            foreach (var tensor in (Tensor?[])[Query, Key, Value, Probabilities, Context, AttentionSum, AttentionStatistics, Middle,
-                ReferenceEquals(Middle, MiddleCopy) ? null : MiddleCopy, Inner, Activated, OutputSum, OutputStatistics, PositionKey, PositionQuery, Relative])
+            foreach (var tensor in All)
             {
-                tensor?.Dispose();
+                tensor.Dispose();
             }
         }
     }
@@ -107,10 +120,16 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
     {
         public void Dispose()
         {
-            Exact.Dispose();
+            DisposeExact();
+            Copy.Dispose();
+        }
+
+        /// <summary>Keeps the products' type alone.</summary>
+        public void DisposeExact()
+        {
             if (!ReferenceEquals(Exact, Copy))
             {
-                Copy.Dispose();
+                Exact.Dispose();
             }
         }
     }
@@ -143,33 +162,41 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         var middle = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum, out var attentionSum, out var attentionStatistics);
 
         var inner = Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate);
-        var activated = empty(inner.shape, type);
-        Activate(inner, activated);
+        using var activated = Activated(inner);
         using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
         var output = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum, out var outputSum, out var outputStatistics);
 
         saved = new()
         {
-            Input = x.Exact,
-            InputCopy = x.Copy,
+            Input = x.Copy,
             Query = query,
             Key = key,
             Value = value,
             Probabilities = probabilities,
-            Context = context,
+            Context = Needed(context, parameters.AttentionOutput),
             PositionKey = positionKey,
             PositionQuery = positionQuery,
             Relative = relative,
             AttentionSum = attentionSum,
             AttentionStatistics = attentionStatistics,
-            Middle = middle.Exact,
-            MiddleCopy = middle.Copy,
+            Middle = Needed(middle.Copy, parameters.Intermediate),
             Inner = inner,
-            Activated = activated,
             OutputSum = outputSum,
             OutputStatistics = outputStatistics,
         };
+        middle.DisposeExact();
         return output;
+    }
+
+    private static Tensor? Needed(Tensor input, PackedProjection projection)
+    {
+        if (projection.NeedsInput)
+        {
+            return input;
+        }
+
+        input.Dispose();
+        return null;
     }
 
     /// <summary>Computes the layer and keeps nothing for a gradient: the same numbers up to rounding.</summary>
@@ -197,6 +224,13 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         return output;
     }
 
+    private static Tensor Activated(Tensor inner)
+    {
+        var activated = empty(inner.shape, inner.dtype);
+        Activate(inner, activated);
+        return activated;
+    }
+
     private static Tensor ActivateInPlace(Tensor inner)
     {
         Activate(inner, inner);
@@ -206,7 +240,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
     private Tensor Project(PackedProjection projection, Tensor x, PackedPass pass, PackedStream stream) =>
         projection.Forward(x, pass.Stream(index, stream, projection.AdapterDropout));
 
-    private Tensor ProjectBack(PackedProjection projection, Tensor gradient, Tensor x, PackedPass pass, PackedStream stream) =>
+    private Tensor ProjectBack(PackedProjection projection, Tensor gradient, Tensor? x, PackedPass pass, PackedStream stream) =>
         projection.BackwardInput(gradient, x, pass.Stream(index, stream, projection.AdapterDropout));
 
     /// <summary>The relative rows with this layer's own dropout (transformers' pos_dropout), or with its gradient: the mask is the same.</summary>
@@ -231,7 +265,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
     }
 
     private readonly record struct AttentionTensors(
-        Tensor Query, Tensor Key, Tensor Value, Tensor? PositionKey, Tensor? PositionQuery, Tensor Probabilities, Tensor Context);
+        Tensor Query, Tensor Key, Tensor Value, Tensor? PositionKey, Tensor? PositionQuery, Tensor Probabilities, Tensor? Context);
 
     private AttentionKernel.Inputs Pointers(in AttentionTensors t, PackedPass pass) => new()
     {
@@ -242,7 +276,7 @@ internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings 
         PositionQuery = t.PositionQuery is null ? null : PackedMemory.Address(t.PositionQuery),
         RelativeRows = (int*)PackedMemory.Address(pass.RowOfDistance) + (pass.LongestDistance - pass.Shape.Longest),
         Probabilities = PackedMemory.Floats(t.Probabilities),
-        Context = PackedMemory.Address(t.Context),
+        Context = t.Context is null ? null : PackedMemory.Address(t.Context),
         C = settings.Heads * settings.HeadSize,
         D = settings.HeadSize,
         InverseScale = settings.InverseScale,

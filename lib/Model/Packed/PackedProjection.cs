@@ -23,6 +23,12 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
     public bool IsTrained => _weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
 
+    /// <summary>Whether an adapter lies on top.</summary>
+    public bool HasAdapter => adapter is not null;
+
+    /// <summary>Whether the gradient looks at the layer's input: for W's own, or the adapter's.</summary>
+    public bool NeedsInput => _weight.requires_grad || HasAdapter;
+
     /// <summary>True when the forward product takes a copy of the weight that is rearranged for oneDNN, made once for many products; set by the encoder before each pass.</summary>
     public bool UsesPackedWeight { get; set; }
 
@@ -56,15 +62,15 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
 
     /// <summary>∂L/∂x = ∂L/∂y · W, and the adapter's part; the adapter's own gradients are added on the way.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
-    /// <param name="x">The layer's input, [M, in].</param>
+    /// <param name="x">The layer's input, [M, in]; null will do without adapter.</param>
     /// <param name="stream">The adapter's dropout, as in the forward pass.</param>
     /// <returns>[M, in], the type of the gradient.</returns>
-    public Tensor BackwardInput(Tensor gradient, Tensor x, DropoutStream stream)
+    public Tensor BackwardInput(Tensor gradient, Tensor? x, DropoutStream stream)
     {
         using var part = StepClock.Part("products, gradient of the input");
         using Tensor weight = Weight(gradient.dtype, isPacked: false), transposed = weight.t();
         var lower = DispatcherOperators.Linear(gradient, transposed, null);
-        adapter?.AddBackward(gradient, x, stream, lower);
+        adapter?.AddBackward(gradient, x!, stream, lower);
         return lower;
     }
 
@@ -74,8 +80,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
 
     /// <summary>Adds ∂L/∂yᵀ · x to W's gradient, unless W is frozen.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
-    /// <param name="x">The layer's input, [M, in], same type.</param>
-    public void AccumulateWeight(Tensor gradient, Tensor x)
+    /// <param name="x">The layer's input, [M, in], same type; null will do where W is frozen.</param>
+    public void AccumulateWeight(Tensor gradient, Tensor? x)
     {
         if (!_weight.requires_grad)
         {
@@ -84,9 +90,9 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
 
         using var part = StepClock.Part("products, gradient of the weight");
         using var rows = gradient.t();
-        using var columns = x.t();
+        using var columns = x!.t();
         // In bfloat16 mm reaches oneDNN too, and takes both operands as they lie: a sixth faster than the linear layer. In float32 it would be MKL's.
-        using var product = gradient.dtype == ScalarType.BFloat16 ? mm(rows, x) : DispatcherOperators.Linear(rows, columns, null);
+        using var product = gradient.dtype == ScalarType.BFloat16 ? mm(rows, x!) : DispatcherOperators.Linear(rows, columns, null);
         PackedMemory.AddGradient(_weight, product);
     }
 
