@@ -27,8 +27,8 @@ internal sealed record TrainingKind(string Name, DebertaConfig Config, int Batch
     /// <summary>All of them.</summary>
     public static IReadOnlyList<TrainingKind> All { get; } = [Base, LargeLora, XSmall];
 
-    /// <summary>Operations for one real token: forward, input gradient, and the weights' gradient or, for adapters, the forward once more.</summary>
-    public double FlopsPerToken => 3 * Networks.ForwardFlops(Config);
+    /// <summary>Operations that one real token needs: forward, input gradient and, unless the weights are frozen, theirs. Computing activations anew is not needed.</summary>
+    public double FlopsPerToken => (IsLora ? 2 : 3) * Networks.ForwardFlops(Config);
 }
 
 /// <summary>Ours and the transcription with equal weights, ready to train on the same micro-batches.</summary>
@@ -83,6 +83,13 @@ internal sealed class TrainingPair : IDisposable
         var adapters = weights.Keys.Where(name => name.EndsWith(down, StringComparison.Ordinal)).Select(name => name[..^down.Length])
             .ToDictionary(layer => layer, layer => new PlainLora(weights[layer + down], weights[layer + ".lora.lora_B"], lora.Scale, lora.Dropout));
         return new(kind.Config, weights) { Adapters = adapters, UsesCheckpoints = kind.IsLora };
+    }
+
+    /// <summary>How much of its activations our network keeps when it may recompute them; see <see cref="DebertaV2Encoder.ActivationBudget"/>.</summary>
+    public long ActivationBudget
+    {
+        get => _model.Deberta.Encoder.ActivationBudget;
+        set => _model.Deberta.Encoder.ActivationBudget = value;
     }
 
     /// <summary>Logits, loss and gradients of both on the first micro-batch, in words; then dropout is on.</summary>

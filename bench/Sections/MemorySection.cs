@@ -60,7 +60,7 @@ internal sealed class MemorySection : ISection
         var corpus = Corpus.Load();
         if (job.StartsWith("train ", StringComparison.Ordinal))
         {
-            Train(TrainingKind.All.Single(kind => job.Contains(kind.Name, StringComparison.Ordinal)), job.EndsWith("bf16", StringComparison.Ordinal), who, corpus);
+            Train(job, who, corpus);
         }
         else
         {
@@ -76,16 +76,26 @@ internal sealed class MemorySection : ISection
         yield return ("train base float32", both, 3.0);
         yield return ("train base bf16", both, 3.0);
         yield return ("train large-LoRA bf16", both, 3.2);
+        yield return ("train large-LoRA, every layer recomputed, bf16", ["ours"], null);
+        yield return ("train large-LoRA, nothing recomputed, bf16", ["ours"], null);
         yield return ("train large-LoRA float32", ["ours"], null);
         yield return ("train xsmall bf16", both, null);
         yield return ("evaluate base float32", ["ours", "transcription", "onnx"], null);
         yield return ("evaluate base bf16", ["ours"], null);
     }
 
-    private static void Train(TrainingKind kind, bool isHalf, string who, Corpus corpus)
+    private static void Train(string job, string who, Corpus corpus)
     {
+        var kind = TrainingKind.All.Single(kind => job.Contains(kind.Name, StringComparison.Ordinal));
+        var isHalf = job.EndsWith("bf16", StringComparison.Ordinal);
         var batches = corpus.TrainingBatches(kind.BatchSize, Updates * MicroBatches);
         using var model = TrainingPair.OurModel(kind);
+        if (job.Contains("every layer recomputed", StringComparison.Ordinal))
+        {
+            model.Deberta.Encoder.ActivationBudget = 0;
+        }
+
+        model.Deberta.Encoder.RecomputesActivations &= !job.Contains("nothing recomputed", StringComparison.Ordinal);
         using var ours = who == "ours" ? new OurTrainer(model, batches, kind.Accumulation) : null;
         var weights = model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
         using var plain = who == "ours" ? null : new PlainTrainer(TrainingPair.PlainModel(kind, weights), weights, kind.Accumulation);

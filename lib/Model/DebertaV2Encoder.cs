@@ -50,7 +50,7 @@ public sealed class DebertaV2Encoder : Module
     /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not recomputed.
     /// A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules always do.
     /// </summary>
-    public long ActivationBudget { get; set; } = 128L << 20;
+    public long ActivationBudget { get; set; } = 192L << 20;
 
     /// <summary>
     /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,

@@ -12,6 +12,9 @@ namespace NotebookLib.Model.Packed;
 /// <param name="adapter">A low-rank adapter on top, or null.</param>
 internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, PackedAdapter? adapter = null)
 {
+    // Bytes after which addresses fall into the same set of a first-level cache.
+    private const int CacheStride = 4096;
+
     private readonly Tensor _weight = stored.Weight;
     private readonly bool _isDense = stored.Weight.dtype == ScalarType.Float32;
     private readonly Dictionary<(ScalarType Type, bool IsPacked), Tensor> _copies = [];
@@ -39,8 +42,10 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     public Tensor Forward(Tensor x, DropoutStream stream)
     {
         using var part = StepClock.Part("products, forward");
+        var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, UsesPackedWeight);
-        var output = UsesPackedWeight && _isDense ? DispatcherOperators.Linear(x, weight, Bias(x.dtype)) : Multiply(x, weight, Bias(x.dtype));
+        using var packed = !isPacked && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
+        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, Bias(x.dtype)) : Multiply(x, weight, Bias(x.dtype));
         adapter?.AddForward(x, stream, output);
         return output;
     }
@@ -122,6 +127,12 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
         !_isDense ? FrozenWeights.Restore(_weight, stored.Scales, type)
         : type == ScalarType.Float32 && !isPacked ? _weight.alias()
         : (_copies.TryGetValue((type, isPacked), out var copy) ? copy : _copies[(type, isPacked)] = Copy(_weight, type, isPacked)).alias();
+
+    /// <summary>
+    /// Whether rearranging the weight apart, for this product alone, beats leaving it to the product: with rows a multiple of 4 KiB apart oneDNN's product takes more than
+    /// twice as long to read them column by column (deberta-v3-large in float32: forward products 1.3 × faster).
+    /// </summary>
+    private static bool MixesCacheSets(Tensor weight) => weight.dtype == ScalarType.Float32 && weight.shape[1] * sizeof(float) % CacheStride == 0;
 
     /// <summary>
     /// x · weightᵀ + bias. In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time: a third faster for
