@@ -91,7 +91,7 @@ int MeasureAll(ParseResult arguments)
     {
         string[] command = [section.Verb, "--report", file, .. arguments.GetValue(quick) ? ["--quick"] : Array.Empty<string>(), .. arguments.GetValue(only) is { } name ? ["--only", name] : Array.Empty<string>(),
             .. arguments.GetValue(busy) ? ["--busy"] : Array.Empty<string>()];
-        OwnProcess.Run(command, TimeSpan.FromMinutes(8));
+        OwnProcess.Run(command, TimeSpan.FromMinutes(20));
         return (section.Title, JsonSerializer.Deserialize<SectionReport>(File.ReadAllText(file)), null);
     }
     catch (Exception error) when (error is InvalidOperationException or JsonException)

@@ -18,7 +18,7 @@ public sealed partial class DataFlowTests
             wrong.AddRange(used.Where(other => order.IndexOf(other) > order.IndexOf(folder)).Select(other => $"{Path.GetFileName(file)}: {folder} uses {other}, which comes after it"));
         }
 
-        Assert.Empty(folders.Except(order));
+        Assert.Equal(order.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
         Assert.Empty(wrong);
     }
 

@@ -57,6 +57,7 @@ public sealed class ExperimentModel : IDisposable
             loaded.Model.Deberta.Encoder.RecomputesActivations = plan.RecomputesActivations;
             var adapters = adapter is not null ? LoraAdapters.Load(adapter, loaded.Model)
                 : plan.Adapters is null ? null : LoraAdapters.Attach(loaded.Model, plan.Adapters, plan.Training.Seed);
+            _ = FrozenWeights.Store(loaded.Model, plan.FrozenBase);
             return new(plan, folder, loaded, adapters);
         }
         catch

@@ -81,6 +81,9 @@ public sealed record ExperimentOptions
     /// <summary>Focal loss exponent; 0 is cross-entropy.</summary>
     public double FocalGamma { get; init; }
 
+    /// <summary>Labels' weights in the loss: <c>none</c>, <c>sqrt</c> (1 / √n, n pieces in training) or <c>effective</c> (effective number of samples).</summary>
+    public string ClassWeights { get; init; } = "none";
+
     /// <summary>Which weights are tested and saved: those of the <c>best</c> evaluation or the <c>last</c>.</summary>
     public string Keep { get; init; } = "best";
 
@@ -92,6 +95,9 @@ public sealed record ExperimentOptions
 
     /// <summary>Scale of the adapters times their rank.</summary>
     public double LoraAlpha { get; init; } = 8;
+
+    /// <summary>How the linear layers under adapters are stored: <c>float32</c>, <c>bfloat16</c> or <c>int8</c>, less memory for more time (docs/TRAINING.md).</summary>
+    public string FrozenBase { get; init; } = "float32";
 
     /// <summary>Weights and Biases: <c>auto</c> (online when a key is found), <c>online</c>, <c>offline</c>, <c>disabled</c>.</summary>
     public string Tracking { get; init; } = "offline";

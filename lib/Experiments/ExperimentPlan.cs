@@ -1,4 +1,5 @@
 using NotebookLib.Data;
+using NotebookLib.Model;
 using NotebookLib.Training;
 
 namespace NotebookLib.Experiments;
@@ -59,11 +60,24 @@ public sealed record ExperimentPlan
     /// <summary>Settings of the adapters; null when none are trained.</summary>
     public Lora.LoraSettings? Adapters { get; init; }
 
+    /// <summary>How the frozen linear layers under adapters are stored.</summary>
+    public WeightStorage FrozenBase { get; init; }
+
     /// <summary>Whether activations are computed again on the way back instead of kept.</summary>
     public bool RecomputesActivations { get; init; }
 
-    /// <summary>How it is trained.</summary>
+    /// <summary>How it is trained; the weights that <see cref="ClassWeighting"/> names are only known with the data: <see cref="TrainingOn"/>.</summary>
     public required TrainingSettings Training { get; init; }
+
+    /// <summary>Labels' weights in the loss.</summary>
+    public ClassWeighting ClassWeighting { get; init; }
+
+    /// <summary>How it is trained on given sentences.</summary>
+    public TrainingSettings TrainingOn(ExperimentData data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        return Training with { ClassWeights = ClassWeights.Of(ClassWeighting, data.TrainRows, data.Labels.Count) };
+    }
 
     /// <summary>Whether the best evaluation's weights are tested and saved, rather than the last.</summary>
     public bool KeepsBest { get; init; } = true;

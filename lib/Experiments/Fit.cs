@@ -33,7 +33,7 @@ public sealed class Fit
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(model);
         return plan.Trains
-            ? RunCard.Plan(new Trainer(model.Network, data.Labels, data.TrainRows, data.ValidationRows, plan.Training).Summary)
+            ? RunCard.Plan(new Trainer(model.Network, data.Labels, data.TrainRows, data.ValidationRows, plan.TrainingOn(data)).Summary)
             : new EmptyView("Training", "Nothing is trained in this profile.");
     }
 
@@ -55,7 +55,7 @@ public sealed class Fit
             return new(null, 0);
         }
 
-        var settings = model.IsTrained ? plan.Training with { ExistingRun = ExistingRun.Replace } : plan.Training;
+        var settings = plan.TrainingOn(data) with { ExistingRun = model.IsTrained ? ExistingRun.Replace : plan.Training.ExistingRun };
         if (model.IsTrained)
         {
             model.Restore(data);

@@ -2,6 +2,7 @@ using System.Globalization;
 using NotebookLib.Data;
 using NotebookLib.Hub;
 using NotebookLib.Lora;
+using NotebookLib.Model;
 using NotebookLib.Results;
 using NotebookLib.Training;
 
@@ -28,6 +29,8 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");
         var training = Training(profile, method, Path.Combine(output, "checkpoints"));
         var adapters = method == Method.Full ? null : Adapters(method);
+        var frozenBase = FrozenBase(method);
+        var classWeighting = Choice("classWeights", options.ClassWeights, ("none", ClassWeighting.None), ("sqrt", ClassWeighting.InverseSquareRoot), ("effective", ClassWeighting.EffectiveNumber));
         ThrowIfFaulty();
         return new()
         {
@@ -39,8 +42,10 @@ internal sealed class PlanResolver(ExperimentOptions options)
             Adapter = options.Model is null ? adapter : null,
             Tokenizer = options.Tokenizer is null ? null : RepositoryFiles.Find(options.Tokenizer) ?? options.Tokenizer,
             Adapters = profile == Profile.Published ? null : adapters is null ? null : adapters with { BaseModel = Path.Exists(model) ? "" : model },
+            FrozenBase = frozenBase,
             RecomputesActivations = profile == Profile.Full && method != Method.Full,
             Training = training,
+            ClassWeighting = classWeighting,
             KeepsBest = options.Keep == "best",
             Compares = options.Compare ?? (profile == Profile.Demo),
             Tracking = options.Tracking,
@@ -171,6 +176,13 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var settings = new LoraSettings { Rank = options.LoraRank, Alpha = options.LoraAlpha, TrainsHeadOnly = method == Method.Head };
         _faults.AddRange(settings.FindFaults());
         return settings;
+    }
+
+    private WeightStorage FrozenBase(Method method)
+    {
+        var storage = Choice("frozenBase", options.FrozenBase, ("float32", WeightStorage.Dense), ("bfloat16", WeightStorage.BFloat16), ("int8", WeightStorage.Int8));
+        Refuse(storage != WeightStorage.Dense && method == Method.Full, $"frozenBase is \"{options.FrozenBase}\", but method full trains every weight; set method to lora, or frozenBase to float32.");
+        return storage;
     }
 
     /// <summary>What would fail after the training is better said before it.</summary>

@@ -68,7 +68,7 @@ public static class RunRecord
             TestEntities = scores.Micro.Support,
             TestSentences = judgement.Words.Sentences.Count,
             Commit = summary?.Commit ?? "",
-            Parameters = JsonSerializer.Serialize(plan.Training, Compact),
+            Parameters = JsonSerializer.Serialize(summary?.Settings ?? plan.Training, Compact),
             Link = plan.OutputFolder,
         };
     }

@@ -1,5 +1,6 @@
 using NotebookLib.Data;
 using NotebookLib.Experiments;
+using NotebookLib.Model;
 using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Experiments;
@@ -20,6 +21,8 @@ public sealed class ExperimentPlanTests
             Types = "PER,PER",
             Resume = true,
             Keep = "first",
+            ClassWeights = "cubic",
+            FrozenBase = "int4",
             LoraRank = 0,
             Method = "lora",
             Push = "nobody",
@@ -29,11 +32,20 @@ public sealed class ExperimentPlanTests
             [
                 "profile is \"tiny\"; expected demo, small, full, published", "system is \"C\"; expected A, B", "otherTypes is \"ignore\"; expected error, outside",
                 "precision is \"int4\"; expected float32, bfloat16, float16", "BatchSize is 0", "trainData is \"no-such-file.conll\"", "types is \"PER,PER\"", "resume is true, but output is null",
-                "keep is \"first\"; expected best, last", "Rank is 0", "push is \"nobody\"; expected organisation/name",
+                "keep is \"first\"; expected best, last", "classWeights is \"cubic\"; expected none, sqrt, effective", "frozenBase is \"int4\"; expected float32, bfloat16, int8", "Rank is 0", "push is \"nobody\"; expected organisation/name",
             ])
         {
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void A_base_that_is_trained_is_not_stored_in_fewer_bits()
+    {
+        var error = Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions { FrozenBase = "int8" }));
+
+        Assert.Contains("frozenBase is \"int8\", but method full trains every weight; set method to lora", error.Message, StringComparison.Ordinal);
+        Assert.Equal(WeightStorage.Int8, ExperimentPlan.Of(new ExperimentOptions { FrozenBase = "int8", Method = "lora" }).FrozenBase);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using NotebookLib.Data;
 using NotebookLib.Display;
 using NotebookLib.Experiments;
 using NotebookLib.Html;
+using NotebookLib.Model;
 using NotebookLib.Results;
 using static TorchSharp.torch;
 
@@ -16,11 +17,12 @@ public sealed class ExperimentTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Theory]
-    [InlineData("full")]
-    [InlineData("lora")]
-    public async Task Every_step_of_a_notebook_goes_through_and_training_twice_is_training_once(string method)
+    [InlineData("full", "float32", "sqrt")]
+    [InlineData("lora", "float32", "none")]
+    [InlineData("lora", "int8", "none")]
+    public async Task Every_step_of_a_notebook_goes_through_and_training_twice_is_training_once(string method, string frozenBase, string classWeights)
     {
-        var plan = ExperimentPlan.Of(Short with { Method = method, Output = Path.Combine(_folder.FullName, "run") });
+        var plan = ExperimentPlan.Of(Short with { Method = method, FrozenBase = frozenBase, ClassWeights = classWeights, Output = Path.Combine(_folder.FullName, "run") });
         var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
         using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
 
@@ -40,6 +42,8 @@ public sealed class ExperimentTests : IDisposable
         var table = RunRecord.Add(plan, first, judged, model, new RunTable(_folder.FullName));
         var merged = new TryOut(data, model).MergeCheck("A sentence about Warsaw .").ToText();
 
+        Assert.Equal(classWeights == "sqrt", first.Result!.Summary.Settings.ClassWeights is not null);
+        Assert.Equal(frozenBase == "int8", model.Network.modules().OfType<Projection>().Any(projection => projection.Storage == WeightStorage.Int8));
         Assert.Equal(method == "lora", saved.IsAdapter);
         Assert.True(File.Exists(Path.Combine(saved.Folder, method == "lora" ? "adapter_model.safetensors" : "model.safetensors")));
         Assert.Equal((plan.RunId, "demo", 4L), (table.Read().Single().RunId, table.Read().Single().Profile, table.Read().Single().Updates));
