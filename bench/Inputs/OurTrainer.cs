@@ -1,5 +1,6 @@
 using NotebookLib.Batching;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using NotebookLib.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -13,6 +14,7 @@ internal sealed class OurTrainer : IDisposable
     private readonly TokenClassificationTask _task;
     private readonly AdamWOptimiser _optimiser;
     private readonly EncodedSentence[] _rows;
+    private readonly HeapTrimmer _heap = new();
     private IDisposable? _held;
 
     /// <summary>Prepares the training of a network.</summary>
@@ -52,6 +54,7 @@ internal sealed class OurTrainer : IDisposable
         _optimiser.ClipGradients(_optimiser.GradientNorm(), _settings.MaximumGradientNorm);
         _optimiser.Step(_settings.LearningRate);
         _optimiser.ClearGradients();
+        _ = _heap.AfterUpdate();
     }
 
     /// <inheritdoc />

@@ -16,36 +16,42 @@ internal sealed class EnduranceSection : ISection
     public SectionReport Measure(BenchOptions options)
     {
         var report = new SectionReport();
-        foreach (var (kind, updates) in ((TrainingKind, int)[])[(TrainingKind.XSmall, 500), (TrainingKind.LargeLora, 100)])
+        foreach (var (kind, updates, microBatches) in ((TrainingKind, int, int)[])[(TrainingKind.XSmall, 500, 1), (TrainingKind.LargeLora, 20, 8)])
         {
             if (options.Wants(kind.Name))
             {
-                report.Tables.Add(MeasureKind(kind, options.IsQuick ? updates / 10 : updates));
+                report.Tables.Add(MeasureKind(kind, options.IsQuick ? updates / 10 : updates, microBatches));
             }
         }
 
         return report;
     }
 
-    private static CaptionedTable MeasureKind(TrainingKind kind, int updates)
+    private static CaptionedTable MeasureKind(TrainingKind kind, int updates, int microBatches)
     {
-        var batches = Corpus.Load().TrainingBatches(kind.BatchSize, updates);
+        var batches = Corpus.Load().TrainingBatches(kind.BatchSize, updates * microBatches);
         using var model = TrainingPair.OurModel(kind);
-        using var trainer = new OurTrainer(model, batches, 1);
+        using var trainer = new OurTrainer(model, batches, microBatches);
         var rows = new List<IReadOnlyList<string>>();
         ResidentMemory.TryResetPeak();
         for (var i = 0; i < batches.Count; i++)
         {
             trainer.MicroBatch(i, isHalf: true);
-            trainer.Update();
-            if ((i + 1) % (updates / 10) == 0)
+            if ((i + 1) % microBatches != 0)
             {
-                rows.Add([(i + 1).ToString(CultureInfo.InvariantCulture), Gigabytes(ResidentMemory.CurrentBytes), Gigabytes(ResidentMemory.PeakBytes),
+                continue;
+            }
+
+            trainer.Update();
+            var update = (i + 1) / microBatches;
+            if (update % Math.Max(1, updates / 10) == 0)
+            {
+                rows.Add([update.ToString(CultureInfo.InvariantCulture), Gigabytes(ResidentMemory.CurrentBytes), Gigabytes(ResidentMemory.PeakBytes),
                     DisposeScopeManager.Statistics.ThreadTotalLiveCount.ToString(CultureInfo.InvariantCulture)]);
             }
         }
 
-        return new($"{kind.Name}, bf16: updates of one micro-batch of {kind.BatchSize} sentences, no two alike.", new(["updates", "GB now", "GB at the peak so far", "live tensors"], rows));
+        return new($"{kind.Name}, bf16: updates of {microBatches} × {kind.BatchSize} sentences, no two micro-batches alike.", new(["updates", "GB now", "GB at the peak so far", "live tensors"], rows));
     }
 
     private static string Gigabytes(long bytes) => (bytes / 1e9).ToString("0.000", CultureInfo.InvariantCulture);

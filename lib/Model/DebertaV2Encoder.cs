@@ -58,6 +58,12 @@ public sealed class DebertaV2Encoder : Module
     /// </summary>
     public IDisposable KeepWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepCopies() : NothingKept.Instance;
 
+    /// <summary>
+    /// Promises the same of the weights that are not trained, for longer: around a training with adapters. Their copies would otherwise be made anew for each update, into
+    /// memory that other tensors have since broken up.
+    /// </summary>
+    public IDisposable KeepFrozenWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepFrozenCopies() : NothingKept.Instance;
+
     /// <summary>Runs the layers.</summary>
     /// <param name="embeddings_NC">The embedded real pieces.</param>
     /// <param name="layout">Where they lie in the batch.</param>

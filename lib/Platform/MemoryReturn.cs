@@ -2,26 +2,34 @@ using System.Runtime.InteropServices;
 
 namespace NotebookLib.Platform;
 
-/// <summary>glibc's allocator on Linux: when freed tensors' memory is kept for the next step and when it goes back to the system. Elsewhere nothing happens.</summary>
+/// <summary>What native code keeps for later, on Linux: freed pages of glibc's heap and oneDNN's compiled kernels. Elsewhere nothing happens.</summary>
 public static partial class MemoryReturn
 {
-    // malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX.
-    private const int TrimThreshold = -1;
-    private const int TopPad = -2;
-    private const int MmapThreshold = -3;
-    private const int MmapMax = -4;
+    // Each size of a batch has kernels of its own, some 0.2 MB each; no micro-batch has more than a few dozen. oneDNN keeps 1,024.
+    private const int KernelsKept = 256;
 
     /// <summary>Gives all free pages back to the system (<c>malloc_trim(0)</c>).</summary>
     /// <returns>False where there is no such call.</returns>
     public static bool Trim() => IsGlibc && malloc_trim(0) >= 0;
 
-    internal static bool Set(int option, int value) => IsGlibc && mallopt(option, value) == 1;
+    /// <summary>
+    /// Has oneDNN keep fewer compiled kernels, unless the environment says how many (<c>ONEDNN_PRIMITIVE_CACHE_CAPACITY</c>): sentences come in so many sizes that its cache
+    /// would fill with 200 MB of kernels that are never used again. To be called before libtorch is loaded.
+    /// </summary>
+    internal static void LimitKernelCache()
+    {
+        if (IsGlibc)
+        {
+            _ = setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KernelsKept.ToString(System.Globalization.CultureInfo.InvariantCulture), 0);
+        }
+    }
 
     private static bool IsGlibc => OperatingSystem.IsLinux() && RuntimeInformation.RuntimeIdentifier.IndexOf("musl", StringComparison.Ordinal) < 0;
 
     [LibraryImport("libc.so.6")]
     private static partial int malloc_trim(nuint keep);
 
-    [LibraryImport("libc.so.6")]
-    private static partial int mallopt(int option, int value);
+    // .NET's own environment is a copy that native code does not see.
+    [LibraryImport("libc.so.6", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int setenv(string name, string value, int overwrite);
 }

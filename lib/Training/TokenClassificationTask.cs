@@ -22,6 +22,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private readonly LossFunction _loss;
     private readonly TaggerWeights _weights;
     private readonly Device _device;
+    private IDisposable _frozenCopies;
 
     public TokenClassificationTask(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
@@ -36,6 +37,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _weights = new(model);
         TrainedRows = FindTrainedRows();
         model.Deberta.Embeddings.WordEmbeddings.TrainedRows = TrainedRows;
+        _frozenCopies = model.Deberta.Encoder.KeepFrozenWeightCopies();
     }
 
     public nn.Module Model => _model;
@@ -87,7 +89,12 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public void SaveWeights(string folder) => _weights.Save(folder);
 
-    public void LoadWeights(string folder) => _weights.Load(folder);
+    public void LoadWeights(string folder)
+    {
+        _frozenCopies.Dispose();
+        _weights.Load(folder);
+        _frozenCopies = _model.Deberta.Encoder.KeepFrozenWeightCopies();
+    }
 
     public IEnumerable<string> FindContradictions(string folder) => _weights.FindContradictions(folder);
 
@@ -98,6 +105,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     public void Dispose()
     {
         _loss.Dispose();
+        _frozenCopies.Dispose();
         _model.Deberta.Embeddings.WordEmbeddings.TrainedRows = null;
         TrainedRows?.Dispose();
     }

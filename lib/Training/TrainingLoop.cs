@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
@@ -22,6 +23,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly TrainingControl _control = new();
     private readonly Stopwatch _wholeRun = new();
     private readonly Stopwatch _training = new();
+    private readonly HeapTrimmer _heap = new();
     private RunPosition _position = new();
     private double _secondsBefore;
     private double _lastNorm;
@@ -112,6 +114,7 @@ internal sealed class TrainingLoop : IDisposable
         _position.SecondsSinceLog += _training.Elapsed.TotalSeconds;
         if (isComplete)
         {
+            _ = _heap.AfterUpdate();
             Follow(cancellation);
         }
     }

@@ -9,6 +9,7 @@ namespace NotebookLib.Model.Packed;
 internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
 {
     private int _keepers;
+    private int _frozenKeepers;
 
     /// <summary>Bytes of activations that may wait for the backward pass, the last layers' first; what does not fit is computed anew there. Null keeps all.</summary>
     public long? ActivationBudget { get; set; }
@@ -31,7 +32,16 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
         var (trainsInputs, trainsRelative) = (embedded.requires_grad || relative.requires_grad, relative.requires_grad);
         var lowest = trainsInputs ? 0 : layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
         var isTraining = is_grad_enabled() && (trainsInputs || lowest < layers.Count);
-        ChoosePacking(isInference: !isTraining);
+        ChoosePacking(isInference: !isTraining, type);
+        if (_keepers > 0)
+        {
+            // All before the first activation: made one by one in between, they would leave holes in the heap.
+            foreach (var projection in Projections)
+            {
+                projection.MakeCopies(type);
+            }
+        }
+
         return isTraining
             ? PackedEncoderFunction.apply(embedded, relative, anchor, new PackedCall(this, pass, type, new(lowest, trainsInputs, trainsRelative)))
             : new PackedCall(this, pass, type, new(layers.Count, false, false)).Infer(embedded, relative);
@@ -44,7 +54,22 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
     public IDisposable KeepCopies()
     {
         _keepers++;
-        return new Keeper(this);
+        return new Keeper(() =>
+        {
+            _keepers--;
+            DropCopies();
+        });
+    }
+
+    /// <summary>The same for weights that are not trained, over many updates: around a training.</summary>
+    public IDisposable KeepFrozenCopies()
+    {
+        _frozenKeepers++;
+        return new Keeper(() =>
+        {
+            _frozenKeepers--;
+            DropCopies();
+        });
     }
 
     internal IReadOnlyList<PackedLayer> Layers => layers;
@@ -55,33 +80,30 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
     {
         foreach (var projection in Projections)
         {
-            projection.DropCopies();
+            projection.DropCopies(keepsFrozen: _frozenKeepers > 0);
         }
     }
 
-    /// <summary>Rearranging a weight pays where it then serves many products and needs no second copy for the way back: in an evaluation.</summary>
-    private void ChoosePacking(bool isInference)
+    /// <summary>
+    /// Rearranging a weight pays where it then serves many products and needs no second copy for the way back: in an evaluation, unless a training around it keeps a frozen
+    /// weight's narrower copy anyway.
+    /// </summary>
+    private void ChoosePacking(bool isInference, ScalarType type)
     {
         foreach (var projection in Projections)
         {
-            projection.UsesPackedWeight = _keepers > 0 && isInference;
+            projection.UsesPackedWeight = _keepers > 0 && isInference && !(_frozenKeepers > 0 && projection.IsFrozen && type != ScalarType.Float32);
         }
     }
 
-    private sealed class Keeper(PackedEncoder encoder) : IDisposable
+    private sealed class Keeper(Action release) : IDisposable
     {
-        private bool _isDisposed;
+        private Action? _release = release;
 
         public void Dispose()
         {
-            if (_isDisposed)
-            {
-                return;
-            }
-
-            _isDisposed = true;
-            encoder._keepers--;
-            encoder.DropCopies();
+            _release?.Invoke();
+            _release = null;
         }
     }
 }

@@ -26,11 +26,14 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
     public bool IsTrained => _weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
 
+    /// <summary>True when the weight itself is not trained.</summary>
+    public bool IsFrozen => !_weight.requires_grad;
+
     /// <summary>Whether an adapter lies on top.</summary>
     public bool HasAdapter => adapter is not null;
 
     /// <summary>Whether the gradient looks at the layer's input: for W's own, or the adapter's.</summary>
-    public bool NeedsInput => _weight.requires_grad || HasAdapter;
+    public bool NeedsInput => !IsFrozen || HasAdapter;
 
     /// <summary>True when the forward product takes a copy of the weight that is rearranged for oneDNN, made once for many products; set by the encoder before each pass.</summary>
     public bool UsesPackedWeight { get; set; }
@@ -43,7 +46,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     {
         using var part = StepClock.Part("products, forward");
         var isPacked = UsesPackedWeight && _isDense;
-        using var weight = Weight(x.dtype, UsesPackedWeight);
+        using var weight = Weight(x.dtype, isPacked);
         using var packed = !isPacked && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
         var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, Bias(x.dtype)) : Multiply(x, weight, Bias(x.dtype));
         adapter?.AddForward(x, stream, output);
@@ -110,15 +113,32 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
         }
     }
 
-    /// <summary>Frees the copies of weight and bias: they are made anew where they are next asked for.</summary>
-    public void DropCopies()
+    /// <summary>Makes what the products of a pass in this type take.</summary>
+    public void MakeCopies(ScalarType type)
     {
-        foreach (var copy in _copies.Values.Concat(_biases.Values))
+        if (_isDense)
+        {
+            Weight(type, UsesPackedWeight).Dispose();
+        }
+
+        _ = Bias(type);
+    }
+
+    /// <summary>Frees the copies of weight and bias: they are made anew where they are next asked for.</summary>
+    /// <param name="keepsFrozen">Leaves the narrower copy of a weight that is not trained.</param>
+    public void DropCopies(bool keepsFrozen)
+    {
+        foreach (var (key, copy) in _copies.Where(pair => !keepsFrozen || !IsFrozen || pair.Key.IsPacked).ToList())
+        {
+            copy.Dispose();
+            _copies.Remove(key);
+        }
+
+        foreach (var copy in _biases.Values)
         {
             copy.Dispose();
         }
 
-        _copies.Clear();
         _biases.Clear();
     }
 
