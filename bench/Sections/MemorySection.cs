@@ -104,6 +104,8 @@ internal sealed class MemorySection : ISection
             plain.Model.IsTraining = true;
         }
 
+        // What reading the corpus left behind is no part of a training.
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         for (var i = 0; i < batches.Count; i++)
         {
             ours?.MicroBatch(i, isHalf);

@@ -29,7 +29,12 @@ internal sealed class RunnerProcess : IDisposable
     /// <summary>Starts the runner.</summary>
     public static Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // A shell without job control starts what it puts into the background with Ctrl-C ignored, and the whole family inherits that: a test of Ctrl-C would wait for ever.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         return Process.Start(start)!;
     }
 
