@@ -24,7 +24,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
-    public bool IsTrained => _weight.requires_grad || bias is { requires_grad: true } || adapter is { IsTrained: true };
+    public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { IsTrained: true };
 
     /// <summary>True when the weight itself is not trained.</summary>
     public bool IsFrozen => !_weight.requires_grad;
@@ -91,7 +91,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     /// <param name="x">The layer's input, [M, in], same type; null will do where W is frozen.</param>
     public void AccumulateWeight(Tensor gradient, Tensor? x)
     {
-        if (!_weight.requires_grad)
+        if (IsFrozen)
         {
             return;
         }
@@ -116,6 +116,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     /// <summary>Makes what the products of a pass in this type take.</summary>
     public void MakeCopies(ScalarType type)
     {
+        // What is stored in fewer bits is restored by each product.
         if (_isDense)
         {
             Weight(type, UsesPackedWeight).Dispose();
