@@ -59,10 +59,10 @@ public sealed class DebertaV2Encoder : Module
     public IDisposable KeepWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepCopies() : NothingKept.Instance;
 
     /// <summary>
-    /// Promises the same of the weights that are not trained, for longer: around a training with adapters. Their copies would otherwise be made anew for each update, into
-    /// memory that other tensors have since broken up.
+    /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be made anew for
+    /// each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
     /// </summary>
-    public IDisposable KeepFrozenWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepFrozenCopies() : NothingKept.Instance;
+    public IDisposable KeepTrainingMemory() => CurrentSources().ArePackable ? CurrentPacked().KeepForTraining() : NothingKept.Instance;
 
     /// <summary>Runs the layers.</summary>
     /// <param name="embeddings_NC">The embedded real pieces.</param>

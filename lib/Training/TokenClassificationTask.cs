@@ -22,7 +22,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private readonly LossFunction _loss;
     private readonly TaggerWeights _weights;
     private readonly Device _device;
-    private IDisposable _frozenCopies;
+    private IDisposable _trainingMemory;
 
     public TokenClassificationTask(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
@@ -37,7 +37,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _weights = new(model);
         TrainedRows = FindTrainedRows();
         model.Deberta.Embeddings.WordEmbeddings.TrainedRows = TrainedRows;
-        _frozenCopies = model.Deberta.Encoder.KeepFrozenWeightCopies();
+        _trainingMemory = model.Deberta.Encoder.KeepTrainingMemory();
     }
 
     public nn.Module Model => _model;
@@ -91,9 +91,9 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public void LoadWeights(string folder)
     {
-        _frozenCopies.Dispose();
+        _trainingMemory.Dispose();
         _weights.Load(folder);
-        _frozenCopies = _model.Deberta.Encoder.KeepFrozenWeightCopies();
+        _trainingMemory = _model.Deberta.Encoder.KeepTrainingMemory();
     }
 
     public IEnumerable<string> FindContradictions(string folder) => _weights.FindContradictions(folder);
@@ -105,7 +105,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     public void Dispose()
     {
         _loss.Dispose();
-        _frozenCopies.Dispose();
+        _trainingMemory.Dispose();
         _model.Deberta.Embeddings.WordEmbeddings.TrainedRows = null;
         TrainedRows?.Dispose();
     }

@@ -184,8 +184,9 @@ public sealed class HubDownloadTests
 
         Assert.Equal(hub.Progress.Select(progress => progress.DoneBytes).Order(), hub.Progress.Select(progress => progress.DoneBytes));
         var running = hub.Progress.First(progress => progress is { Phase: HubTransferPhase.Running, DoneBytes: > 0 });
-        Assert.InRange(running.BytesPerSecond, 100_000, 2_000_000);
-        Assert.InRange(running.Remaining!.Value.TotalSeconds, 0.05, 3);
+        // How slow it may be depends on what else the machine does.
+        Assert.InRange(running.BytesPerSecond, 1, 2_000_000);
+        Assert.Equal((300_000 - running.DoneBytes) / running.BytesPerSecond, running.Remaining!.Value.TotalSeconds, 1e-3);
         Assert.Equal((HubTransferPhase.Done, 300_000, 300_000L), (hub.Progress[^1].Phase, hub.Progress[^1].DoneBytes, hub.Progress[^1].TotalBytes));
     }
 }

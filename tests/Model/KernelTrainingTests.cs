@@ -119,6 +119,55 @@ public sealed class KernelTrainingTests : IDisposable
         Assert.True(Numbers.Difference(Half(), half) > 1e-3);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradients_keep_their_memory_through_a_training_and_their_numbers(bool isHalf)
+    {
+        using var model = New();
+        model.Deberta.Encoder.Layers[1].Output.Dense.Weight.requires_grad = false;
+        using var autocast = isHalf ? Autocast.Enter(bfloat16) : null;
+        Dictionary<string, Tensor> TwiceAccumulated()
+        {
+            Loss(model).backward();
+            Loss(model).backward();
+            PackedEncoderFunction.ThrowIfBackwardFailed();
+            return model.Deberta.Encoder.Layers.SelectMany((layer, i) => layer.named_parameters().Select(pair => (Name: $"{i}.{pair.name}", Gradient: pair.parameter.grad)))
+                .Where(pair => pair.Gradient is not null).ToDictionary(pair => pair.Name, pair => pair.Gradient!);
+        }
+
+        var alone = TwiceAccumulated();
+        ClearGradients(model);
+        Dictionary<string, Tensor> first, second;
+        Dictionary<string, nint> addresses;
+        using (model.Deberta.Encoder.KeepTrainingMemory())
+        {
+            first = TwiceAccumulated();
+            addresses = first.ToDictionary(pair => pair.Key, pair => AddressOf(pair.Value));
+            ClearGradients(model);
+            Assert.All(model.parameters(), parameter => Assert.Null(parameter.grad));
+            second = TwiceAccumulated();
+        }
+
+        Assert.DoesNotContain("1.output.dense.weight", second.Keys);
+        Assert.All(second, pair => Assert.Equal(addresses[pair.Key], AddressOf(pair.Value)));
+        Assert.All(second, pair => Numbers.AssertClose(pair.Value, alone[pair.Key], 0, pair.Key));
+        ClearGradients(model);
+        // The training is over: whoever still holds a gradient has it to himself.
+        _ = TwiceAccumulated();
+        Assert.All(second, pair => Numbers.AssertClose(pair.Value, alone[pair.Key], 0, pair.Key));
+
+        static unsafe nint AddressOf(Tensor tensor) => (nint)PackedMemory.Address(tensor);
+
+        static void ClearGradients(DebertaV2ForTokenClassification model)
+        {
+            foreach (var parameter in model.parameters())
+            {
+                parameter.grad = null;
+            }
+        }
+    }
+
     [Fact]
     public void Evaluation_is_the_same_alone_and_in_any_batch()
     {

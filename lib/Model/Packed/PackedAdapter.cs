@@ -6,10 +6,15 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>A low-rank adapter with its gradient written out; the frozen weight beside it costs no gradient.</summary>
-internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
+/// <param name="adapter">A, B and how they are applied.</param>
+/// <param name="gradients">Where their gradients go.</param>
+internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter, GradientBuffers gradients)
 {
     /// <summary>Probability that an element of the input is dropped.</summary>
     public double DropoutProbability => adapter.DropoutProbability;
+
+    /// <summary>A and B.</summary>
+    public IEnumerable<Tensor> Parameters => [adapter.Down, adapter.Up];
 
     /// <summary>False when A and B are both frozen.</summary>
     public bool IsTrained => adapter.Down.requires_grad || adapter.Up.requires_grad;
@@ -53,7 +58,7 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
         inputGradient.add_(masked);
     }
 
-    private static void Accumulate(Tensor parameter, Tensor outputGradient, Tensor input)
+    private void Accumulate(Tensor parameter, Tensor outputGradient, Tensor input)
     {
         if (!parameter.requires_grad)
         {
@@ -61,7 +66,7 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter)
         }
 
         using Tensor rows = outputGradient.t(), columns = input.t(), product = DispatcherOperators.Linear(rows, columns, null);
-        PackedMemory.AddGradient(parameter, product);
+        gradients.Add(parameter, product);
     }
 
     private static Tensor Drop(Tensor x, DropoutStream stream)

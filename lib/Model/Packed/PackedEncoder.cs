@@ -6,10 +6,12 @@ namespace NotebookLib.Model.Packed;
 /// The encoder's layers on packed rows. Padding is never computed, no autograd graph is built inside, and the parameters' gradients are added to
 /// their own as they come up. Outside it looks like one differentiable function of the embedding rows and the relative rows.
 /// </summary>
-internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
+/// <param name="layers">First to last.</param>
+/// <param name="gradients">Where the layers add their gradients up.</param>
+internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientBuffers gradients)
 {
     private int _keepers;
-    private int _frozenKeepers;
+    private int _trainings;
 
     /// <summary>Bytes of activations that may wait for the backward pass, the last layers' first; what does not fit is computed anew there. Null keeps all.</summary>
     public long? ActivationBudget { get; set; }
@@ -33,9 +35,14 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
         var lowest = trainsInputs ? 0 : layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
         var isTraining = is_grad_enabled() && (trainsInputs || lowest < layers.Count);
         ChoosePacking(isInference: !isTraining, type);
+        // All before the first activation: made one by one in between, they would leave holes in the heap.
+        if (isTraining && _trainings > 0)
+        {
+            gradients.Reserve(layers.SelectMany(layer => layer.Parameters.All));
+        }
+
         if (_keepers > 0)
         {
-            // All before the first activation: made one by one in between, they would leave holes in the heap.
             foreach (var projection in Projections)
             {
                 projection.MakeCopies(type);
@@ -61,13 +68,19 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
         });
     }
 
-    /// <summary>The same for weights that are not trained, over many updates: around a training.</summary>
-    public IDisposable KeepFrozenCopies()
+    /// <summary>
+    /// Around a training: weights that are not trained do not change until the result is disposed. Their copies and the memory of all gradients stay from update to update.
+    /// </summary>
+    public IDisposable KeepForTraining()
     {
-        _frozenKeepers++;
+        _trainings++;
         return new Keeper(() =>
         {
-            _frozenKeepers--;
+            if (--_trainings == 0)
+            {
+                gradients.Release();
+            }
+
             DropCopies();
         });
     }
@@ -80,7 +93,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
     {
         foreach (var projection in Projections)
         {
-            projection.DropCopies(keepsFrozen: _frozenKeepers > 0);
+            projection.DropCopies(keepsFrozen: _trainings > 0);
         }
     }
 
@@ -92,7 +105,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers)
     {
         foreach (var projection in Projections)
         {
-            projection.UsesPackedWeight = _keepers > 0 && isInference && !(_frozenKeepers > 0 && projection.IsFrozen && type != ScalarType.Float32);
+            projection.UsesPackedWeight = _keepers > 0 && isInference && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
         }
     }
 

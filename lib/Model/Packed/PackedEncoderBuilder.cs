@@ -23,16 +23,17 @@ internal static class PackedEncoderBuilder
         var settings = new PackedLayerSettings(
             config.NumAttentionHeads, config.HeadSize, (float)config.LayerNormEps, 1 / MathF.Sqrt(config.HeadSize * config.ScaleFactor), config.AttentionProbsDropoutProb, config.HiddenDropoutProb,
             config.RelativeAttention && config.HasContentToPosition, config.RelativeAttention && config.HasPositionToContent);
-        return new([.. encoder.Layers.Select((layer, index) => new PackedLayer(index, settings, Parameters(layer)))]);
+        var gradients = new GradientBuffers();
+        return new([.. encoder.Layers.Select((layer, index) => new PackedLayer(index, settings, Parameters(layer, gradients), gradients))], gradients);
     }
 
-    private static PackedLayerParameters Parameters(DebertaV2Layer layer)
+    private static PackedLayerParameters Parameters(DebertaV2Layer layer, GradientBuffers gradients)
     {
         var attention = layer.Attention.Self;
         // Shared keys are one projection, so that their copies are made once.
         var known = new Dictionary<Projection, PackedProjection>(ReferenceEqualityComparer.Instance);
         PackedProjection Pack(Projection projection) =>
-            known.TryGetValue(projection, out var packed) ? packed : known[projection] = new(new(projection.Weight, projection.Scales), projection.Bias, AdapterOf(projection));
+            known.TryGetValue(projection, out var packed) ? packed : known[projection] = new(new(projection.Weight, projection.Scales), projection.Bias, gradients, AdapterOf(projection, gradients));
         return new(
             Pack(attention.QueryProjection), Pack(attention.KeyProjection), Pack(attention.ValueProjection),
             Pack(attention.PositionQueryProjection), Pack(attention.PositionKeyProjection),
@@ -41,10 +42,10 @@ internal static class PackedEncoderBuilder
 
     private static PackedNorm NormOf(ResidualOutput output) => new(output.Norm.weight!, output.Norm.bias!);
 
-    private static PackedAdapter? AdapterOf(Projection projection) => projection.Adapter switch
+    private static PackedAdapter? AdapterOf(Projection projection, GradientBuffers gradients) => projection.Adapter switch
     {
         null => null,
-        ILowRankAdapter adapter => new(adapter),
+        ILowRankAdapter adapter => new(adapter, gradients),
         var other => throw new NotSupportedException($"{other.GetType().Name} is no low-rank adapter; set UsesPackedKernels to false to run it as a module."),
     };
 }

@@ -87,12 +87,12 @@ internal sealed unsafe partial class PackedLayer
         return hidden;
     }
 
-    private static void AddIfTrained(Tensor parameter, Tensor totals, int row)
+    private void AddIfTrained(Tensor parameter, Tensor totals, int row)
     {
         if (parameter.requires_grad)
         {
             using var gradient = totals[row];
-            PackedMemory.AddGradient(parameter, gradient);
+            buffers.Add(parameter, gradient);
         }
     }
 

@@ -79,7 +79,7 @@ internal enum PackedStream
 /// One encoder layer on packed rows, forward and gradient written out by hand: matrix products through oneDNN, everything else in one pass over memory each.
 /// The numbers are those of the module that autograd differentiates (a test says so); only the order of float additions differs.
 /// </summary>
-internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters)
+internal sealed unsafe partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters, GradientBuffers buffers)
 {
     /// <summary>What the gradient needs from the forward pass and nothing more; N rows.</summary>
     internal sealed class Saved : IDisposable

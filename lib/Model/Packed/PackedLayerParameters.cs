@@ -18,6 +18,10 @@ internal sealed record PackedLayerParameters(
     public IEnumerable<PackedProjection> Projections =>
         new[] { Query, Key, Value, PositionQuery, PositionKey, AttentionOutput, Intermediate, Output }.Distinct();
 
+    /// <summary>Every tensor once, trained or not.</summary>
+    public IEnumerable<Tensor> All =>
+        [.. Projections.SelectMany(projection => projection.Parameters), AttentionNorm.Weight, AttentionNorm.Bias, OutputNorm.Weight, OutputNorm.Bias];
+
     /// <summary>False when the whole layer is frozen.</summary>
     public bool IsTrained => AttentionNorm.IsTrained || OutputNorm.IsTrained || Projections.Any(projection => projection.IsTrained);
 }

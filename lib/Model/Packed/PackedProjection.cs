@@ -9,8 +9,9 @@ namespace NotebookLib.Model.Packed;
 /// </summary>
 /// <param name="stored">W, [out, in], float32; where it is frozen also bfloat16 or int8, which each product restores anew.</param>
 /// <param name="bias">b, [out], float32, or null.</param>
+/// <param name="gradients">Where the gradients of W and b go.</param>
 /// <param name="adapter">A low-rank adapter on top, or null.</param>
-internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, PackedAdapter? adapter = null)
+internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, PackedAdapter? adapter = null)
 {
     // Bytes after which addresses fall into the same set of a first-level cache.
     private const int CacheStride = 4096;
@@ -22,6 +23,9 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
 
     /// <summary>Probability that an element of an adapter's input is dropped; 0 without adapter.</summary>
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
+
+    /// <summary>W, b, and the adapter's, trained or not.</summary>
+    public IEnumerable<Tensor> Parameters => [_weight, .. bias is null ? Array.Empty<Tensor>() : [bias], .. adapter?.Parameters ?? []];
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
     public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { IsTrained: true };
@@ -100,7 +104,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
         using var rows = gradient.t();
         using var columns = x!.t();
         using var product = Multiply(rows, columns, null);
-        PackedMemory.AddGradient(_weight, product);
+        gradients.Add(_weight, product);
     }
 
     /// <summary>Adds column sums of ∂L/∂y to b's gradient, unless b is absent or frozen.</summary>
@@ -109,7 +113,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Packed
     {
         if (bias is not null && bias.requires_grad)
         {
-            PackedMemory.AddGradient(bias, columnSums);
+            gradients.Add(bias, columnSums);
         }
     }
 

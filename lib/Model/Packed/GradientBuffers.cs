@@ -1,0 +1,80 @@
+using NotebookLib.Kernels;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>
+/// Where the gradients of an encoder's parameters are added up. Through a training each has its memory once, from before the first activation, and takes it again for each
+/// update: made anew in every backward pass, gradients would lie between activations and break the heap up (deberta-v3-base in float32: 0.6 GB more at the peak).
+/// </summary>
+internal sealed class GradientBuffers
+{
+    private readonly Dictionary<Tensor, Tensor> _buffers = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Makes the memory of those that have none yet. The first gradient of an update is what touches it.</summary>
+    /// <param name="parameters">Frozen ones are passed over.</param>
+    public void Reserve(IEnumerable<Tensor> parameters)
+    {
+        foreach (var parameter in parameters)
+        {
+            if (parameter.requires_grad && !_buffers.ContainsKey(parameter))
+            {
+                using var quiet = no_grad();
+                _buffers[parameter] = empty(parameter.shape, parameter.dtype).DetachFromDisposeScope();
+            }
+        }
+    }
+
+    /// <summary>Gives the memory up; a gradient that lies in it keeps its own.</summary>
+    public void Release()
+    {
+        foreach (var buffer in _buffers.Values)
+        {
+            buffer.Dispose();
+        }
+
+        _buffers.Clear();
+    }
+
+    /// <summary>Adds a gradient to a parameter's own, or makes it the first.</summary>
+    /// <param name="parameter">Float32.</param>
+    /// <param name="gradient">Same shape, float32 or bfloat16.</param>
+    public void Add(Tensor parameter, Tensor gradient)
+    {
+        using var part = Platform.StepClock.Part("adding gradients up");
+        if (parameter.grad is { } existing)
+        {
+            AddInPlace(existing, gradient);
+        }
+        else
+        {
+            parameter.grad = _buffers.TryGetValue(parameter, out var buffer) ? buffer.copy_(gradient)
+                : gradient.dtype == parameter.dtype ? gradient.clone()
+                : gradient.to(parameter.dtype);
+        }
+    }
+
+    private static unsafe void AddInPlace(Tensor sum, Tensor values)
+    {
+        var isHalf = values.dtype == ScalarType.BFloat16;
+        if (sum.dtype != ScalarType.Float32 || !(isHalf || values.dtype == ScalarType.Float32) || !sum.is_contiguous() || !values.is_contiguous())
+        {
+            sum.add_(values);
+            return;
+        }
+
+        var to = PackedMemory.Floats(sum);
+        var from = PackedMemory.Address(values);
+        ThreadTeam.RunRanges(checked((int)sum.numel()), 1 << 14, (_, start, end) =>
+        {
+            if (isHalf)
+            {
+                SumKernel.Add<Kernels.BFloat16>(to, from, start, end);
+            }
+            else
+            {
+                SumKernel.Add<Kernels.Float32>(to, from, start, end);
+            }
+        });
+    }
+}
