@@ -51,7 +51,7 @@ public static class NativeLibraries
 
         try
         {
-            MemoryReturn.LimitKernelCache();
+            NativeEnvironment.Prepare();
             // The order matters: LibTorchSharp names the others by soname, which resolves to what is loaded already.
             foreach (var name in (string[])["torch_cpu", "torch_cuda", "LibTorchSharp"])
             {
