@@ -48,9 +48,7 @@ internal sealed class GradientBuffers
         }
         else
         {
-            parameter.grad = _buffers.TryGetValue(parameter, out var buffer) ? buffer.copy_(gradient)
-                : gradient.dtype == parameter.dtype ? gradient.clone()
-                : gradient.to(parameter.dtype);
+            parameter.grad = (_buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype)).copy_(gradient);
         }
     }
 
