@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NotebookLib.Platform;
+using NotebookLib.Tests.Runner;
 using TorchSharp;
 
 namespace NotebookLib.Tests.Platform;
@@ -24,7 +25,7 @@ public class NativeLibrariesTests
     public async Task Threads_that_wait_go_to_sleep_soon_unless_the_user_says_otherwise(string variable, string value, string spins)
     {
         // libgomp tells what it read when it was loaded; the runner loads libtorch before it looks at the folder.
-        var start = new ProcessStartInfo("dotnet", [Repository.PathOf("bin", "tools", "NotebookRunner.dll"), "verify", "/missing"]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = RunnerProcess.HowToStart("verify", "/missing");
         start.Environment.Remove("GOMP_SPINCOUNT");
         start.Environment.Remove("OMP_WAIT_POLICY");
         start.Environment["OMP_DISPLAY_ENV"] = "VERBOSE";
@@ -34,8 +35,7 @@ public class NativeLibrariesTests
         }
 
         using var process = Process.Start(start)!;
-        _ = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var told = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var (_, _, told) = await RunnerProcess.FinishAsync(process);
 
         Assert.Contains($"GOMP_SPINCOUNT = '{spins}'", told, StringComparison.Ordinal);
     }

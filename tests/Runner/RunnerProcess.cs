@@ -27,16 +27,16 @@ internal sealed class RunnerProcess : IDisposable
     }
 
     /// <summary>Starts the runner.</summary>
-    public static Process Start(params string[] arguments)
-    {
+    public static Process Start(params string[] arguments) => Process.Start(HowToStart(arguments))!;
+
+    /// <summary>What <see cref="Start"/> starts, for a test that changes the environment first.</summary>
+    public static ProcessStartInfo HowToStart(params string[] arguments) =>
         // A shell without job control starts what it puts into the background with Ctrl-C ignored, and the whole family inherits that: a test of Ctrl-C would wait for ever.
-        var start = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments])
+        new("env", ["--default-signal=INT", "dotnet", Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        return Process.Start(start)!;
-    }
 
     /// <summary>Runs to the end.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> FinishAsync(Process process)

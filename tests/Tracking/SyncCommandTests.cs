@@ -55,7 +55,7 @@ public sealed class SyncCommandTests
 
     private static Task<(int ExitCode, string Output, string Error)> SyncAsync(TrackingFixture fixture, string? key, params string[] folders)
     {
-        var start = new ProcessStartInfo("dotnet", [Repository.PathOf("bin", "tools", "NotebookRunner.dll"), "sync", .. folders]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = RunnerProcess.HowToStart(["sync", .. folders]);
         start.Environment["WANDB_BASE_URL"] = fixture.Server.Url;
         start.Environment["NETRC"] = Path.Combine(fixture.Folder, "no-netrc");
         start.Environment["WANDB_API_KEY"] = key;

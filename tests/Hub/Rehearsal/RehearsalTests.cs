@@ -99,8 +99,7 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
 
     private Process Run(FakeHubServer server, string profile, params string[] parameters)
     {
-        string[] arguments = ["run", Repository.PathOf("notebooks", "ner_deberta_base_A.dib"), "--profile", profile, "--output", Path.Combine(_folder, "out"), .. parameters.SelectMany(parameter => (string[])["-p", parameter])];
-        var start = new ProcessStartInfo("dotnet", [Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = RunnerProcess.HowToStart(["run", Repository.PathOf("notebooks", "ner_deberta_base_A.dib"), "--profile", profile, "--output", Path.Combine(_folder, "out"), .. parameters.SelectMany(parameter => (string[])["-p", parameter])]);
         (start.Environment["HF_ENDPOINT"], start.Environment["HF_TOKEN"], start.Environment["HF_HOME"]) = (server.Url, FakeHubServer.Token, Path.Combine(_folder, "home"));
         return Process.Start(start)!;
     }
