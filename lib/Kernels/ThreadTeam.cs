@@ -27,24 +27,18 @@ public static unsafe class ThreadTeam
     /// <summary>How many threads share the work: libtorch's intra-operation threads.</summary>
     public static int Size => Math.Max(1, TorchSharp.torch.get_num_threads());
 
-    /// <summary>Calls <paramref name="body"/> once for each part in [0, parts), the parts spread over the team; returns when all are done.</summary>
+    /// <summary>Calls <paramref name="body"/> once for each part in [0, parts), the parts spread over the team; returns when all are done, also where some throw.</summary>
     /// <exception cref="AggregateException">One or more parts threw.</exception>
     public static void Run(int parts, Action<int> body)
     {
         ArgumentNullException.ThrowIfNull(body);
         var threads = Math.Min(Size, parts);
+        var work = new Work(parts, body);
         if (threads <= 1)
         {
-            for (var part = 0; part < parts; part++)
-            {
-                body(part);
-            }
-
-            return;
+            work.TakeParts();
         }
-
-        var work = new Work(parts, body);
-        if (Fork == null)
+        else if (Fork == null)
         {
             Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => work.TakeParts());
         }
@@ -93,23 +87,23 @@ public static unsafe class ThreadTeam
 
         public void TakeParts()
         {
-            // An exception must not cross into libgomp: it would end the process.
-#pragma warning disable CA1031
-            try
+            for (var part = Interlocked.Increment(ref _next) - 1; part < parts; part = Interlocked.Increment(ref _next) - 1)
             {
-                for (var part = Interlocked.Increment(ref _next) - 1; part < parts; part = Interlocked.Increment(ref _next) - 1)
+                // An exception must not cross into libgomp: it would end the process.
+#pragma warning disable CA1031
+                try
                 {
                     body(part);
                 }
-            }
-            catch (Exception error)
-            {
-                lock (body)
+                catch (Exception error)
                 {
-                    (_errors ??= []).Add(error);
+                    lock (body)
+                    {
+                        (_errors ??= []).Add(error);
+                    }
                 }
-            }
 #pragma warning restore CA1031
+            }
         }
 
         public void ThrowIfFailed()

@@ -4,9 +4,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Model;
 
-/// <summary>Alone, because resident memory is the whole process's.</summary>
-[CollectionDefinition(nameof(LoadingMemoryTests), DisableParallelization = true)]
-[Collection(nameof(LoadingMemoryTests))]
+[Collection(ProcessMemoryTestGroup.Name)]
 public sealed class LoadingMemoryTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("memory-").FullName;

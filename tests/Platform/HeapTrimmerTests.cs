@@ -4,6 +4,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Platform;
 
+[Collection(ProcessMemoryTestGroup.Name)]
 public class HeapTrimmerTests
 {
     [Fact]
@@ -32,6 +33,7 @@ public class HeapTrimmerTests
             tensor.Dispose();
         }
 
+        using var held = ProcessMemoryTestGroup.HoldManagedHeap();
         var before = ResidentMemory.CurrentBytes;
         new HeapTrimmer().AfterUpdate();
         var given = before - ResidentMemory.CurrentBytes;
