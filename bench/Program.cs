@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using NotebookLib.Bench.Inputs;
 using NotebookLib.Bench.Measuring;
@@ -71,7 +70,7 @@ int MeasureAll(ParseResult arguments)
     var measured = new List<(string Title, SectionReport? Report, string? Failure)>();
     foreach (var section in sections)
     {
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,5:0} s  {section.Title}"));
+        Console.Error.WriteLine(Invariant($"{clock.Elapsed.TotalSeconds,5:0} s  {section.Title}"));
         measured.Add(MeasureApart(section, arguments));
         // After each section, so that an interrupted run leaves what it has.
         if (!arguments.GetValue(quick))

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Batching;
 using NotebookLib.Bench.Reference;
 using NotebookLib.Model;
@@ -47,7 +46,7 @@ internal static class Agreement
     /// <summary>Says how far apart values are, and refuses to go on when they are not the same.</summary>
     public static string Judge(IReadOnlyList<(string What, double Difference)> differences, double tolerance = Float32Tolerance)
     {
-        var text = string.Join(", ", differences.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.What} equal to {pair.Difference:0.0e+0}")));
+        var text = string.Join(", ", differences.Select(pair => Invariant($"{pair.What} equal to {pair.Difference:0.0e+0}")));
         return differences.All(pair => pair.Difference <= tolerance)
             ? text
             : throw new InvalidOperationException($"The contestants do not compute the same: {text} (relative to the largest value); expected {tolerance:0e+0}. Nothing was timed.");

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
@@ -17,11 +16,11 @@ internal static class MachineFacts
         ("processor", $"{CpuInfo("model name")}, {Environment.ProcessorCount} cores"),
         ("instruction sets", string.Join(", ", Telling.Select(flag => (CpuInfo("flags").Split(' ').Contains(flag) ? "" : "no ") + flag))),
         ("threads", $"{torch.get_num_threads()} in libtorch and ONNX Runtime alike"),
-        ("memory", string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
+        ("memory", Invariant($"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
         ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
         ("versions", $"NotebookLib {Version(typeof(Platform.GemmProbe))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, ONNX Runtime {OrtEnv.Instance().GetVersionString()}"),
         ("load before", File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] + " (one minute; a quiet machine is below 0.3)" : "unknown"),
-        ("probe before", string.Create(CultureInfo.InvariantCulture, $"{Platform.GemmProbe.Measure(repeats: 20):0} GFLOP/s (bf16, 2048³)")),
+        ("probe before", Invariant($"{Platform.GemmProbe.Measure(repeats: 20):0} GFLOP/s (bf16, 2048³)")),
     ];
 
     private static string CpuInfo(string field)

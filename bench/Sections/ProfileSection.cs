@@ -29,7 +29,7 @@ internal sealed class ProfileSection : ISection
             rows.Add(["all", "", .. Cells(half.Seconds, half, batches.Count), .. Cells(single.Seconds, single, batches.Count)]);
             report.Tables.Add(new(
                 $"{kind.Name}: {batches.Count} micro-batches of {kind.BatchSize} sentences and the update, milliseconds for each micro-batch, the part's own time. "
-                    + string.Create(CultureInfo.InvariantCulture, $"New memory pages for each micro-batch: bf16 {half.PageFaults / batches.Count:N0}, float32 {single.PageFaults / batches.Count:N0}."),
+                    + Invariant($"New memory pages for each micro-batch: bf16 {half.PageFaults / batches.Count:N0}, float32 {single.PageFaults / batches.Count:N0}."),
                 new(["", "calls", "bf16, ms", "%", "float32, ms", "%"], rows)));
         }
 

@@ -59,7 +59,7 @@ internal sealed class StorageSection : ISection
             }
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"{rest} {ResidentMemory.PeakBytes}");
+        return Invariant($"{rest} {ResidentMemory.PeakBytes}");
     }
 
     private static double[] MemoryOf(WeightStorage storage, bool isHalf) =>

@@ -102,6 +102,6 @@ public static class LabelAligner
 
     private static int CheckedTag(IReadOnlyList<int> tags, int word, string parameter) =>
         word >= tags.Count ? throw new ArgumentException($"Word {word} has no tag: there are {tags.Count} tags. Were these tags made for another sentence?", parameter)
-        : tags[word] < 0 ? throw new ArgumentException($"Word {word} has tag {tags[word]}; expected a label id from 0.", parameter)
+        : tags[word] < 0 ? throw new ArgumentException(Invariant($"Word {word} has tag {tags[word]}; expected a label id from 0."), parameter)
         : tags[word];
 }

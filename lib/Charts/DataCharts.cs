@@ -67,7 +67,7 @@ public static class DataCharts
             IsInLegend = false,
             Texts = [.. bins.Select(bin => width == 1 ? $"{bin.Key}" : $"{bin.Key * width} to {(bin.Key * width) + width - 1}")],
         };
-        var summary = string.Create(CultureInfo.InvariantCulture, $"{lengths.Count:N0} sentences; half have at most {At(0.5)} {unit}, 95 % at most {At(0.95)}, the longest {sorted[^1]}.");
+        var summary = Invariant($"{lengths.Count:N0} sentences; half have at most {At(0.5)} {unit}, 95 % at most {At(0.95)}, the longest {sorted[^1]}.");
         return ChartRenderer.Render(
             new("Length of the sentences", summary, new($"length, {unit}") { Format = ",d" }, new("sentences") { Format = ",d", FromZero = true }, [trace]) { Summary = summary, HeightPixels = 280 },
             "There is no sentence to measure.");

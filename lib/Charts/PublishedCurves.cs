@@ -25,5 +25,5 @@ public sealed record PublishedCurves(string Name, int Updates, Curve EvaluationL
     /// <summary>What the subtitle says about the stretching.</summary>
     internal string Remark(double ourUpdates) => Math.Abs(ourUpdates - Updates) < 1
         ? $"Grey: the published run {Name}."
-        : FormattableString.Invariant($"Grey: the published run {Name}, its {Updates:N0} updates drawn at the length of ours.");
+        : Invariant($"Grey: the published run {Name}, its {Updates:N0} updates drawn at the length of ours.");
 }

@@ -20,25 +20,25 @@ public static partial class ScoreCharts
     {
         ArgumentNullException.ThrowIfNull(ours);
         var rows = ours.OrderByDescending(row => row.Support).ThenBy(row => row.Type, StringComparer.Ordinal).ToList();
-        string Label(TypeF1 row) => string.Create(CultureInfo.InvariantCulture, $"{ChartRenderer.Name(row.Type)}  ({row.Support:N0})");
+        string Label(TypeF1 row) => Invariant($"{ChartRenderer.Name(row.Type)}  ({row.Support:N0})");
         var known = (published ?? []).ToDictionary(row => row.Type, StringComparer.Ordinal);
         var both = rows.Where(row => known.ContainsKey(row.Type)).ToList();
         List<Trace> traces =
         [
             new BarTrace("this run", "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>this run</extra>", [.. rows.Select(Label)], [.. rows.Select(row => row.F1)])
             {
-                IsHorizontal = true, Texts = [.. rows.Select(row => string.Create(CultureInfo.InvariantCulture, $"{row.Support:N0} gold entities"))],
+                IsHorizontal = true, Texts = [.. rows.Select(row => Invariant($"{row.Support:N0} gold entities"))],
             },
             new BarTrace(publishedName, "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>published</extra>", [.. both.Select(Label)], [.. both.Select(row => known[row.Type].F1)])
             {
-                IsHorizontal = true, Color = Palette.Gray, Hatch = "/", Texts = [.. both.Select(row => string.Create(CultureInfo.InvariantCulture, $"{known[row.Type].Support:N0} gold entities"))],
+                IsHorizontal = true, Color = Palette.Gray, Hatch = "/", Texts = [.. both.Select(row => Invariant($"{known[row.Type].Support:N0} gold entities"))],
             },
         ];
         return ChartRenderer.Render(
             new("F1 of each type", "Whole words, test split; in brackets the number of gold entities.", new("F1") { Range = [0, 1.02], Format = ".1f" }, new("") { IsCategory = true, IsReversed = true }, traces)
             {
                 HeightPixels = 110 + (rows.Count * (both.Count > 0 ? 28 : 20)),
-                Summary = string.Join(", ", rows.Select(row => string.Create(CultureInfo.InvariantCulture, $"{row.Type} {row.F1:0.000}"))),
+                Summary = string.Join(", ", rows.Select(row => Invariant($"{row.Type} {row.F1:0.000}"))),
             },
             "No entity type was scored: the split holds no entity, gold or predicted.");
     }
@@ -71,7 +71,7 @@ public static partial class ScoreCharts
             new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
             {
                 HeightPixels = 130 + (names.Count * 26),
-                Summary = string.Create(CultureInfo.InvariantCulture, $"{right:N0} of {counts.Sum(row => row.Sum()):N0} on the diagonal"),
+                Summary = Invariant($"{right:N0} of {counts.Sum(row => row.Sum()):N0} on the diagonal"),
             },
             none);
     }
@@ -84,7 +84,7 @@ public static partial class ScoreCharts
         var filled = bins.Where(bin => bin.Count > 0).ToList();
         var total = filled.Sum(bin => (double)bin.Count);
         var error = filled.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / Math.Max(1, total);
-        var summary = string.Create(CultureInfo.InvariantCulture, $"Expected calibration error {error:0.0000} over {total:N0} answers.");
+        var summary = Invariant($"Expected calibration error {error:0.0000} over {total:N0} answers.");
         List<Trace> traces = filled.Count == 0 ? [] :
         [
             new LineTrace("perfectly calibrated", "as sure as right<extra></extra>", [0, 1], [0, 1]) { Color = Palette.Gray, Dash = "dash", WidthPixels = 1.5 },
@@ -92,7 +92,7 @@ public static partial class ScoreCharts
             {
                 Marker = "circle",
                 MarkerSizes = [.. filled.Select(bin => 6 + (16 * Math.Sqrt(bin.Count / total)))],
-                Texts = [.. filled.Select(bin => string.Create(CultureInfo.InvariantCulture, $"{bin.Count:N0} answers"))],
+                Texts = [.. filled.Select(bin => Invariant($"{bin.Count:N0} answers"))],
             },
         ];
         return ChartRenderer.Render(

@@ -111,7 +111,7 @@ internal sealed class ConllFormat(TagTable tags, ReaderOptions options, bool isU
         var (word, tag) = (Resolve(_wordColumn), Resolve(options.TagColumn));
         if (word is null || tag is null || word.Equals(tag))
         {
-            return $"{_columns.Count} {(_columns.Count == 1 ? "column" : "columns")}; expected a word in column {_wordColumn} and a tag in column {options.TagColumn}.";
+            return Invariant($"{_columns.Count} {(_columns.Count == 1 ? "column" : "columns")}; expected a word in column {_wordColumn} and a tag in column {options.TagColumn}.");
         }
 
         if (++_wordLines > options.MaxWordsPerSentence)

@@ -87,7 +87,7 @@ public sealed record ReaderOptions
                 (nameof(MaxWordsPerRowGroup), MaxWordsPerRowGroup, 1),
             }
             .Where(setting => setting.Value < setting.Least)
-            .Select(setting => $"{setting.Name} is {setting.Value}; expected at least {setting.Least}.")
+            .Select(setting => Invariant($"{setting.Name} is {setting.Value}; expected at least {setting.Least}."))
             .Concat(MaxLineBytes > 1 << 29 ? [$"{nameof(MaxLineBytes)} is {MaxLineBytes}; expected at most {1 << 29}."] : [])
             .ToList();
         if (wrong.Count > 0)

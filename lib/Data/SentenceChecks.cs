@@ -15,7 +15,7 @@ internal static class SentenceChecks
         {
             if (tag < 0 || tag >= labels.Count)
             {
-                throw new ArgumentException($"{Named(sentence)}: tag id {tag} is out of range; expected 0 to {labels.Count - 1} ({string.Join(' ', labels.Types)}).");
+                throw new ArgumentException(Invariant($"{Named(sentence)}: tag id {tag} is out of range; expected 0 to {labels.Count - 1} ({string.Join(' ', labels.Types)})."));
             }
         }
     }

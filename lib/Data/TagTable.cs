@@ -20,7 +20,7 @@ internal sealed class TagTable
         if (id < 0 || id >= _map.Count)
         {
             mapped = 0;
-            return $"tag id {id} is out of range; expected 0 to {_map.Count - 1} ({Known}).";
+            return Invariant($"tag id {id} is out of range; expected 0 to {_map.Count - 1} ({Known}).");
         }
 
         mapped = _map[(int)id];

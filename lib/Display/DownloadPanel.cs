@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using NotebookLib.Html;
 using NotebookLib.Hub;
 
@@ -75,11 +74,11 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
     {
         HubTransferPhase.Done => file.IsUpload ? "is on the Hub" : "is here, hash checked",
         HubTransferPhase.AlreadyThere => "was there already",
-        HubTransferPhase.Failed => string.Create(CultureInfo.InvariantCulture, $"given up after {Size(file.DoneBytes)}"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{Size(file.DoneBytes)}, {Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}"),
+        HubTransferPhase.Failed => Invariant($"given up after {Size(file.DoneBytes)}"),
+        _ => Invariant($"{Size(file.DoneBytes)}, {Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}"),
     };
 
     private static string Size(long bytes) => bytes < 1 << 20
-        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.0} KiB")
-        : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 20):0.0} MiB");
+        ? Invariant($"{bytes / 1024.0:0.0} KiB")
+        : Invariant($"{bytes / (double)(1 << 20):0.0} MiB");
 }

@@ -19,8 +19,8 @@ public static class EnvironmentCard
         List<Fact> facts =
         [
             .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
-            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s)" : string.Create(CultureInfo.InvariantCulture, $"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
-            new("memory", string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
+            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s)" : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
+            new("memory", Invariant($"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
             new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
             new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
             new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}"),

@@ -26,7 +26,7 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
         "What became of the entities",
         [new("outcome"), new("entities", true), new("share", true), new("meaning")],
         [.. Kinds.Select(kind => KindRow(kind.Outcome, kind.Name, kind.Meaning))],
-        string.Create(CultureInfo.InvariantCulture, $"{analysis.FaultySentenceCount:N0} of {analysis.SentenceCount:N0} sentences hold an error."),
+        Invariant($"{analysis.FaultySentenceCount:N0} of {analysis.SentenceCount:N0} sentences hold an error."),
         "Share of all entities, gold or predicted, a pair counted once.");
 
     /// <summary>Scores of entities that training saw, and of those that it never saw; null when that was not asked for.</summary>
@@ -111,5 +111,5 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
 
     private static string Share(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);
 
-    private static string Nats(double loss) => string.Create(CultureInfo.InvariantCulture, $"{loss:0.000} nats per piece");
+    private static string Nats(double loss) => Invariant($"{loss:0.000} nats per piece");
 }

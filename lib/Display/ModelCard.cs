@@ -71,8 +71,8 @@ public static class ModelCard
     {
         var parameters = model.parameters().ToList();
         var (total, trained) = (parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
-        yield return new("parameters", Number(total), string.Create(CultureInfo.InvariantCulture, $"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB"));
-        yield return new("trained", Number(trained), string.Create(CultureInfo.InvariantCulture, $"{trained / (double)Math.Max(1, total):0.00 %} of all"));
+        yield return new("parameters", Number(total), Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB"));
+        yield return new("trained", Number(trained), Invariant($"{trained / (double)Math.Max(1, total):0.00 %} of all"));
     }
 
     private static TableView Parts(DebertaV2ForTokenClassification model) => new(

@@ -25,12 +25,12 @@ internal static class PanelLines
     {
         var metrics = string.Join(" · ", LivePanelView.Metrics.Where(metric => evaluation.Metrics.ContainsKey(metric.Key))
             .Select(metric => $"{metric.Name} {evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)}"));
-        return string.Create(CultureInfo.InvariantCulture, $"evaluation at {evaluation.Update:N0} · {metrics} · {Duration(evaluation.ElapsedSeconds)}{(evaluation.IsBest ? " · best so far" : "")}");
+        return Invariant($"evaluation at {evaluation.Update:N0} · {metrics} · {Duration(evaluation.ElapsedSeconds)}{(evaluation.IsBest ? " · best so far" : "")}");
     }
 
     /// <summary>The line at the end.</summary>
     public static string End(PanelState state) => state.EndText
-        + (state.Best is { } best ? string.Create(CultureInfo.InvariantCulture, $"; best at update {best.Update:N0}") : "");
+        + (state.Best is { } best ? Invariant($"; best at update {best.Update:N0}") : "");
 
     /// <summary>How a run ended, as a word.</summary>
     public static string WordFor(TrainingEnd end) => end switch
@@ -48,13 +48,13 @@ internal static class PanelLines
     {
         var whole = (long)Math.Round(Math.Max(0, seconds));
         return whole < 60 ? $"{whole} s"
-            : whole < 3600 ? string.Create(CultureInfo.InvariantCulture, $"{whole / 60}:{whole % 60:00} min")
-            : string.Create(CultureInfo.InvariantCulture, $"{whole / 3600}:{whole / 60 % 60:00} h");
+            : whole < 3600 ? Invariant($"{whole / 60}:{whole % 60:00} min")
+            : Invariant($"{whole / 3600}:{whole / 60 % 60:00} h");
     }
 
     /// <summary>A learning rate: 5e-5.</summary>
     public static string Rate(double rate) => rate == 0 ? "0" : rate.ToString("0.##e-0", CultureInfo.InvariantCulture);
 
     /// <summary>Memory: 2.1 GiB.</summary>
-    public static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 30):0.0} GiB");
+    public static string Gigabytes(long bytes) => Invariant($"{bytes / (double)(1 << 30):0.0} GiB");
 }

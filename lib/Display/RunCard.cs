@@ -46,7 +46,7 @@ public static class RunCard
         new("parameters", Number(summary.TotalParameters), $"{Number(summary.TrainedParameters)} trained"),
         new("sentences", $"{Number(summary.TrainingRows)} to train on, {Number(summary.EvaluationRows)} to evaluate on"),
         .. summary.Adapters is { } adapters
-            ? new Fact[] { new("adapters", string.Create(CultureInfo.InvariantCulture, $"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets)}"), $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as initialised: the head alone is trained" : "")}") }
+            ? new Fact[] { new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets)}"), $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as initialised: the head alone is trained" : "")}") }
             : [],
         new("effective batch", summary.EffectiveBatch),
         new("updates", Number(summary.Updates), $"{Number(summary.UpdatesPerEpoch)} an epoch, {Number(summary.WarmupUpdates)} of warm-up"),

@@ -41,7 +41,7 @@ public static class Tables
             "From words to pieces, from tags to labels",
             [new("word"), new("tag"), new("pieces"), new("piece ids"), new("label of each piece")],
             rows,
-            string.Create(CultureInfo.InvariantCulture, $"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with [CLS] and [SEP]; ▁ marks the beginning of a word."),
+            Invariant($"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with [CLS] and [SEP]; ▁ marks the beginning of a word."),
             "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores.");
     }
 
@@ -62,7 +62,7 @@ public static class Tables
             title,
             columns,
             [.. rows],
-            string.Create(CultureInfo.InvariantCulture, $"{scores.SentenceCount:N0} sentences, {scores.TokenCount:N0} tags, accuracy {scores.Accuracy:0.0000}. Entities count when words and type agree; types by support."),
+            Invariant($"{scores.SentenceCount:N0} sentences, {scores.TokenCount:N0} tags, accuracy {scores.Accuracy:0.0000}. Entities count when words and type agree; types by support."),
             (strict is null ? "" : "Strict: an I without its B begins no entity. ") + (publishedSystem is null ? "" : $"Published: {publishedSystem}, words, on MultiNERD's English test split."));
     }
 

@@ -82,7 +82,7 @@ public static class Baselines
     private static Row Line(BaselineScores scores, Mark mark) => new(
         [
             scores.Name, new(Share(scores.Scores.Micro.F1), Bar: scores.Scores.Micro.F1), Share(scores.Scores.Micro.Precision), Share(scores.Scores.Micro.Recall),
-            Share(scores.Scores.Macro.F1), Share(scores.UnseenF1), scores.Seconds is { } seconds ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0} s") : "",
+            Share(scores.Scores.Macro.F1), Share(scores.UnseenF1), scores.Seconds is { } seconds ? Invariant($"{seconds:0} s") : "",
         ],
         mark);
 

@@ -100,7 +100,7 @@ public sealed class ExperimentModel : IDisposable
         });
         var fault = needsItsHead && loaded.Report.Missing.Count > 0 ? $"{folder}: has no trained head ({string.Join(", ", loaded.Report.Missing)}); the published profile tests fine-tuned models only."
             : loaded.Model.Config.VocabSize < data.Tokenizer.VocabularySize && data.Lengths.Count > 0 && LargestId(data) >= loaded.Model.Config.VocabSize
-                ? $"{folder}: the embedding has {loaded.Model.Config.VocabSize:N0} rows, but the tokenizer gave the piece id {LargestId(data):N0}; do model and tokenizer belong together?"
+                ? Invariant($"{folder}: the embedding has {loaded.Model.Config.VocabSize:N0} rows, but the tokenizer gave the piece id {LargestId(data):N0}; do model and tokenizer belong together?")
             : null;
         if (fault is not null)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Display;
 using NotebookLib.Html;
 using NotebookLib.Platform;
@@ -83,9 +82,9 @@ internal static class InterruptionWords
     {
         if (token.IsCancellationRequested && result.End == TrainingEnd.Stopped)
         {
-            throw new OperationCanceledException(string.Create(CultureInfo.InvariantCulture,
-                $"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. "
-                + $"Go on with -p resume=true -p output={Path.GetDirectoryName(Path.GetDirectoryName(result.LastCheckpoint))}"), token);
+            throw new OperationCanceledException(
+                Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. ")
+                + $"Go on with -p resume=true -p output={Path.GetDirectoryName(Path.GetDirectoryName(result.LastCheckpoint))}", token);
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Data;
 using NotebookLib.Hub;
 using NotebookLib.Lora;
@@ -23,7 +22,7 @@ internal sealed class PlanResolver(ExperimentOptions options)
         CheckPush();
         var started = DateTimeOffset.Now;
         var system = SystemName(method, labels);
-        var runId = string.Create(CultureInfo.InvariantCulture, $"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
+        var runId = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
         var output = OutputFolder(runId);
         var data = Data(profile, labels ?? LabelSet.SystemA);
         var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");

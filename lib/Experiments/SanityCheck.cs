@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Batching;
 using NotebookLib.Html;
 using NotebookLib.Training;
@@ -57,8 +56,8 @@ public static class SanityCheck
         var isNew = model.Report.Missing.Count > 0;
         return new(
             "First loss",
-            isNew ? string.Create(CultureInfo.InvariantCulture, $"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing") : "below that of a new head: the head is trained already",
-            string.Create(CultureInfo.InvariantCulture, $"{loss:0.00} nats"),
+            isNew ? Invariant($"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing") : "below that of a new head: the head is trained already",
+            Invariant($"{loss:0.00} nats"),
             isNew ? Math.Abs(loss - Math.Log(labels)) < 0.75 : loss < Math.Log(labels));
     }
 
@@ -85,8 +84,8 @@ public static class SanityCheck
             var last = LossOf(plan, model, rows);
             return new(
                 "One batch by heart",
-                string.Create(CultureInfo.InvariantCulture, $"{OverfitUpdates} updates on {rows.Count} sentences bring their loss below {OverfitShare:0 %} of the first"),
-                string.Create(CultureInfo.InvariantCulture, $"{first:0.00} → {last:0.000} nats"),
+                Invariant($"{OverfitUpdates} updates on {rows.Count} sentences bring their loss below {OverfitShare:0 %} of the first"),
+                Invariant($"{first:0.00} → {last:0.000} nats"),
                 last < OverfitShare * first);
         }
         finally
@@ -113,7 +112,7 @@ public static class SanityCheck
         return new(
             "An evaluation",
             "two batches go through",
-            string.Create(CultureInfo.InvariantCulture, $"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} (untrained)"),
+            Invariant($"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} (untrained)"),
             double.IsFinite(result.Loss));
     }
 

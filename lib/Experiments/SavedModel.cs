@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Html;
 using NotebookLib.Model;
 
@@ -55,6 +54,6 @@ public sealed record SavedModel(string Folder, bool IsAdapter, string BaseModel)
         : $"pipeline(\"token-classification\", model=\"{Folder}\")";
 
     private static string Size(long bytes) => bytes < 1 << 20
-        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.0} KiB")
-        : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 20):0.0} MiB");
+        ? Invariant($"{bytes / 1024.0:0.0} KiB")
+        : Invariant($"{bytes / (double)(1 << 20):0.0} MiB");
 }

@@ -41,7 +41,7 @@ public sealed class TryOut
             "The same through the token-classification pipeline",
             [new("entity group"), new("score", true), new("word"), new("start", true), new("end", true)],
             [.. found.Select(entity => new Row([entity.Label, entity.Score.ToString("0.000", CultureInfo.InvariantCulture), entity.Word, Number(entity.Start), Number(entity.End)]))],
-            string.Create(CultureInfo.InvariantCulture, $"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters."),
+            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters."),
             found.Count == 0 ? "No entity was found." : "");
     }
 

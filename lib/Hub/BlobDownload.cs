@@ -163,7 +163,7 @@ internal sealed class BlobDownload(HubSession session)
         catch (Exception fault) when (fault is IOException or HttpRequestException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? $"nothing arrived for {session.Settings.StallSeconds:0} s" : "the connection broke");
+            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"nothing arrived for {session.Settings.StallSeconds:0} s") : "the connection broke");
         }
     }
 
@@ -172,7 +172,7 @@ internal sealed class BlobDownload(HubSession session)
         var free = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(path)! : Path.GetDirectoryName(path)!).AvailableFreeSpace;
         if (neededBytes > free)
         {
-            throw new IOException($"{file}: {neededBytes / 1e6:0} MB are still to come, {Path.GetDirectoryName(path)} has {free / 1e6:0} MB free. Make room, or set HF_HOME to another disk");
+            throw new IOException(Invariant($"{file}: {neededBytes / 1e6:0} MB are still to come, {Path.GetDirectoryName(path)} has {free / 1e6:0} MB free. Make room, or set HF_HOME to another disk"));
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Platform;
@@ -131,7 +130,7 @@ internal static class AdapterConfig
     private static double Number(string path, JsonObject json, string key) =>
         json[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number)
             ? number
-            : throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture, $"{path}: {key} is {json[key]?.ToJsonString() ?? "missing"}; expected a number."));
+            : throw new InvalidDataException(Invariant($"{path}: {key} is {json[key]?.ToJsonString() ?? "missing"}; expected a number."));
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Model;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -185,7 +184,7 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>For example <c>24 adapted layers, 171,295 trainable of 184,026,686 parameters (0.093 %)</c>.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+    public override string ToString() => Invariant(
         $"{_adapted.Count} adapted layers, {TrainableParameters:N0} trainable of {TotalParameters:N0} parameters ({TrainableParameters / (double)TotalParameters:0.000 %})");
 
     /// <summary>Fills adapters and head from what <see cref="Save"/> wrote of them: goes back to a checkpoint without loading the base again.</summary>

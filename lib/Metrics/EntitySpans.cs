@@ -39,7 +39,7 @@ public static class EntitySpans
     {
         if ((uint)id >= (uint)labelCount)
         {
-            throw new ArgumentOutOfRangeException(nameof(id), id, $"Label id {id} is out of range; the label set has ids 0 to {labelCount - 1}.");
+            throw new ArgumentOutOfRangeException(nameof(id), id, Invariant($"Label id {id} is out of range; the label set has ids 0 to {labelCount - 1}."));
         }
     }
 

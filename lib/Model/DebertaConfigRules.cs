@@ -42,29 +42,29 @@ internal static partial class DebertaConfigRules
             ("id2label", config.Labels.Count, 1, MostRows),
         ];
         return sizes.Where(size => size.Value < size.Least || size.Value > size.Most)
-            .Select(size => $"{size.Key}: {size.Value}; expected {size.Least} to {size.Most}");
+            .Select(size => Invariant($"{size.Key}: {size.Value}; expected {size.Least} to {size.Most}"));
     }
 
     private static IEnumerable<string> Numbers(DebertaConfig config)
     {
         if (config.HiddenDropoutProb is not (>= 0 and < 1))
         {
-            yield return $"hidden_dropout_prob: {config.HiddenDropoutProb}; expected at least 0 and below 1, for instance 0.1";
+            yield return Invariant($"hidden_dropout_prob: {config.HiddenDropoutProb}; expected at least 0 and below 1, for instance 0.1");
         }
 
         if (config.AttentionProbsDropoutProb is not (>= 0 and < 1))
         {
-            yield return $"attention_probs_dropout_prob: {config.AttentionProbsDropoutProb}; expected at least 0 and below 1, for instance 0.1";
+            yield return Invariant($"attention_probs_dropout_prob: {config.AttentionProbsDropoutProb}; expected at least 0 and below 1, for instance 0.1");
         }
 
         if (config.LayerNormEps is not (> 0 and < 1))
         {
-            yield return $"layer_norm_eps: {config.LayerNormEps}; expected above 0 and below 1, for instance 1e-7";
+            yield return Invariant($"layer_norm_eps: {config.LayerNormEps}; expected above 0 and below 1, for instance 1e-7");
         }
 
         if (config.InitializerRange is not (>= 0 and < 1000))
         {
-            yield return $"initializer_range: {config.InitializerRange}; expected 0 or more, for instance 0.02";
+            yield return Invariant($"initializer_range: {config.InitializerRange}; expected 0 or more, for instance 0.02");
         }
     }
 
@@ -81,7 +81,7 @@ internal static partial class DebertaConfigRules
 
         if (config.PadTokenId < 0 || config.PadTokenId >= config.VocabSize)
         {
-            yield return $"pad_token_id: {config.PadTokenId}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}";
+            yield return Invariant($"pad_token_id: {config.PadTokenId}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}");
         }
 
         if (config.PositionBuckets == 1)

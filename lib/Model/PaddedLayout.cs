@@ -150,7 +150,7 @@ internal sealed class PaddedLayout
         var wrong = Array.FindIndex(ids, id => id < 0 || id >= config.VocabSize);
         if (wrong >= 0)
         {
-            throw new ArgumentException($"input_ids holds {ids[wrong]} at flat index {wrong}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}. Does the tokenizer belong to this model?");
+            throw new ArgumentException(Invariant($"input_ids holds {ids[wrong]} at flat index {wrong}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}. Does the tokenizer belong to this model?"));
         }
     }
 }

@@ -82,7 +82,7 @@ public static class DispatcherOperators
             using var noGradients = no_grad();
             Tensor x = arange(12, float32).view(3, 4), weight = arange(8, float32).view(2, 4), bias = ones(2);
             var difference = ((Tensor)module.invoke("linear", x, weight, bias) - nn.functional.linear(x, weight, bias)).abs().max().item<float>();
-            return difference < 1e-4 ? (module, null) : (null, $"oneDNN's linear layer differs from libtorch's by {difference} in a 3×4 by 4×2 product.");
+            return difference < 1e-4 ? (module, null) : (null, Invariant($"oneDNN's linear layer differs from libtorch's by {difference} in a 3×4 by 4×2 product."));
         }
         catch (Exception error) when (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException)
         {

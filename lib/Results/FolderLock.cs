@@ -30,7 +30,7 @@ internal static class FolderLock
             }
             catch (IOException error)
             {
-                throw new IOException($"{path}: another process has been adding a run for {patience.TotalSeconds:0} s. End it, or give this run another results folder.", error);
+                throw new IOException(Invariant($"{path}: another process has been adding a run for {patience.TotalSeconds:0} s. End it, or give this run another results folder."), error);
             }
         }
     }

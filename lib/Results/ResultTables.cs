@@ -90,7 +90,7 @@ public static class ResultTables
     [
         run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, Count(run.Seed), run.LearningRate?.ToString("0.##e-0", CultureInfo.InvariantCulture) ?? "",
         Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
-        run.PeakMemoryBytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 30):0.0} GiB") : "",
+        run.PeakMemoryBytes is { } bytes ? Invariant($"{bytes / (double)(1 << 30):0.0} GiB") : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
     ];
 
@@ -110,6 +110,6 @@ public static class ResultTables
     private static string Count(long? value) => value?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
 
     private static string Duration(double seconds) => seconds < 3600
-        ? string.Create(CultureInfo.InvariantCulture, $"{(int)seconds / 60}:{(int)seconds % 60:00} min")
-        : string.Create(CultureInfo.InvariantCulture, $"{(int)seconds / 3600}:{(int)seconds / 60 % 60:00} h");
+        ? Invariant($"{(int)seconds / 60}:{(int)seconds % 60:00} min")
+        : Invariant($"{(int)seconds / 3600}:{(int)seconds / 60 % 60:00} h");
 }

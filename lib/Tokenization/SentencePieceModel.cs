@@ -64,7 +64,7 @@ internal sealed class SentencePieceModel
 
         if (file.Length is 0 or > LongestFile)
         {
-            throw new InvalidDataException($"{path}: {file.Length:N0} bytes; expected a SentencePiece model of 1 byte to {LongestFile >> 20} MB.");
+            throw new InvalidDataException(Invariant($"{path}: {file.Length:N0} bytes; expected a SentencePiece model of 1 byte to {LongestFile >> 20} MB."));
         }
 
         return Parse(System.IO.File.ReadAllBytes(path), path);
@@ -192,7 +192,7 @@ internal sealed class SentencePieceModel
 
         if (UnknownId < 0 || UnknownId >= Pieces.Count || Pieces[UnknownId].Kind != PieceKind.Unknown)
         {
-            throw Damaged($"its unknown id {UnknownId} names no unknown piece among {Pieces.Count:N0} pieces");
+            throw Damaged(Invariant($"its unknown id {UnknownId} names no unknown piece among {Pieces.Count:N0} pieces"));
         }
 
         var seen = new HashSet<string>(Pieces.Count, StringComparer.Ordinal);
@@ -200,7 +200,7 @@ internal sealed class SentencePieceModel
         {
             if (Pieces[id].Text.Length == 0 || !float.IsFinite(Pieces[id].Score) || !seen.Add(Pieces[id].Text))
             {
-                throw Damaged($"piece {id} (\"{Pieces[id].Text}\", score {Pieces[id].Score}) is empty, not finite, or there twice");
+                throw Damaged(Invariant($"piece {id} (\"{Pieces[id].Text}\", score {Pieces[id].Score}) is empty, not finite, or there twice"));
             }
         }
     }

@@ -25,7 +25,7 @@ internal static class TokenizerFolder
 
         if (file.Length > LongestSettings)
         {
-            throw new InvalidDataException($"{file.FullName}: {file.Length:N0} bytes; expected a few hundred bytes of settings.");
+            throw new InvalidDataException(Invariant($"{file.FullName}: {file.Length:N0} bytes; expected a few hundred bytes of settings."));
         }
 
         using var settings = Parse(file.FullName);

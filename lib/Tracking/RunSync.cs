@@ -78,7 +78,7 @@ public static class RunSync
             survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History), counts.Events,
             counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
 
-        void SayWait(string reason, TimeSpan wait) => settings.Notice(FormattableString.Invariant($"{settings.BaseUrl}: {reason}; trying again in {wait.TotalSeconds:0} s"));
+        void SayWait(string reason, TimeSpan wait) => settings.Notice(Invariant($"{settings.BaseUrl}: {reason}; trying again in {wait.TotalSeconds:0} s"));
     }
 
     private static bool IsDone(RunFolder folder, RunReplay run, SyncState state)

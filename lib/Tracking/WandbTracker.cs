@@ -75,7 +75,7 @@ internal sealed class WandbTracker : ITracker
             }
             catch (TimeoutException) when (_http.Progress == before)
             {
-                GoOffline($"the server took nothing for {seconds} s");
+                GoOffline(Invariant($"the server took nothing for {seconds} s"));
                 return;
             }
             catch (TimeoutException)

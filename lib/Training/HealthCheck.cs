@@ -19,7 +19,7 @@ internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings,
         Keep(file, update, norm, losses, culprits.Count > 0 ? culprits : microBatches);
         var found = culprits.Count > 0
             ? $"the loss of {culprits.Count} of its {microBatches.Count} micro-batches is {losses[culprits[0]]}"
-            : $"its losses are finite, but the gradient norm is {norm}";
+            : Invariant($"its losses are finite, but the gradient norm is {norm}");
         if (settings.OnNonFinite == NonFiniteAction.SkipUpdate)
         {
             observers.Notice($"Update {update} is skipped: {found}. Its rows are in {file}.");
@@ -27,7 +27,7 @@ internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings,
         }
 
         throw new NonFiniteLossException($"Update {update} is not finite: {found}. Its rows are in {file}. "
-            + $"Look at them, lower the learning rate ({settings.LearningRate}), or set OnNonFinite to SkipUpdate to go on without such updates.", file);
+            + Invariant($"Look at them, lower the learning rate ({settings.LearningRate}), or set OnNonFinite to SkipUpdate to go on without such updates."), file);
     }
 
     private void Keep(string file, int update, double norm, Dictionary<long, float> losses, IReadOnlyList<long> microBatches)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -28,8 +27,8 @@ public readonly record struct Interval(double Value)
 
     /// <inheritdoc />
     public override string ToString() => Value == 0 ? "never" : Value < 1
-        ? string.Create(CultureInfo.InvariantCulture, $"every {Value:0.####} of the run")
-        : string.Create(CultureInfo.InvariantCulture, $"every {Value:0} updates");
+        ? Invariant($"every {Value:0.####} of the run")
+        : Invariant($"every {Value:0} updates");
 
     private sealed class IntervalJsonConverter : JsonConverter<Interval>
     {

@@ -35,7 +35,7 @@ public sealed class LossScaler
             GoodUpdates = 0;
             if (Scale < SmallestScale)
             {
-                throw new InvalidOperationException($"The loss scale fell to {Scale:g3}: gradients are not finite at any scale. "
+                throw new InvalidOperationException(Invariant($"The loss scale fell to {Scale:g3}: gradients are not finite at any scale. ")
                     + "Lower the learning rate, or train in BFloat16 or Float32.");
             }
         }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using NotebookLib.Lora;
@@ -52,7 +51,7 @@ public sealed record RunSummary(
             device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString(), settings.Precision.ToString().ToLowerInvariant(),
             adapters?.TotalParameters ?? parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
             plan.Rows, evaluationRows,
-            string.Create(CultureInfo.InvariantCulture, $"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} sentences per update"),
+            Invariant($"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} sentences per update"),
             plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates, plan.WarmupUpdates, settings.Seed, BuildVersions(), BuildCommit(), settings)
         {
             Adapters = adapters?.Settings,

@@ -43,5 +43,5 @@ internal sealed class RunSettings
 
     private static TimeSpan Seconds(double seconds) => seconds is >= 0 and < 1e8
         ? TimeSpan.FromSeconds(seconds)
-        : throw new BadInputException($"{seconds}: expected a number of seconds between 0 and 1e8.");
+        : throw new BadInputException(Invariant($"{seconds}: expected a number of seconds between 0 and 1e8."));
 }

@@ -74,7 +74,7 @@ internal static class SyncCommand
 
     private static void Print(SyncSummary summary)
     {
-        var ended = summary.ExitCode is { } code ? FormattableString.Invariant($"exit code {code}") : "it was killed, the server is told exit code 1";
+        var ended = summary.ExitCode is { } code ? Invariant($"exit code {code}") : "it was killed, the server is told exit code 1";
         Console.Out.WriteLine(summary.HasSent
             ? $"{summary.RunId}: sent {Counts(summary)}; {Number(summary.RowsOnServer)} of {Number(summary.RowsKept)} rows are on the server; {ended}"
             : $"{summary.RunId}: nothing to send, {Number(summary.RowsOnServer)} of {Number(summary.RowsKept)} rows are on the server; {ended}");

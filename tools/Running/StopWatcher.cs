@@ -22,7 +22,7 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
         else if (Reason is null && elapsed > options.CellTimeout)
         {
             _killAt = elapsed + options.Grace;
-            await AskAsync(RunStatus.TimedOut, $"The cell takes longer than {options.CellTimeout.Value.TotalSeconds:0.#} s: asked it to stop.");
+            await AskAsync(RunStatus.TimedOut, Invariant($"The cell takes longer than {options.CellTimeout.Value.TotalSeconds:0.#} s: asked it to stop."));
         }
 
         if (!_wasKilled && (stops.Count > 1 || elapsed > _killAt))
@@ -41,7 +41,7 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
         var how = hasEnded ? "it stopped when asked" : "it did not stop when asked, so its process was ended";
         return Reason switch
         {
-            RunStatus.TimedOut => new("time-out", $"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}.", line, details),
+            RunStatus.TimedOut => new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}."), line, details),
             RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop (Ctrl-C); {how}.", line, details),
             _ => null,
         };

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Data;
 
 namespace NotebookLib.Hub;
@@ -26,7 +25,7 @@ public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
     /// <summary>What differs from the source that the original notebooks had; empty when nothing does.</summary>
     public IReadOnlyList<string> Differences =>
     [
-        .. Manifest.Splits.Where(split => split.Value is { KnownSentences: not null, IsKnown: false }).Select(split => string.Create(CultureInfo.InvariantCulture,
+        .. Manifest.Splits.Where(split => split.Value is { KnownSentences: not null, IsKnown: false }).Select(split => Invariant(
             $"{split.Key}: {split.Value.Sentences:N0} sentences, the original notebooks had {split.Value.KnownSentences:N0}: {Manifest.Repository} changed (commit {Manifest.Revision[..8]}), so scores are not comparable with the published ones")),
     ];
 }

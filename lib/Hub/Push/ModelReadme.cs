@@ -99,7 +99,7 @@ public static class ModelReadme
             ["parameters", $"{Count(run.TrainedParameters)} trained of {Count(run.TotalParameters)}"],
             ["precision, device", $"{run.Precision}, {run.Device}"],
             ["seed", run.Seed.ToString(CultureInfo.InvariantCulture)],
-            ["time", string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:0.0} minutes")],
+            ["time", Invariant($"{seconds / 60:0.0} minutes")],
             ["versions", string.Join(", ", run.Versions.Select(pair => $"{pair.Key} {pair.Value}"))],
         ];
         if (run.Adapters is { TrainsHeadOnly: false } adapters)

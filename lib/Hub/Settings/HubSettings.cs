@@ -50,9 +50,9 @@ public sealed record HubSettings
         }
 
         AddIf(Tries is < 0 or > 100, $"{nameof(Tries)} is {Tries}; expected 0 to 100");
-        AddIf(!(RetrySeconds is > 0 and <= 60), $"{nameof(RetrySeconds)} is {RetrySeconds}; expected more than 0 and at most 60");
-        AddIf(!(RequestSeconds is > 0 and <= 3600), $"{nameof(RequestSeconds)} is {RequestSeconds}; expected more than 0 and at most 3600");
-        AddIf(!(StallSeconds is > 0 and <= 3600), $"{nameof(StallSeconds)} is {StallSeconds}; expected more than 0 and at most 3600");
+        AddIf(!(RetrySeconds is > 0 and <= 60), Invariant($"{nameof(RetrySeconds)} is {RetrySeconds}; expected more than 0 and at most 60"));
+        AddIf(!(RequestSeconds is > 0 and <= 3600), Invariant($"{nameof(RequestSeconds)} is {RequestSeconds}; expected more than 0 and at most 3600"));
+        AddIf(!(StallSeconds is > 0 and <= 3600), Invariant($"{nameof(StallSeconds)} is {StallSeconds}; expected more than 0 and at most 3600"));
         if (faults.Count > 0)
         {
             throw new ArgumentException("hub settings: " + string.Join("; ", faults));

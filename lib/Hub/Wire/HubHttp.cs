@@ -106,7 +106,7 @@ internal sealed class HubHttp : IDisposable
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? $"no answer within {patience.TotalSeconds:0} s" : Reason(fault));
+            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"no answer within {patience.TotalSeconds:0} s") : Reason(fault));
         }
     }
 

@@ -50,7 +50,7 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
         }
         catch (TransientHubException last)
         {
-            throw new HubException(HubFault.Unreachable, $"{what}: {last.Message}" + (last.RetryAfter is { } wait ? $"; the Hub asks to wait {wait.TotalSeconds:0} s" : "")
+            throw new HubException(HubFault.Unreachable, $"{what}: {last.Message}" + (last.RetryAfter is { } wait ? Invariant($"; the Hub asks to wait {wait.TotalSeconds:0} s") : "")
                 + $" (tried {count} {(count == 1 ? "time" : "times")}). Run it again later: what has arrived is kept. HF_HUB_OFFLINE=1 works from the cache alone");
         }
     }
@@ -64,7 +64,7 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
                 Delay(retry.AttemptNumber, (retry.Outcome.Exception as TransientHubException)?.RetryAfter, Random.Shared.NextDouble())),
             OnRetry = retry =>
             {
-                observer?.Noticed($"{what}: {retry.Outcome.Exception?.Message}; trying again in {retry.RetryDelay.TotalSeconds:0.#} s");
+                observer?.Noticed(Invariant($"{what}: {retry.Outcome.Exception?.Message}; trying again in {retry.RetryDelay.TotalSeconds:0.#} s"));
                 return default;
             },
         })

@@ -86,11 +86,11 @@ public sealed record TrackingSettings
         Add(Resume is ResumeMode.Must && RunId is null, "resume \"must\": expected a run id (WANDB_RUN_ID), found none");
         Add(string.IsNullOrWhiteSpace(Project) || Project.Length > 128 || Project.Any(c => "/\\#?%:".Contains(c, StringComparison.Ordinal)),
             $"project \"{Project}\": expected 1 to 128 characters without / \\ # ? % :");
-        Add(SystemMetricsSeconds is not 0 and not (>= 0.1 and <= 86400), $"system metrics every {SystemMetricsSeconds} s: expected 0 (none) or 0.1 to 86400, for example 15");
-        Add(SendSeconds is not (>= 0.01 and <= 3600), $"send every {SendSeconds} s: expected 0.01 to 3600, for example 15");
-        Add(FinishSeconds is not (>= 0 and <= 86400), $"finish within {FinishSeconds} s: expected 0 to 86400, for example 120");
-        Add(FirstAnswerSeconds is not (>= 0 and <= 86400), $"first answer within {FirstAnswerSeconds} s: expected 0 to 86400, for example 20");
-        Add(RequestSeconds is not (>= 0.01 and <= 3600), $"request limit {RequestSeconds} s: expected 0.01 to 3600, for example 60");
+        Add(SystemMetricsSeconds is not 0 and not (>= 0.1 and <= 86400), Invariant($"system metrics every {SystemMetricsSeconds} s: expected 0 (none) or 0.1 to 86400, for example 15"));
+        Add(SendSeconds is not (>= 0.01 and <= 3600), Invariant($"send every {SendSeconds} s: expected 0.01 to 3600, for example 15"));
+        Add(FinishSeconds is not (>= 0 and <= 86400), Invariant($"finish within {FinishSeconds} s: expected 0 to 86400, for example 120"));
+        Add(FirstAnswerSeconds is not (>= 0 and <= 86400), Invariant($"first answer within {FirstAnswerSeconds} s: expected 0 to 86400, for example 20"));
+        Add(RequestSeconds is not (>= 0.01 and <= 3600), Invariant($"request limit {RequestSeconds} s: expected 0.01 to 3600, for example 60"));
         return faults;
 
         void Add(object? found, string? sentence = null)

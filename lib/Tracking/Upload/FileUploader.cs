@@ -1,4 +1,3 @@
-using System.Globalization;
 
 namespace NotebookLib.Tracking;
 
@@ -75,6 +74,6 @@ internal sealed class FileUploader(WandbApi api, RunFolder folder, BucketAnswer 
     private static string Version(string path)
     {
         var file = new FileInfo(path);
-        return string.Create(CultureInfo.InvariantCulture, $"{file.Length}:{file.LastWriteTimeUtc.Ticks}");
+        return Invariant($"{file.Length}:{file.LastWriteTimeUtc.Ticks}");
     }
 }

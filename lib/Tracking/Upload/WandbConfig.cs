@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace NotebookLib.Tracking;
@@ -50,7 +49,7 @@ internal static class WandbConfig
     private static string Client(RunReplay run)
     {
         var version = typeof(WandbConfig).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
-        var platform = string.Create(CultureInfo.InvariantCulture, $"{(OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : "linux")}-{Architecture()}");
+        var platform = Invariant($"{(OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : "linux")}-{Architecture()}");
         var environment = run.Header!.Environment.ToDictionary(member => member.Key, member => (object?)member.Value);
         return JsonMembers.Join([
             new("cli_version", JsonSerializer.Serialize(version)),

@@ -124,7 +124,7 @@ internal sealed class WandbHttp : IDisposable
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientException(time.IsCancellationRequested || fault is FlurlHttpTimeoutException ? $"no answer within {limit.TotalSeconds:0} s" : Innermost(fault));
+            throw new TransientException(time.IsCancellationRequested || fault is FlurlHttpTimeoutException ? Invariant($"no answer within {limit.TotalSeconds:0} s") : Innermost(fault));
         }
     }
 

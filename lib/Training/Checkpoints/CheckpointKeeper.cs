@@ -108,7 +108,7 @@ internal sealed class CheckpointKeeper(
             scaler?.Restore(scale, state.GoodUpdates);
         }
 
-        observers.Notice($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}.");
+        observers.Notice(Invariant($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}."));
         return RunPosition.From(state);
     }
 

@@ -25,7 +25,7 @@ internal readonly partial record struct CheckpointName(int Update, int Accumulat
     public int CompareTo(CheckpointName other) => (Update, Accumulated).CompareTo((other.Update, other.Accumulated));
 
     /// <inheritdoc />
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"checkpoint-{Update}") + (Accumulated == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"+{Accumulated}"));
+    public override string ToString() => Invariant($"checkpoint-{Update}") + (Accumulated == 0 ? "" : Invariant($"+{Accumulated}"));
 
     [GeneratedRegex(@"^checkpoint-(\d{1,9})(?:\+(\d{1,9}))?$", RegexOptions.CultureInvariant)]
     private static partial Regex Pattern();

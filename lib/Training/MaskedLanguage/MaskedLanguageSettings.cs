@@ -28,17 +28,17 @@ public sealed record MaskedLanguageSettings
         var faults = new List<string>();
         if (MaskId < 0 || MaskId >= vocabularySize)
         {
-            faults.Add($"MaskId is {MaskId}; expected an id of the vocabulary, 0 to {vocabularySize - 1}.");
+            faults.Add(Invariant($"MaskId is {MaskId}; expected an id of the vocabulary, 0 to {vocabularySize - 1}."));
         }
 
         if (GuessedShare is not (> 0 and <= 1))
         {
-            faults.Add($"GuessedShare is {GuessedShare}; expected above 0 and at most 1, for instance 0.15.");
+            faults.Add(Invariant($"GuessedShare is {GuessedShare}; expected above 0 and at most 1, for instance 0.15."));
         }
 
         if (MaskedShare is not (>= 0 and <= 1) || RandomShare is not (>= 0 and <= 1) || MaskedShare + RandomShare > 1)
         {
-            faults.Add($"MaskedShare and RandomShare are {MaskedShare} and {RandomShare}; expected two shares of at most 1 together, for instance 0.8 and 0.1.");
+            faults.Add(Invariant($"MaskedShare and RandomShare are {MaskedShare} and {RandomShare}; expected two shares of at most 1 together, for instance 0.8 and 0.1."));
         }
 
         return faults;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using NotebookLib.FakeHub;
 using NotebookLib.Hub;
@@ -80,7 +79,7 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
         Assert.NotNull(summary["scores"]!["test F1"]);
         Assert.Null(summary["scores"]!["training seconds"]);
         Assert.DoesNotContain(server.Requests, request => request.Target.Contains("train_en", StringComparison.Ordinal));
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"16,454 sentences, {clock.Elapsed.TotalSeconds:0} s in all"));
+        output.WriteLine(Invariant($"16,454 sentences, {clock.Elapsed.TotalSeconds:0} s in all"));
     }
 
     private async Task KillHalfwayAsync(FakeHubServer server)

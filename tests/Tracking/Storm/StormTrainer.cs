@@ -66,7 +66,7 @@ public sealed class StormTrainer
 
         public void StepLogged(LoggedStep logged)
         {
-            _file.Write(System.Text.Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{logged.Update} {logged.Loss:R} {logged.GradientNorm:R}\n")));
+            _file.Write(System.Text.Encoding.UTF8.GetBytes(Invariant($"{logged.Update} {logged.Loss:R} {logged.GradientNorm:R}\n")));
             // A step of a real model takes longer than one of the tiny's; and the storm needs time.
             Thread.Sleep(20);
         }
