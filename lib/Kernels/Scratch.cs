@@ -11,6 +11,7 @@ internal static unsafe class Scratch
     /// <summary>At least <paramref name="floats"/> floats, aligned to a cache line, content undefined; valid until this thread's next call.</summary>
     public static float* Rent(int floats)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(floats);
         if (_block is null || _block.Floats < floats)
         {
             _block = new Block(floats);
