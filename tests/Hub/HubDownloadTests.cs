@@ -144,6 +144,20 @@ public sealed class HubDownloadTests
     }
 
     [Fact]
+    public async Task Offline_a_file_whose_blob_somebody_removed_is_not_listed()
+    {
+        await using var hub = await HubFixture.StartAsync();
+        hub.Server.Repo("org/model").Commit(("a.txt", FakeFile.Text("one")), ("b.txt", FakeFile.Text("two")));
+        var gone = await hub.DownloadAsync("a.txt");
+        await hub.DownloadAsync("b.txt");
+        File.Delete(new FileInfo(gone.Path).ResolveLinkTarget(returnFinalTarget: true)!.FullName);
+
+        var entries = await hub.ListAsync(hub.Settings with { IsOffline = true });
+
+        Assert.Equal(["b.txt"], entries.Select(entry => entry.Path));
+    }
+
+    [Fact]
     public async Task Offline_takes_everything_from_the_cache_and_sends_nothing()
     {
         await using var hub = await HubFixture.StartAsync();

@@ -50,7 +50,7 @@ internal sealed class RepoCache(string cacheFolder, HubRepo repo)
         return File.Exists(path) && (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true) ? path : null;
     }
 
-    /// <summary>Names of all files of a commit that are in the cache.</summary>
+    /// <summary>Names of all files of a commit that are in the cache, those whose blob somebody removed among them.</summary>
     public IReadOnlyList<string> FilesOf(string commit)
     {
         var folder = SnapshotOf(commit);
