@@ -39,7 +39,8 @@ public sealed class ShardedCheckpointTests : IDisposable
     [InlineData("sub/../../secret.safetensors")]
     [InlineData("..")]
     [InlineData("")]
-    public void A_name_that_leads_out_of_the_folder_is_refused(string file)
+    [InlineData("model.safetensors.index.json")]
+    public void A_name_that_leads_out_of_the_folder_or_to_an_index_again_is_refused(string file)
     {
         File.WriteAllText(Index, $$$"""{"weight_map":{"a":"{{{file}}}"}}""");
 

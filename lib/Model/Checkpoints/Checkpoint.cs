@@ -3,6 +3,9 @@ namespace NotebookLib.Model;
 /// <summary>Finds and opens the weights of a model folder, whatever form they have.</summary>
 public static class Checkpoint
 {
+    /// <summary>How the name of an index of several files ends.</summary>
+    internal const string IndexEnding = ".index.json";
+
     // In the order that transformers prefers them.
     private static readonly string[] Names =
         ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
@@ -23,7 +26,7 @@ public static class Checkpoint
     {
         ArgumentNullException.ThrowIfNull(path);
         return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path)
-            : path.EndsWith(".index.json", StringComparison.Ordinal) ? ShardedCheckpoint.Open(path)
+            : path.EndsWith(IndexEnding, StringComparison.Ordinal) ? ShardedCheckpoint.Open(path)
             : PickleCheckpoint.Open(path);
     }
 }

@@ -91,9 +91,10 @@ public sealed class ShardedCheckpoint : ITensorSource
 
     private static void EnsurePlainName(string index, string file)
     {
-        if (file is "" or "." or ".." || file.AsSpan().ContainsAny("/\\:\0") || System.IO.Path.IsPathRooted(file))
+        if (file is "" or "." or ".." || file.AsSpan().ContainsAny("/\\:\0") || System.IO.Path.IsPathRooted(file)
+            || file.EndsWith(Checkpoint.IndexEnding, StringComparison.OrdinalIgnoreCase))
         {
-            throw new InvalidDataException($"{index}: weight_map names the file \"{file}\"; expected the plain name of a file beside the index.");
+            throw new InvalidDataException($"{index}: weight_map names the file \"{file}\"; expected the plain name of a file of tensors beside the index.");
         }
     }
 }
