@@ -1,7 +1,6 @@
 using NotebookLib.Batching;
 using NotebookLib.Bench.Reference;
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;
@@ -28,8 +27,7 @@ internal static class Agreement
         var isReal = batch.AttentionMask.to(ScalarType.Bool);
         var logits = (Ours: ours.call(batch.InputIds, batch.AttentionMask), Plain: plain.Run(batch.InputIds, batch.AttentionMask).Logits);
         var loss = (Ours: DebertaV2ForTokenClassification.Loss(logits.Ours, batch.Labels), Plain: PlainDeberta.Loss(logits.Plain, batch.Labels));
-        loss.Ours.backward();
-        PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run(loss.Ours);
         loss.Plain.backward();
         var gradient = LargestDifference([.. ours.named_parameters().Where(pair => pair.parameter.requires_grad).Select(pair => (pair.parameter.grad!, weights[pair.name].grad!))]);
         foreach (var (name, parameter) in ours.named_parameters())

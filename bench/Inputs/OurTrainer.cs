@@ -42,7 +42,7 @@ internal sealed class OurTrainer : IDisposable
             loss = _task.ComputeLoss(rows, i, null);
         }
 
-        (loss / _settings.AccumulationSteps).backward();
+        BackwardPass.Run(loss / _settings.AccumulationSteps);
     }
 
     /// <summary>Clip, AdamW, forget the gradients.</summary>

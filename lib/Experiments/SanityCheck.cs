@@ -1,5 +1,6 @@
 using NotebookLib.Batching;
 using NotebookLib.Html;
+using NotebookLib.Model;
 using NotebookLib.Training;
 using static TorchSharp.torch;
 
@@ -75,7 +76,7 @@ public static class SanityCheck
             for (var update = 0; update < OverfitUpdates; update++)
             {
                 using var step = NewDisposeScope();
-                Loss(plan, model, rows).backward();
+                BackwardPass.Run(Loss(plan, model, rows));
                 optimiser.ClipGradients(optimiser.GradientNorm(), 1);
                 optimiser.Step(settings.LearningRate);
                 optimiser.ClearGradients();

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using NotebookLib.Model.Packed;
 using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -51,7 +50,7 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
         }
         catch (Exception error)
         {
-            PackedEncoderFunction.Fail(error);
+            BackwardPass.Fail(error);
             return [.. Enumerable.Repeat<Tensor>(null!, ctx.get_saved_variables().Count + 2)];
         }
 #pragma warning restore CA1031

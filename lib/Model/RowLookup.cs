@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using NotebookLib.Model.Packed;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -54,7 +53,7 @@ internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
         }
         catch (Exception error)
         {
-            PackedEncoderFunction.Fail(error);
+            BackwardPass.Fail(error);
         }
 #pragma warning restore CA1031
 

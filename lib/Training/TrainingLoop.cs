@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NotebookLib.Model;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
@@ -87,6 +88,7 @@ internal sealed class TrainingLoop : IDisposable
         _optimiser.ClearGradients();
         _optimiser.Dispose();
         _ledger.Dispose();
+        _checkpoints.Dispose();
     }
 
     private void Start()
@@ -150,7 +152,7 @@ internal sealed class TrainingLoop : IDisposable
 
         // The reference divides by the accumulation steps even where an epoch's end makes the update smaller.
         var share = divisor is null ? loss / _settings.AccumulationSteps : loss;
-        (_scaler is null ? share : share * _scaler.Scale).backward();
+        BackwardPass.Run(_scaler is null ? share : share * _scaler.Scale);
         _ledger.Add(microBatch, share);
         foreach (var row in rows.Span)
         {

@@ -54,8 +54,7 @@ public sealed class ModelChecks : IGoldenCheck
         rows.Add(new("", "logits", Difference(logits[places], expected["logits"][places]), tolerance));
         var loss = DebertaV2ForTokenClassification.Loss(logits, inputs["labels"]);
         rows.Add(new("", "loss", Difference(loss, expected["loss"].squeeze()), tolerance));
-        loss.backward();
-        Model.Packed.PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run(loss);
         rows.Add(CompareGradients(model, expected, tolerance));
         if (!model.Deberta.Encoder.UsesPackedKernels)
         {

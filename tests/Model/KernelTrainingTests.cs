@@ -25,8 +25,7 @@ public sealed class KernelTrainingTests : IDisposable
     {
         using var model = New();
         var parameter = model.named_parameters().Single(pair => pair.name == name).parameter;
-        Loss(model).backward();
-        PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run(Loss(model));
         var direction = parameter.grad!.clone();
         var slope = direction.norm().item<float>();
 
@@ -57,8 +56,7 @@ public sealed class KernelTrainingTests : IDisposable
         {
             model.zero_grad();
             var loss = Loss(model);
-            loss.backward();
-            PackedEncoderFunction.ThrowIfBackwardFailed();
+            BackwardPass.Run(loss);
             return (loss.item<float>(), model.Deberta.Encoder.Layers[0].Intermediate.Dense.Weight.grad!.clone());
         }
     }
@@ -83,8 +81,7 @@ public sealed class KernelTrainingTests : IDisposable
             model.zero_grad();
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
             var logits = model.call(ids, mask);
-            DebertaV2ForTokenClassification.Loss(logits, labels).backward();
-            PackedEncoderFunction.ThrowIfBackwardFailed();
+            BackwardPass.Run(DebertaV2ForTokenClassification.Loss(logits, labels));
             return model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone());
         }
 
@@ -129,9 +126,8 @@ public sealed class KernelTrainingTests : IDisposable
         using var autocast = isHalf ? Autocast.Enter(bfloat16) : null;
         Dictionary<string, Tensor> TwiceAccumulated()
         {
-            Loss(model).backward();
-            Loss(model).backward();
-            PackedEncoderFunction.ThrowIfBackwardFailed();
+            BackwardPass.Run(Loss(model));
+            BackwardPass.Run(Loss(model));
             return model.Deberta.Encoder.Layers.SelectMany((layer, i) => layer.named_parameters().Select(pair => (Name: $"{i}.{pair.name}", Gradient: pair.parameter.grad)))
                 .Where(pair => pair.Gradient is not null).ToDictionary(pair => pair.Name, pair => pair.Gradient!);
         }

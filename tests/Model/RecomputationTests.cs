@@ -1,5 +1,4 @@
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -106,8 +105,7 @@ public sealed class RecomputationTests : IDisposable
             var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
             var logits = model.call(ids, ones_like(ids));
             var during = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before;
-            logits.sum().backward();
-            PackedEncoderFunction.ThrowIfBackwardFailed();
+            BackwardPass.Run(logits.sum());
             return during;
         }
 
@@ -133,8 +131,7 @@ public sealed class RecomputationTests : IDisposable
         var ids = tensor(new long[,] { { 1, 5, 9, 44, 2, 0, 0 }, { 1, 7, 8, 9, 10, 11, 2 } });
         var mask = tensor(new long[,] { { 1, 1, 1, 1, 1, 0, 0 }, { 1, 1, 1, 1, 1, 1, 1 } });
         var labels = tensor(new long[,] { { -100, 3, 4, 0, -100, -100, -100 }, { -100, 1, 0, 0, 7, 8, -100 } });
-        DebertaV2ForTokenClassification.Loss(model.call(ids, mask), labels).backward();
-        PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run(DebertaV2ForTokenClassification.Loss(model.call(ids, mask), labels));
         return model.named_parameters().Where(pair => pair.parameter.grad is not null)
             .ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone().MoveToOuterDisposeScope());
     }

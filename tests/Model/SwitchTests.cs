@@ -172,8 +172,7 @@ public class SwitchTests
     {
         Numbers.AssertClose(actualLoss, expectedLoss, tolerance, "loss");
         model.zero_grad();
-        actualLoss.backward();
-        NotebookLib.Model.Packed.PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run(actualLoss);
         expectedLoss.backward();
         foreach (var (name, parameter) in model.named_parameters())
         {

@@ -1,5 +1,4 @@
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
 using NotebookLib.Tests.Model;
 using NotebookLib.Training;
 using TorchSharp;
@@ -91,9 +90,9 @@ public sealed class TrainedRowsTests : IDisposable
     [Fact]
     public void Looking_up_a_row_that_was_not_named_is_an_error_that_names_it()
     {
-        RowLookup.Run(_table, tensor(new long[] { 3, 4 }), _rows).sum().backward();
+        var sum = RowLookup.Run(_table, tensor(new long[] { 3, 4 }), _rows).sum();
 
-        Assert.Contains("row 4", Assert.Throws<InvalidOperationException>(PackedEncoderFunction.ThrowIfBackwardFailed).Message, StringComparison.Ordinal);
+        Assert.Contains("row 4", Assert.Throws<InvalidOperationException>(() => BackwardPass.Run(sum)).Message, StringComparison.Ordinal);
     }
 
     private void Backward(int seed)
@@ -102,9 +101,8 @@ public sealed class TrainedRowsTests : IDisposable
         // Not every row in every update: those left out move by their moments all the same.
         var ids = tensor(seed % 2 == 0 ? new long[] { 3, 7, 3, 0 } : new long[] { 29, 12, 3 });
         var weights = randn(ids.shape[0], 20, generator: generator);
-        (RowLookup.Run(_whole, ids) * weights).sum().backward();
-        (RowLookup.Run(_table, ids, _rows) * weights).sum().backward();
-        PackedEncoderFunction.ThrowIfBackwardFailed();
+        BackwardPass.Run((RowLookup.Run(_whole, ids) * weights).sum());
+        BackwardPass.Run((RowLookup.Run(_table, ids, _rows) * weights).sum());
     }
 
     private static void Step(AdamWOptimiser optimiser, int update)

@@ -101,6 +101,44 @@ public class TrainerTests
     }
 
     [Fact]
+    public void A_gradient_that_throws_ends_the_run_instead_of_leaving_its_parameters_where_they_are()
+    {
+        using var run = new TinyRun();
+        using var model = run.LoadModel();
+        using var task = new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings);
+        // The library's own exception on the way back, in place of one that memory would bring.
+        using var others = new TrainedRows(model.Deberta.Embeddings.WordEmbeddings.Weight, [1]);
+        model.Deberta.Embeddings.WordEmbeddings.TrainedRows = others;
+        using var loop = new TrainingLoop(task, run.Settings, []);
+
+        var error = Assert.Throws<InvalidOperationException>(() => loop.Run(CancellationToken.None));
+
+        Assert.Contains("row", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateDirectories(run.Settings.OutputFolder));
+    }
+
+    [Fact]
+    public void A_folder_in_which_a_run_is_training_is_refused_and_left_as_it_is()
+    {
+        using var run = new TinyRun();
+        var watcher = new Watcher();
+        InvalidOperationException? refusal = null;
+        var half = Path.Combine(run.Settings.OutputFolder, ".writing-checkpoint-1-1");
+        watcher.OnStep = _ =>
+        {
+            Directory.CreateDirectory(half);
+            refusal ??= Assert.Throws<InvalidOperationException>(() => run.Train(run.Settings with { ExistingRun = ExistingRun.Replace }));
+            Assert.True(Directory.Exists(half), "somebody else's half-written checkpoint was cleared away");
+        };
+
+        var (result, _) = run.Train(run.Settings, watcher);
+
+        Assert.Contains("another run is training there", refusal!.Message, StringComparison.Ordinal);
+        Assert.Equal(TrainingEnd.Finished, result.End);
+        Assert.DoesNotContain(result.Notices, notice => notice.Contains("Watcher", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void An_observer_can_ask_for_a_stop_and_gets_a_checkpoint()
     {
         using var run = new TinyRun();

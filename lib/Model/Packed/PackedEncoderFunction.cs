@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
@@ -12,21 +11,7 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
     // TorchSharp's context keeps tensors only, and is the same object in both halves.
     private static readonly ConditionalWeakTable<autograd.AutogradContext, PackedCall> Calls = [];
 
-    [ThreadStatic]
-    private static ExceptionDispatchInfo? _failure;
-
     public override string Name => nameof(PackedEncoderFunction);
-
-    /// <summary>Throws what went wrong in the last backward pass of this thread; an exception inside it would have ended the process.</summary>
-    public static void ThrowIfBackwardFailed()
-    {
-        var failure = _failure;
-        _failure = null;
-        failure?.Throw();
-    }
-
-    /// <summary>Keeps an exception of a backward pass for <see cref="ThrowIfBackwardFailed"/>.</summary>
-    public static void Fail(Exception error) => _failure = ExceptionDispatchInfo.Capture(error);
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
@@ -37,7 +22,7 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-#pragma warning disable CA1031 // See ThrowIfBackwardFailed.
+#pragma warning disable CA1031 // See BackwardPass.
         try
         {
             if (!Calls.TryGetValue(ctx, out var call) || !Calls.Remove(ctx))
@@ -50,7 +35,7 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
         }
         catch (Exception error)
         {
-            Fail(error);
+            BackwardPass.Fail(error);
             return [null!, null!, null!, null!];
         }
 #pragma warning restore CA1031

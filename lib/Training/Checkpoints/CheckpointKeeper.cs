@@ -5,19 +5,21 @@ namespace NotebookLib.Training;
 
 /// <summary>Brings the parts of a run to disk and back: weights, optimiser, random states, position.</summary>
 internal sealed class CheckpointKeeper(
-    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers)
+    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers) : IDisposable
 {
     private const string OptimiserFile = "optimizer.safetensors";
     private readonly CheckpointStore _store = new(settings.OutputFolder);
+    private IDisposable? _lock;
 
     /// <summary>The folder of the best weights.</summary>
     public string BestFolder => _store.BestFolder;
 
     /// <summary>Decides whether the run starts afresh or goes on, and in the latter case restores everything.</summary>
     /// <returns>Where the run stands.</returns>
-    /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, or it holds another run than the settings describe.</exception>
+    /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or another run writes there now.</exception>
     public RunPosition Start()
     {
+        _lock ??= _store.Lock();
         _store.CleanUp();
         if (settings.ExistingRun == ExistingRun.Replace)
         {
@@ -32,6 +34,9 @@ internal sealed class CheckpointKeeper(
 
         return settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder ? Restore(folder) : new RunPosition();
     }
+
+    /// <summary>Gives the folder back.</summary>
+    public void Dispose() => _lock?.Dispose();
 
     /// <summary>Writes a checkpoint from which the run can go on, then removes the oldest.</summary>
     /// <returns>Its folder.</returns>

@@ -10,10 +10,32 @@ internal sealed class CheckpointStore(string outputFolder)
     private const string DamagedPrefix = "damaged-";
     private const string TemporaryPrefix = ".writing-";
     private const string ReplacedPrefix = ".replaced-";
+    private const string LockName = ".training.lock";
 
     public string Folder { get; } = Path.GetFullPath(outputFolder);
 
     public string BestFolder => Path.Combine(Folder, BestName);
+
+    /// <summary>
+    /// Keeps the folder for one run: another that began here would clear away what this one is writing. The system gives the lock back when its holder dies; the file stays,
+    /// since removing it would let two holders in.
+    /// </summary>
+    /// <returns>The lock; disposing it gives it back.</returns>
+    /// <exception cref="InvalidOperationException">Another run writes here.</exception>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public IDisposable Lock()
+    {
+        Directory.CreateDirectory(Folder);
+        var path = Path.Combine(Folder, LockName);
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+        }
+        catch (IOException error) when (File.Exists(path))
+        {
+            throw new InvalidOperationException($"{Folder}: another run is training there ({error.Message.TrimEnd('.')}). Wait for its end, or choose another OutputFolder.", error);
+        }
+    }
 
     /// <summary>All checkpoints by name, newest first, whole or not.</summary>
     public IReadOnlyList<(CheckpointName Name, string Folder)> List() => !Directory.Exists(Folder)
