@@ -36,7 +36,9 @@ public sealed class ExperimentModel : IDisposable
 
     /// <summary>What is adapted; says so when nothing is.</summary>
     public HtmlView AdapterCard => Adapters is null
-        ? new EmptyView("Low-rank adapters", "None: every weight is trained. The notebook ner_deberta_large_lora_A trains adapters (method = \"lora\").")
+        ? new EmptyView("Low-rank adapters", Plan.Trains
+            ? "None: every weight is trained. The notebook ner_deberta_large_lora_A trains adapters (method = \"lora\")."
+            : "None: the model comes whole, and nothing is trained in this profile.")
         : ModelCard.Adapters(Network, Adapters.Settings);
 
     /// <summary>Loads the model of a plan, with a new head unless the checkpoint has one for these labels, and adapters when the plan says so.</summary>

@@ -10,7 +10,7 @@ public enum Profile
     /// <summary>The sample and the tiny model of this repository: minutes on two cores, no network.</summary>
     Demo,
 
-    /// <summary>deberta-v3-xsmall and a part of MultiNERD: an hour on a CPU.</summary>
+    /// <summary>deberta-v3-xsmall and a part of MultiNERD: for a CPU.</summary>
     Small,
 
     /// <summary>The published experiment: for a GPU.</summary>

@@ -53,7 +53,7 @@ public sealed class TryOut
         ArgumentNullException.ThrowIfNull(text);
         if (_model.Adapters is not { } adapters)
         {
-            return new EmptyView("Merging", "There are no adapters to merge: every weight was trained.");
+            return new EmptyView("Merging", $"There are no adapters to merge: {(_model.Plan.Trains ? "every weight was trained" : "the model comes whole")}.");
         }
 
         var ids = _data.Tokenizer.EncodeWords(text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Ids;

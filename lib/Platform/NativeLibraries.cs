@@ -72,7 +72,7 @@ public static class NativeLibraries
         }
     }
 
-    /// <summary>Beside the library (flat or portable layout), then in its sibling bin/lib: only that output folder holds the native parts.</summary>
+    /// <summary>Beside the library (flat or portable layout), then in its sibling bin/lib: only that output folder holds libtorch and TorchSharp's native half.</summary>
     private static IEnumerable<string> CandidateFolders()
     {
         var own = Path.GetDirectoryName(typeof(NativeLibraries).Assembly.Location) is { Length: > 0 } location ? location : AppContext.BaseDirectory;

@@ -3,7 +3,7 @@ using NotebookLib.Batching;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// Which rows every micro-batch of a run reads. Any micro-batch can be asked for directly, since epoch e's order depends on seed + e alone:
+/// Which rows every micro-batch of a run reads. Any micro-batch can be asked for directly, since an epoch's order depends on the seed and its number alone:
 /// resuming at a position replays nothing.
 /// </summary>
 internal sealed class MicroBatchOrder(TrainingPlan plan, long seed)

@@ -54,7 +54,7 @@ public sealed record TrainingSettings
     /// <summary>Gradients whose total 2-norm is larger are scaled down to it; 0 switches clipping off.</summary>
     public double MaximumGradientNorm { get; init; } = 1;
 
-    /// <summary>Seed of the batch order (epoch e uses seed + e) and of dropout.</summary>
+    /// <summary>Seed of the batch order (epoch e, from 0, uses seed + e · (e + 1) / 2, as the original's stack does: 42, 43, 45, 48) and of dropout.</summary>
     public long Seed { get; init; } = 42;
 
     /// <summary>In which type matrix products run.</summary>
