@@ -97,6 +97,25 @@ public sealed class ExperimentTests : IDisposable
         Assert.IsType<TableView>(Baselines.Compare(plan, data, fit, judged));
     }
 
+    [Theory]
+    [InlineData("demo", "every weight is trained", "every weight was trained")]
+    [InlineData("published", "nothing is trained", "the model comes whole")]
+    public async Task A_model_without_adapters_says_why_it_has_none(string profile, string adapters, string merging)
+    {
+        var file = Conll(["Nothing O\nhappens O\n"]);
+        var plan = ExperimentPlan.Of(Short with { TrainData = file, TestData = file });
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        using var headed = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+        ModelFolder.Save(headed.Network, _folder.FullName);
+        data.Tokenizer.Save(_folder.FullName);
+
+        plan = ExperimentPlan.Of(Short with { Profile = profile, Model = _folder.FullName, TrainData = file, TestData = file });
+        using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+
+        Assert.Contains(adapters, model.AdapterCard.ToText(), StringComparison.Ordinal);
+        Assert.Contains(merging, new TryOut(data, model).MergeCheck("A sentence .").ToText(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_empty_file_is_refused_by_name()
     {
