@@ -1,5 +1,6 @@
 using NotebookLib.Charts;
 using NotebookLib.Html;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Display;
 
@@ -11,9 +12,11 @@ public sealed class SetupView : HtmlView
 {
     private readonly bool _carriesPlotly = AppContext.GetData(PlotlyScript.EmbeddedByHost) is not true;
 
-    /// <summary>Makes the view and takes over the script from the charts.</summary>
+    /// <summary>Makes the view, takes over the script from the charts, and sees to it that the native libraries are there before a cell needs them.</summary>
+    /// <exception cref="PlatformNotSupportedException">They are missing or ask for a newer system; the message says what to install.</exception>
     public SetupView()
     {
+        NativeLibraries.EnsureLoaded();
         if (_carriesPlotly)
         {
             PlotlyScript.CarriedElsewhere();

@@ -21,8 +21,10 @@ public static class Verifier
     /// <param name="options">What to include.</param>
     /// <returns>Rows, as they are computed; a check that throws becomes a failed row, so that the others still run.</returns>
     /// <exception cref="DirectoryNotFoundException">The folder is missing, or holds none of the known folders.</exception>
+    /// <exception cref="PlatformNotSupportedException">The native libraries are missing or ask for a newer system.</exception>
     public static IEnumerable<CheckResult> Run(string root, VerifyOptions options)
     {
+        Platform.NativeLibraries.EnsureLoaded();
         var full = Path.GetFullPath(root);
         if (!Directory.Exists(full))
         {

@@ -35,7 +35,7 @@ internal static class VerifyCommand
                 ShowProgress(row);
             }
         }
-        catch (DirectoryNotFoundException error)
+        catch (Exception error) when (error is DirectoryNotFoundException or PlatformNotSupportedException)
         {
             throw new BadInputException(error.Message, error);
         }
