@@ -41,7 +41,7 @@ public static class NativeLibraries
 
     private static Outcome Load()
     {
-        var folders = CandidateFolders().ToList();
+        var folders = CandidateFolders().Distinct().ToList();
         var folder = folders.FirstOrDefault(f => File.Exists(Path.Combine(f, FileName("LibTorchSharp"))));
         if (folder is null)
         {
