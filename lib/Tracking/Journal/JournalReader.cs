@@ -29,6 +29,7 @@ internal sealed class JournalReader : IDisposable
     /// <exception cref="InvalidDataException">A line is longer than 256 MiB: the file is no journal.</exception>
     public bool TryRead(out JournalRecord record)
     {
+        var damagedBefore = DamagedLines;
         while (NextLine() is { Length: > 0 } line)
         {
             var whole = JournalFrame.TryRead(line[..^1], out var found);
@@ -36,7 +37,7 @@ internal sealed class JournalReader : IDisposable
             Position += line.Length;
             if (whole)
             {
-                record = found!.Value;
+                record = found!.Value with { FollowsDamage = DamagedLines > damagedBefore };
                 return true;
             }
 

@@ -47,4 +47,5 @@ internal enum JournalKind : byte
 /// <param name="Kind">What it says.</param>
 /// <param name="Number">The line's number in its stream (rows, events, output, sessions), else 0.</param>
 /// <param name="Json">A JSON object; rows may hold bare NaN and Infinity.</param>
-internal readonly record struct JournalRecord(JournalKind Kind, long Number, string Json);
+/// <param name="FollowsDamage">Whether the line before it was damaged and passed over.</param>
+internal readonly record struct JournalRecord(JournalKind Kind, long Number, string Json, bool FollowsDamage = false);

@@ -32,6 +32,7 @@ internal sealed class RunReplay
     private readonly List<ArtifactRequest> _artifacts = [];
     private readonly List<ReplaySession> _sessions = [];
     private (long Number, string Text)? _open;
+    private SessionStart? _gap;
 
     public RunHeader? Header { get; private set; }
 
@@ -102,6 +103,13 @@ internal sealed class RunReplay
     /// <returns>The lines that are complete now, 0 to 2.</returns>
     public IReadOnlyList<StreamLine> Apply(JournalRecord record)
     {
+        _gap = record.FollowsDamage ? Here() : _gap;
+        if (_sessions.Count == 0 && record.Kind is not (JournalKind.Run or JournalKind.Session or JournalKind.Base))
+        {
+            // The line of the first session is damaged.
+            _sessions.Add(new(Here(), null));
+        }
+
         switch (record.Kind)
         {
             case JournalKind.Row: return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record))];
@@ -145,6 +153,12 @@ internal sealed class RunReplay
     /// <summary>Notes a session's place on the server.</summary>
     public void SetBase(int session, SessionBase place)
     {
+        if (session >= _sessions.Count)
+        {
+            Pad(session);
+            _sessions.Add(new(StartOf(place), null));
+        }
+
         _sessions[session] = _sessions[session] with { Base = place };
         if (place.Summary is not null)
         {
@@ -188,9 +202,38 @@ internal sealed class RunReplay
     private IReadOnlyList<StreamLine> StartSession(JournalRecord record)
     {
         var closed = CloseRow();
+        // A process that resumed a run with damaged lines may have counted fewer sessions than there are: it comes behind them.
+        Pad((int)record.Number);
         _sessions.Add(new(JournalJson.Read<SessionStart>(record.Json), null));
-        Exit = null;
+        (Exit, _gap) = (null, null);
         return closed;
+    }
+
+    /// <summary>Puts sessions whose lines are damaged before session <paramref name="count"/>: what they wrote counts as the session's before them, and keeps its place.</summary>
+    private void Pad(int count)
+    {
+        while (_sessions.Count < count)
+        {
+            _sessions.Add(new(Here(), null));
+        }
+    }
+
+    /// <summary>What a session that begins here notes.</summary>
+    private SessionStart Here() => new(Rows, Events, Lines, NextStep, RuntimeSeconds, default);
+
+    /// <summary>Where the session began whose own line is damaged and whose place is known: the place stands behind its first lines.</summary>
+    private SessionStart StartOf(SessionBase place)
+    {
+        var start = _gap ?? Here();
+        // Where nobody else wrote in between, it follows from the places, whatever else is damaged.
+        return _sessions is [.., { Base: { } before, Start: var earlier }] && before.Step == place.Step && before.RuntimeSeconds == place.RuntimeSeconds
+            ? start with
+            {
+                Rows = earlier.Rows + place.History - before.History,
+                Events = earlier.Events + place.Events - before.Events,
+                Lines = earlier.Lines + place.Output - before.Output,
+            }
+            : start;
     }
 
     private void Define(MetricDefinition metric)

@@ -88,7 +88,9 @@ internal sealed class TransactionLogFollower : IDisposable
 
     private void BeginRun()
     {
-        _writer.Append(TransactionRecords.Run(_replay.Header!, _replay.Config));
+        // The header is the first line; where that is damaged, a process that resumed the run has appended another.
+        var header = _replay.Header ?? RunReplay.Read(_folder.Journal).Header ?? throw new InvalidDataException($"{_folder.Journal}: the journal has no header");
+        _writer.Append(TransactionRecords.Run(header, _replay.Config));
         foreach (var metric in _replay.Metrics)
         {
             _writer.Append(TransactionRecords.Metric(metric));

@@ -55,7 +55,7 @@ internal sealed class RunConnector(
             bases.Add(run.Sessions[i].Base ?? Place(i, bases.LastOrDefault(), status, isForeign));
         }
 
-        if (isForeign && run.Sessions[^1].Base is not null)
+        if (isForeign && run.Sessions is [.., { Base: not null }])
         {
             throw Foreign(status!);
         }
@@ -158,7 +158,8 @@ internal sealed class RunConnector(
     /// <summary>Lines that the server no longer has count as not sent.</summary>
     private void Forget(ResumeAnswer? status, List<SessionBase> bases)
     {
-        if (state.StorageId is null)
+        // Without a session there is no line either.
+        if (state.StorageId is null || bases.Count == 0)
         {
             return;
         }

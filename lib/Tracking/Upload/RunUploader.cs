@@ -22,6 +22,7 @@ internal sealed class RunUploader : IDisposable
     private RunConnection? _connection;
     private string _runId;
     private bool _gzip;
+    private int _placed;
     private long _sentSummary;
     private string _sentConfig = "";
     private readonly Lock _countsLock = new();
@@ -222,11 +223,10 @@ internal sealed class RunUploader : IDisposable
             _waiting.Enqueue(line);
         }
 
-        // The place stands further back in the journal than the session's first lines.
-        var session = _replay.Sessions.Count - 1;
-        if (record.Kind is JournalKind.Session && session < _connection!.Bases.Count)
+        // The place stands further back in the journal than the session's first lines. A session whose line is damaged comes with the first line behind it.
+        for (; _placed < Math.Min(_replay.Sessions.Count, _connection!.Bases.Count); _placed++)
         {
-            _replay.SetBase(session, _connection.Bases[session]);
+            _replay.SetBase(_placed, _connection.Bases[_placed]);
         }
     }
 
