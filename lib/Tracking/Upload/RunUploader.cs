@@ -20,6 +20,7 @@ internal sealed class RunUploader : IDisposable
     private readonly Queue<StreamLine> _waiting = new();
     private readonly SyncState _state;
     private RunConnection? _connection;
+    private IReadOnlyList<ReplaySession> _sessions = [];
     private string _runId;
     private bool _gzip;
     private int _placed;
@@ -61,7 +62,7 @@ internal sealed class RunUploader : IDisposable
         var survey = RunReplay.Read(_folder.Journal);
         var connector = new RunConnector(_api, survey, _state, (stream, number) => FindLine(stream, number), _hooks.WriteBase);
         _connection = await connector.ConnectAsync(!isFresh, cancel).ConfigureAwait(false);
-        (_runId, _sentConfig) = (survey.Header!.RunId, _connection.Config);
+        (_runId, _sentConfig, _sessions) = (survey.Header!.RunId, _connection.Config, survey.Sessions);
         _gzip = gzip && (await _api.FeaturesAsync(cancel).ConfigureAwait(false)).Contains("FILESTREAM_GZIP");
     }
 
@@ -232,8 +233,9 @@ internal sealed class RunUploader : IDisposable
 
     private bool TryAdd(StreamBatch batch, StreamLine line)
     {
-        var session = _replay.Sessions[line.Session];
-        var place = session.Base ?? throw new InvalidOperationException($"session {line.Session} has no place on the server");
+        var number = WireLine.Session(line, _sessions);
+        var session = _sessions[number];
+        var place = session.Base ?? throw new InvalidOperationException($"session {number} has no place on the server");
         return batch.TryAdd(line.Kind, WireLine.Offset(line, session, place), WireLine.Text(line, place));
     }
 
