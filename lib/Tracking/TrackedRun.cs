@@ -20,20 +20,31 @@ public sealed class TrackedRun : ITracker
     {
         (_settings, _journal) = (settings, journal);
         List<ITracker> trackers = [];
-        if (journal is not null)
+        try
         {
-            trackers.Add(new JournalTracker(journal, settings.Key, settings.Notice));
-            _housekeeper = new RunHousekeeper(journal, clock, settings.Notice);
-            _wandb = settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, settings, isFresh, clock) : null;
-            trackers.AddRange(_wandb is null ? [] : [_wandb]);
-        }
+            if (journal is not null)
+            {
+                trackers.Add(new JournalTracker(journal, settings.Key, settings.Notice));
+                _housekeeper = new RunHousekeeper(journal, clock, settings.Notice);
+                _wandb = settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, settings, isFresh, clock) : null;
+                trackers.AddRange(_wandb is null ? [] : [_wandb]);
+            }
 
-        trackers.AddRange(also);
-        _trackers = new FanOutTracker(trackers, settings.Notice);
-        if (journal is not null)
+            trackers.AddRange(also);
+            _trackers = new FanOutTracker(trackers, settings.Notice);
+            if (journal is not null)
+            {
+                _sampler = StartSampling(journal, clock);
+                _console = settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
+            }
+        }
+        catch
         {
-            _sampler = StartSampling(journal, clock);
-            _console = settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
+            // The journal is closed by who opened it; until then nobody may write to it or read it any more.
+            _sampler?.Dispose();
+            _housekeeper?.Dispose();
+            _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
         }
     }
 
@@ -60,7 +71,7 @@ public sealed class TrackedRun : ITracker
     /// <param name="config">The first configuration values.</param>
     /// <param name="clock">Times and waits; default: the system's.</param>
     /// <param name="also">Further trackers, for example a <see cref="ConsoleTracker"/>; they are disposed with the run.</param>
-    /// <exception cref="ArgumentException">The settings contradict each other; all faults are named.</exception>
+    /// <exception cref="ArgumentException">The settings contradict each other (all faults are named), or a configuration value cannot be logged.</exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         TrackingSettings? settings = null, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, IEnumerable<ITracker>? also = null)
@@ -81,13 +92,22 @@ public sealed class TrackedRun : ITracker
         var folder = (continues ? RunFolder.Find(given.Directory, runId) : null)
             ?? RunFolder.Create(given.Directory, runId, time.GetUtcNow(), given.ResolvedMode is TrackingMode.Online);
         var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Key);
-        if (config is not null)
+        try
         {
-            journal.AppendValues(JournalKind.Config, config);
-        }
+            if (config is not null)
+            {
+                journal.AppendValues(JournalKind.Config, config);
+            }
 
-        SayOffline(given, folder);
-        return new TrackedRun(given, time, also ?? [], journal, isFresh: given.RunId is null);
+            SayOffline(given, folder);
+            return new TrackedRun(given, time, also ?? [], journal, isFresh: given.RunId is null);
+        }
+        catch
+        {
+            // Who corrects the mistake and starts again must find the folder free.
+            journal.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>).</summary>
@@ -99,7 +119,7 @@ public sealed class TrackedRun : ITracker
     /// <param name="config">The first configuration values, for example the notebook's parameters.</param>
     /// <param name="clock">Times and waits; default: the system's.</param>
     /// <returns>The started run. End it with <see cref="FinishAsync"/>.</returns>
-    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named.</exception>
+    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value cannot be logged.</exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         string tracking, string outputFolder, string? name = null, string project = TrackingEnvironment.NotebookProject,
@@ -115,15 +135,19 @@ public sealed class TrackedRun : ITracker
     }
 
     /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
     public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null) => _trackers.Log(row, atStep);
 
     /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
     public void LogConfig(IReadOnlyDictionary<string, object?> values) => _trackers.LogConfig(values);
 
     /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
     public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false) => _trackers.DefineMetric(name, stepMetric, stepSync);
 
     /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
     public void SetSummary(IReadOnlyDictionary<string, object?> values) => _trackers.SetSummary(values);
 
     /// <inheritdoc/>
@@ -133,6 +157,7 @@ public sealed class TrackedRun : ITracker
     public void SaveFile(string path, string? name = null) => _trackers.SaveFile(path, name);
 
     /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
     public void LogArtifact(TrackedArtifact artifact) => _trackers.LogArtifact(artifact);
 
     /// <summary>Ends the run after an exception: its text becomes console output, the exit code is 1.</summary>

@@ -32,4 +32,21 @@ public sealed class TrackedRunTests
         var status = run.Status();
         Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"), (status.Mode, status.RowsKept, status.RowsSent, status.Link));
     }
+
+    [Theory]
+    [InlineData(TrackingMode.Offline)]
+    [InlineData(TrackingMode.Online)]
+    public async Task A_start_that_fails_leaves_the_folder_free(TrackingMode mode)
+    {
+        await using var fixture = await StartAsync();
+        var settings = fixture.Settings with { Mode = mode, RunId = "abc", Resume = ResumeMode.Allow };
+        var first = await RunAsync(settings, run => SyncTests.LogRows(run, 2));
+
+        // The first fails at the configuration, the second when all is set up but the further trackers.
+        Assert.Throws<ArgumentException>(() => TrackedRun.Start(settings, Row(("x", new Action(() => { })))));
+        Assert.Throws<NotSupportedException>(() => TrackedRun.Start(settings, also: Enumerable.Range(0, 1).Select<int, ITracker>(_ => throw new NotSupportedException())));
+        var run = await RunAsync(settings, run => SyncTests.LogRows(run, 3, from: 2));
+
+        Assert.Equal((first.Folder, 5), (run.Folder, run.Status().RowsKept));
+    }
 }

@@ -22,8 +22,17 @@ internal sealed class TransactionLogFollower : IDisposable
     {
         _folder = folder;
         _reader = new JournalReader(folder.Journal);
-        _writer = new TransactionLogWriter(new FileStream(folder.TransactionLog, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16));
-        _writer.Append(TransactionRecords.Header());
+        try
+        {
+            _writer = new TransactionLogWriter(new FileStream(folder.TransactionLog, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16));
+            _writer.Append(TransactionRecords.Header());
+        }
+        catch
+        {
+            _writer?.Dispose();
+            _reader.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Writes what the journal has by now.</summary>
