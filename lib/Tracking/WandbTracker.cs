@@ -164,14 +164,34 @@ internal sealed class WandbTracker : ITracker
     /// <summary>Large models take minutes; the rows, and the signs of life, go on meanwhile.</summary>
     private async Task UploadArtifactsAsync(RunUploader uploader, CancellationToken cancel)
     {
-        var pending = uploader.PendingArtifacts.Where(artifact => !_failedArtifacts.Contains(artifact.ClientId)).ToArray();
-        foreach (var failure in await uploader.UploadArtifactsAsync(pending, cancel).ConfigureAwait(false))
+        foreach (var artifact in uploader.PendingArtifacts.Where(artifact => !_failedArtifacts.Contains(artifact.ClientId)))
         {
-            _settings.Notice(failure);
-        }
+            foreach (var failure in await TryUploadAsync(uploader, artifact, cancel).ConfigureAwait(false))
+            {
+                _settings.Notice(failure);
+            }
 
-        // One that failed is tried once more at the end of the run, not at every turn.
-        _failedArtifacts.UnionWith(pending.Where(artifact => !uploader.State.HasArtifact(artifact.ClientId)).Select(artifact => artifact.ClientId));
+            // One that failed is tried once more at the end of the run, not at every turn.
+            if (!uploader.State.HasArtifact(artifact.ClientId))
+            {
+                _failedArtifacts.Add(artifact.ClientId);
+            }
+        }
+    }
+
+    /// <summary>Uploads one artifact. A server that stays away from it for all tries of a call is a failure like any other: the artifacts behind it get their turn.</summary>
+    private async Task<IReadOnlyList<string>> TryUploadAsync(RunUploader uploader, ArtifactRequest artifact, CancellationToken cancel)
+    {
+        try
+        {
+            return await uploader.UploadArtifactsAsync([artifact], cancel).ConfigureAwait(false);
+        }
+#pragma warning disable CA1031 // Nobody looks at this task before the run ends: what is not said here is not said at all.
+        catch (Exception fault) when (!cancel.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            return [_settings.Key!.Scrub($"artifact \"{artifact.Name}\": {fault.Message}; it is tried once more at the end of the run")];
+        }
     }
 
     private async Task BeatWhileAsync(Task artifacts, RunUploader uploader, CancellationToken cancel)

@@ -82,6 +82,47 @@ public sealed class RefusalTests
         Assert.Single(fixture.Server.State.Artifacts);
     }
 
+    [Fact]
+    public async Task An_artifact_that_the_server_stays_away_from_is_said_and_tried_once_more_at_the_end()
+    {
+        await using var fixture = await StartAsync();
+        var file = Path.Combine(fixture.Folder, "a.bin");
+        await File.WriteAllBytesAsync(file, [1, 2, 3], TestContext.Current.CancellationToken);
+        fixture.Server.Fault = request => request.Operation == "ArtifactType" && request.Variables["name"]!.GetValue<string>() == "away:latest" ? new(503) : null;
+        // 20 waits of up to a minute are a second or two here; the other bounds are far away.
+        var settings = fixture.Settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
+        await using var run = TrackedRun.Start(settings, clock: new ScaledClock(1000));
+        run.LogArtifact(new TrackedArtifact { Name = "away", Type = "model", Files = new Dictionary<string, string> { ["a.bin"] = file } });
+        run.LogArtifact(new TrackedArtifact { Name = "there", Type = "model", Files = new Dictionary<string, string> { ["a.bin"] = file } });
+
+        await UntilAsync(() => fixture.Server.Of("CommitArtifact").Count == 1);
+        // Many turns of the sender.
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+
+        // The first try and 20 more, none of them a second time.
+        Assert.Equal(21, Away());
+        lock (fixture.Notices)
+        {
+            Assert.Contains(fixture.Notices, notice => notice.StartsWith("artifact \"away\": HTTP 503", StringComparison.Ordinal));
+        }
+
+        fixture.Server.Fault = _ => null;
+        await run.FinishAsync(cancel: TestContext.Current.CancellationToken);
+        Assert.Equal((22, 2, true), (Away(), fixture.Server.State.Artifacts.Count(artifact => artifact.IsCommitted), fixture.Server.State.Run(run.RunId).IsComplete));
+
+        int Away() => fixture.Server.Of("ArtifactType").Count(request => request.Variables["name"]!.GetValue<string>() == "away:latest");
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        var time = System.Diagnostics.Stopwatch.StartNew();
+        while (!condition())
+        {
+            Assert.True(time.Elapsed < TimeSpan.FromSeconds(30), "nothing came within 30 s");
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+    }
+
     private static async Task AssertOfflineAsync(TrackingFixture fixture, TrackingSettings settings, params string[] expected)
     {
         var requests = fixture.Server.Requests.Count;
