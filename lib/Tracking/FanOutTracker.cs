@@ -4,6 +4,8 @@ namespace NotebookLib.Tracking;
 /// Passes everything to several trackers, in order. A tracker that meets a full disk or a refusing server is reported once and does not disturb the others or the training;
 /// a row that cannot be logged at all is the caller's mistake and is thrown.
 /// </summary>
+/// <remarks><see cref="IOException"/>, <see cref="UnauthorizedAccessException"/> and <see cref="TrackingException"/> of a tracker become a notice, in every method
+/// except <see cref="DisposeAsync"/>; all others are thrown.</remarks>
 /// <param name="trackers">Where to pass it; the local journal first.</param>
 /// <param name="notice">Hears of failures.</param>
 public sealed class FanOutTracker(IReadOnlyList<ITracker> trackers, Action<string> notice) : ITracker

@@ -1,6 +1,6 @@
 namespace NotebookLib.Tracking;
 
-/// <summary>Takes what a run has to say. Every call returns at once: none waits for a network. A tracker ignores what it has no use for.</summary>
+/// <summary>Takes what a run has to say. No call waits for a network, except <see cref="FinishAsync"/> and disposal. A tracker ignores what it has no use for.</summary>
 public interface ITracker : IAsyncDisposable
 {
     /// <summary>Logs a row of values.</summary>
@@ -43,7 +43,8 @@ public interface ITracker : IAsyncDisposable
     /// <summary>Adds a file to the run: the notebook, its page.</summary>
     /// <param name="path">The file; it is copied now.</param>
     /// <param name="name">Its name in the run; null: its own.</param>
-    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="ArgumentException">The name leads out of the run's files.</exception>
+    /// <exception cref="IOException">The file cannot be read. <see cref="FanOutTracker"/> and <see cref="TrackedRun"/> give a notice instead.</exception>
     void SaveFile(string path, string? name = null)
     {
     }
@@ -51,12 +52,12 @@ public interface ITracker : IAsyncDisposable
     /// <summary>Adds an artifact: a model, a data set. Its files are staged now and uploaded in the background.</summary>
     /// <param name="artifact">What to upload.</param>
     /// <exception cref="ArgumentException">The name cannot be an artifact's.</exception>
-    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="IOException">A file cannot be read. <see cref="FanOutTracker"/> and <see cref="TrackedRun"/> give a notice instead.</exception>
     void LogArtifact(TrackedArtifact artifact)
     {
     }
 
-    /// <summary>Ends the run.</summary>
+    /// <summary>Ends the run. A tracker that uploads sends the rest first, and waits for that.</summary>
     /// <param name="exitCode">0: it succeeded.</param>
     /// <param name="cancel">Stops waiting; what is missing is left to sync.</param>
     ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default);

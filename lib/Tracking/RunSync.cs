@@ -67,7 +67,7 @@ public static class RunSync
     {
         using var journal = new JournalWriter(folder.Journal, survey.Length);
         var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice, Stopped: () => { });
-        // Somebody waits here: a server that stays away is said, and after the 20 tries of a call (a quarter of an hour) given up.
+        // Somebody waits here: a server that stays away is said, and given up when the tries of one call are used up, not after days as in the background.
         using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, SayWait, RetryPolicy.Calls);
         using var api = new WandbApi(http, key);
         using var uploader = new RunUploader(folder, api, hooks);
