@@ -27,6 +27,8 @@ internal sealed record ReplaySession(SessionStart Start, SessionBase? Base);
 /// </summary>
 internal sealed class RunReplay
 {
+    private const int MostLostSessions = 1000;
+
     private readonly Dictionary<string, string> _config = [];
     private readonly List<MetricDefinition> _metrics = [];
     private readonly List<ArtifactRequest> _artifacts = [];
@@ -203,15 +205,21 @@ internal sealed class RunReplay
     {
         var closed = CloseRow();
         // A process that resumed a run with damaged lines may have counted fewer sessions than there are: it comes behind them.
-        Pad((int)record.Number);
+        Pad(record.Number);
         _sessions.Add(new(JournalJson.Read<SessionStart>(record.Json), null));
         (Exit, _gap) = (null, null);
         return closed;
     }
 
     /// <summary>Puts sessions whose lines are damaged before session <paramref name="count"/>: what they wrote counts as the session's before them, and keeps its place.</summary>
-    private void Pad(int count)
+    /// <exception cref="InvalidDataException">So many sessions are lost that the number itself must be wrong.</exception>
+    private void Pad(long count)
     {
+        if (count > _sessions.Count + MostLostSessions)
+        {
+            throw new InvalidDataException($"the journal names session {count} after {_sessions.Count}; expected the next one, or at most {MostLostSessions} damaged ones before it");
+        }
+
         while (_sessions.Count < count)
         {
             _sessions.Add(new(Here(), null));
