@@ -12,6 +12,6 @@ internal static class ExitCodes
     /// <summary>The command line, the notebook, a parameter or a folder is wrong; nothing was run.</summary>
     public const int BadInput = 2;
 
-    /// <summary>Somebody pressed Ctrl-C: 128 + SIGINT.</summary>
+    /// <summary>Somebody asked to stop, by Ctrl-C or SIGTERM: 128 + SIGINT, for both.</summary>
     public const int Interrupted = 130;
 }

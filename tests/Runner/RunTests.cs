@@ -1,5 +1,8 @@
+extern alias runner;
+
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using runner::NotebookRunner.Running;
 
 namespace NotebookLib.Tests.Runner;
 
@@ -180,6 +183,48 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(["ok", "interrupted", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
         Assert.Equal("interrupted", (string)_runner.Summary["status"]!);
         Assert.Contains("checkpoint saved", _runner.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task SIGTERM_to_the_whole_group_lets_a_cell_that_listens_finish_too()
+    {
+        var lib = Repository.PathOf("bin", "lib", "NotebookLib.dll");
+        var process = RunnerProcess.StartGroup(
+            "run", _runner.WriteNotebook(
+                $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;\n"
+                + "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nawait Task.Delay(300);\nConsole.WriteLine(\"checkpoint saved\");",
+                "\"never\""), "--output", _runner.Output);
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
+        {
+        }
+
+        // What `timeout` does: its child, then the group. That is one request, not two.
+        Assert.Equal(0, Kill(process.Id, 15));
+        await Task.Delay(50, TestContext.Current.CancellationToken);
+        Assert.Equal(0, Kill(-process.Id, 15));
+        var (exitCode, output, error) = await RunnerProcess.FinishAsync(process);
+
+        Assert.True(exitCode == 130, error);
+        Assert.Contains("checkpoint saved", output, StringComparison.Ordinal);
+        Assert.Contains("Somebody asked to stop (SIGTERM); it stopped when asked", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Ctrl-C", output + error, StringComparison.Ordinal);
+        Assert.Equal(["interrupted", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
+    }
+
+    [Fact]
+    public void Signals_that_come_together_are_one_request()
+    {
+        using var stops = new StopRequests();
+        foreach (var (signal, milliseconds, expected) in new (PosixSignal, int, int)[]
+        {
+            (PosixSignal.SIGTERM, 10, 1), (PosixSignal.SIGTERM, 40, 1), (PosixSignal.SIGTERM, 1_005, 1), (PosixSignal.SIGTERM, 1_020, 2), (PosixSignal.SIGINT, 1_100, 2), (PosixSignal.SIGINT, 1_400, 3),
+        })
+        {
+            stops.Receive(signal, TimeSpan.FromMilliseconds(milliseconds));
+            Assert.Equal(expected, stops.Count);
+        }
+
+        Assert.Equal("SIGTERM", stops.Word);
     }
 
     [Fact]

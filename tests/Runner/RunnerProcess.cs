@@ -38,6 +38,15 @@ internal sealed class RunnerProcess : IDisposable
             RedirectStandardError = true,
         };
 
+    /// <summary>Starts the runner as the leader of a process group of its own, as `timeout` and supervisors do; its id is the group's.</summary>
+    public static Process StartGroup(params string[] arguments)
+    {
+        var how = HowToStart(arguments);
+        how.ArgumentList.Insert(0, how.FileName);
+        how.FileName = "setsid";
+        return Process.Start(how)!;
+    }
+
     /// <summary>Runs to the end.</summary>
     public static async Task<(int ExitCode, string Output, string Error)> FinishAsync(Process process)
     {

@@ -14,7 +14,7 @@ internal sealed class KernelHost : IDisposable
     /// <summary>The process ends with this code when its parent vanished.</summary>
     public const int OrphanExitCode = 3;
 
-    /// <summary>Where the library finds the token of Ctrl-C (<c>NotebookLib.Platform.Interruption.DataName</c>).</summary>
+    /// <summary>Where the library finds the token of Ctrl-C and SIGTERM (<c>NotebookLib.Platform.Interruption.DataName</c>).</summary>
     private const string InterruptedName = "NotebookHost.Interrupted";
 
     /// <summary>Where the library finds the door for displays (<c>NotebookLib.Display.NotebookHost.DataName</c>).</summary>
@@ -35,6 +35,10 @@ internal sealed class KernelHost : IDisposable
     /// <param name="marker">A secret line that separates the cells in the native standard streams.</param>
     public static async Task ServeAsync(string pipeName, string marker)
     {
+        // A terminal sends Ctrl-C to both processes, `timeout` and supervisors SIGTERM to the whole group; what happens then is the parent's decision.
+        // A parent that is gone closes the pipe, which ends this process too.
+        using var sigint = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
+        using var sigterm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => signal.Cancel = true);
         using var pipe = new NamedPipeClientStream(".", pipeName, PipeDirection.InOut, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
         await pipe.ConnectAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         using var sink = new EventSink(pipe);
@@ -54,8 +58,6 @@ internal sealed class KernelHost : IDisposable
         AppContext.SetData(PlotlyName, true);
         AppContext.SetData(DisplayName, (Func<string, string, string, Action<string, string>>)CellFunctions.DisplayUpdatable);
 
-        // A terminal sends Ctrl-C to both processes; what happens then is the parent's decision.
-        using var sigint = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
         _sink.Send(new KernelEvent.Ready(RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, Environment.ProcessId));
         new Thread(() => ReadRequests(pipe)) { IsBackground = true, Name = "requests" }.Start();
 

@@ -23,20 +23,30 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         state.Status = RunStatus.Running;
         ScoresFile.Forget(options.OutputFolder);
         Save();
-        var folder = Path.GetDirectoryName(Path.GetFullPath(options.NotebookPath))!;
-        await using (var kernel = await KernelProcess.StartAsync(folder, Variables()))
+        try
         {
-            foreach (var cell in state.CodeCells)
-            {
-                if (stops.Count > 0 || !await RunCellAsync(kernel, cell))
-                {
-                    break;
-                }
-            }
+            await RunCellsAsync();
+        }
+        catch (KernelStartException) when (stops.Count > 0)
+        {
+            // The signal that asked to stop went to the whole group, and the kernel was not up to listen: no cell was run.
         }
 
         state.Status = FinalStatus();
         Save();
+    }
+
+    private async Task RunCellsAsync()
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(options.NotebookPath))!;
+        await using var kernel = await KernelProcess.StartAsync(folder, Variables());
+        foreach (var cell in state.CodeCells)
+        {
+            if (stops.Count > 0 || !await RunCellAsync(kernel, cell))
+            {
+                return;
+            }
+        }
     }
 
     private Dictionary<string, string> Variables()
@@ -66,8 +76,9 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         var stop = new StopWatcher(kernel, options, stops, view.Notice);
         var done = await FollowAsync(kernel, cell, stop, clock);
         cell.Seconds = done?.Seconds ?? clock.Elapsed.TotalSeconds;
-        cell.Error = stop.Explanation(hasEnded: done is not null, cell.Error) ?? cell.Error
-            ?? (done is null ? new("kernel died", $"The process that runs the cells is gone: {await kernel.ExitInWordsAsync()}.", 0, "") : null);
+        var death = done is null ? await kernel.ExitInWordsAsync() : null;
+        cell.Error = stop.Explanation(death, cell.Error) ?? cell.Error
+            ?? (death is null ? null : new("kernel died", $"The process that runs the cells is gone: {death}.", 0, ""));
         ReadScores(cell);
         cell.Status = stop.Reason ?? (cell.Error is null ? RunStatus.Ok : RunStatus.Failed);
         view.CellEnded(cell);

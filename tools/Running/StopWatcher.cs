@@ -17,7 +17,7 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
     {
         if (Reason is null && stops.Count > 0)
         {
-            await AskAsync(RunStatus.Interrupted, "Stopping at the next safe point; Ctrl-C once more ends it at once.");
+            await AskAsync(RunStatus.Interrupted, $"Stopping at the next safe point; {stops.Word} once more ends it at once.");
         }
         else if (Reason is null && elapsed > options.CellTimeout)
         {
@@ -33,16 +33,20 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
     }
 
     /// <summary>The error to report for a cell that was stopped; null when it was not.</summary>
-    /// <param name="hasEnded">Whether the cell came to its end after being asked.</param>
+    /// <param name="death">How the cell's process ended, in words; null when the cell came to its own end after being asked.</param>
     /// <param name="raised">What the cell threw in answer, if anything.</param>
-    public CellError? Explanation(bool hasEnded, CellError? raised)
+    public CellError? Explanation(string? death, CellError? raised)
     {
+        // A kernel that the same signal ended, before it could listen, is no failure of the notebook; nobody has looked at the requests since.
+        Reason ??= death is not null && stops.Count > 0 ? RunStatus.Interrupted : null;
         var (line, details) = (raised?.Line ?? 0, raised?.Details ?? "");
-        var how = hasEnded ? "it stopped when asked" : "it did not stop when asked, so its process was ended";
+        var how = death is null ? "it stopped when asked"
+            : _wasKilled ? "it did not stop when asked, so its process was ended"
+            : $"its process is gone: {death}";
         return Reason switch
         {
             RunStatus.TimedOut => new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}."), line, details),
-            RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop (Ctrl-C); {how}.", line, details),
+            RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop ({stops.Word}); {how}.", line, details),
             _ => null,
         };
     }
