@@ -211,6 +211,33 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(["interrupted", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
     }
 
+    [Theory]
+    [InlineData("", "(Ctrl-C); it stopped when asked.\nNothing is <lost>: go on with -p resume=true", "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
+    [InlineData("", "(Ctrl-C); it stopped when asked.\nSystem.IO.IOException: no room", "throw new System.IO.IOException(\"no room\")")]
+    [InlineData("", "(Ctrl-C); it stopped when asked.", "token.ThrowIfCancellationRequested()")]
+    [InlineData("--timeout", "(--timeout); it stopped when asked.\nNothing is <lost>: go on with -p resume=true", "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
+    public async Task What_a_stopped_cell_says_itself_stands_in_the_terminal_on_the_page_and_in_the_facts(string option, string expected, string answer)
+    {
+        var notebook = _runner.WriteNotebook(
+            $"var token = (System.Threading.CancellationToken)AppContext.GetData(\"NotebookHost.Interrupted\");\nConsole.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) {{ await Task.Delay(20); }}\n{answer};");
+        var process = RunnerProcess.Start(["run", notebook, "--output", _runner.Output, .. option.Length > 0 ? new[] { option, "3", "--grace", "60" } : []]);
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
+        {
+        }
+
+        if (option.Length == 0)
+        {
+            Assert.Equal(0, Kill(process.Id, 2));
+        }
+
+        var (_, _, error) = await RunnerProcess.FinishAsync(process);
+        var message = (string)_runner.Summary["cells"]![0]!["error"]!["message"]!;
+
+        Assert.EndsWith(expected, message, StringComparison.Ordinal);
+        Assert.Contains(message + "\n", error, StringComparison.Ordinal);
+        Assert.Contains($"{System.Net.WebUtility.HtmlEncode(message)}</p>", _runner.Page, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Signals_that_come_together_are_one_request()
     {

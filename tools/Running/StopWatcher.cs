@@ -5,6 +5,11 @@ namespace NotebookRunner.Running;
 /// <summary>Watches one cell for time-outs and for people who want to stop: asks first, then ends the process.</summary>
 internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, StopRequests stops, Action<string> notice)
 {
+    private static readonly string[] CancellationNames = [typeof(OperationCanceledException).FullName!, typeof(TaskCanceledException).FullName!];
+
+    // What .NET says when nobody has worded it: no news after "it stopped when asked".
+    private static readonly string[] BareCancellations = [new OperationCanceledException().Message, new TaskCanceledException().Message];
+
     private TimeSpan? _killAt;
     private bool _wasKilled;
 
@@ -43,13 +48,22 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
         var how = death is null ? "it stopped when asked"
             : _wasKilled ? "it did not stop when asked, so its process was ended"
             : $"its process is gone: {death}";
+        var said = raised is null ? "" : OwnWords(raised);
         return Reason switch
         {
-            RunStatus.TimedOut => new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}."), line, details),
-            RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop ({stops.Word}); {how}.", line, details),
+            RunStatus.TimedOut => new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}.{said}"), line, details),
+            RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop ({stops.Word}); {how}.{said}", line, details),
             _ => null,
         };
     }
+
+    /// <summary>What the cell itself said about its end, on a line of its own: where its state lies, how to go on.</summary>
+    private static string OwnWords(CellError raised) => raised.Message switch
+    {
+        var text when BareCancellations.Contains(text) => "",
+        var text when CancellationNames.Contains(raised.Name) => $"\n{text}",
+        var text => $"\n{raised.Name}: {text}",
+    };
 
     private async Task AskAsync(RunStatus reason, string announcement)
     {
