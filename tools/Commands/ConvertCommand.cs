@@ -15,21 +15,33 @@ internal static class ConvertCommand
         var format = new Option<string>("--to") { Description = "The format to write", Required = true };
         format.AcceptOnlyFromAmong("ipynb", "dib");
         var output = new Option<string?>("--output", "-o") { Description = "The file to write [default: beside the notebook]", HelpName = "file" };
-        var command = new Command("convert", "Writes a notebook in the other format, without outputs") { notebook, format, output };
-        command.SetAction(arguments => Convert(arguments.GetValue(notebook)!, arguments.GetValue(format)!, arguments.GetValue(output)));
+        var force = new Option<bool>("--force") { Description = "Replace the file when it exists" };
+        var command = new Command("convert", "Writes a notebook in the other format, without outputs") { notebook, format, output, force };
+        command.SetAction(arguments => Convert(arguments.GetValue(notebook)!, arguments.GetValue(format)!, arguments.GetValue(output), arguments.GetValue(force)));
         return command;
     }
 
-    private static int Convert(string path, string format, string? output)
+    private static int Convert(string path, string format, string? output, bool isForced)
     {
         var target = Path.GetFullPath(output ?? Path.ChangeExtension(path, format));
         if (target == Path.GetFullPath(path))
         {
-            throw new BadInputException($"{path} is a .{format} already; name another file with --output.");
+            throw new BadInputException($"{path} is the notebook itself; name another file with --output.");
         }
 
         var notebook = NotebookFile.Read(path);
-        AtomicFile.WriteText(target, format == "dib" ? DibDocument.Write(notebook) : JupyterExport.ToJson(notebook));
+        if (Directory.Exists(target))
+        {
+            throw new BadInputException($"{target} is a folder; name a file with --output.");
+        }
+
+        // It may hold a person's edits, or a run's outputs.
+        if (File.Exists(target) && !isForced)
+        {
+            throw new BadInputException($"{target} exists already and was left as it is. Name another file with --output, or replace it with --force.");
+        }
+
+        WritableFolder.Prove(target, () => AtomicFile.WriteText(target, format == "dib" ? DibDocument.Write(notebook) : JupyterExport.ToJson(notebook)));
         Console.Out.WriteLine(target);
         return ExitCodes.Ok;
     }
