@@ -282,7 +282,10 @@ public sealed partial class RunTests : IDisposable
             ("// parameters\nvar seed = 1;", ["run", notebook, "-p", "seed=2", "-p", "seed=3", "--output", _runner.Output], "set twice"),
             ("1", ["run", notebook, "-p", "seed=2", "--output", _runner.Output], "no parameter cell"),
             ("1", ["run", notebook, "--output", "/proc/nowhere"], "cannot be written"),
-            ("1", ["run", notebook, "--timeout", "soon"], "soon"),
+            ("1", ["run", _runner.Folder], $"{_runner.Folder} is a folder, not a notebook; it has n.dib."),
+            ("1", ["run", notebook, "--timeout", "soon"], "--timeout: expected a number of seconds between 0 and 1e8, as in --timeout 90, found 'soon'."),
+            ("1", ["run", notebook, "--timeout", "-3"], "--timeout: expected a number of seconds between 0 and 1e8, as in --timeout 90, found '-3'."),
+            ("1", ["run", notebook, "--grace", "1,5"], "--grace: expected a number of seconds between 0 and 1e8, as in --grace 90, found '1,5'."),
             ("1", ["verify", _runner.Folder], "holds none of the folders"),
             ("1", ["frobnicate"], "frobnicate"),
         ];

@@ -85,7 +85,8 @@ public sealed class SweepTests : IDisposable
             (["--grid", "sede=1,2"], "Did you mean 'seed'?"),
             (["--grid", "seed=1,x"], "expected a whole number"),
             (["--grid", "seed=1,2", "-p", "seed=3"], "varied by --grid and set by -p"),
-            (["--grid", "seed=1,2", "--parallel", "0"], "expected 1 to 64"),
+            (["--grid", "seed=1,2", "--parallel", "0"], "--parallel: expected 1 to 64 runs at once, found '0'."),
+            (["--grid", "seed=1,2", "--parallel", "all"], "--parallel: expected 1 to 64 runs at once, found 'all'."),
         ];
         foreach (var (options, expected) in cases)
         {

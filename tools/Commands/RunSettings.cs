@@ -7,12 +7,17 @@ internal sealed class RunSettings
 {
     private readonly Option<string[]> _parameters = new("--parameter", "-p") { Description = "name=value, sets a parameter of the notebook; may be repeated", HelpName = "name=value" };
     private readonly Option<string?> _profile = new("--profile") { Description = "Short for -p profile=…", HelpName = "demo|small|full|published" };
-    private readonly Option<double?> _timeout = new("--timeout") { Description = "Seconds that one cell may take [default: no limit]", HelpName = "seconds" };
-    private readonly Option<double> _grace = new("--grace")
+    private readonly Option<TimeSpan?> _timeout = new("--timeout")
     {
-        Description = "Seconds that a cell may take to stop after a time-out before its process is ended",
+        Description = "Seconds that one cell may take [default: no limit]",
         HelpName = "seconds",
-        DefaultValueFactory = _ => 10,
+        CustomParser = OptionNumbers.Seconds,
+    };
+    private readonly Option<TimeSpan?> _grace = new("--grace")
+    {
+        Description = "Seconds that a cell may take to stop after a time-out before its process is ended [default: 10]",
+        HelpName = "seconds",
+        CustomParser = OptionNumbers.Seconds,
     };
 
     /// <summary>The notebook.</summary>
@@ -37,11 +42,5 @@ internal sealed class RunSettings
     }
 
     /// <summary>How long one cell may take, and how long it may then take to stop.</summary>
-    /// <exception cref="BadInputException">Negative or absurd.</exception>
-    public (TimeSpan? Timeout, TimeSpan Grace) Limits(ParseResult arguments) =>
-        (arguments.GetValue(_timeout) is { } seconds ? Seconds(seconds) : null, Seconds(arguments.GetValue(_grace)));
-
-    private static TimeSpan Seconds(double seconds) => seconds is >= 0 and < 1e8
-        ? TimeSpan.FromSeconds(seconds)
-        : throw new BadInputException(Invariant($"{seconds}: expected a number of seconds between 0 and 1e8."));
+    public (TimeSpan? Timeout, TimeSpan Grace) Limits(ParseResult arguments) => (arguments.GetValue(_timeout), arguments.GetValue(_grace) ?? TimeSpan.FromSeconds(10));
 }

@@ -6,6 +6,7 @@ namespace NotebookRunner.Documents;
 internal static class NotebookFile
 {
     private const long LargestBytes = 64L << 20;
+    private const int MostNames = 10;
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -26,6 +27,11 @@ internal static class NotebookFile
     private static string ReadText(string path)
     {
         var file = new FileInfo(path);
+        if (Directory.Exists(path))
+        {
+            throw new NotebookFormatException($"{path} is a folder, not a notebook{(Notebooks(path) is { Length: > 0 } names ? $"; it has {names}" : ", and has none in it")}.");
+        }
+
         if (!file.Exists)
         {
             throw new NotebookFormatException($"{path}: no such notebook{Neighbours(file)}.");
@@ -46,9 +52,20 @@ internal static class NotebookFile
         }
     }
 
-    private static string Neighbours(FileInfo file)
+    private static string Neighbours(FileInfo file) =>
+        file.Directory is { Exists: true } folder && Notebooks(folder.FullName) is { Length: > 0 } names ? $"; {folder.FullName} has {names}" : "";
+
+    /// <summary>The names of the first notebooks in a folder; empty when it has none.</summary>
+    private static string Notebooks(string folder)
     {
-        var names = file.Directory is { Exists: true } folder ? folder.EnumerateFiles("*.dib").Select(f => f.Name).Order().Take(10).ToList() : [];
-        return names.Count == 0 ? "" : $"; {file.DirectoryName} has {string.Join(", ", names)}";
+        try
+        {
+            var names = new[] { "*.dib", "*.ipynb" }.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
+            return string.Join(", ", names.Take(MostNames)) + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return "";
+        }
     }
 }
