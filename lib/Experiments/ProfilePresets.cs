@@ -1,4 +1,5 @@
 using NotebookLib.Data;
+using NotebookLib.Results;
 using NotebookLib.Training;
 
 namespace NotebookLib.Experiments;
@@ -6,8 +7,6 @@ namespace NotebookLib.Experiments;
 /// <summary>The four profiles: which model and data, and how they are trained. RECIPE: the original's notebooks; demo and small: ours, measured.</summary>
 internal static class ProfilePresets
 {
-    private const string MultiNerd = "Babelscape/multinerd";
-
     // The sample has 8,000 sentences: 32 an update, 250 updates an epoch.
     private static readonly TrainingSettings Demo = new()
     {
@@ -75,18 +74,18 @@ internal static class ProfilePresets
     /// <summary>The sentences that a profile reads.</summary>
     public static DataPlan Data(Profile profile, LabelSet labels)
     {
-        var multiNerd = new DataPlan { Name = MultiNerd, Dataset = MultiNerd, Source = LabelSet.SystemA, Labels = labels };
+        var multiNerd = new DataPlan { Name = ProfileData.MultiNerd, Dataset = ProfileData.MultiNerd, Source = LabelSet.SystemA, Labels = labels };
         return profile switch
         {
             Profile.Demo => multiNerd with
             {
-                Name = "the repository's own sample",
+                Name = ProfileData.Sample,
                 Dataset = null,
                 Train = RepositoryFiles.PathOf("data", "sample", "train.parquet"),
                 Validation = RepositoryFiles.PathOf("data", "sample", "validation.parquet"),
                 Test = RepositoryFiles.PathOf("data", "sample", "test.parquet"),
             },
-            Profile.Small => multiNerd with { Name = $"a part of {MultiNerd}", Most = (8_000, 1_000, 2_000) },
+            Profile.Small => multiNerd with { Name = ProfileData.MultiNerdPart, Most = (8_000, 1_000, 2_000) },
             _ => multiNerd,
         };
     }

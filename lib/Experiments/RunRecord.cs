@@ -70,6 +70,7 @@ public static class RunRecord
             Commit = summary?.Commit ?? "",
             Parameters = JsonSerializer.Serialize(summary?.Settings ?? plan.Training, Compact),
             Link = plan.OutputFolder,
+            TrainingSentences = summary?.TrainingRows,
         };
     }
 

@@ -15,38 +15,42 @@ public static class ResultTables
         ("accuracy", run => run.TestAccuracy, (micro, _) => micro?.Accuracy),
     ];
 
-    /// <summary>One line a run, the newest last; the best test F1 of each system and profile is marked.</summary>
+    /// <summary>One line a run, the newest last; the best test F1 of each system and profile on the same data is marked.</summary>
     public static TableView Runs(IReadOnlyList<RunRow> runs)
     {
         ArgumentNullException.ThrowIfNull(runs);
-        var best = runs.Where(run => run.TestF1 is not null).GroupBy(run => (run.System, run.Profile)).Select(group => group.MaxBy(run => run.TestF1)!.RunId).ToHashSet(StringComparer.Ordinal);
+        var best = runs.Where(RunGroups.IsTested).GroupBy(RunGroups.Test).Select(group => group.MaxBy(run => run.TestF1)!.RunId).ToHashSet(StringComparer.Ordinal);
         return new(
             "All runs",
             [
-                new("started"), new("system"), new("profile"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
+                new("started"), new("system"), new("profile"), new("data"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
                 new("val. F1", true), new("test F1", true), new("macro", true), new("strict", true), new("acc.", true), new("commit"),
             ],
             [.. runs.Select(run => new Row(Cells(run), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
             "Scores are shares from 0 to 1; test scores count words. Validation F1 counts pieces.",
-            runs.Count == 0 ? "No run has been added yet." : "Green and bold: the best test F1 of its system and profile. Runs of different profiles saw different data and cannot be compared.");
+            runs.Count == 0 ? "No run has been added yet." : "Green and bold: the best test F1 of its system and profile among the runs tested on the same sentences. Scores of different profiles or data cannot be compared.");
     }
 
-    /// <summary>For each system and profile: our mean and deviation over seeds, the published number, the difference.</summary>
+    /// <summary>For each experiment, that is runs that differ in their seeds alone: our mean and deviation, the published number, the difference.</summary>
     /// <param name="runs">Rows of the table of runs.</param>
     public static TableView Comparison(IReadOnlyList<RunRow> runs)
     {
         ArgumentNullException.ThrowIfNull(runs);
-        var rows = runs.Where(run => run.TestF1 is not null)
-            .GroupBy(run => (run.System, run.Profile))
-            .OrderBy(group => group.Key.System, StringComparer.Ordinal).ThenBy(group => group.Key.Profile, StringComparer.Ordinal)
-            .SelectMany(group => ComparisonRows(group.Key.System, group.Key.Profile, [.. group]));
+        var rows = runs.Where(RunGroups.IsTested)
+            .GroupBy(RunGroups.Repetition)
+            .OrderBy(group => group.Key.Test.System, StringComparer.Ordinal).ThenBy(group => group.Key.Test.Profile, StringComparer.Ordinal)
+            .ThenBy(group => !ProfileData.Has(group.Key.Test.Data)).ThenBy(group => group.Key.Test.Data, StringComparer.Ordinal).ThenBy(group => group.Key.Updates)
+            .SelectMany(group => ComparisonRows([.. group]));
         return new(
             "Ours beside the published results",
-            [new("system"), new("profile"), new("score"), new("ours", true), new("runs", true), new("published", true), new("difference", true)],
+            [
+                new("system"), new("profile"), new("data"), new("updates", true), new("lr", true), new("score"), new("ours", true), new("runs", true),
+                new("published", true), new("difference", true),
+            ],
             [.. rows],
-            "Test split, words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of a profile.",
-            "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable. "
-                + "Its large LoRA run was interrupted, and its adapters almost surely never trained.");
+            "Test split, words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of one experiment: the same data, model and training settings.",
+            "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable, and none stands beside "
+                + "data of your own. Its large LoRA run was interrupted, and its adapters almost surely never trained.");
     }
 
     /// <summary>One run's scores per type beside the published ones.</summary>
@@ -70,25 +74,27 @@ public static class ResultTables
             "Test split, words, entities that agree in words and type; 0 to 1. Support: gold entities.");
     }
 
-    private static IEnumerable<Row> ComparisonRows(string system, string profile, List<RunRow> runs)
+    private static IEnumerable<Row> ComparisonRows(List<RunRow> runs)
     {
-        var (micro, macro) = (Published.Find(system, "micro avg"), Published.Find(system, "macro avg"));
-        foreach (var (name, ours, published) in Scores)
+        var one = runs[0];
+        var published = ProfileData.Has(one.Data) ? one.System : "";
+        var (micro, macro) = (Published.Find(published, "micro avg"), Published.Find(published, "macro avg"));
+        List<Cell> experiment = [one.System, one.Profile, ProfileData.ShortName(one.Data), Count(one.Updates), Rate(one.LearningRate)];
+        foreach (var (name, ours, theirs) in Scores)
         {
             var values = runs.Select(ours).OfType<double>().ToList();
             if (values.Count > 0)
             {
-                var first = name == Scores[0].Name;
-                var other = published(micro, macro);
-                yield return new(
-                    [first ? system : "", first ? profile : "", name, MeanAndDeviation(values), Count(values.Count), Share(other), Difference(values.Average(), other)]);
+                var other = theirs(micro, macro);
+                List<Cell> first = name == Scores[0].Name ? experiment : [.. experiment.Select(_ => (Cell)"")];
+                yield return new([.. first, name, MeanAndDeviation(values), Count(values.Count), Share(other), Difference(values.Average(), other)]);
             }
         }
     }
 
     private static List<Cell> Cells(RunRow run) =>
     [
-        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, Count(run.Seed), run.LearningRate?.ToString("0.##e-0", CultureInfo.InvariantCulture) ?? "",
+        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), Count(run.Seed), Rate(run.LearningRate),
         Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
         run.PeakMemoryBytes is { } bytes ? Invariant($"{bytes / (double)(1 << 30):0.0} GiB") : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
@@ -106,6 +112,8 @@ public static class ResultTables
         : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture), Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
 
     private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
+
+    private static string Rate(double? value) => value?.ToString("0.##e-0", CultureInfo.InvariantCulture) ?? "";
 
     private static string Count(long? value) => value?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
 

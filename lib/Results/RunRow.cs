@@ -12,13 +12,13 @@ public sealed record RunRow
     /// <summary>The system, as the published table names it: <c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>.</summary>
     public required string System { get; init; }
 
-    /// <summary>How much was computed on what: <c>demo</c>, <c>full</c>, … Scores of different profiles cannot be compared.</summary>
+    /// <summary>How much was computed: <c>demo</c>, <c>full</c>, … Scores of different profiles, or of one profile on different data, cannot be compared.</summary>
     public required string Profile { get; init; }
 
     /// <summary>The pre-trained model.</summary>
     public string Model { get; init; } = "";
 
-    /// <summary>The data set.</summary>
+    /// <summary>The data set; the file's name for data of a user's own.</summary>
     public string Data { get; init; } = "";
 
     /// <summary>Seed of batch order, dropout and head.</summary>
@@ -95,6 +95,9 @@ public sealed record RunRow
 
     /// <summary>Where else to look: a tracker's address, the folder of the model.</summary>
     public string Link { get; init; } = "";
+
+    /// <summary>Sentences that were trained on; rows of earlier versions do not know it.</summary>
+    public long? TrainingSentences { get; init; }
 }
 
 /// <summary>One entity type, or average, of one run.</summary>

@@ -47,8 +47,8 @@ public class ResultTablesTests
         var view = ResultTables.Comparison([Run("a", 0.94), Run("b", 0.95), Run("c", 0.96)]);
 
         var row = Assert.Single(view.Rows);
-        Assert.Equal(["base-A", "full", "F1", "0.950 ± 0.010", "3", "0.953", "−0.003"], row.Cells.Select(cell => cell.Text));
-        Assert.Equal(Mark.Bad, row.Cells[6].Mark);
+        Assert.Equal(["base-A", "full", "MultiNERD", "", "", "F1", "0.950 ± 0.010", "3", "0.953", "−0.003"], row.Cells.Select(cell => cell.Text));
+        Assert.Equal(Mark.Bad, row.Cells[^1].Mark);
     }
 
     [Fact]
@@ -56,7 +56,7 @@ public class ResultTablesTests
     {
         var view = ResultTables.Comparison([Run("a", 0.9) with { System = "mine" }]);
 
-        Assert.Equal(["mine", "full", "F1", "0.900", "1", "", ""], view.Rows[0].Cells.Select(cell => cell.Text));
+        Assert.Equal(["mine", "full", "MultiNERD", "", "", "F1", "0.900", "1", "", ""], view.Rows[0].Cells.Select(cell => cell.Text));
     }
 
     [Fact]
@@ -65,6 +65,44 @@ public class ResultTablesTests
         var view = ResultTables.Runs([Run("a", 0.94), Run("b", 0.95), Run("c", 0.99) with { Profile = "demo" }]);
 
         Assert.Equal([Mark.None, Mark.Best, Mark.Best], view.Rows.Select(row => row.Mark));
+    }
+
+    [Fact]
+    public void Runs_on_data_of_ones_own_are_kept_apart_and_stand_beside_no_published_number()
+    {
+        List<RunRow> runs = [Run("a", 0.9), Run("b", 0.2) with { Data = "my.conll", TestSentences = 5, TestEntities = 9 }, Run("c", 0.4) with { Data = "my.conll", TestSentences = 50, TestEntities = 70 }];
+
+        var comparison = ResultTables.Comparison(runs).Rows.Select(row => string.Join('|', row.Cells.Select(cell => cell.Text)));
+        var all = ResultTables.Runs(runs);
+
+        Assert.Equal(["base-A|full|MultiNERD|||F1|0.900|1|0.953|−0.053", "base-A|full|my.conll|||F1|0.200|1||", "base-A|full|my.conll|||F1|0.400|1||"], comparison);
+        Assert.Equal(["MultiNERD", "my.conll", "my.conll"], all.Rows.Select(row => row.Cells[3].Text));
+        // Two files of one name: each is the best on its own sentences.
+        Assert.All(all.Rows, row => Assert.Equal(Mark.Best, row.Mark));
+    }
+
+    [Fact]
+    public void A_mean_is_taken_over_runs_that_differ_in_their_seeds_alone()
+    {
+        RunRow Of(string id, double f1, long updates, double rate, string settings) => Run(id, f1) with { Updates = updates, LearningRate = rate, Parameters = settings };
+        List<RunRow> runs =
+        [
+            Of("a", 0.90, 100, 1e-3, """{"Seed":1,"OutputFolder":"/a","FocalGamma":0}"""), Of("b", 0.92, 100, 1e-3, """{"Seed":2,"OutputFolder":"/b","FocalGamma":0}"""),
+            Of("c", 0.50, 25, 1e-3, """{"Seed":1,"FocalGamma":0}"""), Of("d", 0.70, 100, 1e-4, """{"Seed":1,"FocalGamma":0}"""), Of("e", 0.80, 100, 1e-3, """{"Seed":1,"FocalGamma":2}"""),
+        ];
+
+        var ours = ResultTables.Comparison(runs).Rows.Select(row => (row.Cells[3].Text, row.Cells[4].Text, row.Cells[6].Text, row.Cells[7].Text));
+
+        Assert.Equal([("25", "1e-3", "0.500", "1"), ("100", "1e-3", "0.910 ± 0.014", "2"), ("100", "1e-4", "0.700", "1"), ("100", "1e-3", "0.800", "1")], ours);
+    }
+
+    [Fact]
+    public void A_run_without_a_test_sentence_scores_nothing()
+    {
+        List<RunRow> runs = [Run("a", 0) with { TestSentences = 0 }];
+
+        Assert.Empty(ResultTables.Comparison(runs).Rows);
+        Assert.Equal(Mark.None, ResultTables.Runs(runs).Rows[0].Mark);
     }
 
     [Fact]
@@ -100,5 +138,5 @@ public class ResultTablesTests
     }
 
     private static RunRow Run(string id, double f1) =>
-        new() { RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", TestF1 = f1 };
+        new() { RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", Data = "Babelscape/multinerd", TestF1 = f1 };
 }
