@@ -30,7 +30,7 @@ public sealed record ExperimentOptions
     /// <summary>Your own test sentences; null tests on the validation sentences, and says so.</summary>
     public string? TestData { get; init; }
 
-    /// <summary>Sentences split off your training sentences for validation: the last of them in the order of torch.randperm seeded 0. Null takes a tenth.</summary>
+    /// <summary>Sentences split off your training sentences for validation: the last of them in the order of torch.randperm seeded 0. Null takes a tenth, at least one.</summary>
     public int? ValidationRows { get; init; }
 
     /// <summary>The entity types of your data, with commas between; null takes the system's.</summary>

@@ -143,7 +143,7 @@ public sealed record DataPlan
     /// <summary>File of the test sentences; null tests on the validation sentences.</summary>
     public string? Test { get; init; }
 
-    /// <summary>Sentences split off for validation; null takes a tenth.</summary>
+    /// <summary>Sentences split off for validation; null takes a tenth, at least one.</summary>
     public int? ValidationRows { get; init; }
 
     /// <summary>Sentences to use at most of training, validation and test; null takes all.</summary>

@@ -17,7 +17,8 @@ internal sealed record SplitSentences(IReadOnlyList<Sentence> Train, IReadOnlyLi
         List<Sentence> validation = trains ? Read(files, files.Validation, files.Most?.Validation) : [];
         if (trains && files.Validation is null)
         {
-            (train, validation) = SplitOff(train, files.ValidationRows ?? train.Count / 10);
+            // A tenth; at least one sentence, as long as one is left to train on.
+            (train, validation) = SplitOff(train, files.ValidationRows ?? Math.Max(train.Count / 10, Math.Min(1, train.Count - 1)));
         }
 
         var isValidation = files.Test is null;
@@ -27,8 +28,13 @@ internal sealed record SplitSentences(IReadOnlyList<Sentence> Train, IReadOnlyLi
             throw new InvalidDataException($"{files.Train}: no sentence is left to train on; expected at least one (language, listing and validationRows leave some out).");
         }
 
-        return trains || test.Count > 0 ? new(train, validation, test, isValidation) : throw new InvalidDataException($"{files.Test}: no sentence to test on.");
+        return test.Count > 0 ? new(train, validation, test, isValidation) : throw new InvalidDataException(NothingToTest(files, train.Count));
     }
+
+    private static string NothingToTest(DataPlan files, int trained) => (files.Test ?? files.Validation) is { } file
+        ? $"{file}: no sentence to test on; expected at least one (language and listing leave some out)."
+        : $"{files.Train}: {trained} {(trained == 1 ? "sentence" : "sentences")} to train on{(files.ValidationRows == 0 ? ", validationRows is 0" : "")}, and none is left to test on; "
+            + "expected at least one. Set testData or validationData to a file, or bring at least 2 sentences and leave validationRows null.";
 
     private static List<Sentence> Read(DataPlan files, string? path, int? most)
     {

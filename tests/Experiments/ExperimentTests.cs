@@ -126,6 +126,32 @@ public sealed class ExperimentTests : IDisposable
         Assert.Contains("own.conll: holds no sentence", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(2, 1)]
+    [InlineData(9, 1)]
+    [InlineData(25, 2)]
+    public async Task A_tenth_of_a_small_file_is_at_least_one_sentence_to_test_on(int sentences, int tested)
+    {
+        var plan = ExperimentPlan.Of(Short with { TrainData = Conll(Enumerable.Range(0, sentences).Select(i => $"Marie B-PER\nsings{i} O\n")) });
+
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+
+        Assert.Equal((sentences - tested, tested, tested), (data.Train.Count, data.Validation.Count, data.Test.Count));
+    }
+
+    [Theory]
+    [InlineData(1, null, "own.conll: 1 sentence to train on, and none is left to test on")]
+    [InlineData(3, 0, "own.conll: 3 sentences to train on, validationRows is 0, and none is left to test on")]
+    public async Task A_file_that_leaves_nothing_to_test_is_refused_with_a_way_out(int sentences, int? validationRows, string expected)
+    {
+        var plan = ExperimentPlan.Of(Short with { TrainData = Conll(Enumerable.Repeat("Marie B-PER\nsings O\n", sentences)), ValidationRows = validationRows });
+
+        var error = await Assert.ThrowsAsync<InvalidDataException>(() => ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken));
+
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.Contains("Set testData or validationData", error.Message, StringComparison.Ordinal);
+    }
+
     private static ExperimentOptions Short { get; } = new() { TrainRows = 64, Updates = 4, BatchSize = 8, Compare = false, EvaluateEvery = 2, SaveEvery = 2 };
 
     private string Conll(IEnumerable<string> sentences)
