@@ -19,7 +19,7 @@ public sealed record BaselineScores(string Name, SequenceScores Scores, double? 
 public static class Baselines
 {
     /// <summary>Scores the baselines of an experiment on its test split, and puts the run beside them.</summary>
-    /// <param name="plan">When it compares, a second network is trained with the same settings.</param>
+    /// <param name="plan">When it compares, a second network is trained with the same settings; a head alone has none, it would be compared with itself.</param>
     /// <param name="data">Its sentences.</param>
     /// <param name="fit">The run's training.</param>
     /// <param name="judgement">The run's scores.</param>
@@ -35,7 +35,7 @@ public static class Baselines
             return new EmptyView("What training is worth", "Nothing is trained in this profile.");
         }
 
-        BaselineScores[] others = [Lookup(data), .. plan.Compares ? [Second(plan, data)] : Array.Empty<BaselineScores>()];
+        BaselineScores[] others = [Lookup(data), .. plan.Compares && plan.Method != Method.Head ? [Second(plan, data)] : Array.Empty<BaselineScores>()];
         return Table(others, new("this run", judgement.Words.Scores, judgement.Errors.Unseen?.F1, fit.Result?.ElapsedSeconds));
     }
 

@@ -87,7 +87,7 @@ public sealed record ExperimentOptions
     /// <summary>Which weights are tested and saved: those of the <c>best</c> evaluation or the <c>last</c>.</summary>
     public string Keep { get; init; } = "best";
 
-    /// <summary>Train a second time for comparison: <c>full</c> from random weights, <c>lora</c> with the head alone, as the published run did. Null: in the demo.</summary>
+    /// <summary>Train a second time for comparison: <c>full</c> from random weights, <c>lora</c> with the head alone, as the published run did; <c>head</c> has nothing left out to compare with. Null: in the demo.</summary>
     public bool? Compare { get; init; }
 
     /// <summary>Rank of the adapters.</summary>

@@ -98,6 +98,23 @@ public sealed class ExperimentTests : IDisposable
     }
 
     [Theory]
+    [InlineData("head", 2)]
+    [InlineData("lora", 3)]
+    public async Task A_head_alone_is_not_compared_with_itself(string method, int rows)
+    {
+        var file = Conll(["Nothing O\nhappens O\n"]);
+        var plan = ExperimentPlan.Of(Short with { Method = method, Compare = true, TrainData = file, TestData = file, Output = Path.Combine(_folder.FullName, "run"), Updates = 1 });
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+        var fit = Fit.Run(plan, data, model);
+
+        var table = Assert.IsType<TableView>(Baselines.Compare(plan, data, fit, Judgement.Of(plan, data, model, TestContext.Current.CancellationToken)));
+
+        Assert.Equal(rows, table.Rows.Count);
+        Assert.Equal("this run", table.Rows[^1].Cells[0].Text);
+    }
+
+    [Theory]
     [InlineData("demo", "every weight is trained", "every weight was trained")]
     [InlineData("published", "nothing is trained", "the model comes whole")]
     public async Task A_model_without_adapters_says_why_it_has_none(string profile, string adapters, string merging)
