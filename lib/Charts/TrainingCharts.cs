@@ -5,7 +5,7 @@ namespace NotebookLib.Charts;
 /// <summary>What a run looked like: loss, learning rate, scores, speed and memory.</summary>
 public static partial class TrainingCharts
 {
-    private const string NoUpdates = "No update has been logged yet; the curve appears with the first one.";
+    private const string NoUpdates = "No update is logged: the curve begins with the first log, and a run shorter than the interval between logs has none.";
     private static readonly Axis Updates = new("optimiser updates") { Format = ",d" };
 
     /// <summary>Training loss, raw and smoothed, and the loss of each evaluation.</summary>
@@ -84,7 +84,7 @@ public static partial class TrainingCharts
             HasUnifiedHover = false,
             Summary = Sentence(("F1", f1, "0.000"), ("precision", precision, "0.000"), ("recall", recall, "0.000")),
         };
-        const string none = "No evaluation has been made yet; the curve appears with the first one.";
+        const string none = "No evaluation is made: the curve begins with the first one, and a run without validation sentences has none.";
         return f1.Count == 0 ? Chart.Empty(figure.Title, none) : ChartRenderer.Render(figure, none);
     }
 

@@ -84,7 +84,7 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     public void RunEnded(TrainingResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
-        End(PanelPhase.Ended, $"{PanelLines.WordFor(result.End)}: {result.Reason}");
+        End(PanelPhase.Ended, $"{PanelLines.WordFor(result.End)}: {result.Reason}", result.Updates);
     }
 
     /// <inheritdoc />
@@ -116,9 +116,9 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
         _stopButton = Interruption.TokenOfHost is { } asked ? asked.Register(() => Noticed($"Stop was asked for: the run ends at its next safe point and keeps its state in {folder}.")) : default;
     }
 
-    private void End(PanelPhase phase, string text)
+    private void End(PanelPhase phase, string text, int lastUpdate = 0)
     {
-        Change(state => state.End(phase, text), state => PanelLines.End(state), isUrgent: true);
+        Change(state => state.End(phase, text, lastUpdate), state => PanelLines.End(state), isUrgent: true);
         Dispose();
     }
 

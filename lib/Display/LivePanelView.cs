@@ -28,7 +28,7 @@ public sealed class LivePanelView : HtmlView
         var (summary, step) = (state.Summary, state.LastStep);
         _phase = state.Phase;
         _share = state.Share;
-        _head = Invariant($"Update {state.Update:N0} of {summary.Updates:N0}") + (step is null ? "" : Invariant($", epoch {step.Epoch:0.00}"));
+        _head = Invariant($"Update {state.Update:N0} of {summary.Updates:N0}") + (state.Epoch is { } epoch ? Invariant($", epoch {epoch:0.00}") : "");
         _status = state.Phase == PanelPhase.Running ? "training" : state.EndText;
         _numbers =
         [

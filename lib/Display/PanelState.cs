@@ -28,6 +28,7 @@ internal sealed class PanelState(RunSummary summary)
     private readonly List<LoggedEvaluation> _evaluations = [];
     private double? _secondsPerUpdate;
     private double _evaluationSecondsSinceStep;
+    private int _lastUpdate;
 
     public RunSummary Summary { get; } = summary;
 
@@ -47,7 +48,10 @@ internal sealed class PanelState(RunSummary summary)
     public LoggedEvaluation? Best => _evaluations.LastOrDefault(evaluation => evaluation.IsBest);
 
     /// <summary>Updates done, 0 to all.</summary>
-    public int Update => Math.Max(LastStep?.Update ?? 0, _evaluations.Count == 0 ? 0 : _evaluations[^1].Update);
+    public int Update => Math.Max(_lastUpdate, Math.Max(LastStep?.Update ?? 0, _evaluations.Count == 0 ? 0 : _evaluations[^1].Update));
+
+    /// <summary>Epochs done, a fraction; null before the first log.</summary>
+    public double? Epoch => _lastUpdate > (LastStep?.Update ?? 0) ? Summary.EpochAfter(_lastUpdate) : LastStep?.Epoch;
 
     /// <summary>Share of the run that is done, 0 to 1.</summary>
     public double Share => Math.Clamp(Update / (double)Math.Max(1, Summary.Updates), 0, 1);
@@ -77,7 +81,11 @@ internal sealed class PanelState(RunSummary summary)
         _evaluations.Add(evaluation);
     }
 
-    public void End(PanelPhase phase, string text) => (Phase, EndText) = (phase, text);
+    /// <summary>Takes in the end.</summary>
+    /// <param name="phase">How it stands now.</param>
+    /// <param name="text">How it ended, in words.</param>
+    /// <param name="lastUpdate">Updates made, those since the last log among them; 0 where nobody knows.</param>
+    public void End(PanelPhase phase, string text, int lastUpdate) => (Phase, EndText, _lastUpdate) = (phase, text, lastUpdate);
 
     /// <summary>Seconds that updates and evaluations still take, or null while nothing is measured.</summary>
     public double? SecondsLeft()

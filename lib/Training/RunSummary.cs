@@ -34,6 +34,10 @@ public sealed record RunSummary(
     /// <summary>Linear layers that carry an adapter.</summary>
     public int AdaptedLayers { get; init; }
 
+    /// <summary>Epochs done after so many updates, a fraction.</summary>
+    /// <param name="updates">Updates since the start of the run.</param>
+    public double EpochAfter(int updates) => new TrainingPlan(Settings, TrainingRows).EpochAfter(updates);
+
     /// <summary>Sums up a run before it starts.</summary>
     /// <param name="model">The model, adapters in place.</param>
     /// <param name="settings">Valid settings.</param>

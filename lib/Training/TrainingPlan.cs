@@ -74,6 +74,24 @@ public sealed record TrainingPlan
     /// <param name="microBatches">Micro-batches done since the start of the run.</param>
     public double EpochAt(long microBatches) => (double)microBatches / MicroBatchesPerEpoch;
 
+    /// <summary>Epochs done after so many updates, as the logs count them.</summary>
+    /// <param name="updates">Updates since the start of the run.</param>
+    public double EpochAfter(int updates)
+    {
+        var microBatches = (long)updates * AccumulationSteps;
+        if (MicroBatchesPerEpoch <= AccumulationSteps)
+        {
+            // The end of an epoch makes an update as well.
+            microBatches = 0;
+            for (var done = 0; done < updates;)
+            {
+                done += IsUpdateDue(++microBatches) ? 1 : 0;
+            }
+        }
+
+        return EpochAt(microBatches);
+    }
+
     private IEnumerable<int> Multiples(int every)
     {
         for (var update = every; every > 0 && update <= Updates; update += every)

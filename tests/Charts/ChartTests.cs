@@ -51,6 +51,14 @@ public class ChartTests
         Assert.Equal("star", best.GetProperty("marker").GetProperty("symbol").GetString());
     }
 
+    [Fact]
+    public void A_run_shorter_than_the_interval_between_logs_is_promised_no_curve()
+    {
+        var text = TrainingCharts.Loss(NotebookLib.Training.TrainingHistory.Empty).ToText();
+
+        Assert.Contains("a run shorter than the interval between logs has none", text, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string> EmptyCharts => [.. Empties.Keys];
 
     private static Dictionary<string, Func<Chart>> Empties { get; } = new()

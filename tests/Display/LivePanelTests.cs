@@ -125,6 +125,25 @@ public sealed class LivePanelTests
         Assert.DoesNotContain("left", host.Shown[^1].ToText(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(25, 20, "Update 25 of 25, epoch 0.25 · finished")]
+    [InlineData(6, 0, "Update 6 of 6, epoch 0.06 · finished")]
+    public void At_the_end_it_stands_at_the_last_update_also_when_that_was_not_logged(int updates, int logged, string expected)
+    {
+        var summary = Summary with { Updates = updates };
+        using var panel = Panel(new RecordingHost());
+        panel.RunStarted(summary, new());
+        for (var update = 10; update <= logged; update += 10)
+        {
+            panel.StepLogged(Step(update, update));
+        }
+
+        panel.RunEnded(new(TrainingEnd.Finished, "all updates are made", updates, TrainingHistory.Empty, "folder", null, summary, 50, 0.1, []));
+
+        Assert.Contains(expected, Text(panel), StringComparison.Ordinal);
+        Assert.Contains("aria-valuenow=\"100\"", panel.View!.ToHtml(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_failure_is_shown_escaped()
     {
