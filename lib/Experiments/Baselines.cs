@@ -36,7 +36,7 @@ public static class Baselines
         }
 
         BaselineScores[] others = [Lookup(data), .. plan.Compares && plan.Method != Method.Head ? [Second(plan, data)] : Array.Empty<BaselineScores>()];
-        return Table(others, new("this run", judgement.Words.Scores, judgement.Errors.Unseen?.F1, fit.Result?.ElapsedSeconds));
+        return Table(data.TestTitle, others, new("this run", judgement.Words.Scores, judgement.Errors.Unseen?.F1, fit.Result?.ElapsedSeconds));
     }
 
     /// <summary>The training entities, learned by heart.</summary>
@@ -72,11 +72,11 @@ public static class Baselines
             judgement.Words.Scores, judgement.Errors.Unseen?.F1, seconds);
     }
 
-    private static TableView Table(IReadOnlyList<BaselineScores> others, BaselineScores run) => new(
+    private static TableView Table(string split, IReadOnlyList<BaselineScores> others, BaselineScores run) => new(
         "What training is worth",
         [new("tagger"), new("F1", true), new("precision", true), new("recall", true), new("F1, mean of types", true), new("F1, entities never seen", true), new("training", true)],
         [.. others.Select(other => Line(other, Mark.None)), Line(run, Mark.Best)],
-        "Test split, words, 0 to 1.",
+        $"{split}, words, 0 to 1.",
         "Entities never seen: those whose very words training never had as an entity. Time with evaluations.");
 
     private static Row Line(BaselineScores scores, Mark mark) => new(

@@ -45,6 +45,9 @@ public sealed class ExperimentData
     /// <summary>True when there was no test data of its own.</summary>
     public bool TestIsValidation { get; }
 
+    /// <summary>What the test scores are scores of, as a title: <c>Test split</c>, or <c>Validation split</c> where there was no test data.</summary>
+    public string TestTitle => TestIsValidation ? "Validation split" : "Test split";
+
     /// <summary><see cref="Train"/> as pieces, in the same order.</summary>
     public IReadOnlyList<EncodedSentence> TrainRows { get; }
 

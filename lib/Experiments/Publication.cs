@@ -50,6 +50,8 @@ public static class Publication
         Labels = data.Labels,
         DataName = plan.Data.Name,
         Dataset = plan.Data.Dataset,
+        Language = plan.Data.IsOwn ? null : "en",
+        TestIsValidation = data.TestIsValidation,
         // Of data of somebody's own we know no licence; the sample is ours.
         Licence = plan.Data.Dataset is not null ? "cc-by-nc-sa-4.0" : plan.Data.IsOwn ? null : "mit",
         Splits = data.Statistics,

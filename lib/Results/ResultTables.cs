@@ -48,7 +48,7 @@ public static class ResultTables
                 new("published", true), new("difference", true),
             ],
             [.. rows],
-            "Test split, words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of one experiment: the same data, model and training settings.",
+            "Test split (validation split where a run had no test data), words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of one experiment: the same data, model and training settings.",
             "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable, and none stands beside "
                 + "data of your own. Its large LoRA run was interrupted, and its adapters almost surely never trained.");
     }

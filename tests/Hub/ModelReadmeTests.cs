@@ -24,6 +24,7 @@ public sealed class ModelReadmeTests
             Labels = LabelSet.SystemB,
             DataName = "MultiNERD | English",
             Dataset = "Babelscape/multinerd",
+            Language = "en",
             Licence = "cc-by-nc-sa-4.0",
             Splits = [SplitStatistics.Of("train", [new(["Marie"], [1])], LabelSet.SystemB)],
             Scores = SequenceScores.Compute(gold, predicted, EntityScheme.Lenient),
@@ -54,12 +55,37 @@ public sealed class ModelReadmeTests
         Assert.Contains("| LOC | 0.5000 | 1.0000 | 0.6667 | 1 |", text, StringComparison.Ordinal);
         Assert.Contains("| train | 1 | 1 | 1 |", text, StringComparison.Ordinal);
         Assert.Contains("| learning rate | 0.00005, Linear, warm-up 5 updates |", text, StringComparison.Ordinal);
+        // 100 updates of 8 micro-batches, 800 an epoch; the settings' three epochs are not what was done.
+        Assert.Contains("| epochs, updates | 1, 100 |", text, StringComparison.Ordinal);
         Assert.Contains("| 20 (best) | 1.5000 | 0.5000 | 0.6000 |", text, StringComparison.Ordinal);
         Assert.Contains("line [0.4000, 0.6000]", text, StringComparison.Ordinal);
         Assert.Contains("MultiNERD | English", text, StringComparison.Ordinal);
         Assert.Contains("CC BY-NC-SA 4.0", text, StringComparison.Ordinal);
         Assert.Contains("await HubModels.FetchAsync(\"org/tuned", text, StringComparison.Ordinal);
         Assert.Contains("pipeline(\"token-classification\", model=\"org/tuned", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_short_run_s_card_counts_the_epochs_that_were_made()
+    {
+        var facts = Facts();
+
+        Assert.Contains("| epochs, updates | 0.06, 6 |", ModelReadme.Write(facts with { Training = facts.Training with { Updates = 6 } }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Scores_on_validation_are_called_so_and_a_language_that_nobody_knows_is_left_out()
+    {
+        var (tested, own) = (ModelReadme.Write(Facts()), ModelReadme.Write(Facts() with { Language = null, TestIsValidation = true }));
+
+        Assert.Contains("language:\n- en\n", tested, StringComparison.Ordinal);
+        Assert.Contains("split: test\n", tested, StringComparison.Ordinal);
+        Assert.Contains("Test split, 2 sentences", tested, StringComparison.Ordinal);
+        Assert.DoesNotContain("language:", own, StringComparison.Ordinal);
+        Assert.Contains("split: validation\n", own, StringComparison.Ordinal);
+        Assert.Contains("Validation split, 2 sentences", own, StringComparison.Ordinal);
+        Assert.Contains("There was no test data", own, StringComparison.Ordinal);
+        Assert.DoesNotContain("Test split", own, StringComparison.Ordinal);
     }
 
     [Fact]

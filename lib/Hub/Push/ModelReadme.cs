@@ -24,11 +24,17 @@ public sealed record ModelFacts
     /// <summary>The data set on the Hub, or null.</summary>
     public string? Dataset { get; init; }
 
+    /// <summary>The language of the sentences, as the Hub writes it: <c>en</c>; null where nobody knows.</summary>
+    public string? Language { get; init; }
+
     /// <summary>The licence that the weights come under, as the Hub writes it; null leaves it open.</summary>
     public string? Licence { get; init; }
 
     /// <summary>Counts of the splits.</summary>
     public IReadOnlyList<SplitStatistics> Splits { get; init; } = [];
+
+    /// <summary>True when there was no test data, and the scores are those of the validation sentences.</summary>
+    public bool TestIsValidation { get; init; }
 
     /// <summary>Scores on the test split, words.</summary>
     public required SequenceScores Scores { get; init; }
@@ -53,7 +59,7 @@ public static class ModelReadme
         text.Append(CultureInfo.InvariantCulture, $"\n# {facts.Repository.Split('/')[^1]}\n\n{Opening(facts)}\n");
         text.Append("\n## Scores\n\n").Append(ScoresTable(facts));
         text.Append("\n## Data\n\n").Append(DataTable(facts));
-        text.Append("\n## Training\n\n").Append(SettingsTable(facts.Training.Summary, facts.Training.ElapsedSeconds));
+        text.Append("\n## Training\n\n").Append(SettingsTable(facts.Training));
         text.Append(Curves(facts.Training.History));
         text.Append("\n## How to load it\n\n").Append(ReadmeCode.Write(facts));
         text.Append("\n## Licence\n\n").Append(LicenceText(facts)).Append('\n');
@@ -77,7 +83,8 @@ public static class ModelReadme
     {
         var rows = facts.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(facts.Scores.Micro).Append(facts.Scores.Macro).Append(facts.Scores.Weighted)
             .Select(row => (string[])[row.Name, Score(row.Precision), Score(row.Recall), Score(row.F1), Count(row.Support)]);
-        return $"Test split, {Count(facts.Scores.SentenceCount)} sentences, {Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default.\n\n"
+        return $"{(facts.TestIsValidation ? "Validation" : "Test")} split, {Count(facts.Scores.SentenceCount)} sentences, {Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default."
+            + (facts.TestIsValidation ? " There was no test data: training was evaluated on these sentences too, and its best checkpoint is chosen by them." : "") + "\n\n"
             + Table(["type", "precision", "recall", "F1", "entities"], rows)
             + $"\nAccuracy {Score(facts.Scores.Accuracy)}; F1 under strict IOB2 {Score(facts.Strict.Micro.F1)}.\n";
     }
@@ -86,20 +93,21 @@ public static class ModelReadme
         ["split", "sentences", "words", "entities", "entities that training never saw"],
         facts.Splits.Select(split => (string[])[split.Name, Count(split.Sentences), Count(split.Words), Count(split.EntityCount), split.UnseenEntities is { } unseen ? Count(unseen) : ""]));
 
-    private static string SettingsTable(RunSummary run, double seconds)
+    private static string SettingsTable(TrainingResult training)
     {
-        var settings = run.Settings;
+        var (run, settings) = (training.Summary, training.Summary.Settings);
         List<string[]> rows =
         [
             ["sentences per update", run.EffectiveBatch],
-            ["epochs, updates", $"{Number(settings.Epochs)}, {Count(run.Updates)}"],
+            // What was done, not what was planned: a number of updates wins over one of epochs, and a run may be stopped.
+            ["epochs, updates", $"{run.EpochAfter(training.Updates).ToString("0.###", CultureInfo.InvariantCulture)}, {Count(training.Updates)}"],
             ["learning rate", $"{Number(settings.LearningRate)}, {settings.Schedule}, warm-up {Count(run.WarmupUpdates)} updates"],
             ["optimiser", $"AdamW, betas {Number(settings.Beta1)} and {Number(settings.Beta2)}, weight decay {Number(settings.WeightDecay)}, gradient norm at most {Number(settings.MaximumGradientNorm)}"],
             ["loss", $"cross-entropy, {settings.LossAverage}{(settings.FocalGamma > 0 ? $", focal gamma {Number(settings.FocalGamma)}" : "")}"],
             ["parameters", $"{Count(run.TrainedParameters)} trained of {Count(run.TotalParameters)}"],
             ["precision, device", $"{run.Precision}, {run.Device}"],
             ["seed", run.Seed.ToString(CultureInfo.InvariantCulture)],
-            ["time", Invariant($"{seconds / 60:0.0} minutes")],
+            ["time", Invariant($"{training.ElapsedSeconds / 60:0.0} minutes")],
             ["versions", string.Join(", ", run.Versions.Select(pair => $"{pair.Key} {pair.Value}"))],
         ];
         if (run.Adapters is { TrainsHeadOnly: false } adapters)

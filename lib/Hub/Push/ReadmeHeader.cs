@@ -8,7 +8,8 @@ internal static class ReadmeHeader
     public static string Write(ModelFacts facts)
     {
         var isAdapter = facts.Training.Summary.Adapters is not null;
-        var header = new Dictionary<string, object> { ["language"] = new[] { "en" } };
+        var header = new Dictionary<string, object>();
+        AddIf(header, "language", facts.Language is null ? null : new[] { facts.Language });
         AddIf(header, "license", facts.Licence);
         header["library_name"] = isAdapter ? "peft" : "transformers";
         header["pipeline_tag"] = "token-classification";
@@ -32,7 +33,7 @@ internal static class ReadmeHeader
                 new Dictionary<string, object>
                 {
                     ["task"] = new Dictionary<string, object> { ["type"] = "token-classification", ["name"] = "Named entity recognition" },
-                    ["dataset"] = new Dictionary<string, object> { ["name"] = facts.DataName, ["type"] = facts.Dataset ?? facts.DataName, ["split"] = "test" },
+                    ["dataset"] = new Dictionary<string, object> { ["name"] = facts.DataName, ["type"] = facts.Dataset ?? facts.DataName, ["split"] = facts.TestIsValidation ? "validation" : "test" },
                     ["metrics"] = metrics.Select(metric => new Dictionary<string, object> { ["type"] = metric.Type, ["value"] = Math.Round(metric.Value, 4) }).ToArray(),
                 },
             },
