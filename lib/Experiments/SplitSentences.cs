@@ -28,10 +28,13 @@ internal sealed record SplitSentences(IReadOnlyList<Sentence> Train, IReadOnlyLi
             throw new InvalidDataException($"{files.Train}: no sentence is left to train on; expected at least one (language, listing and validationRows leave some out).");
         }
 
-        return test.Count > 0 ? new(train, validation, test, isValidation) : throw new InvalidDataException(NothingToTest(files, train.Count));
+        return test.Count > 0 ? new(train, validation, test, isValidation) : throw new InvalidDataException(NothingToTest(files, trains, train.Count));
     }
 
-    private static string NothingToTest(DataPlan files, int trained) => (files.Test ?? files.Validation) is { } file
+    // Where nothing is trained, the test file is the only one that is read.
+    private static string NothingToTest(DataPlan files, bool trains, int trained) => !trains && files.Test is null
+        ? $"{files.Train}: nothing is trained in this profile, and testData is null; set testData to the file to test on."
+        : (files.Test ?? files.Validation) is { } file
         ? $"{file}: no sentence to test on; expected at least one (language and listing leave some out)."
         : $"{files.Train}: {trained} {(trained == 1 ? "sentence" : "sentences")} to train on{(files.ValidationRows == 0 ? ", validationRows is 0" : "")}, and none is left to test on; "
             + "expected at least one. Set testData or validationData to a file, or bring at least 2 sentences and leave validationRows null.";

@@ -169,6 +169,18 @@ public sealed class ExperimentTests : IDisposable
         Assert.Contains("Set testData or validationData", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_profile_that_trains_nothing_asks_for_test_data()
+    {
+        var file = Conll(["Marie B-PER\nsings O\n"]);
+        var tiny = Repository.PathOf("data", "tiny-deberta-v3");
+        var plan = ExperimentPlan.Of(Short with { Profile = "published", Model = tiny, TrainData = file, ValidationData = file });
+
+        var error = await Assert.ThrowsAsync<InvalidDataException>(() => ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken));
+
+        Assert.Contains("testData is null; set testData to the file", error.Message, StringComparison.Ordinal);
+    }
+
     private static ExperimentOptions Short { get; } = new() { TrainRows = 64, Updates = 4, BatchSize = 8, Compare = false, EvaluateEvery = 2, SaveEvery = 2 };
 
     private string Conll(IEnumerable<string> sentences)
