@@ -105,7 +105,7 @@ public sealed record ExperimentOptions
     /// <summary>Publish the result on the Hub under this name, <c>organisation/name</c>, privately; null publishes nothing.</summary>
     public string? Push { get; init; }
 
-    /// <summary>Folder for the run's files; null takes the runner's, else a new one under <c>results/runs</c>.</summary>
+    /// <summary>Folder for the run's files; null takes the runner's, else a new one under <c>results/runs</c>. One that holds an earlier run is refused unless <see cref="Resume"/> is set.</summary>
     public string? Output { get; init; }
 
     /// <summary>Go on with the run whose checkpoints are in <see cref="Output"/>.</summary>

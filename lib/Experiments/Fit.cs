@@ -39,8 +39,12 @@ public sealed class Fit
     /// <summary>Trains the model of an experiment, or goes on with a run that was stopped. The model then holds the best evaluation's weights, or the last.</summary>
     /// <param name="plan">How.</param>
     /// <param name="data">On what.</param>
-    /// <param name="model">Trained in place. When it was trained before, it starts again from its checkpoint: running the cell twice is running it once.</param>
+    /// <param name="model">
+    /// Trained in place. When it was trained before, it starts again from its checkpoint: running the cell twice is running it once. Only checkpoints of a run that this process
+    /// began are replaced for that; a run that was gone on with is gone on with again.
+    /// </param>
     /// <param name="observers">Who watches: a live panel, a tracker.</param>
+    /// <exception cref="InvalidOperationException">The folder holds a run that the plan may not replace, or that is not the plan's.</exception>
     /// <exception cref="NonFiniteLossException">A loss or norm was not finite.</exception>
     /// <exception cref="IOException">The last checkpoint could not be written.</exception>
     /// <exception cref="OperationCanceledException">It was interrupted; the checkpoint from which it can go on is named.</exception>
@@ -54,7 +58,8 @@ public sealed class Fit
             return new(null, 0);
         }
 
-        var settings = plan.TrainingOn(data) with { ExistingRun = model.IsTrained ? ExistingRun.Replace : plan.Training.ExistingRun };
+        var isAgain = model.IsTrained && plan.Training.ExistingRun == ExistingRun.Refuse && OwnRuns.Contains(plan.Training.OutputFolder);
+        var settings = plan.TrainingOn(data) with { ExistingRun = isAgain ? ExistingRun.Replace : plan.Training.ExistingRun };
         if (model.IsTrained)
         {
             model.Restore(data);

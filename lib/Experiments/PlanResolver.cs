@@ -8,8 +8,9 @@ using NotebookLib.Training;
 namespace NotebookLib.Experiments;
 
 /// <summary>Makes a plan of a profile and a notebook's parameters, gathering every fault on the way.</summary>
-internal sealed class PlanResolver(ExperimentOptions options)
+internal sealed class PlanResolver(ExperimentOptions options, Func<string, string?>? environment = null)
 {
+    private readonly Func<string, string?> _environment = environment ?? Environment.GetEnvironmentVariable;
     private readonly List<string> _faults = [];
 
     /// <exception cref="ArgumentException">All faults together.</exception>
@@ -24,9 +25,10 @@ internal sealed class PlanResolver(ExperimentOptions options)
         var system = SystemName(method, labels);
         var runId = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
         var output = OutputFolder(runId);
+        CheckExistingRun(output);
         var data = Data(profile, labels ?? LabelSet.SystemA);
         var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");
-        var training = Training(profile, method, Path.Combine(output, "checkpoints"));
+        var training = Training(profile, method, CheckpointsOf(output));
         var adapters = method == Method.Full ? null : Adapters(method);
         var frozenBase = FrozenBase(method);
         var classWeighting = Choice("classWeights", options.ClassWeights, ("none", ClassWeighting.None), ("sqrt", ClassWeighting.InverseSquareRoot), ("effective", ClassWeighting.EffectiveNumber));
@@ -67,8 +69,19 @@ internal sealed class PlanResolver(ExperimentOptions options)
 
         // Relative to the repository, where the command line is typed; the notebook itself runs in its own folder.
         return Path.GetFullPath(
-            options.Output ?? (Environment.GetEnvironmentVariable(RunScores.FolderVariable) is { Length: > 0 } folder ? folder : Path.Combine("results", "runs", runId)),
+            options.Output ?? (_environment(RunScores.FolderVariable) is { Length: > 0 } folder ? folder : Path.Combine("results", "runs", runId)),
             RepositoryFiles.Root);
+    }
+
+    private static string CheckpointsOf(string output) => Path.Combine(output, "checkpoints");
+
+    /// <summary>An earlier run is told before anything is loaded or written, not by the training.</summary>
+    private void CheckExistingRun(string output)
+    {
+        var store = new CheckpointStore(CheckpointsOf(output));
+        Refuse(
+            !options.Resume && !OwnRuns.Contains(store.Folder) && store.FindRun() is not null,
+            $"{output} holds a run already ({store.FindRun()}). Go on with it by -p resume=true -p output={output}, or choose another folder.");
     }
 
     private DataPlan Data(Profile profile, LabelSet labels)
@@ -159,8 +172,8 @@ internal sealed class PlanResolver(ExperimentOptions options)
             LossAverage = Choice("lossAverage", options.LossAverage, ("means", LossAverage.MeanOfMeans), ("pieces", LossAverage.LabelledPieces)),
             FocalGamma = options.FocalGamma,
             OutputFolder = folder,
-            // A folder of our own making may be used again; one that somebody named may hold a run that took a week.
-            ExistingRun = options.Resume ? ExistingRun.Resume : options.Output is null ? ExistingRun.Replace : ExistingRun.Refuse,
+            // Whoever named the folder, here or to the runner: it may hold a run that took a week. Only what this process left there itself, all cells run again, is replaced.
+            ExistingRun = options.Resume ? ExistingRun.Resume : options.Output is null && OwnRuns.Contains(folder) ? ExistingRun.Replace : ExistingRun.Refuse,
         };
 
         // A warm-up that was given in updates for the whole recipe keeps its share of a shorter run.

@@ -1,6 +1,7 @@
 using NotebookLib.Data;
 using NotebookLib.Experiments;
 using NotebookLib.Model;
+using NotebookLib.Tests.Data;
 using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Experiments;
@@ -100,6 +101,23 @@ public sealed class ExperimentPlanTests
 
         Assert.Equal((ExistingRun.Refuse, "large-head-A", "large-LoRA-A"), (plan.Training.ExistingRun, plan.System, plan.PublishedSystem));
         Assert.True(plan.Adapters!.TrainsHeadOnly);
-        Assert.Equal(ExistingRun.Resume, ExperimentPlan.Of(new ExperimentOptions { Output = folder, Resume = true }).Training.ExistingRun);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_folder_that_holds_a_run_is_refused_whether_the_notebook_or_the_runner_names_it(bool byRunner)
+    {
+        using var folder = new TemporaryFolder();
+        var output = folder.PathOf("run");
+        var options = new ExperimentOptions { Output = byRunner ? null : output };
+        var resolver = new PlanResolver(options, name => byRunner && name == "NOTEBOOK_OUTPUT" ? output : null);
+        Assert.Equal((ExistingRun.Refuse, output), (resolver.Resolve().Training.ExistingRun, resolver.Resolve().OutputFolder));
+
+        Directory.CreateDirectory(Path.Combine(output, "checkpoints", "checkpoint-243"));
+        var error = Assert.Throws<ArgumentException>(() => resolver.Resolve());
+
+        Assert.Contains($"{output} holds a run already (checkpoint-243). Go on with it by -p resume=true -p output={output}, or choose another folder.", error.Message, StringComparison.Ordinal);
+        Assert.Equal(ExistingRun.Resume, ExperimentPlan.Of(new ExperimentOptions { Output = output, Resume = true }).Training.ExistingRun);
     }
 }

@@ -52,6 +52,38 @@ public sealed class ExperimentTests : IDisposable
     }
 
     [Fact]
+    public async Task Training_twice_replaces_only_a_run_that_this_process_began()
+    {
+        var output = Path.Combine(_folder.FullName, "run");
+        var options = Short with { Output = output, Method = "lora" };
+        var plan = ExperimentPlan.Of(options);
+        var data = await ExperimentData.LoadAsync(plan, TestContext.Current.CancellationToken);
+        using var model = await ExperimentModel.LoadAsync(plan, data, TestContext.Current.CancellationToken);
+        var marker = Path.Combine(output, "checkpoints", "best", "somebodys");
+        Directory.CreateDirectory(marker);
+
+        // Refused, and refused again: the model that the first attempt touched is no licence.
+        _ = Assert.Throws<InvalidOperationException>(() => Fit.Run(plan, data, model));
+        _ = Assert.Throws<InvalidOperationException>(() => Fit.Run(plan, data, model));
+        Assert.True(Directory.Exists(marker));
+
+        Directory.Delete(output, recursive: true);
+        _ = Fit.Run(plan, data, model);
+        var trained = Weights(model);
+        Directory.CreateDirectory(Path.Combine(output, "checkpoints", "checkpoint-4", "ours"));
+        _ = Fit.Run(plan, data, model);
+        Assert.False(Directory.Exists(Path.Combine(output, "checkpoints", "checkpoint-4", "ours")));
+
+        // A run that is gone on with may be of another process: its cell goes on with it each time.
+        var resumed = ExperimentPlan.Of(options with { Resume = true });
+        Directory.CreateDirectory(Path.Combine(output, "checkpoints", "checkpoint-2", "somebodys"));
+        _ = Fit.Run(resumed, data, model);
+        _ = Fit.Run(resumed, data, model);
+        Assert.True(Directory.Exists(Path.Combine(output, "checkpoints", "checkpoint-2", "somebodys")));
+        Assert.Equal(trained, Weights(model));
+    }
+
+    [Fact]
     public async Task Data_of_ones_own_with_other_labels_are_split_the_same_way_for_every_seed()
     {
         var file = Conll(Enumerable.Range(0, 40).Select(i => $"Gadget B-PRODUCT\n{i} I-PRODUCT\nsells O\n"));

@@ -26,13 +26,19 @@ internal sealed class CheckpointKeeper(
             _store.Clear();
         }
 
-        if (settings.ExistingRun == ExistingRun.Refuse && (_store.List().Count > 0 || Directory.Exists(_store.BestFolder)))
+        if (settings.ExistingRun == ExistingRun.Refuse && _store.FindRun() is { } found)
         {
-            throw new InvalidOperationException($"{_store.Folder} holds a run already ({(_store.List() is [var newest, ..] ? newest.Name : CheckpointStore.BestName)}). "
+            throw new InvalidOperationException($"{_store.Folder} holds a run already ({found}). "
                 + $"Choose another OutputFolder, or set ExistingRun to {nameof(ExistingRun.Resume)} or {nameof(ExistingRun.Replace)}.");
         }
 
-        return settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder ? Restore(folder) : new RunPosition();
+        if (settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder)
+        {
+            return Restore(folder);
+        }
+
+        OwnRuns.Add(_store.Folder);
+        return new RunPosition();
     }
 
     /// <summary>Gives the folder back.</summary>

@@ -46,6 +46,9 @@ internal sealed class CheckpointStore(string outputFolder)
             .Select(pair => (pair.name!.Value, pair.folder))
             .OrderByDescending(pair => pair.Item1)];
 
+    /// <summary>What shows that the folder holds a run: the name of its newest checkpoint, whole or not, else of the best model; null when there is neither.</summary>
+    public string? FindRun() => List() is [var newest, ..] ? newest.Name.ToString() : Directory.Exists(BestFolder) ? BestName : null;
+
     /// <summary>The newest checkpoint that is whole; each damaged one is told, renamed, and the one before it tried.</summary>
     public string? FindNewestWhole(Action<string> notice)
     {
