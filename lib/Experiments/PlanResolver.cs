@@ -25,10 +25,10 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
         var system = SystemName(method, labels);
         var runId = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
         var output = OutputFolder(runId);
-        CheckExistingRun(output);
+        CheckFolder(profile, output);
         var data = Data(profile, labels ?? LabelSet.SystemA);
         var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");
-        var training = Training(profile, method, CheckpointsOf(output));
+        var training = Training(profile, method, RunFolderRules.CheckpointsOf(output));
         var adapters = method == Method.Full ? null : Adapters(method);
         var frozenBase = FrozenBase(method);
         var classWeighting = Choice("classWeights", options.ClassWeights, ("none", ClassWeighting.None), ("sqrt", ClassWeighting.InverseSquareRoot), ("effective", ClassWeighting.EffectiveNumber));
@@ -73,15 +73,10 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             RepositoryFiles.Root);
     }
 
-    private static string CheckpointsOf(string output) => Path.Combine(output, "checkpoints");
-
-    /// <summary>An earlier run is told before anything is loaded or written, not by the training.</summary>
-    private void CheckExistingRun(string output)
+    private void CheckFolder(Profile profile, string output)
     {
-        var store = new CheckpointStore(CheckpointsOf(output));
-        Refuse(
-            !options.Resume && !OwnRuns.Contains(store.Folder) && store.FindRun() is not null,
-            $"{output} holds a run already ({store.FindRun()}). Go on with it by -p resume=true -p output={output}, or choose another folder.");
+        AddFault(options.Resume ? null : RunFolderRules.FaultOfNew(output));
+        AddFault(options is { Resume: true, Output: not null } && profile != Profile.Published ? RunFolderRules.FaultOfResumed(output) : null);
     }
 
     private DataPlan Data(Profile profile, LabelSet labels)
@@ -239,6 +234,8 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             _faults.Add(fault);
         }
     }
+
+    private void AddFault(string? fault) => Refuse(fault is not null, fault ?? "");
 
     private void ThrowIfFaulty()
     {

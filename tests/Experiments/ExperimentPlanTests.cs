@@ -120,4 +120,21 @@ public sealed class ExperimentPlanTests
         Assert.Contains($"{output} holds a run already (checkpoint-243). Go on with it by -p resume=true -p output={output}, or choose another folder.", error.Message, StringComparison.Ordinal);
         Assert.Equal(ExistingRun.Resume, ExperimentPlan.Of(new ExperimentOptions { Output = output, Resume = true }).Training.ExistingRun);
     }
+
+    [Fact]
+    public void There_is_a_run_to_go_on_with_or_the_parameters_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var run = folder.PathOf("run");
+        var checkpoints = Directory.CreateDirectory(Path.Combine(run, "checkpoints")).FullName;
+        string Fault(string output) => Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions { Output = output, Resume = true })).Message;
+
+        Assert.Contains($"resume is true, but there is no run to go on with in {folder.PathOf("missing")}; expected the folder of a run", Fault(folder.PathOf("missing")), StringComparison.Ordinal);
+        Assert.Contains($"no run to go on with in {run};", Fault(run), StringComparison.Ordinal);
+
+        // The lock of a run that was killed before its first checkpoint: that run can only begin again.
+        File.WriteAllText(Path.Combine(checkpoints, ".training.lock"), "");
+        Assert.Equal(ExistingRun.Resume, ExperimentPlan.Of(new ExperimentOptions { Output = run, Resume = true }).Training.ExistingRun);
+        Assert.Contains($"no run to go on with in {checkpoints}; expected the folder of a run, for instance {run}.", Fault(checkpoints), StringComparison.Ordinal);
+    }
 }

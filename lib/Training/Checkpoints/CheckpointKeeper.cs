@@ -37,6 +37,11 @@ internal sealed class CheckpointKeeper(
             return Restore(folder);
         }
 
+        if (settings.ExistingRun == ExistingRun.Resume)
+        {
+            observers.Notice($"{_store.Folder} holds no whole checkpoint to go on from: the run starts at its beginning.");
+        }
+
         OwnRuns.Add(_store.Folder);
         return new RunPosition();
     }

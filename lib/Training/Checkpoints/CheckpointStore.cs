@@ -49,6 +49,9 @@ internal sealed class CheckpointStore(string outputFolder)
     /// <summary>What shows that the folder holds a run: the name of its newest checkpoint, whole or not, else of the best model; null when there is neither.</summary>
     public string? FindRun() => List() is [var newest, ..] ? newest.Name.ToString() : Directory.Exists(BestFolder) ? BestName : null;
 
+    /// <summary>Whether a run began here, even one that was killed before its first checkpoint.</summary>
+    public bool HasBegun => FindRun() is not null || File.Exists(Path.Combine(Folder, LockName));
+
     /// <summary>The newest checkpoint that is whole; each damaged one is told, renamed, and the one before it tried.</summary>
     public string? FindNewestWhole(Action<string> notice)
     {
