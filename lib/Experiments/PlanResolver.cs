@@ -148,7 +148,11 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
 
     private TrainingSettings Training(Profile profile, Method method, string folder)
     {
-        var preset = ProfilePresets.Training(profile, method, TorchSharp.torch.cuda.is_available());
+        var hasCuda = TorchSharp.torch.cuda.is_available();
+        var preset = ProfilePresets.Training(profile, method, hasCuda);
+        Refuse(
+            profile != Profile.Published && options.Precision == "float16" && !hasCuda,
+            "precision is \"float16\", but there is no CUDA device; expected bfloat16 or float32 on a CPU, where float16 is slower than both.");
         var isTwice = options.Listing == "published";
         var settings = preset with
         {

@@ -50,6 +50,17 @@ public sealed class ExperimentPlanTests
     }
 
     [Fact]
+    public void Float16_without_a_GPU_is_refused_with_the_parameter_that_works()
+    {
+        Assert.SkipWhen(TorchSharp.torch.cuda.is_available(), "there is a GPU");
+
+        var error = Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions { Precision = "float16" }));
+
+        Assert.Contains("precision is \"float16\", but there is no CUDA device; expected bfloat16", error.Message, StringComparison.Ordinal);
+        Assert.Equal(TrainingPrecision.BFloat16, ExperimentPlan.Of(new ExperimentOptions { Precision = "bfloat16" }).Training.Precision);
+    }
+
+    [Fact]
     public void System_B_is_system_A_with_other_labels()
     {
         var (a, b) = (ExperimentPlan.Of(new ExperimentOptions()), ExperimentPlan.Of(new ExperimentOptions { System = "B" }));
