@@ -83,6 +83,7 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
     {
         var unknown = Choice("otherTypes", options.OtherTypes, ("error", UnknownTypes.Error), ("outside", UnknownTypes.Outside));
         var preset = ProfilePresets.Data(profile, labels) with { UnknownTypes = unknown };
+        Refuse(options.ValidationRows is not null && options.TrainData is null, Invariant($"validationRows is {options.ValidationRows}, but trainData is null; validationRows belongs to data of your own."));
         if (options.TrainData is null && options.TestData is null)
         {
             Refuse(options.ValidationData is not null, "validationData is set, trainData is not; set both, or neither to read the profile's data.");

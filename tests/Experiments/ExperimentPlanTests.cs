@@ -61,6 +61,15 @@ public sealed class ExperimentPlanTests
     }
 
     [Fact]
+    public void Parameters_of_ones_own_data_are_refused_without_them()
+    {
+        var error = Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions { ValidationRows = 100, Types = "PER" }));
+
+        Assert.Contains("validationRows is 100, but trainData is null; validationRows belongs to data of your own.", error.Message, StringComparison.Ordinal);
+        Assert.Contains("types is \"PER\", but trainData is null; types belongs to data of your own.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void System_B_is_system_A_with_other_labels()
     {
         var (a, b) = (ExperimentPlan.Of(new ExperimentOptions()), ExperimentPlan.Of(new ExperimentOptions { System = "B" }));
