@@ -75,6 +75,8 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
 
     private void CheckFolder(Profile profile, string output)
     {
+        Refuse(string.IsNullOrWhiteSpace(options.Output ?? output), $"output is \"{options.Output}\"; expected a folder, for instance results/runs/my-run, or null to make a new one.");
+        AddFault(RunFolderRules.FaultOfWriting(output));
         AddFault(options.Resume ? null : RunFolderRules.FaultOfNew(output));
         AddFault(options is { Resume: true, Output: not null } && profile != Profile.Published ? RunFolderRules.FaultOfResumed(output) : null);
     }

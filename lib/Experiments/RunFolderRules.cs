@@ -31,5 +31,32 @@ internal static class RunFolderRules
         return $"resume is true, but there is no run to go on with in {output}; expected the folder of a run, {(meant is null ? "which has a folder checkpoints" : $"for instance {meant}")}.";
     }
 
+    /// <summary>The fault of a folder in which nothing can be written, or null; leaves nothing behind.</summary>
+    public static string? FaultOfWriting(string output)
+    {
+        var there = output;
+        while (!Path.Exists(there) && Path.GetDirectoryName(there) is { } above)
+        {
+            there = above;
+        }
+
+        if (File.Exists(there))
+        {
+            return $"{output} cannot be a run's folder: {there} is a file. Choose another folder.";
+        }
+
+        try
+        {
+            var probe = Path.Combine(there, $".writable-{Guid.NewGuid():N}");
+            Directory.CreateDirectory(probe);
+            Directory.Delete(probe);
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return $"{output} cannot be written: no folder can be made in {there}. Choose another folder.";
+        }
+    }
+
     private static bool HoldsRun(string output) => new CheckpointStore(CheckpointsOf(output)).HasBegun;
 }

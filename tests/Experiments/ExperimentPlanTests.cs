@@ -142,6 +142,22 @@ public sealed class ExperimentPlanTests
     }
 
     [Fact]
+    public void A_folder_that_cannot_be_written_is_refused_before_anything_is_loaded()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("file", "");
+        string Fault(string output) => Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(new ExperimentOptions { Output = output })).Message;
+
+        Assert.Contains($"{Path.Combine(file, "run")} cannot be a run's folder: {file} is a file.", Fault(Path.Combine(file, "run")), StringComparison.Ordinal);
+        Assert.Contains("output is \"\"; expected a folder", Fault(""), StringComparison.Ordinal);
+        _ = ExperimentPlan.Of(new ExperimentOptions { Output = folder.PathOf("a/b") });
+        Assert.Equal([file], Directory.EnumerateFileSystemEntries(folder.Root));
+
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /proc, in which nobody makes a folder");
+        Assert.Contains("/proc/foo cannot be written: no folder can be made in /proc. Choose another folder.", Fault("/proc/foo"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void There_is_a_run_to_go_on_with_or_the_parameters_are_refused()
     {
         using var folder = new TemporaryFolder();
