@@ -181,14 +181,14 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
         // A warm-up that was given in updates for the whole recipe keeps its share of a shorter run.
         settings = settings is { WarmupUpdates: 0, WarmupRatio: 0 } && preset.WarmupUpdates > 0 && options.WarmupRatio is null ? settings with { WarmupRatio = 0.05 } : settings;
         _ = Choice("keep", options.Keep, ("best", 0), ("last", 0));
-        _faults.AddRange(settings.FindFaults());
+        _faults.AddRange(ParameterRules.OfTraining(options, settings));
         return settings;
     }
 
     private LoraSettings Adapters(Method method)
     {
         var settings = new LoraSettings { Rank = options.LoraRank, Alpha = options.LoraAlpha, TrainsHeadOnly = method == Method.Head };
-        _faults.AddRange(settings.FindFaults());
+        _faults.AddRange(ParameterRules.OfAdapters(options, settings));
         return settings;
     }
 

@@ -32,8 +32,8 @@ public sealed class ExperimentPlanTests
         foreach (var part in (string[])
             [
                 "profile is \"tiny\"; expected demo, small, full, published", "system is \"C\"; expected A, B", "otherTypes is \"ignore\"; expected error, outside",
-                "precision is \"int4\"; expected float32, bfloat16, float16", "BatchSize is 0", "trainData is \"no-such-file.conll\"", "types is \"PER,PER\"", "resume is true, but output is null",
-                "keep is \"first\"; expected best, last", "classWeights is \"cubic\"; expected none, sqrt, effective", "frozenBase is \"int4\"; expected float32, bfloat16, int8", "Rank is 0", "push is \"nobody\"; expected organisation/name",
+                "precision is \"int4\"; expected float32, bfloat16, float16", "batchSize is 0; expected a number of sentences from 1 on", "trainData is \"no-such-file.conll\"", "types is \"PER,PER\"", "resume is true, but output is null",
+                "keep is \"first\"; expected best, last", "classWeights is \"cubic\"; expected none, sqrt, effective", "frozenBase is \"int4\"; expected float32, bfloat16, int8", "loraRank is 0; expected a width from 1 to 4096", "push is \"nobody\"; expected organisation/name",
             ])
         {
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
@@ -67,6 +67,29 @@ public sealed class ExperimentPlanTests
 
         Assert.Contains("validationRows is 100, but trainData is null; validationRows belongs to data of your own.", error.Message, StringComparison.Ordinal);
         Assert.Contains("types is \"PER\", but trainData is null; types belongs to data of your own.", error.Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<ExperimentOptions, string> WrongNumbers => new()
+    {
+        { new() { Updates = 0 }, "updates is 0; expected a number of updates from 1 on, or null to let epochs decide." },
+        { new() { Epochs = -0.5 }, "epochs is -0.5; expected" },
+        { new() { LearningRate = 0 }, "learningRate is 0; expected" },
+        { new() { WarmupRatio = 1.5 }, "warmupRatio is 1.5; expected" },
+        { new() { AccumulationSteps = 0 }, "accumulationSteps is 0; expected" },
+        { new() { BatchSize = 1 << 25 }, "batchSize × accumulationSteps is 33554432 × 1; expected" },
+        { new() { EvaluateEvery = 1.5 }, "evaluateEvery is 1.5; expected" },
+        { new() { SaveEvery = -1 }, "saveEvery is -1; expected" },
+        { new() { FocalGamma = -2 }, "focalGamma is -2; expected" },
+        { new() { Method = "lora", LoraAlpha = 0 }, "loraAlpha is 0; expected" },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongNumbers), DisableDiscoveryEnumeration = true)]
+    public void A_number_that_cannot_work_is_named_as_the_parameter_cell_names_it(ExperimentOptions options, string fault)
+    {
+        var error = Assert.Throws<ArgumentException>(() => ExperimentPlan.Of(options));
+
+        Assert.StartsWith("The parameters cannot work (1 fault):\n  " + fault, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal sealed class CheckpointKeeper(
         if (settings.ExistingRun == ExistingRun.Refuse && _store.FindRun() is { } found)
         {
             throw new InvalidOperationException($"{_store.Folder} holds a run already ({found}). "
-                + $"Choose another OutputFolder, or set ExistingRun to {nameof(ExistingRun.Resume)} or {nameof(ExistingRun.Replace)}.");
+                + $"Choose another folder, or go on with it: resume=true in a notebook, {nameof(ExistingRun)}.{nameof(ExistingRun.Resume)} in a program, where {nameof(ExistingRun)}.{nameof(ExistingRun.Replace)} removes it.");
         }
 
         if (settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder)
@@ -146,7 +146,7 @@ internal sealed class CheckpointKeeper(
         if (contradictions.Count > 0)
         {
             throw new InvalidOperationException($"{folder} cannot be continued with these settings:\n"
-                + string.Join('\n', contradictions.Select(line => "  " + line)) + "\nGive the checkpoint's values, or start another run in another OutputFolder.");
+                + string.Join('\n', contradictions.Select(line => "  " + line)) + "\nGive the checkpoint's values, or start another run in another folder.");
         }
     }
 }

@@ -33,7 +33,7 @@ internal sealed class CheckpointStore(string outputFolder)
         }
         catch (IOException error) when (File.Exists(path))
         {
-            throw new InvalidOperationException($"{Folder}: another run is training there ({error.Message.TrimEnd('.')}). Wait for its end, or choose another OutputFolder.", error);
+            throw new InvalidOperationException($"{Folder}: another run is training there ({error.Message.TrimEnd('.')}). Wait for its end, or choose another folder.", error);
         }
     }
 
