@@ -3,6 +3,7 @@ using NotebookLib.Hub;
 using NotebookLib.Lora;
 using NotebookLib.Model;
 using NotebookLib.Results;
+using NotebookLib.Tracking;
 using NotebookLib.Training;
 
 namespace NotebookLib.Experiments;
@@ -19,13 +20,13 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
         var profile = Choice("profile", options.Profile, ("demo", Profile.Demo), ("small", Profile.Small), ("full", Profile.Full), ("published", Profile.Published));
         var method = Choice("method", options.Method, ("full", Method.Full), ("lora", Method.Lora), ("head", Method.Head));
         var labels = Choice("system", options.System, ("A", LabelSet.SystemA), ("B", LabelSet.SystemB));
-        _ = Choice("tracking", options.Tracking, ("auto", 0), ("online", 0), ("offline", 0), ("disabled", 0));
         CheckPush();
         var started = DateTimeOffset.Now;
         var system = SystemName(method, labels);
         var runId = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{options.Profile}-s{options.Seed}");
         var output = OutputFolder(runId);
         CheckFolder(profile, output);
+        CheckTracking(output);
         var data = Data(profile, labels ?? LabelSet.SystemA);
         var (model, adapter) = ProfilePresets.Model(profile, method, options.System == "B");
         var training = Training(profile, method, RunFolderRules.CheckpointsOf(output));
@@ -213,6 +214,31 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             var hub = HubSettings.FromEnvironment();
             Refuse(hub.Token is null, $"push is \"{push}\", but there is no token; set HF_TOKEN to one that may write ({hub.Endpoint}/settings/tokens), or leave push null.");
             Refuse(hub.IsOffline, $"push is \"{push}\", but HF_HUB_OFFLINE allows no request; unset it, or leave push null.");
+        }
+        catch (ArgumentException fault)
+        {
+            _faults.Add(fault.Message);
+        }
+    }
+
+    /// <summary>What would fail when the training cell starts the tracking.</summary>
+    private void CheckTracking(string output)
+    {
+        if (!Choice("tracking", options.Tracking, ("auto", true), ("online", true), ("offline", true), ("disabled", true)))
+        {
+            return;
+        }
+
+        try
+        {
+            var settings = TrackingEnvironment.ForNotebook(options.Tracking, output, environment: _environment);
+            if (options.Tracking == "online" && settings.Key is null)
+            {
+                _faults.Add("tracking is \"online\", but there is no API key; set WANDB_API_KEY (or netrc), or tracking to offline and upload later with sync.");
+                return;
+            }
+
+            _faults.AddRange(settings.Validate());
         }
         catch (ArgumentException fault)
         {

@@ -93,6 +93,19 @@ public sealed class ExperimentPlanTests
     }
 
     [Fact]
+    public void Tracking_that_could_not_start_is_refused_with_the_parameters()
+    {
+        string Fault(string tracking, params (string Name, string Value)[] variables) => Assert.Throws<ArgumentException>(
+            () => new PlanResolver(new() { Tracking = tracking }, name => Array.Find(variables, variable => variable.Name == name).Value).Resolve()).Message;
+
+        Assert.Contains("tracking is \"online\", but there is no API key; set WANDB_API_KEY", Fault("online"), StringComparison.Ordinal);
+        Assert.Contains("mode online: no API key found", Fault("auto", ("WANDB_MODE", "online")), StringComparison.Ordinal);
+        Assert.Contains("WANDB_LOG_MODEL: expected false, end or checkpoint, found \"all\"", Fault("offline", ("WANDB_LOG_MODEL", "all")), StringComparison.Ordinal);
+        Assert.Contains("tracking is \"on\"; expected auto, online, offline, disabled", Fault("on"), StringComparison.Ordinal);
+        Assert.Equal("online", new PlanResolver(new() { Tracking = "online" }, name => name == "WANDB_API_KEY" ? "0123456789" : null).Resolve().Tracking);
+    }
+
+    [Fact]
     public void System_B_is_system_A_with_other_labels()
     {
         var (a, b) = (ExperimentPlan.Of(new ExperimentOptions()), ExperimentPlan.Of(new ExperimentOptions { System = "B" }));
