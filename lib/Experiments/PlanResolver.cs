@@ -158,6 +158,7 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             profile != Profile.Published && options.Precision == "float16" && !hasCuda,
             "precision is \"float16\", but there is no CUDA device; expected bfloat16 or float32 on a CPU, where float16 is slower than both.");
         var isTwice = options.Listing == "published";
+        var isWholeRecipe = options is { Updates: null, Epochs: null, TrainRows: null or 0, TrainData: null, BatchSize: null, AccumulationSteps: null };
         var settings = preset with
         {
             Seed = options.Seed,
@@ -165,7 +166,7 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             MaximumUpdates = options.Updates,
             LearningRate = options.LearningRate ?? preset.LearningRate,
             WarmupRatio = options.WarmupRatio ?? preset.WarmupRatio,
-            WarmupUpdates = options.WarmupRatio is null && options.Updates is null && options.Epochs is null ? preset.WarmupUpdates : 0,
+            WarmupUpdates = options.WarmupRatio is null && isWholeRecipe ? preset.WarmupUpdates : 0,
             BatchSize = options.BatchSize ?? preset.BatchSize,
             AccumulationSteps = options.AccumulationSteps ?? preset.AccumulationSteps,
             Precision = options.Precision is null ? preset.Precision : Choice("precision", options.Precision,
@@ -179,7 +180,7 @@ internal sealed class PlanResolver(ExperimentOptions options, Func<string, strin
             ExistingRun = options.Resume ? ExistingRun.Resume : options.Output is null && OwnRuns.Contains(folder) ? ExistingRun.Replace : ExistingRun.Refuse,
         };
 
-        // A warm-up that was given in updates for the whole recipe keeps its share of a shorter run.
+        // A warm-up that was given in updates for the whole recipe keeps its share of another run.
         settings = settings is { WarmupUpdates: 0, WarmupRatio: 0 } && preset.WarmupUpdates > 0 && options.WarmupRatio is null ? settings with { WarmupRatio = 0.05 } : settings;
         _ = Choice("keep", options.Keep, ("best", 0), ("last", 0));
         _faults.AddRange(ParameterRules.OfTraining(options, settings));

@@ -130,6 +130,18 @@ public sealed class ExperimentPlanTests
     }
 
     [Fact]
+    public void The_recipes_warm_up_in_updates_keeps_its_share_of_a_shorter_run()
+    {
+        var whole = new ExperimentOptions { Profile = "full", Method = "lora" };
+        foreach (var shorter in (ExperimentOptions[])[whole with { TrainRows = 1000 }, whole with { Updates = 100 }, whole with { Epochs = 1 }, whole with { BatchSize = 64 }])
+        {
+            Assert.Equal((0, 0.05), (ExperimentPlan.Of(shorter).Training.WarmupUpdates, ExperimentPlan.Of(shorter).Training.WarmupRatio));
+        }
+
+        Assert.Equal((513, 0.0), (ExperimentPlan.Of(whole with { TrainRows = 0 }).Training.WarmupUpdates, ExperimentPlan.Of(whole).Training.WarmupRatio));
+    }
+
+    [Fact]
     public void The_published_listing_halves_the_epochs()
     {
         var plan = ExperimentPlan.Of(new ExperimentOptions { Profile = "full", Listing = "published" });
