@@ -24,6 +24,8 @@ start() { # NAME MORE-PARAMETERS…
   pid=$!
 }
 
+# A kill may come before the training begins: then there is nothing to go on with.
+resuming() { [ ! -e "$work/broken/checkpoints/.training.lock" ] || echo "-p resume=true"; }
 finish() { wait "$pid" || { tail -n 30 "$work/$1.log"; exit 1; }; pid=; }
 is_training() { grep -q "Fine-tuning" "$work/$1.log" 2>/dev/null; }
 await_training() { until is_training "$1"; do kill -0 "$pid" 2>/dev/null || { tail -n 30 "$work/$1.log"; exit 1; }; sleep 0.05; done; }
@@ -40,7 +42,7 @@ echo "unbroken: trained in $((milliseconds / 1000)) s, last $(newest unbroken)"
 for kill in 1 2 3; do
   # At most a third of the whole each, so that three kills never reach the end.
   delay=$((RANDOM * milliseconds / 3 / 32768))
-  start broken $([ "$kill" -eq 1 ] || echo "-p resume=true")
+  start broken $(resuming)
   await_training broken
   sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
   kill -KILL -- "-$pid"
@@ -50,7 +52,7 @@ for kill in 1 2 3; do
   echo "kill $kill: $delay ms into training, newest $(newest broken || true)${left:+, half written: $left}"
 done
 
-start broken -p resume=true
+start broken $(resuming)
 finish broken
 echo "resumed to the end: last $(newest broken)"
 

@@ -302,6 +302,23 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_folder_with_a_trained_run_keeps_its_page_unless_the_run_goes_on()
+    {
+        var notebook = _runner.WriteNotebook("// parameters\nvar resume = false;", "\"done\"");
+        Directory.CreateDirectory(Path.Combine(_runner.Output, "checkpoints", "checkpoint-243"));
+        var page = Path.Combine(_runner.Output, "n.html");
+        await File.WriteAllTextAsync(page, "a week's work", TestContext.Current.CancellationToken);
+
+        var (refused, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output));
+        var kept = await File.ReadAllTextAsync(page, TestContext.Current.CancellationToken);
+        var (resumed, _, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output, "-p", "resume=true"));
+
+        Assert.Equal((2, "a week's work", 0), (refused, kept, resumed));
+        Assert.Contains("holds a run already (checkpoints/checkpoint-243). Go on with it by -p resume=true", error, StringComparison.Ordinal);
+        Assert.NotEqual(kept, await File.ReadAllTextAsync(page, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task Verify_fails_when_a_golden_cannot_be_met()
     {
         var folder = Directory.CreateDirectory(Path.Combine(_runner.Folder, "alignment")).FullName;

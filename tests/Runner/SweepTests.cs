@@ -56,8 +56,11 @@ public sealed class SweepTests : IDisposable
         var notebook = _runner.WriteNotebook(
             "// parameters\nvar seed = 0;\nvar rate = 0.5; // per update",
             $$"""
-            if (seed == 2 && rate == 1 && !System.IO.File.Exists("{{fuse}}")) { throw new Exception("diverged"); }
             var folder = Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT");
+            var checkpoints = System.IO.Path.Combine(folder, "checkpoints");
+            if (System.IO.Directory.Exists(checkpoints)) { throw new Exception("another run lies here"); }
+            System.IO.Directory.CreateDirectory(checkpoints);
+            if (seed == 2 && rate == 1 && !System.IO.File.Exists("{{fuse}}")) { throw new Exception("diverged"); }
             System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "scores.json"), System.Text.Json.JsonSerializer.Serialize(new { F1 = seed + rate, loss = rate }));
             """);
         string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--grid", "rate=0.25,1", "--parallel", "2", "--output", _runner.Output];

@@ -25,9 +25,26 @@ internal static class RunCommand
         return command;
     }
 
+    /// <summary>The notebook would refuse the folder in a cell of its own: by then the page of the run that is there would be gone.</summary>
+    private static void RefuseRunOf(string folder, IReadOnlyDictionary<string, string> values)
+    {
+        var checkpoints = Path.Combine(folder, "checkpoints");
+        if (values.ContainsKey("output") || values.GetValueOrDefault("resume") == "true" || !Directory.Exists(checkpoints))
+        {
+            return;
+        }
+
+        var found = Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
+        if (found is not null)
+        {
+            throw new BadInputException($"{folder} holds a run already (checkpoints/{found}). Go on with it by -p resume=true -p output={folder}, or choose another --output.");
+        }
+    }
+
     private static async Task<int> RunAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
     {
         var state = RunPreparation.Prepare(options.NotebookPath, values);
+        RefuseRunOf(options.OutputFolder, values);
         var reports = new ReportFiles(options.NotebookPath, options.OutputFolder);
         WritableFolder.Prove(options.OutputFolder, () => reports.Write(state));
         using var stops = new StopRequests();

@@ -50,6 +50,7 @@ internal sealed class Sweep
         }
 
         var (point, run) = (_results[index].Point, _runs[index]);
+        ClearAway(Path.Combine(FolderOf(point), "checkpoints"));
         var reports = new ReportFiles(_options.NotebookPath, FolderOf(point));
         reports.Write(run);
         var view = _view.Begin(point, index + 1, _results.Length, run);
@@ -66,6 +67,15 @@ internal sealed class Sweep
     /// <summary>Runs at the same time share the cores: each taking all of them would be slower than one after another.</summary>
     private RunOptions RunOptionsFor(SweepPoint point) => new(
         _options.NotebookPath, FolderOf(point), _options.CellTimeout, _options.Grace, _options.Parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / _options.Parallel));
+
+    /// <summary>What an earlier attempt at this point left: the folders are the sweep's own, and a notebook begins no run where another lies.</summary>
+    private static void ClearAway(string checkpoints)
+    {
+        if (Directory.Exists(checkpoints))
+        {
+            Directory.Delete(checkpoints, recursive: true);
+        }
+    }
 
     private string FolderOf(SweepPoint point) => Path.Combine(_options.Folder, point.FolderName);
 
