@@ -20,7 +20,6 @@ internal static class MachineFacts
         ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
         ("versions", $"NotebookLib {Version(typeof(Platform.GemmProbe))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, ONNX Runtime {OrtEnv.Instance().GetVersionString()}"),
         ("load before", File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] + " (one minute; a quiet machine is below 0.3)" : "unknown"),
-        ("probe before", Invariant($"{Platform.GemmProbe.Measure(repeats: 100):0} GFLOP/s (bf16, 2048³)")),
     ];
 
     private static string CpuInfo(string field)
