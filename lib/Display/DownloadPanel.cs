@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using NotebookLib.Html;
 using NotebookLib.Hub;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Display;
 
@@ -67,18 +68,14 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
         "Transfers",
         [new("file"), new("from"), new("size", true), new("state")],
         [.. _files.Values.OrderBy(KeyOf, StringComparer.Ordinal).Select(file => new Row(
-            [file.File, file.Origin, Size(file.TotalBytes ?? file.DoneBytes), new(Words(file), Bar: file is { Phase: HubTransferPhase.Running, TotalBytes: > 0 } ? file.DoneBytes / (double)file.TotalBytes : null)]))],
+            [file.File, file.Origin, ByteText.Size(file.TotalBytes ?? file.DoneBytes), new(Words(file), Bar: file is { Phase: HubTransferPhase.Running, TotalBytes: > 0 } ? file.DoneBytes / (double)file.TotalBytes : null)]))],
         note: string.Join(" · ", _notices.TakeLast(3)));
 
     private static string Words(HubProgress file) => file.Phase switch
     {
         HubTransferPhase.Done => file.IsUpload ? "is on the Hub" : "is here, hash checked",
         HubTransferPhase.AlreadyThere => "was there already",
-        HubTransferPhase.Failed => Invariant($"given up after {Size(file.DoneBytes)}"),
-        _ => Invariant($"{Size(file.DoneBytes)}, {Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}"),
+        HubTransferPhase.Failed => $"given up after {ByteText.Size(file.DoneBytes)}",
+        _ => $"{ByteText.Size(file.DoneBytes)}, {ByteText.Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}",
     };
-
-    private static string Size(long bytes) => bytes < 1 << 20
-        ? Invariant($"{bytes / 1024.0:0.0} KiB")
-        : Invariant($"{bytes / (double)(1 << 20):0.0} MiB");
 }

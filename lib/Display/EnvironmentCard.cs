@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using NotebookLib.Html;
+using NotebookLib.Platform;
 using TorchSharp;
 
 namespace NotebookLib.Display;
@@ -20,7 +21,7 @@ public static class EnvironmentCard
         [
             .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
             new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s)" : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
-            new("memory", Invariant($"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
+            new("memory", ByteText.Gigabytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
             new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
             new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
             new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}"),

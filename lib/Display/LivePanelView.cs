@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using NotebookLib.Html;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Display;
 
@@ -39,7 +40,7 @@ public sealed class LivePanelView : HtmlView
                 ("loss", step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)), ("learning rate", PanelLines.Rate(step.LearningRate)),
                 ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)), ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
             ],
-            ("memory", PanelLines.Gigabytes(memoryBytes)),
+            ("memory", ByteText.Gigabytes(memoryBytes)),
         ];
         _sparkline = Sparkline.Of(state.Steps, state.Evaluations, summary.Updates);
         _evaluations = EvaluationTable(state);

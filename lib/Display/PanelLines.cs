@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Platform;
 using NotebookLib.Training;
 
 namespace NotebookLib.Display;
@@ -17,7 +18,7 @@ internal static class PanelLines
         var step = state.LastStep!;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {Gigabytes(memoryBytes)} · left {Left(state.SecondsLeft())}");
+            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {ByteText.Gigabytes(memoryBytes)} · left {Left(state.SecondsLeft())}");
     }
 
     /// <summary>A line about an evaluation.</summary>
@@ -54,7 +55,4 @@ internal static class PanelLines
 
     /// <summary>A learning rate: 5e-5.</summary>
     public static string Rate(double rate) => rate == 0 ? "0" : rate.ToString("0.##e-0", CultureInfo.InvariantCulture);
-
-    /// <summary>Memory: 2.1 GiB.</summary>
-    public static string Gigabytes(long bytes) => Invariant($"{bytes / (double)(1 << 30):0.0} GiB");
 }

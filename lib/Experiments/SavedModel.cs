@@ -1,5 +1,6 @@
 using NotebookLib.Html;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Experiments;
 
@@ -38,7 +39,7 @@ public sealed record SavedModel(string Folder, bool IsAdapter, string BaseModel)
         "The result",
         [
             new("folder", Folder),
-            .. Directory.EnumerateFiles(Folder).Order(StringComparer.Ordinal).Select(file => new Fact(Path.GetFileName(file), Size(new FileInfo(file).Length))),
+            .. Directory.EnumerateFiles(Folder).Order(StringComparer.Ordinal).Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length))),
         ])
     {
         Subtitle = IsAdapter ? $"An adapter in PEFT's format, for {BaseModel}." : "A checkpoint in the Hub's layout.",
@@ -52,8 +53,4 @@ public sealed record SavedModel(string Folder, bool IsAdapter, string BaseModel)
     private string Python => IsAdapter
         ? $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{BaseModel}\", num_labels=…), \"{Folder}\")"
         : $"pipeline(\"token-classification\", model=\"{Folder}\")";
-
-    private static string Size(long bytes) => bytes < 1 << 20
-        ? Invariant($"{bytes / 1024.0:0.0} KiB")
-        : Invariant($"{bytes / (double)(1 << 20):0.0} MiB");
 }

@@ -97,7 +97,7 @@ public sealed class HubClient : IDisposable
         {
             var cache = new RepoCache(_settings.ResolvedCacheFolder, repo);
             var commit = cache.CommitOf(revision) ?? throw NotInCache(repo, "", revision);
-            return [.. cache.FilesOf(commit).Select(name => (name, path: cache.Find(commit, name))).Where(file => file.path is not null).Select(file => new HubEntry(file.name, new FileInfo(file.path!).Length))];
+            return [.. cache.FilesOf(commit).Select(file => new HubEntry(file.Name, new FileInfo(file.Path).Length))];
         }
 
         var entries = new List<HubEntry>();

@@ -52,7 +52,7 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
         var labelCount = scorer.Labels.Count;
         if (logits.Length != encoding.Ids.Length * labelCount)
         {
-            throw new InvalidOperationException(Invariant($"The scorer gave {logits.Length} logits for {encoding.Ids.Length} pieces and {labelCount} labels; expected {encoding.Ids.Length * labelCount}."));
+            throw new InvalidOperationException($"The scorer gave {logits.Length} logits for {encoding.Ids.Length} pieces and {labelCount} labels; expected {encoding.Ids.Length * labelCount}.");
         }
 
         var places = CodePoints.ToUtf16(text, encoding.Offsets);

@@ -44,8 +44,8 @@ public sealed class DebertaV2Encoder : Module
     public bool UsesPackedKernels { get; set; } = true;
 
     /// <summary>
-    /// Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: less memory for more time. With every layer recomputed
-    /// on the kernels, large-LoRA in bf16 trained at 302 tokens/s instead of 421 and peaked at 2.81 GB instead of 3.04 (bench/RESULTS.md).
+    /// Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: less memory for more time
+    /// (docs/TRAINING.md has both, measured).
     /// </summary>
     public bool RecomputesActivations { get; set; }
 

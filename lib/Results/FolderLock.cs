@@ -1,9 +1,8 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Results;
 
-/// <summary>
-/// A lock between threads and processes: a file in the folder, opened for one alone. The system gives it back when its holder dies, so none is ever left over;
-/// the file itself stays, since removing it would let two holders in.
-/// </summary>
+/// <summary>Waits a while for the <see cref="FileLock"/> of a folder of results.</summary>
 internal static class FolderLock
 {
     private const string FileName = ".runs.lock";
@@ -22,7 +21,7 @@ internal static class FolderLock
         {
             try
             {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return FileLock.Take(path);
             }
             catch (IOException) when (TimeProvider.System.GetElapsedTime(started) < patience)
             {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NotebookLib.Html;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Results;
 
@@ -96,7 +97,7 @@ public static class ResultTables
     [
         run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), Count(run.Seed), Rate(run.LearningRate),
         Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
-        run.PeakMemoryBytes is { } bytes ? Invariant($"{bytes / (double)(1 << 30):0.0} GiB") : "",
+        run.PeakMemoryBytes is { } bytes ? ByteText.Gigabytes(bytes) : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
     ];
 

@@ -83,12 +83,7 @@ public sealed partial class RunTests : IDisposable
     public async Task A_kernel_whose_runner_was_killed_ends_too()
     {
         var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine($\"kernel={Environment.ProcessId}\");\nwhile (true) { await Task.Delay(10); }"), "--output", _runner.Output);
-        string? line;
-        do
-        {
-            line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
-        }
-        while (line is not null && !line.Contains("| kernel=", StringComparison.Ordinal));
+        var line = await RunnerProcess.ReadUntilAsync(process, "| kernel=");
 
         process.Kill();
         using var kernel = System.Diagnostics.Process.GetProcessById(int.Parse(line!.Split('=')[1], System.Globalization.CultureInfo.InvariantCulture));
@@ -171,9 +166,7 @@ public sealed partial class RunTests : IDisposable
                 $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;",
                 "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nConsole.WriteLine(\"checkpoint saved\");",
                 "\"never\""), "--output", _runner.Output);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
-        {
-        }
+        await RunnerProcess.ReadUntilAsync(process, "| training");
 
         Assert.Equal(0, Kill(process.Id, 2));
         var (exitCode, output, _) = await RunnerProcess.FinishAsync(process);
@@ -194,9 +187,7 @@ public sealed partial class RunTests : IDisposable
                 $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;\n"
                 + "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nawait Task.Delay(300);\nConsole.WriteLine(\"checkpoint saved\");",
                 "\"never\""), "--output", _runner.Output);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
-        {
-        }
+        await RunnerProcess.ReadUntilAsync(process, "| training");
 
         // What `timeout` does: its child, then the group. That is one request, not two.
         Assert.Equal(0, Kill(process.Id, 15));
@@ -221,9 +212,7 @@ public sealed partial class RunTests : IDisposable
         var notebook = _runner.WriteNotebook(
             $"var token = (System.Threading.CancellationToken)AppContext.GetData(\"NotebookHost.Interrupted\");\nConsole.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) {{ await Task.Delay(20); }}\n{answer};");
         var process = RunnerProcess.Start(["run", notebook, "--output", _runner.Output, .. option.Length > 0 ? new[] { option, "3", "--grace", "60" } : []]);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| training", StringComparison.Ordinal))
-        {
-        }
+        await RunnerProcess.ReadUntilAsync(process, "| training");
 
         if (option.Length == 0)
         {
@@ -258,9 +247,7 @@ public sealed partial class RunTests : IDisposable
     public async Task A_second_ctrl_C_ends_a_cell_that_does_not_listen()
     {
         var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine(\"deaf\");\nwhile (true) { }", "1"), "--output", _runner.Output);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("| deaf", StringComparison.Ordinal))
-        {
-        }
+        await RunnerProcess.ReadUntilAsync(process, "| deaf");
 
         Assert.Equal(0, Kill(process.Id, 2));
         await Task.Delay(500, TestContext.Current.CancellationToken);

@@ -29,6 +29,19 @@ internal sealed class RunnerProcess : IDisposable
     /// <summary>Starts the runner.</summary>
     public static Process Start(params string[] arguments) => Process.Start(HowToStart(arguments))!;
 
+    /// <summary>Reads what a runner prints until a line has a text in it.</summary>
+    /// <returns>That line; null when the runner ended without it.</returns>
+    public static async Task<string?> ReadUntilAsync(Process process, string text)
+    {
+        string? line;
+        do
+        {
+            line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        }
+        while (line is not null && !line.Contains(text, StringComparison.Ordinal));
+        return line;
+    }
+
     /// <summary>What <see cref="Start"/> starts, for a test that changes the environment first.</summary>
     public static ProcessStartInfo HowToStart(params string[] arguments) =>
         // A shell without job control starts what it puts into the background with Ctrl-C ignored, and the whole family inherits that: a test of Ctrl-C would wait for ever.

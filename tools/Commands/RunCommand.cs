@@ -34,6 +34,7 @@ internal static class RunCommand
             return;
         }
 
+        // As the library's CheckpointStore.FindRun, which would load libtorch before the runner has said a word.
         var found = Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
         if (found is not null)
         {

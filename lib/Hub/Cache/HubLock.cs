@@ -1,9 +1,8 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Hub;
 
-/// <summary>
-/// A lock between threads and processes: a file opened for one alone, which on Unix is flock(2), the same that Python's filelock takes.
-/// The system gives it back when its holder dies; the file stays, since removing it would let two holders in.
-/// </summary>
+/// <summary>Waits for a <see cref="FileLock"/> as long as it takes.</summary>
 internal static class HubLock
 {
     private static readonly TimeSpan FirstNotice = TimeSpan.FromSeconds(1);
@@ -23,7 +22,7 @@ internal static class HubLock
         {
             try
             {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return FileLock.Take(path);
             }
             catch (IOException) when (File.Exists(path))
             {

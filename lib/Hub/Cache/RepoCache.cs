@@ -14,6 +14,9 @@ namespace NotebookLib.Hub;
 /// </summary>
 internal sealed class RepoCache(string cacheFolder, HubRepo repo)
 {
+    // A link whose blob somebody removed counts as absent.
+    private static bool IsWhole(string path) => File.Exists(path) && (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true);
+
     private readonly string _folder = Path.Combine(cacheFolder, repo.CacheName);
 
     public string LockOf(string etag) => Path.Combine(cacheFolder, ".locks", repo.CacheName, etag + ".lock");
@@ -46,16 +49,15 @@ internal sealed class RepoCache(string cacheFolder, HubRepo repo)
     public string? Find(string commit, string file)
     {
         var path = Path.Combine(SnapshotOf(commit), file);
-        // A link whose blob somebody removed counts as absent.
-        return File.Exists(path) && (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true) ? path : null;
+        return IsWhole(path) ? path : null;
     }
 
-    /// <summary>Names of all files of a commit that are in the cache, those whose blob somebody removed among them.</summary>
-    public IReadOnlyList<string> FilesOf(string commit)
+    /// <summary>All files of a commit that are in the cache, by name.</summary>
+    public IReadOnlyList<(string Name, string Path)> FilesOf(string commit)
     {
         var folder = SnapshotOf(commit);
         return Directory.Exists(folder)
-            ? [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path).Replace('\\', '/')).Order(StringComparer.Ordinal)]
+            ? [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(IsWhole).Select(path => (Path.GetRelativePath(folder, path).Replace('\\', '/'), path)).OrderBy(file => file.Item1, StringComparer.Ordinal)]
             : [];
     }
 

@@ -37,10 +37,15 @@ internal sealed class GradientBuffers
     }
 
     /// <summary>Adds a gradient to a parameter's own, or makes it the first.</summary>
-    /// <param name="parameter">Float32.</param>
+    /// <param name="parameter">Float32; a frozen one is passed over.</param>
     /// <param name="gradient">Same shape, float32 or bfloat16.</param>
     public void Add(Tensor parameter, Tensor gradient)
     {
+        if (!parameter.requires_grad)
+        {
+            return;
+        }
+
         using var part = Platform.StepClock.Part("adding gradients up");
         if (parameter.grad is { } existing)
         {

@@ -73,8 +73,8 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter, GradientBuff
         });
         using Tensor totals = partial.sum(dim: 0), downPart = totals.narrow(0, 0, downLength), upPart = totals.narrow(0, downLength, upLength),
             downGradient = downPart.view(down.shape), upRows = upPart.view(up.shape), upGradient = upRows.t();
-        AddIfTrained(adapter.Down, downGradient);
-        AddIfTrained(adapter.Up, upGradient);
+        gradients.Add(adapter.Down, downGradient);
+        gradients.Add(adapter.Up, upGradient);
     }
 
     private static int PartCount(int rows) => (rows + AdapterKernel.RowsPerPart - 1) / AdapterKernel.RowsPerPart;
@@ -103,12 +103,4 @@ internal sealed unsafe class PackedAdapter(ILowRankAdapter adapter, GradientBuff
         Out = (int)up.shape[1],
         Scale = (float)adapter.Scale,
     };
-
-    private void AddIfTrained(Tensor parameter, Tensor gradient)
-    {
-        if (parameter.requires_grad)
-        {
-            gradients.Add(parameter, gradient);
-        }
-    }
 }

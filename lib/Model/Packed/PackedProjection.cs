@@ -111,7 +111,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="columnSums">[out], float32.</param>
     public void AccumulateBias(Tensor columnSums)
     {
-        if (bias is not null && bias.requires_grad)
+        if (bias is not null)
         {
             gradients.Add(bias, columnSums);
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
@@ -85,7 +86,7 @@ internal sealed partial class RunFolder
     {
         try
         {
-            return new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.None);
+            return FileLock.Take(LockFile);
         }
         catch (IOException fault)
         {

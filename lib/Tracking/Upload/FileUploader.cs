@@ -1,4 +1,3 @@
-
 namespace NotebookLib.Tracking;
 
 /// <summary>Sends what lies in the run's files/ and is new or changed (WANDB.md §6).</summary>

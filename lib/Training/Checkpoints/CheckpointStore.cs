@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Training;
 
 /// <summary>
@@ -16,10 +18,7 @@ internal sealed class CheckpointStore(string outputFolder)
 
     public string BestFolder => Path.Combine(Folder, BestName);
 
-    /// <summary>
-    /// Keeps the folder for one run: another that began here would clear away what this one is writing. The system gives the lock back when its holder dies; the file stays,
-    /// since removing it would let two holders in.
-    /// </summary>
+    /// <summary>Keeps the folder for one run: another that began here would clear away what this one is writing.</summary>
     /// <returns>The lock; disposing it gives it back.</returns>
     /// <exception cref="InvalidOperationException">Another run writes here.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
@@ -29,7 +28,7 @@ internal sealed class CheckpointStore(string outputFolder)
         var path = Path.Combine(Folder, LockName);
         try
         {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+            return FileLock.Take(path);
         }
         catch (IOException error) when (File.Exists(path))
         {
