@@ -14,9 +14,6 @@ namespace NotebookLib.Hub;
 /// </summary>
 internal sealed class RepoCache(string cacheFolder, HubRepo repo)
 {
-    // A link whose blob somebody removed counts as absent.
-    private static bool IsWhole(string path) => File.Exists(path) && (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true);
-
     private readonly string _folder = Path.Combine(cacheFolder, repo.CacheName);
 
     public string LockOf(string etag) => Path.Combine(cacheFolder, ".locks", repo.CacheName, etag + ".lock");
@@ -101,6 +98,9 @@ internal sealed class RepoCache(string cacheFolder, HubRepo repo)
 
         return path;
     }
+
+    // A link whose blob somebody removed counts as absent.
+    private static bool IsWhole(string path) => File.Exists(path) && (new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.Exists ?? true);
 
     private string RefOf(string revision) => Path.Combine(_folder, "refs", revision);
 
