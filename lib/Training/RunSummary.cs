@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using NotebookLib.Lora;
 using NotebookLib.Model;
 using TorchSharp;
@@ -33,6 +34,10 @@ public sealed record RunSummary(
 
     /// <summary>Linear layers that carry an adapter.</summary>
     public int AdaptedLayers { get; init; }
+
+    /// <summary>Where this process took the run up, as observers are told; null at the run's beginning, and never saved: it says nothing about the run as a whole.</summary>
+    [JsonIgnore]
+    public ResumePoint? ResumedFrom { get; init; }
 
     /// <summary>Epochs done after so many updates, a fraction.</summary>
     /// <param name="updates">Updates since the start of the run.</param>
@@ -77,3 +82,9 @@ public sealed record RunSummary(
     private static string InformationalVersion(Type type) =>
         type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "unknown";
 }
+
+/// <summary>Where a run that was stopped or killed goes on.</summary>
+/// <param name="Checkpoint">Name of the checkpoint's folder, for instance <c>checkpoint-20</c>.</param>
+/// <param name="Update">Updates done by then.</param>
+/// <param name="History">All that was logged by then.</param>
+public sealed record ResumePoint(string Checkpoint, int Update, TrainingHistory History);

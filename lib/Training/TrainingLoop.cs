@@ -95,11 +95,11 @@ internal sealed class TrainingLoop : IDisposable
     {
         manual_seed(_settings.Seed);
         _task.Seed(_settings.Seed);
-        _position = _checkpoints.Start();
+        (_position, var resumed) = _checkpoints.Start();
         _secondsBefore = _position.ElapsedSeconds;
         _wholeRun.Start();
         _task.Model.train();
-        _observers.Tell(observer => observer.RunStarted(Summary, _control));
+        _observers.Tell(observer => observer.RunStarted(Summary with { ResumedFrom = resumed }, _control));
     }
 
     private void RunUpdate(CancellationToken cancellation)

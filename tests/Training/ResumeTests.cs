@@ -61,6 +61,23 @@ public class ResumeTests
     }
 
     [Fact]
+    public void Whoever_watches_is_told_where_the_run_goes_on()
+    {
+        using var run = new TinyRun();
+        var watcher = new StartWatcher();
+        run.Train(run.Settings with { MaximumUpdates = 5 }, watcher);
+        var first = watcher.Summary!;
+
+        StopAfter(run, run.Settings with { ExistingRun = ExistingRun.Replace }, 22);
+        run.Train(run.Settings with { ExistingRun = ExistingRun.Resume }, watcher);
+
+        Assert.Null(first.ResumedFrom);
+        Assert.Equal(("checkpoint-5+2", 5), (watcher.Summary!.ResumedFrom!.Checkpoint, watcher.Summary.ResumedFrom.Update));
+        Assert.Equal([3], watcher.Summary.ResumedFrom.History.Steps.Select(step => step.Update));
+        Assert.DoesNotContain("resumedFrom", File.ReadAllText(Path.Combine(run.Output, "checkpoint-10", "trainer_state.json")), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
     public void A_checkpoint_whose_writing_was_killed_is_no_checkpoint()
     {
         using var run = new TinyRun();
@@ -125,5 +142,12 @@ public class ResumeTests
         using var task = new StoppingTask(new TokenClassificationTask(model, NotebookLib.Data.LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source, microBatches);
         using var loop = new TrainingLoop(task, settings, []);
         return (loop.Run(source.Token), TinyRun.WeightsOf(model));
+    }
+
+    private sealed class StartWatcher : ITrainingObserver
+    {
+        public RunSummary? Summary { get; private set; }
+
+        public void RunStarted(RunSummary summary, TrainingControl control) => Summary = summary;
     }
 }

@@ -15,9 +15,9 @@ internal sealed class CheckpointKeeper(
     public string BestFolder => _store.BestFolder;
 
     /// <summary>Decides whether the run starts afresh or goes on, and in the latter case restores everything.</summary>
-    /// <returns>Where the run stands.</returns>
+    /// <returns>Where the run stands, and the checkpoint that it goes on from.</returns>
     /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or another run writes there now.</exception>
-    public RunPosition Start()
+    public (RunPosition Position, ResumePoint? Resumed) Start()
     {
         _lock ??= _store.Lock();
         _store.CleanUp();
@@ -34,7 +34,8 @@ internal sealed class CheckpointKeeper(
 
         if (settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder)
         {
-            return Restore(folder);
+            var position = Restore(folder);
+            return (position, new(Path.GetFileName(folder), position.Update, position.History));
         }
 
         if (settings.ExistingRun == ExistingRun.Resume)
@@ -43,7 +44,7 @@ internal sealed class CheckpointKeeper(
         }
 
         OwnRuns.Add(_store.Folder);
-        return new RunPosition();
+        return (new RunPosition(), null);
     }
 
     /// <summary>Gives the folder back.</summary>
