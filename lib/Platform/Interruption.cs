@@ -18,6 +18,9 @@ public static class Interruption
     /// <summary>Cancelled once somebody asked to stop. Ask for it anew in each cell: in .NET Interactive stopping one cell does not stop the next.</summary>
     public static CancellationToken Token => TokenOfHost ?? OwnSource.Value.Token;
 
+    /// <summary>Whether somebody asked to stop the running cell, or the process; asking this takes nothing over.</summary>
+    internal static bool IsRequested => TokenOfHost?.IsCancellationRequested ?? (OwnSource.IsValueCreated && OwnSource.Value.IsCancellationRequested);
+
     /// <summary>The token of the notebook's host; null in a plain process, where asking for <see cref="Token"/> is what takes Ctrl-C over.</summary>
     internal static CancellationToken? TokenOfHost => AppContext.GetData(DataName) is CancellationToken published
         ? published

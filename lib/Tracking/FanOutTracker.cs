@@ -59,18 +59,26 @@ public sealed class FanOutTracker(IReadOnlyList<ITracker> trackers, Action<strin
         }
     }
 
+    /// <summary>Does what only the local journal knows; a full disk is reported as it is for rows.</summary>
+    internal void Keep(Action work) => Try(trackers.Count > 0 ? trackers[0] : this, work);
+
     private void Each(Action<ITracker> call)
     {
         foreach (var tracker in trackers)
         {
-            try
-            {
-                call(tracker);
-            }
-            catch (Exception fault) when (IsOutside(fault))
-            {
-                Report(tracker, fault);
-            }
+            Try(tracker, () => call(tracker));
+        }
+    }
+
+    private void Try(ITracker tracker, Action work)
+    {
+        try
+        {
+            work();
+        }
+        catch (Exception fault) when (IsOutside(fault))
+        {
+            Report(tracker, fault);
         }
     }
 

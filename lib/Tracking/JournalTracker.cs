@@ -110,7 +110,7 @@ internal sealed class JournalTracker : ITracker
     {
         if (_isFinished)
         {
-            throw new InvalidOperationException($"run \"{_journal.Header.RunId}\" is finished; start another one to log more");
+            throw new InvalidOperationException($"run \"{_journal.Header.RunId}\" is finished; start it again where it goes on, or another one, to log more");
         }
     }
 }

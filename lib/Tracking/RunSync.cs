@@ -83,6 +83,7 @@ public static class RunSync
 
     private static bool IsDone(RunFolder folder, RunReplay run, SyncState state)
         => state.CompletedSession == run.Sessions.Count - 1
+            && state.Returns == run.Returns.Count
             && state.Sent(StreamKind.History) == run.Rows
             && state.Sent(StreamKind.Events) == run.Events
             && state.Sent(StreamKind.Output) == run.Lines

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>
@@ -5,7 +7,11 @@ namespace NotebookLib.Tracking;
 /// </summary>
 public sealed class TrackedRun : ITracker
 {
-    private const int StoppedByButton = 255;
+    /// <summary>The exit code of a run that somebody stopped, by hand or by the button on its page, as W&amp;B's client gives it.</summary>
+    internal const int Stopped = 255;
+
+    // A notebook's cell that starts a run may be run again while the run of its last time is still open.
+    private static readonly ConcurrentDictionary<string, TrackedRun> OpenRuns = new(StringComparer.Ordinal);
 
     private readonly TrackingSettings _settings;
     private readonly FanOutTracker _trackers;
@@ -15,6 +21,7 @@ public sealed class TrackedRun : ITracker
     private readonly ITimer? _sampler;
     private readonly ConsoleTee? _console;
     private int _finished;
+    private int _disposed;
 
     private TrackedRun(TrackingSettings settings, TimeProvider clock, IEnumerable<ITracker> also, RunJournal? journal, bool isFresh)
     {
@@ -75,8 +82,11 @@ public sealed class TrackedRun : ITracker
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         TrackingSettings? settings = null, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, IEnumerable<ITracker>? also = null)
+        => Start(settings ?? TrackingEnvironment.Read(), config, clock ?? TimeProvider.System, also ?? [], output: null, kept: null);
+
+    private static TrackedRun Start(
+        TrackingSettings given, IReadOnlyDictionary<string, object?>? config, TimeProvider time, IEnumerable<ITracker> also, string? output, RunFolder? kept)
     {
-        var (given, time) = (settings ?? TrackingEnvironment.Read(), clock ?? TimeProvider.System);
         if (given.Validate() is { Count: > 0 } faults)
         {
             throw new ArgumentException("tracking settings: " + string.Join("; ", faults));
@@ -84,13 +94,18 @@ public sealed class TrackedRun : ITracker
 
         if (given.ResolvedMode is TrackingMode.Disabled)
         {
-            return new TrackedRun(given, time, also ?? [], null, isFresh: false);
+            return new TrackedRun(given, time, also, null, isFresh: false);
         }
 
-        var runId = given.RunId ?? Tracking.RunId.New();
+        var runId = kept?.RunId ?? given.RunId ?? Tracking.RunId.New();
         var continues = given.RunId is not null && given.Resume is ResumeMode.Allow or ResumeMode.Must;
-        var folder = (continues ? RunFolder.Find(given.Directory, runId) : null)
+        var folder = kept ?? (continues ? RunFolder.Find(given.Directory, runId) : null)
             ?? RunFolder.Create(given.Directory, runId, time.GetUtcNow(), given.ResolvedMode is TrackingMode.Online);
+        if (output is not null)
+        {
+            RunFolder.SetOfOutput(output, folder);
+        }
+
         var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Key);
         try
         {
@@ -100,7 +115,7 @@ public sealed class TrackedRun : ITracker
             }
 
             SayOffline(given, folder);
-            return new TrackedRun(given, time, also ?? [], journal, isFresh: given.RunId is null);
+            return new TrackedRun(given, time, also, journal, isFresh: kept is null && given.RunId is null);
         }
         catch
         {
@@ -110,7 +125,11 @@ public sealed class TrackedRun : ITracker
         }
     }
 
-    /// <summary>Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>).</summary>
+    /// <summary>
+    /// Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>). An output folder has one run:
+    /// one that was stopped, killed or failed there goes on under its id, and a training that goes on from a checkpoint (<see cref="TrackingObserver"/>) continues its
+    /// rows where that stood.
+    /// </summary>
     /// <inheritdoc cref="TrackingEnvironment.ForNotebook"/>
     /// <param name="tracking">"auto" (online when there is an API key, else offline), "online", "offline" or "disabled".</param>
     /// <param name="outputFolder">The notebook's output folder; the run's folder is made in it, below <c>wandb/</c>.</param>
@@ -118,13 +137,30 @@ public sealed class TrackedRun : ITracker
     /// <param name="project">The project.</param>
     /// <param name="config">The first configuration values, for example the notebook's parameters.</param>
     /// <param name="clock">Times and waits; default: the system's.</param>
+    /// <param name="resume">Whether the output folder's last run goes on, or a new one begins; null: it goes on unless it ended well.</param>
     /// <returns>The started run. End it with <see cref="FinishAsync"/>.</returns>
     /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value cannot be logged.</exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         string tracking, string outputFolder, string? name = null, string project = TrackingEnvironment.NotebookProject,
-        IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null)
-        => Start(TrackingEnvironment.ForNotebook(tracking, outputFolder, name, project), config, clock);
+        IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, bool? resume = null)
+        => StartIn(outputFolder, TrackingEnvironment.ForNotebook(tracking, outputFolder, name, project), config, clock, resume);
+
+    /// <inheritdoc cref="Start(string, string, string?, string, IReadOnlyDictionary{string, object?}?, TimeProvider?, bool?)"/>
+    internal static TrackedRun StartIn(
+        string outputFolder, TrackingSettings settings, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, bool? resume = null)
+    {
+        var output = Path.GetFullPath(outputFolder);
+        if (OpenRuns.TryRemove(output, out var open))
+        {
+            open.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        }
+
+        var kept = settings.ResolvedMode is TrackingMode.Disabled ? null : RunFolder.OfOutput(output);
+        // WANDB_RUN_ID may name another one.
+        var goesOn = kept is not null && (settings.RunId ?? kept.RunId) == kept.RunId && (resume ?? RunReplay.Read(kept.Journal).Exit is not { Code: 0 });
+        return OpenRuns[output] = Start(settings, config, clock ?? TimeProvider.System, [], output, goesOn ? kept : null);
+    }
 
     /// <summary>How the tracking stands now.</summary>
     public TrackingStatus Status()
@@ -184,7 +220,7 @@ public sealed class TrackedRun : ITracker
             return;
         }
 
-        exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? StoppedByButton : exitCode;
+        exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? Stopped : exitCode;
         NotebookFiles.Save(this, _settings.Notice);
         _console?.Dispose();
         if (_sampler is not null)
@@ -199,6 +235,16 @@ public sealed class TrackedRun : ITracker
     /// <summary>Releases the folder. A run that was not finished looks like one that was killed: sync closes it with exit code 1.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) == 1)
+        {
+            return;
+        }
+
+        foreach (var place in OpenRuns.Where(place => place.Value == this))
+        {
+            OpenRuns.TryRemove(place);
+        }
+
         _console?.Dispose();
         if (_sampler is not null)
         {
@@ -207,6 +253,20 @@ public sealed class TrackedRun : ITracker
 
         _housekeeper?.Dispose();
         await _trackers.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Notes that a checkpoint keeps the training's state of now.</summary>
+    internal void Mark(string name) => _trackers.Keep(() => _journal?.Mark(name));
+
+    /// <summary>Comes back to a mark: rows behind it count no more, those that follow take their places.</summary>
+    /// <param name="name">The mark.</param>
+    /// <param name="isEarlier">Whether only a mark of an earlier process counts.</param>
+    /// <returns>False when there is no such mark.</returns>
+    internal bool ReturnTo(string name, bool isEarlier)
+    {
+        var found = false;
+        _trackers.Keep(() => found = _journal?.TryReturnTo(name, isEarlier) ?? false);
+        return found;
     }
 
     private ITimer? StartSampling(RunJournal journal, TimeProvider clock)

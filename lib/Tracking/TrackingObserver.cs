@@ -1,6 +1,7 @@
 using NotebookLib.Inference;
 using NotebookLib.Metrics;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using NotebookLib.Training;
 
 namespace NotebookLib.Tracking;
@@ -13,8 +14,10 @@ namespace NotebookLib.Tracking;
 /// <param name="model">The model's configuration, which becomes part of the run's.</param>
 public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null) : ITrainingObserver, IDisposable
 {
-    // How long a failed training waits for its last rows to arrive; what is missing then is left to sync.
-    private static readonly TimeSpan FailurePatience = TimeSpan.FromSeconds(20);
+    private const string Beginning = "beginning";
+
+    // How long a training that failed or was stopped waits for its last rows to arrive; what is missing then is left to sync.
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(8);
 
     private CancellationTokenRegistration _stopButton;
     private RunSummary? _summary;
@@ -27,6 +30,7 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         ArgumentNullException.ThrowIfNull(summary);
         ArgumentNullException.ThrowIfNull(control);
         _summary = summary;
+        GoOn(summary);
         run.LogConfig(TrainingConfig.Of(summary, model));
         HuggingFaceKeys.DefineStep(run);
         _stopButton.Dispose();
@@ -67,6 +71,11 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
     /// <inheritdoc/>
     public void CheckpointSaved(string folder, CheckpointKind kind)
     {
+        if (kind is CheckpointKind.Resumable)
+        {
+            run.Mark(MarkOf(Path.GetFileName(folder)));
+        }
+
         if (run.LogModel is LogModel.Checkpoint && kind is CheckpointKind.Resumable)
         {
             run.LogArtifact(TrackedArtifact.FromFolder(run.CheckpointName, "model", folder, recursive: false) with { Aliases = [Path.GetFileName(folder)] });
@@ -94,14 +103,19 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         {
             LogFinalModel(result);
         }
+
+        if (result.End is TrainingEnd.Stopped && Interruption.IsRequested)
+        {
+            // The cell ends here, and perhaps the process: nobody else would send the last rows and say that the run stands still.
+            EndRun(patience => run.FinishAsync(TrackedRun.Stopped, patience));
+        }
     }
 
     /// <inheritdoc/>
     public void RunFailed(Exception failure)
     {
         _stopButton.Dispose();
-        using var patience = new CancellationTokenSource(FailurePatience);
-        run.FailAsync(failure, patience.Token).AsTask().GetAwaiter().GetResult();
+        EndRun(patience => run.FailAsync(failure, patience));
     }
 
     /// <summary>Logs the scores of the test split: <c>test/f1</c>, <c>test/loss</c>, <c>test/PER_f1</c>, …</summary>
@@ -127,6 +141,32 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
 
     /// <summary>Stops listening to the stop button; the run goes on.</summary>
     public void Dispose() => _stopButton.Dispose();
+
+    /// <summary>
+    /// A training that goes on finds the rows that were logged before it was stopped: those behind the checkpoint from which it goes on are made again and supersede them.
+    /// A run that did not come to its first checkpoint begins again at its first row.
+    /// </summary>
+    private void GoOn(RunSummary summary)
+    {
+        if (summary.ResumedFrom is { } point)
+        {
+            (_update, _epoch) = (point.Update, summary.EpochAfter(point.Update));
+            run.ReturnTo(MarkOf(point.Checkpoint), isEarlier: false);
+        }
+        else if (!run.ReturnTo(MarkOf(Beginning), isEarlier: true))
+        {
+            run.Mark(MarkOf(Beginning));
+        }
+    }
+
+    private static void EndRun(Func<CancellationToken, ValueTask> end)
+    {
+        using var patience = new CancellationTokenSource(EndPatience);
+        end(patience.Token).AsTask().GetAwaiter().GetResult();
+    }
+
+    /// <summary>One run may track several trainings, each with its folder of checkpoints.</summary>
+    private string MarkOf(string place) => $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(_summary!.Settings.OutputFolder))}/{place}";
 
     private void Log(long update, double epoch, Dictionary<string, object?> row)
     {

@@ -34,7 +34,7 @@ internal sealed class LoraRun(LoraSettings lora, Action<DebertaV2ForTokenClassif
         using var adapters = LoraAdapters.Attach(model, lora, settings.Seed);
         TrainableParameters = adapters.TrainableParameters;
         using var source = new CancellationTokenSource();
-        using var task = new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source, stopAfter ?? -1);
+        using var task = new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source.Cancel, stopAfter ?? -1);
         using var loop = new TrainingLoop(task, settings, []);
         return (loop.Run(source.Token), TinyRun.WeightsOf(model));
     }

@@ -139,7 +139,7 @@ public class ResumeTests
     {
         using var model = run.LoadModel();
         using var source = new CancellationTokenSource();
-        using var task = new StoppingTask(new TokenClassificationTask(model, NotebookLib.Data.LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source, microBatches);
+        using var task = new StoppingTask(new TokenClassificationTask(model, NotebookLib.Data.LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source.Cancel, microBatches);
         using var loop = new TrainingLoop(task, settings, []);
         return (loop.Run(source.Token), TinyRun.WeightsOf(model));
     }

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Training;
 
-/// <summary>A task whose run is cancelled while it computes its n-th micro-batch, as Ctrl-C would at that moment.</summary>
-internal sealed class StoppingTask(ITrainingTask inner, CancellationTokenSource source, int microBatches) : ITrainingTask
+/// <summary>A task that something happens to while it computes its n-th micro-batch: its run is cancelled, as by Ctrl-C at that moment, or dies of an exception, as by a kill.</summary>
+internal sealed class StoppingTask(ITrainingTask inner, Action happen, int microBatches) : ITrainingTask
 {
     private int _computed;
 
@@ -26,7 +26,7 @@ internal sealed class StoppingTask(ITrainingTask inner, CancellationTokenSource 
     {
         if (++_computed == microBatches)
         {
-            source.Cancel();
+            happen();
         }
 
         return inner.ComputeLoss(rows, microBatch, divisor);

@@ -27,6 +27,12 @@ internal enum JournalKind : byte
     /// <summary>A row that stays here: too long for the wire, or too late for its step.</summary>
     Kept = (byte)'L',
 
+    /// <summary>A place to which the run may come back: how many rows there are when a checkpoint is made.</summary>
+    Mark = (byte)'K',
+
+    /// <summary>The run goes on from a mark: rows and summary values behind it are superseded.</summary>
+    Return = (byte)'G',
+
     /// <summary>Summary values beyond the rows' last ones.</summary>
     Summary = (byte)'S',
 

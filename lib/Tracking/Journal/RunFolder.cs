@@ -20,6 +20,8 @@ internal sealed partial class RunFolder
     /// <summary>The file that makes a folder a run's.</summary>
     public const string JournalName = "journal.log";
 
+    private const string PointerName = "tracked-run.json";
+
     private const string TimeFormat = "yyyyMMdd_HHmmss";
 
     private RunFolder(string path, string runId) => (FullPath, RunId) = (Path.GetFullPath(path), runId);
@@ -70,6 +72,34 @@ internal sealed partial class RunFolder
                 .FirstOrDefault();
     }
 
+    /// <summary>The run that an output folder was last tracked by, wherever its rows are kept; null when there is none.</summary>
+    public static RunFolder? OfOutput(string output)
+    {
+        try
+        {
+            var pointer = JournalJson.Read<Pointer>(File.ReadAllText(Path.Combine(output, PointerName)));
+            var path = Path.GetFullPath(pointer.Folder, output);
+            return System.IO.Directory.Exists(path) && Tracking.RunId.Fault(pointer.RunId) is null ? new(path, pointer.RunId) : null;
+        }
+        catch (Exception fault) when (fault is IOException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Notes the run of an output folder; relative where it lies inside, so that the folder can be moved.</summary>
+    /// <exception cref="IOException">The output folder cannot be written.</exception>
+    public static void SetOfOutput(string output, RunFolder run)
+    {
+        var relative = Path.GetRelativePath(output, run.FullPath);
+        var pointer = new Pointer(run.RunId, relative.StartsWith("..", StringComparison.Ordinal) ? run.FullPath : relative.Replace('\\', '/'));
+        var (path, text) = (Path.Combine(output, PointerName), JournalJson.WriteText(pointer));
+        if (!File.Exists(path) || File.ReadAllText(path) != text)
+        {
+            AtomicFile.WriteText(path, text);
+        }
+    }
+
     /// <summary>Opens the folder of a run.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no journal at this place.</exception>
     public static RunFolder Open(string path)
@@ -99,6 +129,8 @@ internal sealed partial class RunFolder
         var name = Path.GetFileName(path);
         return FolderName().Match(name) is { Success: true } match ? match.Groups["id"].Value : name;
     }
+
+    private sealed record Pointer(string RunId, string Folder);
 
     [GeneratedRegex(@"^(offline-)?run-\d{8}_\d{6}-(?<id>.+)$")]
     private static partial Regex FolderName();

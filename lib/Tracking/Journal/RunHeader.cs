@@ -51,6 +51,12 @@ internal sealed record SessionStart(long Rows, long Events, long Lines, long Nex
 /// <see cref="Config"/> are what the server had before.</summary>
 internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null, string? Config = null);
 
+/// <summary>A place between two rows.</summary>
+/// <param name="Name">What was kept there: a checkpoint, or the training's beginning.</param>
+/// <param name="Rows">Rows before it: the next row's number.</param>
+/// <param name="NextStep">The next row's step.</param>
+internal sealed record RowMark(string Name, long Rows, long NextStep);
+
 /// <summary>A metric's definition: exactly one of name and glob.</summary>
 internal sealed record MetricDefinition(string? Name, string? Glob, string? StepMetric, bool StepSync, bool Hidden, IReadOnlyList<string> Summary);
 

@@ -17,6 +17,7 @@ internal sealed class RunJournal : IDisposable
     private readonly RowText _text;
     private readonly long _startedTicks;
     private readonly double _runtimeBefore;
+    private readonly Dictionary<string, (RowMark Mark, int Session)> _marks;
     private long _nextRow;
     private long _nextStep;
     private long _nextEvent;
@@ -40,6 +41,7 @@ internal sealed class RunJournal : IDisposable
             Header = before.Header ?? (secret is null ? header : JournalJson.Read<RunHeader>(secret.Scrub(JournalJson.WriteText(header))));
             _writer = new JournalWriter(folder.Journal, before.Length);
             (_nextRow, _nextEvent, _nextLine, _nextStep) = (before.Rows, before.Events, before.Lines, before.NextStep);
+            _marks = before.Marks;
             (_keptRows, _runtimeBefore, Session) = (before.KeptRows, before.RuntimeSeconds, before.Sessions.Count);
             _nextStep = Math.Max(_nextStep, before.OpenRow?.Step + 1 ?? 0);
             _startedTicks = clock.GetTimestamp();
@@ -122,6 +124,44 @@ internal sealed class RunJournal : IDisposable
             _nextStep = at + 1;
             _open = step is null ? null : (number, at);
             return null;
+        }
+    }
+
+    /// <summary>Notes a place to which the run may come back. A row that waits for parts is complete.</summary>
+    /// <exception cref="IOException">The disk is full or gone.</exception>
+    public void Mark(string name)
+    {
+        lock (_lock)
+        {
+            _open = null;
+            var mark = new RowMark(name, _nextRow, _nextStep);
+            _writer.Append(JournalKind.Mark, 0, JournalJson.Write(mark));
+            _marks[name] = (mark, Session);
+        }
+    }
+
+    /// <summary>Comes back to a mark: rows behind it are superseded by those that follow now.</summary>
+    /// <param name="name">The mark's name.</param>
+    /// <param name="isEarlier">Whether only a mark of an earlier process counts.</param>
+    /// <returns>False when there is no such mark; nothing has changed then.</returns>
+    /// <exception cref="IOException">The disk is full or gone.</exception>
+    public bool TryReturnTo(string name, bool isEarlier)
+    {
+        lock (_lock)
+        {
+            if (!_marks.TryGetValue(name, out var found) || (isEarlier && found.Session == Session))
+            {
+                return false;
+            }
+
+            _writer.Append(JournalKind.Return, 0, JournalJson.Write(found.Mark));
+            (_nextRow, _nextStep, _open) = (found.Mark.Rows, found.Mark.NextStep, null);
+            foreach (var (later, _) in _marks.Where(pair => pair.Value.Mark.Rows > _nextRow).ToArray())
+            {
+                _marks.Remove(later);
+            }
+
+            return true;
         }
     }
 

@@ -16,7 +16,8 @@ internal enum StreamKind
 /// <param name="Number">The line's number in the journal, counted over all sessions.</param>
 /// <param name="Json">The record's text.</param>
 /// <param name="HasOwnStep">Whether the user numbers the steps: they are then the server's as they are.</param>
-internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json, bool HasOwnStep = false);
+/// <param name="Returns">How often the run had come back to a mark when the line was written (<see cref="RunReplay.IsSuperseded"/>).</param>
+internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json, bool HasOwnStep = false, int Returns = 0);
 
 /// <summary>A session and, once known, its place on the server.</summary>
 internal sealed record ReplaySession(SessionStart Start, SessionBase? Base);
@@ -33,6 +34,8 @@ internal sealed class RunReplay
     private readonly List<MetricDefinition> _metrics = [];
     private readonly List<ArtifactRequest> _artifacts = [];
     private readonly List<ReplaySession> _sessions = [];
+    private readonly Dictionary<string, MarkedState> _marks = [];
+    private readonly List<long> _returns = [];
     private (long Number, string Text)? _open;
     private SessionStart? _gap;
 
@@ -47,6 +50,9 @@ internal sealed class RunReplay
     public IReadOnlyList<ArtifactRequest> Artifacts => _artifacts;
 
     public SummaryValues Summary { get; } = new();
+
+    /// <summary>For each time that the run came back to a mark: the number of the first row that this superseded.</summary>
+    public IReadOnlyList<long> Returns => _returns;
 
     /// <summary>How the last session ended; null while it runs, and for ever after a kill.</summary>
     public RunExit? Exit { get; private set; }
@@ -76,9 +82,27 @@ internal sealed class RunReplay
     /// <summary>Whether a row waits for further parts.</summary>
     public (long Number, long Step)? OpenRow => _open is { } open ? (open.Number, StepOf(open.Text)) : null;
 
+    /// <summary>Whether a line was written beyond a mark to which the run came back afterwards: the row of its number that counts comes later.</summary>
+    /// <param name="line">A line of this journal.</param>
+    public bool IsSuperseded(StreamLine line)
+    {
+        for (var i = line.Returns; line.Kind is StreamKind.History && i < _returns.Count; i++)
+        {
+            if (_returns[i] <= line.Number)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>The marks to which the run may come back, and the sessions that made them.</summary>
+    public Dictionary<string, (RowMark Mark, int Session)> Marks => _marks.ToDictionary(pair => pair.Key, pair => (pair.Value.Mark, pair.Value.Session));
+
     /// <summary>Reads a whole journal.</summary>
     /// <param name="journal">The file; a missing one is empty.</param>
-    /// <param name="onLine">Sees every line.</param>
+    /// <param name="onLine">Sees every line, superseded ones too.</param>
     /// <exception cref="InvalidDataException">The file is not a journal of this format.</exception>
     public static RunReplay Read(string journal, Action<StreamLine>? onLine = null)
     {
@@ -112,6 +136,12 @@ internal sealed class RunReplay
             _sessions.Add(new(Here(), null));
         }
 
+        if (record.Kind is JournalKind.Row or JournalKind.Part && record.Number < Rows && record.Number != _open?.Number)
+        {
+            // Numbers only fall where the run came back to a mark; the line that said so is damaged.
+            ReturnTo(new("", record.Number, NextStep));
+        }
+
         switch (record.Kind)
         {
             case JournalKind.Row: return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record))];
@@ -128,6 +158,12 @@ internal sealed class RunReplay
                 Lines = record.Number + 1;
                 return [new(StreamKind.Output, _sessions.Count - 1, record.Number, record.Json)];
             case JournalKind.Session: return StartSession(record);
+            case JournalKind.Mark: return SetMark(JournalJson.Read<RowMark>(record.Json));
+            case JournalKind.Return:
+                var mark = JournalJson.Read<RowMark>(record.Json);
+                var before = _open?.Number < mark.Rows ? CloseRow() : [];
+                ReturnTo(mark);
+                return before;
             case JournalKind.Exit:
                 Exit = JournalJson.Read<RunExit>(record.Json);
                 RuntimeSeconds = Math.Max(RuntimeSeconds, Exit.RuntimeSeconds);
@@ -170,6 +206,30 @@ internal sealed class RunReplay
         foreach (var (key, value) in place.Config is null ? [] : JsonMembers.Split(place.Config))
         {
             _config.TryAdd(key, value);
+        }
+    }
+
+    private IReadOnlyList<StreamLine> SetMark(RowMark mark)
+    {
+        var closed = CloseRow();
+        _marks[mark.Name] = new(mark, _sessions.Count - 1, KeptRows, HasOwnSteps, Summary.Copy());
+        return closed;
+    }
+
+    private void ReturnTo(RowMark mark)
+    {
+        _open = null;
+        _returns.Add(mark.Rows);
+        (Rows, NextStep) = (mark.Rows, mark.NextStep);
+        if (_marks.TryGetValue(mark.Name, out var marked))
+        {
+            (KeptRows, HasOwnSteps) = (marked.KeptRows, marked.HasOwnSteps);
+            Summary.ReturnTo(marked.Summary);
+        }
+
+        foreach (var (name, _) in _marks.Where(pair => pair.Value.Mark.Rows > mark.Rows).ToArray())
+        {
+            _marks.Remove(name);
         }
     }
 
@@ -280,8 +340,11 @@ internal sealed class RunReplay
         Summary.Apply(text);
         NextStep = Math.Max(NextStep, Summary.Step + 1);
         RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
-        return new(StreamKind.History, _sessions.Count - 1, number, text, HasOwnSteps);
+        return new(StreamKind.History, _sessions.Count - 1, number, text, HasOwnSteps, _returns.Count);
     }
 
     private static long StepOf(string row) => long.Parse(JsonMembers.Split(row).First(member => member.Key == "_step").Value, CultureInfo.InvariantCulture);
+
+    /// <summary>What the run was at a mark.</summary>
+    private sealed record MarkedState(RowMark Mark, int Session, long KeptRows, bool HasOwnSteps, SummaryValues Summary);
 }

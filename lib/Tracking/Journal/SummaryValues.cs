@@ -5,8 +5,9 @@ namespace NotebookLib.Tracking;
 /// <summary>The last value of every key, in the order of first appearance, plus what the user set (WANDB.md §4, summary).</summary>
 internal sealed class SummaryValues
 {
-    private readonly Dictionary<string, string> _values = [];
-    private readonly HashSet<string> _pinned = [];
+    private readonly List<string> _older = [];
+    private Dictionary<string, string> _values = [];
+    private HashSet<string> _pinned = [];
 
     /// <summary>The step of the last row, or -1.</summary>
     public long Step { get; private set; } = -1;
@@ -58,9 +59,28 @@ internal sealed class SummaryValues
         Version++;
     }
 
+    /// <summary>The values as they are now, to come back to.</summary>
+    public SummaryValues Copy() => new() { _values = new(_values), _pinned = [.. _pinned], Step = Step };
+
+    /// <summary>Comes back to earlier values; the run's time goes on.</summary>
+    public void ReturnTo(SummaryValues earlier)
+    {
+        (_values, _pinned, Step) = (new(earlier._values), [.. earlier._pinned], earlier.Step);
+        Version++;
+        foreach (var json in _older.ToArray())
+        {
+            AddOlder(json);
+        }
+    }
+
     /// <summary>Takes values of an earlier part of the run where this one has none.</summary>
     public void AddOlder(string json)
     {
+        if (!_older.Contains(json))
+        {
+            _older.Add(json);
+        }
+
         foreach (var (key, value) in JsonMembers.Split(json))
         {
             if (key is not "_wandb")

@@ -2,35 +2,42 @@ namespace NotebookLib.Tracking.TransactionLog;
 
 /// <summary>
 /// Writes run-*.wandb from the journal, behind it and in another thread, so that W&amp;B's own <c>wandb sync</c> can upload the run. It is derived: it begins anew whenever the
-/// folder is opened, and the end of the run is its last record, because wandb 0.31 reads no further (WANDB.md §11, data loss across versions). Artifacts are not in it:
-/// W&amp;B's tool would look for them in a staging folder of its own.
+/// folder is opened, and where the beginning changes afterwards: the configuration stands in the run's own record, because wandb 0.16 forgets what comes later, and
+/// rows that a resumed run supersedes are left out. The end of the run is its last record, because wandb 0.31 reads no further (WANDB.md §11, data loss across versions).
+/// Artifacts are not in it: W&amp;B's tool would look for them in a staging folder of its own.
 /// </summary>
 internal sealed class TransactionLogFollower : IDisposable
 {
     private const int RowsPerSummary = 100;
 
+    // Who changes the configuration at every step of a long run would otherwise have the whole log written as often.
+    private const long LargestRewrittenBytes = 4 << 20;
+
     private readonly RunFolder _folder;
-    private readonly JournalReader _reader;
-    private readonly TransactionLogWriter _writer;
-    private readonly RunReplay _replay = new();
-    private bool _hasRun;
+    private readonly FileStream _file;
+    private JournalReader _reader;
+    private TransactionLogWriter _writer;
+    private RunReplay _survey = new();
+    private RunReplay _replay = new();
+    private bool _isConfigBehind;
     private int _rowsSinceSummary;
 
     /// <summary>Begins the log anew.</summary>
     /// <exception cref="IOException">The journal cannot be read or the log not written.</exception>
+    /// <exception cref="InvalidDataException">The journal has no header.</exception>
     public TransactionLogFollower(RunFolder folder)
     {
         _folder = folder;
-        _reader = new JournalReader(folder.Journal);
+        _file = new FileStream(folder.TransactionLog, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16);
         try
         {
-            _writer = new TransactionLogWriter(new FileStream(folder.TransactionLog, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16));
-            _writer.Append(TransactionRecords.Header());
+            _reader = new JournalReader(folder.Journal);
+            _writer = Begin();
         }
         catch
         {
-            _writer?.Dispose();
-            _reader.Dispose();
+            _reader?.Dispose();
+            _file.Dispose();
             throw;
         }
     }
@@ -42,15 +49,15 @@ internal sealed class TransactionLogFollower : IDisposable
         while (_reader.TryRead(out var record))
         {
             var lines = _replay.Apply(record);
-            if (_hasRun)
+            if (_replay.Returns.Count > _survey.Returns.Count || IsNewConfig(record))
             {
-                Describe(record);
+                BeginAgain();
+                continue;
             }
-            else if (record.Kind is not (JournalKind.Run or JournalKind.Session or JournalKind.Base or JournalKind.Config))
+
+            if (record.Kind is JournalKind.Metric)
             {
-                // The configuration logged before anything else belongs to the run record itself.
-                BeginRun();
-                Describe(record);
+                _writer.Append(TransactionRecords.Metric(JournalJson.Read<MetricDefinition>(record.Json)));
             }
 
             foreach (var line in lines)
@@ -66,12 +73,12 @@ internal sealed class TransactionLogFollower : IDisposable
     /// <exception cref="IOException">The disk is full or gone.</exception>
     public void Complete()
     {
-        Advance();
-        if (!_hasRun)
+        if (_isConfigBehind)
         {
-            BeginRun();
+            BeginAgain();
         }
 
+        Advance();
         foreach (var line in _replay.CloseRow())
         {
             Append(line);
@@ -91,37 +98,55 @@ internal sealed class TransactionLogFollower : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _writer.Dispose();
+        _file.Dispose();
         _reader.Dispose();
     }
 
-    private void BeginRun()
+    /// <summary>Header and run with all that the journal knows of the configuration.</summary>
+    private TransactionLogWriter Begin()
     {
-        // The header is the first line; where that is damaged, a process that resumed the run has appended another.
-        var header = _replay.Header ?? RunReplay.Read(_folder.Journal).Header ?? throw new InvalidDataException($"{_folder.Journal}: the journal has no header");
-        _writer.Append(TransactionRecords.Run(header, _replay.Config));
-        foreach (var metric in _replay.Metrics)
-        {
-            _writer.Append(TransactionRecords.Metric(metric));
-        }
-
-        _hasRun = true;
+        _survey = RunReplay.Read(_folder.Journal);
+        var header = _survey.Header ?? throw new InvalidDataException($"{_folder.Journal}: the journal has no header");
+        _file.SetLength(0);
+        var writer = new TransactionLogWriter(_file);
+        writer.Append(TransactionRecords.Header());
+        writer.Append(TransactionRecords.Run(header, _survey.Config));
+        writer.Flush();
+        return writer;
     }
 
-    private void Describe(JournalRecord record)
+    private void BeginAgain()
     {
-        if (record.Kind is JournalKind.Config)
+        _reader.Dispose();
+        _reader = new JournalReader(_folder.Journal);
+        (_replay, _rowsSinceSummary, _isConfigBehind) = (new(), 0, false);
+        _writer = Begin();
+    }
+
+    /// <summary>Whether the run's record lacks what a line says of the configuration, and the log is short enough to be written again at once.</summary>
+    private bool IsNewConfig(JournalRecord record)
+    {
+        if (record.Kind is not JournalKind.Config || _reader.Position <= _survey.Length)
+        {
+            return false;
+        }
+
+        _isConfigBehind = _file.Position > LargestRewrittenBytes;
+        if (_isConfigBehind)
         {
             _writer.Append(TransactionRecords.Config(record.Json));
         }
-        else if (record.Kind is JournalKind.Metric)
-        {
-            _writer.Append(TransactionRecords.Metric(JournalJson.Read<MetricDefinition>(record.Json)));
-        }
+
+        return !_isConfigBehind;
     }
 
     private void Append(StreamLine line)
     {
+        if (_survey.IsSuperseded(line))
+        {
+            return;
+        }
+
         _writer.Append(line.Kind switch
         {
             StreamKind.History => TransactionRecords.History(line.Json),

@@ -8,7 +8,7 @@ namespace NotebookLib.Tracking.TransactionLog;
 /// Writes W&amp;B's transaction log (WANDB.md §11): a 7-byte file header, then 32 KiB blocks of chunks. A chunk is CRC-32 (over type and data), length, type, data;
 /// type 1 is a whole record, 2, 3 and 4 are its first, middle and last part; fewer than 7 bytes at a block's end are zero.
 /// </summary>
-internal sealed class TransactionLogWriter : IDisposable
+internal sealed class TransactionLogWriter
 {
     private const int BlockBytes = 32 << 10;
     private const int ChunkHeaderBytes = 7;
@@ -21,7 +21,7 @@ internal sealed class TransactionLogWriter : IDisposable
     private long _position;
     private long _records;
 
-    /// <summary>Begins a log.</summary>
+    /// <summary>Begins a log; the stream stays its owner's.</summary>
     public TransactionLogWriter(Stream stream)
     {
         _stream = stream;
@@ -53,9 +53,6 @@ internal sealed class TransactionLogWriter : IDisposable
 
     /// <summary>Carries everything to the operating system.</summary>
     public void Flush() => _stream.Flush();
-
-    /// <inheritdoc/>
-    public void Dispose() => _stream.Dispose();
 
     private void PutChunk(byte type, ReadOnlySpan<byte> data)
     {

@@ -16,10 +16,10 @@ internal sealed record RunConnection(BucketAnswer Bucket, IReadOnlyList<SessionB
 /// <param name="api">The server.</param>
 /// <param name="run">The journal so far.</param>
 /// <param name="state">What we know of the server.</param>
-/// <param name="findLine">Finds a line of the journal by stream and number.</param>
+/// <param name="isOurs">Whether the journal has a line of a stream, a number and a time, superseded or not.</param>
 /// <param name="writeBase">Writes a session's place to the journal.</param>
 internal sealed class RunConnector(
-    WandbApi api, RunReplay run, SyncState state, Func<StreamKind, long, string?> findLine, Action<int, SessionBase> writeBase)
+    WandbApi api, RunReplay run, SyncState state, Func<StreamKind, long, double, bool> isOurs, Action<int, SessionBase> writeBase)
 {
     private readonly RunHeader _header = run.Header!;
 
@@ -147,8 +147,7 @@ internal sealed class RunConnector(
             if (run.Sessions[i] is { Base: { } place } session)
             {
                 var first = stream is StreamKind.History ? session.Start.Rows - place.History : session.Start.Events - place.Events;
-                return first + count - 1 >= 0 && findLine(stream, first + count - 1) is { } ours
-                    && Number(Members(ours), "_timestamp") == Number(Members(tail[^1]), "_timestamp");
+                return first + count - 1 >= 0 && isOurs(stream, first + count - 1, Number(Members(tail[^1]), "_timestamp"));
             }
         }
 
@@ -165,6 +164,7 @@ internal sealed class RunConnector(
         }
 
         var (session, place) = (run.Sessions[^1].Start, bases[^1]);
+        state.SetReached((status?.HistoryLines ?? 0) - place.History + session.Rows);
         state.SetSent(
             Math.Clamp((status?.HistoryLines ?? 0) - place.History + session.Rows, 0, state.Sent(StreamKind.History)),
             Math.Clamp((status?.EventLines ?? 0) - place.Events + session.Events, 0, state.Sent(StreamKind.Events)),
@@ -191,6 +191,9 @@ internal sealed class RunConnector(
         ["jobType"] = _header.JobType,
         ["tags"] = _header.Tags.Count == 0 ? null : WandbApi.Array(_header.Tags),
     };
+
+    /// <summary>A line's time, which names it.</summary>
+    internal static double TimeOf(string line) => Number(Members(line), "_timestamp");
 
     private static Dictionary<string, string> Members(string json)
     {

@@ -20,7 +20,7 @@ internal sealed class RunUploader : IDisposable
     private readonly Queue<StreamLine> _waiting = new();
     private readonly SyncState _state;
     private RunConnection? _connection;
-    private IReadOnlyList<ReplaySession> _sessions = [];
+    private RunReplay _survey = new();
     private string _runId;
     private bool _gzip;
     private int _placed;
@@ -59,10 +59,11 @@ internal sealed class RunUploader : IDisposable
     /// <exception cref="TransientException">The server could not be reached.</exception>
     public async Task ConnectAsync(bool isFresh, bool gzip, CancellationToken cancel)
     {
-        var survey = RunReplay.Read(_folder.Journal);
-        var connector = new RunConnector(_api, survey, _state, (stream, number) => FindLine(stream, number), _hooks.WriteBase);
+        _survey = RunReplay.Read(_folder.Journal);
+        var connector = new RunConnector(_api, _survey, _state, HasLine, _hooks.WriteBase);
         _connection = await connector.ConnectAsync(!isFresh, cancel).ConfigureAwait(false);
-        (_runId, _sentConfig, _sessions) = (survey.Header!.RunId, _connection.Config, survey.Sessions);
+        _state.SetReturned(_survey.Returns);
+        (_runId, _sentConfig) = (_survey.Header!.RunId, _connection.Config);
         _gzip = gzip && (await _api.FeaturesAsync(cancel).ConfigureAwait(false)).Contains("FILESTREAM_GZIP");
     }
 
@@ -97,7 +98,8 @@ internal sealed class RunUploader : IDisposable
             }
 
             _sentSummary = isFull ? _sentSummary : summary;
-
+            // What is in the request before the run came back to a mark must have been sent before its numbers are used again.
+            _state.SetReturned(_replay.Returns);
             if (!isFull)
             {
                 return sentAny;
@@ -163,6 +165,7 @@ internal sealed class RunUploader : IDisposable
     public async Task<IReadOnlyList<string>> FinishAsync(CancellationToken cancel)
     {
         await PumpAsync(isLast: true, cancel).ConfigureAwait(false);
+        await EmptySupersededAsync(cancel).ConfigureAwait(false);
         await UpdateConfigAsync(cancel).ConfigureAwait(false);
         List<string> failed = [.. await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false)];
         RunFiles.Write(_folder, _replay);
@@ -180,13 +183,19 @@ internal sealed class RunUploader : IDisposable
     public void Dispose() => _reader.Dispose();
 
     /// <summary>Takes lines from the journal into the batch.</summary>
-    /// <returns>False when the batch is full and lines wait.</returns>
+    /// <returns>False when the batch is to be sent before more can be taken in.</returns>
     private bool Fill(StreamBatch batch, ref (long History, long Events, long Output) sent, bool isLast)
     {
         while (true)
         {
             while (_waiting.TryPeek(out var line))
             {
+                if (_survey.IsSuperseded(line) || _replay.IsSuperseded(line))
+                {
+                    _waiting.Dequeue();
+                    continue;
+                }
+
                 if (line.Number >= _state.Sent(line.Kind) && !TryAdd(batch, line))
                 {
                     return false;
@@ -214,6 +223,10 @@ internal sealed class RunUploader : IDisposable
             }
 
             Play(record);
+            if (_replay.Returns.Count > _state.Returns)
+            {
+                return false;
+            }
         }
     }
 
@@ -233,8 +246,8 @@ internal sealed class RunUploader : IDisposable
 
     private bool TryAdd(StreamBatch batch, StreamLine line)
     {
-        var number = WireLine.Session(line, _sessions);
-        var session = _sessions[number];
+        var number = WireLine.Session(line, _survey.Sessions);
+        var session = _survey.Sessions[number];
         var place = session.Base ?? throw new InvalidOperationException($"session {number} has no place on the server");
         return batch.TryAdd(line.Kind, WireLine.Offset(line, session, place), WireLine.Text(line, place));
     }
@@ -294,9 +307,32 @@ internal sealed class RunUploader : IDisposable
         }
     }
 
-    private string? FindLine(StreamKind stream, long number)
+    /// <summary>A run that came back to a mark and ended before it reached its former length: the rows on the server beyond its end keep their step and time alone.</summary>
+    private async Task EmptySupersededAsync(CancellationToken cancel)
     {
-        string? found = null;
+        SortedDictionary<long, StreamLine> beyond = [];
+        if (_state.Sent(StreamKind.History) < _state.Reached)
+        {
+            RunReplay.Read(_folder.Journal, line =>
+            {
+                if (line.Kind is StreamKind.History && line.Number >= _state.Sent(StreamKind.History) && line.Number < _state.Reached)
+                {
+                    beyond[line.Number] = line;
+                }
+            });
+        }
+
+        foreach (var line in beyond.Values)
+        {
+            var batch = new StreamBatch();
+            TryAdd(batch, line with { Json = StreamBatch.WithoutValues(line.Json) });
+            await PostAsync(batch, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private bool HasLine(StreamKind stream, long number, double time)
+    {
+        var found = false;
         foreach (var open in RunReplay.Read(_folder.Journal, Look).CloseRow())
         {
             Look(open);
@@ -304,7 +340,7 @@ internal sealed class RunUploader : IDisposable
 
         return found;
 
-        void Look(StreamLine line) => found = line.Kind == stream && line.Number == number ? line.Json : found;
+        void Look(StreamLine line) => found = found || (line.Kind == stream && line.Number == number && RunConnector.TimeOf(line.Json) == time);
     }
 }
 

@@ -30,6 +30,12 @@ internal sealed class SyncState
         _ => _content.Output,
     };
 
+    /// <summary>How many rows the server has taken at most, those included that were superseded since.</summary>
+    public long Reached => Math.Max(_content.Reached, _content.History);
+
+    /// <summary>How many of the journal's returns to a mark the numbers here take into account.</summary>
+    public int Returns => _content.Returns;
+
     /// <summary>The last session that was completed on the server, or -1.</summary>
     public int CompletedSession => _content.CompletedSession;
 
@@ -66,7 +72,25 @@ internal sealed class SyncState
         RunName = bucket.Name,
     });
 
-    public void SetSent(long history, long events, long output) => Change(content => content with { History = history, Events = events, Output = output });
+    public void SetSent(long history, long events, long output) => Change(content => content with
+    {
+        Reached = Math.Max(Reached, history),
+        History = history,
+        Events = events,
+        Output = output,
+    });
+
+    /// <summary>Takes the journal's returns to marks into account: rows behind a mark are to be sent again.</summary>
+    public void SetReturned(IReadOnlyList<long> returns)
+    {
+        if (returns.Count > Returns)
+        {
+            Change(content => content with { Reached = Reached, History = Math.Min(content.History, returns.Skip(content.Returns).Min()), Returns = returns.Count });
+        }
+    }
+
+    /// <summary>Notes that the server has more rows than we knew.</summary>
+    public void SetReached(long rows) => Change(content => content with { Reached = Math.Max(Reached, rows) });
 
     public void SetCompleted(int session) => Change(content => content with { CompletedSession = session });
 
@@ -101,6 +125,10 @@ internal sealed class SyncState
         public long Events { get; init; }
 
         public long Output { get; init; }
+
+        public long Reached { get; init; }
+
+        public int Returns { get; init; }
 
         public int CompletedSession { get; init; } = -1;
 

@@ -93,7 +93,7 @@ public sealed class TransactionLogTests
         const int block = 32 << 10;
         int[] lengths = [.. Enumerable.Range(block - 60, 120), 3 * block, (3 * block) + 11, 1, 2, 200_000];
         using var file = new MemoryStream();
-        using var writer = new TransactionLogWriter(file);
+        var writer = new TransactionLogWriter(file);
         foreach (var length in lengths)
         {
             writer.Append(new LogRecord { OutputRaw = new() { Line = new string('x', length) } });
