@@ -11,7 +11,8 @@ internal static class StandalonePage
     /// <param name="needsPlotly">Whether charts are among them.</param>
     public static string Of(string title, string body, bool needsPlotly) => $$"""
         <!doctype html>
-        <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{{Markup.Escape(title)}}</title>
+        <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{{(needsPlotly ? PagePolicy.Content : PagePolicy.WithoutScripts)}}">
+        <meta name="viewport" content="width=device-width,initial-scale=1"><title>{{Markup.Escape(title)}}</title>
         <style>
         :root { color-scheme: light dark }
         body { margin: 2em auto; max-width: 980px; padding: 0 1em; font-family: system-ui, "Segoe UI", Roboto, sans-serif; background: #fff; color: #1f2328 }

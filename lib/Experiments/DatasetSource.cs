@@ -13,12 +13,17 @@ internal static class DatasetSource
     /// <exception cref="HubException">It cannot be had; the message says what to do.</exception>
     public static async Task<DataPlan> FilesAsync(ExperimentPlan plan, CancellationToken cancellation)
     {
-        var options = new MultiNerdOptions { Repository = plan.Data.Dataset! };
-        options = plan.Trains ? options : options with { Splits = ["test"] };
-        var files = await MultiNerd.FetchAsync(new DownloadPanel(), options, cancel: cancellation).ConfigureAwait(false);
+        var files = await NoNetwork.ExplainAsync(plan, () => MultiNerd.FetchAsync(new DownloadPanel(), OptionsOf(plan), cancel: cancellation)).ConfigureAwait(false);
         // The files hold the distinct listing already; sentences that the source itself has twice belong to it.
         var listing = plan.Data.Listing is RowListing.Published ? RowListing.Published : RowListing.AsListed;
         var test = plan.Data with { Test = files.PathOf("test"), Listing = listing };
         return plan.Trains ? test with { Train = files.PathOf("train"), Validation = files.PathOf("validation") } : test;
+    }
+
+    /// <summary>What is fetched for an experiment.</summary>
+    public static MultiNerdOptions OptionsOf(ExperimentPlan plan)
+    {
+        var all = new MultiNerdOptions { Repository = plan.Data.Dataset! };
+        return plan.Trains ? all : all with { Splits = ["test"] };
     }
 }

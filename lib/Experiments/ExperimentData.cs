@@ -84,7 +84,7 @@ public sealed class ExperimentData
     public static async Task<ExperimentData> LoadAsync(ExperimentPlan plan, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        var tokenizer = DebertaTokenizer.Load(plan.Tokenizer ?? await ModelSource.FolderAsync(plan.Model, cancellation).ConfigureAwait(false));
+        var tokenizer = DebertaTokenizer.Load(plan.Tokenizer ?? await ModelSource.FolderAsync(plan, plan.Model, cancellation).ConfigureAwait(false));
         var files = plan.Data.Dataset is null ? plan.Data : await DatasetSource.FilesAsync(plan, cancellation).ConfigureAwait(false);
         return new(plan.Data, tokenizer, SplitSentences.Read(files, plan.Trains));
     }

@@ -51,8 +51,8 @@ public sealed class ExperimentModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(data);
-        var folder = await ModelSource.FolderAsync(plan.Model, cancellation).ConfigureAwait(false);
-        var adapter = plan.Adapter is null ? null : await ModelSource.FolderAsync(plan.Adapter, cancellation).ConfigureAwait(false);
+        var folder = await ModelSource.FolderAsync(plan, plan.Model, cancellation).ConfigureAwait(false);
+        var adapter = plan.Adapter is null ? null : await ModelSource.FolderAsync(plan, plan.Adapter, cancellation).ConfigureAwait(false);
         var loaded = LoadNetwork(plan, folder, data);
         try
         {

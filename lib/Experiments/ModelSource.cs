@@ -7,11 +7,12 @@ namespace NotebookLib.Experiments;
 internal static class ModelSource
 {
     /// <summary>The folder of a model.</summary>
+    /// <param name="plan">The experiment that needs it.</param>
     /// <param name="nameOrFolder">A folder, or a name on the Hub.</param>
     /// <param name="cancellation">Stops a download; what is there already is kept.</param>
     /// <exception cref="DirectoryNotFoundException">It looks like a path, and there is no such folder.</exception>
     /// <exception cref="HubException">It cannot be had from the Hub; the message says what to do.</exception>
-    public static Task<string> FolderAsync(string nameOrFolder, CancellationToken cancellation) => Directory.Exists(nameOrFolder)
+    public static Task<string> FolderAsync(ExperimentPlan plan, string nameOrFolder, CancellationToken cancellation) => Directory.Exists(nameOrFolder)
         ? Task.FromResult(nameOrFolder)
-        : HubModels.FetchAsync(nameOrFolder, new DownloadPanel(), cancel: cancellation);
+        : NoNetwork.ExplainAsync(plan, () => HubModels.FetchAsync(nameOrFolder, new DownloadPanel(), cancel: cancellation));
 }

@@ -71,6 +71,19 @@ public static class RunRecord
             Parameters = JsonSerializer.Serialize(summary?.Settings ?? plan.Training, Compact),
             Link = plan.OutputFolder,
             TrainingSentences = summary?.TrainingRows,
+            Method = plan.Trains ? plan.Method.ToString().ToLowerInvariant() : "",
+            Types = string.Join(',', plan.Data.Labels.Types),
+            LoraRank = plan.Adapters?.Rank,
+            LoraAlpha = plan.Adapters?.Alpha,
+            FrozenBase = plan.Adapters is null ? "" : plan.FrozenBase.ToString().ToLowerInvariant(),
+            BatchSize = plan.Trains ? plan.Training.BatchSize : null,
+            WarmupRatio = plan.Trains ? plan.Training.WarmupRatio : null,
+            LossAverage = plan.Trains ? plan.Training.LossAverage.ToString().ToLowerInvariant() : "",
+            FocalGamma = plan.Trains ? plan.Training.FocalGamma : null,
+            ClassWeights = plan.Trains ? plan.ClassWeighting.ToString().ToLowerInvariant() : "",
+            Listing = plan.Data.Listing.ToString().ToLowerInvariant(),
+            Keep = plan.Trains ? plan.KeepsBest ? "best" : "last" : "",
+            Device = model.Network.parameters().First().device_type.ToString().ToLowerInvariant(),
         };
     }
 
@@ -100,7 +113,11 @@ public static class RunRecord
         ArgumentNullException.ThrowIfNull(table);
         folder ??= Path.Combine(table.Folder, "exports");
         var runs = table.Read();
-        string[] files = [.. TableExport.SaveAll(ResultTables.Runs(runs), folder, "runs"), .. TableExport.SaveAll(ResultTables.Comparison(runs), folder, "comparison")];
+        string[] files =
+        [
+            .. TableExport.SaveAll(ResultTables.Runs(runs), runs, folder, "runs"),
+            .. TableExport.SaveAll(ResultTables.Comparison(runs), ResultTables.ComparisonRows(runs), folder, "comparison"),
+        ];
         return new("Exported tables", [new("file"), new("format")], [.. files.Select(file => new Row([new(file, IsCode: true), Path.GetExtension(file) switch
         {
             ".md" => "Markdown",

@@ -32,6 +32,9 @@ public sealed class HubClient : IDisposable
         _settings = _session.Settings;
     }
 
+    /// <summary>Whether everything comes from the cache.</summary>
+    internal bool IsOffline => _settings.IsOffline;
+
     /// <summary>A file, from the cache where it is current and else fetched. Processes that want the same file at once fetch it once.</summary>
     /// <param name="repo">The repository.</param>
     /// <param name="file">Its name in it.</param>
@@ -257,6 +260,12 @@ public sealed class HubClient : IDisposable
         }
     }
 
-    private HubException NotInCache(HubRepo repo, string file, string revision) => new(HubFault.NotInCache,
-        $"{repo}{(file.Length == 0 ? "" : "/" + file)}@{revision} is not in {_settings.ResolvedCacheFolder}, and HF_HUB_OFFLINE allows no request; unset it once with a network at hand");
+    /// <summary>What offline work lacks, and what lets it be fetched.</summary>
+    internal HubException NotInCache(HubRepo repo, string file, string revision)
+    {
+        var cache = _settings.ResolvedCacheFolder;
+        var isEmpty = !Directory.Exists(cache) || !Directory.EnumerateDirectories(cache, "*--*").Any();
+        return new(HubFault.NotInCache, (isEmpty ? $"The cache {cache} is empty" : $"The cache {cache} has no {(file.Length == 0 ? "" : $"{file} of ")}{repo}@{revision}")
+            + $", and HF_HUB_OFFLINE is set: nothing is fetched. Unset HF_HUB_OFFLINE once, with a network at hand, and {repo} stays in the cache");
+    }
 }

@@ -54,6 +54,11 @@ public static class HubModels
             var asked = $"{repo}@{_revision}";
             var isModel = await TryAsync("config.json").ConfigureAwait(false) && await FirstOfAsync(WeightFiles).ConfigureAwait(false);
             var isAdapter = !isModel && await TryAsync("adapter_config.json").ConfigureAwait(false) && await FirstOfAsync(AdapterFiles).ConfigureAwait(false);
+            if (!isModel && !isAdapter && client.IsOffline)
+            {
+                throw client.NotInCache(repo, _folder is null ? "" : "weights", _revision);
+            }
+
             if (!isModel && !isAdapter)
             {
                 throw new HubException(HubFault.EntryNotFound, $"{asked} holds no model that we read: expected config.json with one of {string.Join(", ", WeightFiles)}, "

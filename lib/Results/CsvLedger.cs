@@ -6,7 +6,8 @@ using CsvHelper;
 namespace NotebookLib.Results;
 
 /// <summary>
-/// Rows of one kind as CSV: a header in snake_case, numbers in invariant culture with all their digits, times in ISO 8601, empty for what is not known.
+/// Rows of one kind as CSV: a header in snake_case, numbers in invariant culture with all their digits, times in ISO 8601, empty for what is not known; texts as
+/// <see cref="CsvText"/> makes them harmless.
 /// </summary>
 /// <typeparam name="T">The kind of row, with a constructor without parameters; its properties are the columns, in their order.</typeparam>
 internal static class CsvLedger<T>
@@ -81,7 +82,7 @@ internal static class CsvLedger<T>
         csv.WriteRecord([.. Columns]);
         foreach (var row in rows)
         {
-            csv.WriteRecord(Properties.Select(property => TextOf(property.GetValue(row))).ToArray());
+            csv.WriteRecord(Properties.Select(property => property.GetValue(row) is string text ? CsvText.Harmless(text) : TextOf(property.GetValue(row))).ToArray());
         }
     }
 
@@ -89,6 +90,7 @@ internal static class CsvLedger<T>
     public static string TextOf(object? value) => value switch
     {
         null => "",
+        string text => text,
         DateTimeOffset time => time.ToString("yyyy-MM-ddTHH:mm:sszzz", CultureInfo.InvariantCulture),
         double number => number.ToString("R", CultureInfo.InvariantCulture),
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
@@ -113,7 +115,7 @@ internal static class CsvLedger<T>
     {
         if (type == typeof(string))
         {
-            return text;
+            return CsvText.Original(text);
         }
 
         if (text.Length == 0 && Nullable.GetUnderlyingType(type) is not null)

@@ -20,38 +20,49 @@ public static class ResultTables
     public static TableView Runs(IReadOnlyList<RunRow> runs)
     {
         ArgumentNullException.ThrowIfNull(runs);
+        var onTheSame = runs.ToLookup(RunGroups.Test);
         var best = runs.Where(RunGroups.IsTested).GroupBy(RunGroups.Test).Select(group => group.MaxBy(run => run.TestF1)!.RunId).ToHashSet(StringComparer.Ordinal);
         return new(
             "All runs",
             [
-                new("started"), new("system"), new("profile"), new("data"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
+                new("started"), new("system"), new("profile"), new("data"), new("differs in"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
                 new("val. F1", true), new("test F1", true), new("macro", true), new("strict", true), new("acc.", true), new("commit"),
             ],
-            [.. runs.Select(run => new Row(Cells(run), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
+            [.. runs.Select(run => new Row(Cells(run, RunGroups.DifferencesOf(run, [.. onTheSame[RunGroups.Test(run)]])), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
             "Scores are shares from 0 to 1; test scores count words. Validation F1 counts pieces.",
             runs.Count == 0 ? "No run has been added yet." : "Green and bold: the best test F1 of its system and profile among the runs tested on the same sentences. Scores of different profiles or data cannot be compared.");
     }
 
     /// <summary>For each experiment, that is runs that differ in their seeds alone: our mean and deviation, the published number, the difference.</summary>
-    /// <param name="runs">Rows of the table of runs.</param>
+    /// <param name="runs">Rows of the table of runs; of runs with one seed the last counts.</param>
     public static TableView Comparison(IReadOnlyList<RunRow> runs)
     {
-        ArgumentNullException.ThrowIfNull(runs);
-        var rows = runs.Where(RunGroups.IsTested)
-            .GroupBy(RunGroups.Repetition)
-            .OrderBy(group => group.Key.Test.System, StringComparer.Ordinal).ThenBy(group => group.Key.Test.Profile, StringComparer.Ordinal)
-            .ThenBy(group => !ProfileData.Has(group.Key.Test.Data)).ThenBy(group => group.Key.Test.Data, StringComparer.Ordinal).ThenBy(group => group.Key.Updates)
-            .SelectMany(group => ComparisonRows([.. group]));
+        var rows = ComparisonRows(runs);
         return new(
             "Ours beside the published results",
             [
-                new("system"), new("profile"), new("data"), new("updates", true), new("lr", true), new("score"), new("ours", true), new("runs", true),
+                new("system"), new("profile"), new("data"), new("updates", true), new("lr", true), new("differs in"), new("score"), new("ours", true), new("runs", true),
                 new("published", true), new("difference", true),
             ],
-            [.. rows],
+            [.. rows.Select(row => new Row(Cells(row, row.Score == Scores[0].Name)))],
             "Test split (validation split where a run had no test data), words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of one experiment: the same data, model and training settings.",
             "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable, and none stands beside "
                 + "data of your own. Its large LoRA run was interrupted, and its adapters almost surely never trained.");
+    }
+
+    /// <summary>The same as rows, with all digits.</summary>
+    /// <inheritdoc cref="Comparison"/>
+    internal static IReadOnlyList<ComparisonRow> ComparisonRows(IReadOnlyList<RunRow> runs)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        var tested = runs.Where(RunGroups.IsTested).ToList();
+        var onTheSame = tested.ToLookup(RunGroups.Test);
+        return [.. tested
+            .GroupBy(RunGroups.Repetition)
+            .OrderBy(group => group.Key.Test.System, StringComparer.Ordinal).ThenBy(group => group.Key.Test.Profile, StringComparer.Ordinal)
+            .ThenBy(group => !ProfileData.Has(group.Key.Test.Data)).ThenBy(group => group.Key.Test.Data, StringComparer.Ordinal).ThenBy(group => group.Key.Updates)
+            .SelectMany(group => ComparisonRows(
+                [.. group.GroupBy(run => run.Seed).Select(seed => seed.Last())], RunGroups.DifferencesOf(group.First(), [.. onTheSame[group.Key.Test]])))];
     }
 
     /// <summary>One run's scores per type beside the published ones.</summary>
@@ -75,38 +86,59 @@ public static class ResultTables
             "Test split, words, entities that agree in words and type; 0 to 1. Support: gold entities.");
     }
 
-    private static IEnumerable<Row> ComparisonRows(List<RunRow> runs)
+    private static IEnumerable<ComparisonRow> ComparisonRows(List<RunRow> runs, string differences)
     {
         var one = runs[0];
         var published = ProfileData.Has(one.Data) ? one.System : "";
         var (micro, macro) = (Published.Find(published, "micro avg"), Published.Find(published, "macro avg"));
-        List<Cell> experiment = [one.System, one.Profile, ProfileData.ShortName(one.Data), Count(one.Updates), Rate(one.LearningRate)];
         foreach (var (name, ours, theirs) in Scores)
         {
-            var values = runs.Select(ours).OfType<double>().ToList();
+            var (values, other) = (runs.Select(ours).OfType<double>().ToList(), theirs(micro, macro));
             if (values.Count > 0)
             {
-                var other = theirs(micro, macro);
-                List<Cell> first = name == Scores[0].Name ? experiment : [.. experiment.Select(_ => (Cell)"")];
-                yield return new([.. first, name, MeanAndDeviation(values), Count(values.Count), Share(other), Difference(values.Average(), other)]);
+                var mean = values.Average();
+                yield return new()
+                {
+                    System = one.System,
+                    Profile = one.Profile,
+                    Data = one.Data,
+                    Model = one.Model,
+                    Method = one.Method,
+                    Types = one.Types,
+                    Updates = one.Updates,
+                    LearningRate = one.LearningRate,
+                    EffectiveBatch = one.EffectiveBatch,
+                    Precision = one.Precision,
+                    LoraRank = one.LoraRank,
+                    LoraAlpha = one.LoraAlpha,
+                    FrozenBase = one.FrozenBase,
+                    DiffersIn = differences,
+                    Score = name,
+                    Mean = mean,
+                    Deviation = values.Count < 2 ? null : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)),
+                    Runs = values.Count,
+                    Seeds = string.Join(' ', runs.Select(run => run.Seed).Order()),
+                    Published = other,
+                    Difference = mean - other,
+                };
             }
         }
     }
 
-    private static List<Cell> Cells(RunRow run) =>
+    /// <summary>An experiment's name stands before its first score only.</summary>
+    private static List<Cell> Cells(ComparisonRow row, bool isFirst) =>
     [
-        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), Count(run.Seed), Rate(run.LearningRate),
-        Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
+        .. isFirst ? [row.System, row.Profile, ProfileData.ShortName(row.Data), Count(row.Updates), Rate(row.LearningRate), row.DiffersIn] : Enumerable.Repeat((Cell)"", 6),
+        row.Score, row.Deviation is null ? Share(row.Mean) : $"{Share(row.Mean)} ± {Share(row.Deviation)}", Count(row.Runs), Share(row.Published), Difference(row.Mean, row.Published),
+    ];
+
+    private static List<Cell> Cells(RunRow run, string differences) =>
+    [
+        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), differences, Count(run.Seed),
+        Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
         run.PeakMemoryBytes is { } bytes ? ByteText.Gigabytes(bytes) : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
     ];
-
-    /// <summary>Mean and sample standard deviation (n − 1).</summary>
-    private static string MeanAndDeviation(List<double> values)
-    {
-        var mean = values.Average();
-        return values.Count < 2 ? Share(mean) : $"{Share(mean)} ± {Share(Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)))}";
-    }
 
     internal static Cell Difference(double ours, double? published) => published is not { } other
         ? new("", Mark.Dim)

@@ -98,6 +98,112 @@ public sealed record RunRow
 
     /// <summary>Sentences that were trained on; rows of earlier versions do not know it.</summary>
     public long? TrainingSentences { get; init; }
+
+    /// <summary>What was trained: <c>full</c>, <c>lora</c>, <c>head</c>; empty where nothing was.</summary>
+    public string Method { get; init; } = "";
+
+    /// <summary>The entity types, with commas between.</summary>
+    public string Types { get; init; } = "";
+
+    /// <summary>Rank of the adapters.</summary>
+    public long? LoraRank { get; init; }
+
+    /// <summary>α of the adapters.</summary>
+    public double? LoraAlpha { get; init; }
+
+    /// <summary>How the frozen layers under adapters were stored: <c>float32</c>, <c>bfloat16</c>, <c>int8</c>.</summary>
+    public string FrozenBase { get; init; } = "";
+
+    /// <summary>Sentences per micro-batch; <see cref="EffectiveBatch"/> has the update's.</summary>
+    public long? BatchSize { get; init; }
+
+    /// <summary>Share of the updates over which the rate rises.</summary>
+    public double? WarmupRatio { get; init; }
+
+    /// <summary>How the loss is averaged.</summary>
+    public string LossAverage { get; init; } = "";
+
+    /// <summary>Exponent of the focal loss; 0 is cross-entropy.</summary>
+    public double? FocalGamma { get; init; }
+
+    /// <summary>Labels' weights in the loss.</summary>
+    public string ClassWeights { get; init; } = "";
+
+    /// <summary>Which rows of the data counted.</summary>
+    public string Listing { get; init; } = "";
+
+    /// <summary>Which weights were tested: <c>best</c> or <c>last</c>.</summary>
+    public string Keep { get; init; } = "";
+
+    /// <summary>Where it was computed: <c>cpu</c>, <c>cuda</c>.</summary>
+    public string Device { get; init; } = "";
+}
+
+/// <summary>One score of one experiment: runs that differ in their seeds alone.</summary>
+public sealed record ComparisonRow
+{
+    /// <inheritdoc cref="RunRow.System"/>
+    public required string System { get; init; }
+
+    /// <inheritdoc cref="RunRow.Profile"/>
+    public required string Profile { get; init; }
+
+    /// <inheritdoc cref="RunRow.Data"/>
+    public string Data { get; init; } = "";
+
+    /// <inheritdoc cref="RunRow.Model"/>
+    public string Model { get; init; } = "";
+
+    /// <inheritdoc cref="RunRow.Method"/>
+    public string Method { get; init; } = "";
+
+    /// <inheritdoc cref="RunRow.Types"/>
+    public string Types { get; init; } = "";
+
+    /// <inheritdoc cref="RunRow.Updates"/>
+    public long? Updates { get; init; }
+
+    /// <inheritdoc cref="RunRow.LearningRate"/>
+    public double? LearningRate { get; init; }
+
+    /// <inheritdoc cref="RunRow.EffectiveBatch"/>
+    public long? EffectiveBatch { get; init; }
+
+    /// <inheritdoc cref="RunRow.Precision"/>
+    public string Precision { get; init; } = "";
+
+    /// <inheritdoc cref="RunRow.LoraRank"/>
+    public long? LoraRank { get; init; }
+
+    /// <inheritdoc cref="RunRow.LoraAlpha"/>
+    public double? LoraAlpha { get; init; }
+
+    /// <inheritdoc cref="RunRow.FrozenBase"/>
+    public string FrozenBase { get; init; } = "";
+
+    /// <summary>In which settings the experiment differs from the others on the same sentences, for example <c>focal_gamma 2, keep last</c>.</summary>
+    public string DiffersIn { get; init; } = "";
+
+    /// <summary>The score's name.</summary>
+    public required string Score { get; init; }
+
+    /// <summary>Its mean over the runs, 0 to 1.</summary>
+    public double Mean { get; init; }
+
+    /// <summary>Sample standard deviation (n − 1); unknown for one run.</summary>
+    public double? Deviation { get; init; }
+
+    /// <summary>How many runs.</summary>
+    public long Runs { get; init; }
+
+    /// <summary>Their seeds, with blanks between.</summary>
+    public string Seeds { get; init; } = "";
+
+    /// <summary>The published score.</summary>
+    public double? Published { get; init; }
+
+    /// <summary>Ours less the published.</summary>
+    public double? Difference { get; init; }
 }
 
 /// <summary>One entity type, or average, of one run.</summary>

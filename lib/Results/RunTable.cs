@@ -42,9 +42,25 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
         // Everything is read before anything is written: a damaged file stops here, with all files as they were.
         List<RunRow> rows = [.. CsvLedger<RunRow>.ReadFile(CsvPath).Where(old => old.RunId != row.RunId), row];
         List<TypeRow> typeRows = [.. CsvLedger<TypeRow>.ReadFile(TypesCsvPath).Where(old => old.RunId != row.RunId), .. types ?? []];
-        AtomicFile.Write(TypesCsvPath, stream => CsvLedger<TypeRow>.Write(stream, typeRows));
-        AtomicFile.Write(ParquetPath, stream => ParquetLedger<RunRow>.Write(stream, rows));
-        AtomicFile.Write(CsvPath, stream => CsvLedger<RunRow>.Write(stream, rows));
+        Write(rows, typeRows);
+    }
+
+    /// <summary>Takes a run out of the tables: a mistake, a try that should count nowhere. Its own folder stays as it is.</summary>
+    /// <param name="runId">The run, as column <c>run_id</c> has it.</param>
+    /// <returns>False when there is no such run.</returns>
+    /// <inheritdoc cref="Append" path="/exception"/>
+    public bool Remove(string runId)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(runId);
+        using var held = FolderLock.Take(Folder, _patience);
+        var rows = CsvLedger<RunRow>.ReadFile(CsvPath);
+        var isThere = rows.RemoveAll(row => row.RunId == runId) > 0;
+        if (isThere)
+        {
+            Write(rows, [.. CsvLedger<TypeRow>.ReadFile(TypesCsvPath).Where(type => type.RunId != runId)]);
+        }
+
+        return isThere;
     }
 
     /// <summary>All runs, in the order in which they were added; empty when there is no table yet.</summary>
@@ -54,4 +70,11 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     /// <summary>All runs' scores per type.</summary>
     /// <inheritdoc cref="Read" path="/exception"/>
     public IReadOnlyList<TypeRow> ReadTypes() => CsvLedger<TypeRow>.ReadFile(TypesCsvPath);
+
+    private void Write(List<RunRow> rows, List<TypeRow> typeRows)
+    {
+        AtomicFile.Write(TypesCsvPath, stream => CsvLedger<TypeRow>.Write(stream, typeRows));
+        AtomicFile.Write(ParquetPath, stream => ParquetLedger<RunRow>.Write(stream, rows));
+        AtomicFile.Write(CsvPath, stream => CsvLedger<RunRow>.Write(stream, rows));
+    }
 }

@@ -9,18 +9,35 @@ namespace NotebookLib.Results;
 /// <summary>Writes a table in the forms that papers, pages and programs want.</summary>
 public static class TableExport
 {
-    /// <summary>Saves a table as Markdown, LaTeX, HTML and CSV.</summary>
+    /// <summary>Saves a table as Markdown, LaTeX and HTML, typeset, and as CSV, for programs.</summary>
     /// <param name="table">The table.</param>
     /// <param name="folder">Where to; made when missing.</param>
     /// <param name="name">The files' name without ending.</param>
     /// <returns>The four paths.</returns>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    public static IReadOnlyList<string> SaveAll(TableView table, string folder, string name)
+    public static IReadOnlyList<string> SaveAll(TableView table, string folder, string name) => SaveAll(table, folder, name, ToCsv(table));
+
+    /// <summary>Saves a table as Markdown, LaTeX and HTML, typeset, and the rows behind it as CSV, with all digits and columns.</summary>
+    /// <param name="table">The table.</param>
+    /// <param name="rows">What it was made of.</param>
+    /// <param name="folder">Where to; made when missing.</param>
+    /// <param name="name">The files' name without ending.</param>
+    /// <returns>The four paths.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    internal static IReadOnlyList<string> SaveAll<T>(TableView table, IReadOnlyList<T> rows, string folder, string name)
+        where T : notnull
+    {
+        using var stream = new MemoryStream();
+        CsvLedger<T>.Write(stream, rows);
+        return SaveAll(table, folder, name, Encoding.UTF8.GetString(stream.ToArray()));
+    }
+
+    private static string[] SaveAll(TableView table, string folder, string name, string csv)
     {
         ArgumentNullException.ThrowIfNull(table);
         var path = Path.Combine(Path.GetFullPath(folder), name);
         (string Ending, string Text)[] files =
-            [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)), (".csv", ToCsv(table))];
+            [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)), (".csv", csv)];
         foreach (var (ending, text) in files)
         {
             AtomicFile.WriteText(path + ending, text);
@@ -61,18 +78,17 @@ public static class TableExport
         return text.Append("\\bottomrule\n\\end{tabular}\n\\end{table}\n").ToString();
     }
 
-    /// <summary>The table as CSV: header and cells as they are shown.</summary>
+    /// <summary>The table as CSV: header and cells, numbers as programs read them.</summary>
     public static string ToCsv(TableView table)
     {
         ArgumentNullException.ThrowIfNull(table);
         using var stream = new MemoryStream();
-        // A cell that begins like a formula would be run by a spreadsheet; numbers below zero are left as they are.
-        using (var csv = CsvWriter.Create(stream, new CsvWriterOptions { NewLine = "\n", Separator = ',', Injection = CsvInjection.Escape, InjectionCharacters = "=@\t\r" }, leaveOpen: true))
+        using (var csv = CsvWriter.Create(stream, new CsvWriterOptions { NewLine = "\n", Separator = ',' }, leaveOpen: true))
         {
-            csv.WriteRecord(table.Columns.Select(column => column.Header).ToArray());
+            csv.WriteRecord(table.Columns.Select(column => CsvText.Harmless(column.Header)).ToArray());
             foreach (var row in table.Rows)
             {
-                csv.WriteRecord(row.Cells.Select(cell => cell.Text).ToArray());
+                csv.WriteRecord(row.Cells.Zip(table.Columns, (cell, column) => CsvText.Harmless(column.IsNumber ? CsvText.Plain(cell.Text) : cell.Text)).ToArray());
             }
         }
 

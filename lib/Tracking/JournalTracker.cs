@@ -6,12 +6,12 @@ namespace NotebookLib.Tracking;
 internal sealed class JournalTracker : ITracker
 {
     private readonly RunJournal _journal;
-    private readonly WandbKey? _secret;
+    private readonly Secrets? _secret;
     private readonly Action<string> _notice;
     private bool _isFinished;
 
     /// <summary>Tracks into a journal.</summary>
-    public JournalTracker(RunJournal journal, WandbKey? secret, Action<string> notice) => (_journal, _secret, _notice) = (journal, secret, notice);
+    public JournalTracker(RunJournal journal, Secrets? secret, Action<string> notice) => (_journal, _secret, _notice) = (journal, secret, notice);
 
     /// <inheritdoc/>
     public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null)

@@ -31,7 +31,7 @@ public sealed class TrackedRun : ITracker
         {
             if (journal is not null)
             {
-                trackers.Add(new JournalTracker(journal, settings.Key, settings.Notice));
+                trackers.Add(new JournalTracker(journal, Secrets.Of(settings.Key, settings.HubToken), settings.Notice));
                 _housekeeper = new RunHousekeeper(journal, clock, settings.Notice);
                 _wandb = settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, settings, isFresh, clock) : null;
                 trackers.AddRange(_wandb is null ? [] : [_wandb]);
@@ -106,7 +106,7 @@ public sealed class TrackedRun : ITracker
             RunFolder.SetOfOutput(output, folder);
         }
 
-        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Key);
+        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, Secrets.Of(given.Key, given.HubToken));
         try
         {
             if (config is not null)

@@ -44,10 +44,10 @@ public class ResultTablesTests
     public void The_comparison_shows_mean_deviation_and_difference()
     {
         // 0.950 ± 0.010 over 0.94, 0.95, 0.96; published 0.953.
-        var view = ResultTables.Comparison([Run("a", 0.94), Run("b", 0.95), Run("c", 0.96)]);
+        var view = ResultTables.Comparison([Run("a", 0.94, 1), Run("b", 0.95, 2), Run("c", 0.96, 3)]);
 
         var row = Assert.Single(view.Rows);
-        Assert.Equal(["base-A", "full", "MultiNERD", "", "", "F1", "0.950 ± 0.010", "3", "0.953", "−0.003"], row.Cells.Select(cell => cell.Text));
+        Assert.Equal(["base-A", "full", "MultiNERD", "", "", "", "F1", "0.950 ± 0.010", "3", "0.953", "−0.003"], row.Cells.Select(cell => cell.Text));
         Assert.Equal(Mark.Bad, row.Cells[^1].Mark);
     }
 
@@ -56,7 +56,7 @@ public class ResultTablesTests
     {
         var view = ResultTables.Comparison([Run("a", 0.9) with { System = "mine" }]);
 
-        Assert.Equal(["mine", "full", "MultiNERD", "", "", "F1", "0.900", "1", "", ""], view.Rows[0].Cells.Select(cell => cell.Text));
+        Assert.Equal(["mine", "full", "MultiNERD", "", "", "", "F1", "0.900", "1", "", ""], view.Rows[0].Cells.Select(cell => cell.Text));
     }
 
     [Fact]
@@ -75,7 +75,7 @@ public class ResultTablesTests
         var comparison = ResultTables.Comparison(runs).Rows.Select(row => string.Join('|', row.Cells.Select(cell => cell.Text)));
         var all = ResultTables.Runs(runs);
 
-        Assert.Equal(["base-A|full|MultiNERD|||F1|0.900|1|0.953|−0.053", "base-A|full|my.conll|||F1|0.200|1||", "base-A|full|my.conll|||F1|0.400|1||"], comparison);
+        Assert.Equal(["base-A|full|MultiNERD||||F1|0.900|1|0.953|−0.053", "base-A|full|my.conll||||F1|0.200|1||", "base-A|full|my.conll||||F1|0.400|1||"], comparison);
         Assert.Equal(["MultiNERD", "my.conll", "my.conll"], all.Rows.Select(row => row.Cells[3].Text));
         // Two files of one name: each is the best on its own sentences.
         Assert.All(all.Rows, row => Assert.Equal(Mark.Best, row.Mark));
@@ -84,14 +84,14 @@ public class ResultTablesTests
     [Fact]
     public void A_mean_is_taken_over_runs_that_differ_in_their_seeds_alone()
     {
-        RunRow Of(string id, double f1, long updates, double rate, string settings) => Run(id, f1) with { Updates = updates, LearningRate = rate, Parameters = settings };
+        RunRow Of(string id, double f1, long updates, double rate, string settings) => Run(id, f1, id[0]) with { Updates = updates, LearningRate = rate, Parameters = settings };
         List<RunRow> runs =
         [
             Of("a", 0.90, 100, 1e-3, """{"Seed":1,"OutputFolder":"/a","FocalGamma":0}"""), Of("b", 0.92, 100, 1e-3, """{"Seed":2,"OutputFolder":"/b","FocalGamma":0}"""),
             Of("c", 0.50, 25, 1e-3, """{"Seed":1,"FocalGamma":0}"""), Of("d", 0.70, 100, 1e-4, """{"Seed":1,"FocalGamma":0}"""), Of("e", 0.80, 100, 1e-3, """{"Seed":1,"FocalGamma":2}"""),
         ];
 
-        var ours = ResultTables.Comparison(runs).Rows.Select(row => (row.Cells[3].Text, row.Cells[4].Text, row.Cells[6].Text, row.Cells[7].Text));
+        var ours = ResultTables.Comparison(runs).Rows.Select(row => (row.Cells[3].Text, row.Cells[4].Text, row.Cells[7].Text, row.Cells[8].Text));
 
         Assert.Equal([("25", "1e-3", "0.500", "1"), ("100", "1e-3", "0.910 ± 0.014", "2"), ("100", "1e-4", "0.700", "1"), ("100", "1e-3", "0.800", "1")], ours);
     }
@@ -129,7 +129,8 @@ public class ResultTablesTests
             var html = File.ReadAllText(paths[2]);
             Assert.DoesNotContain("<script", html, StringComparison.Ordinal);
             Assert.Contains("a|b_&lt;script&gt;&amp;", html, StringComparison.Ordinal);
-            Assert.Equal("name,F1\na|b_<script>&,−0.5\n\"'=1+1\",0.9\n", File.ReadAllText(paths[3]));
+            Assert.Contains("Content-Security-Policy\" content=\"default-src 'none'", html, StringComparison.Ordinal);
+            Assert.Equal("name,F1\na|b_<script>&,-0.5\n'=1+1,0.9\n", File.ReadAllText(paths[3]));
         }
         finally
         {
@@ -137,6 +138,74 @@ public class ResultTablesTests
         }
     }
 
-    private static RunRow Run(string id, double f1) =>
-        new() { RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", Data = "Babelscape/multinerd", TestF1 = f1 };
+    [Fact]
+    public void A_run_that_is_made_again_with_its_seed_counts_once_and_other_settings_stand_apart_by_name()
+    {
+        List<RunRow> runs =
+        [
+            Run("a", 0.5, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" }, Run("b", 0.7, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" },
+            Run("c", 0.9, 2) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" }, Run("d", 0.1, 3) with { FrozenBase = "float32", LoraAlpha = 16, Types = "PER" },
+        ];
+
+        var rows = ResultTables.ComparisonRows(runs);
+
+        Assert.Equal([(0.8, 2L, "1 2", "lora_alpha 8, frozen_base int8"), (0.1, 1L, "3", "lora_alpha 16, frozen_base float32")],
+            rows.Select(row => (Math.Round(row.Mean, 9), row.Runs, row.Seeds, row.DiffersIn)));
+        Assert.Equal(["lora_alpha 8, frozen_base int8", "lora_alpha 16, frozen_base float32"], ResultTables.Runs(runs).Rows.Select(row => row.Cells[4].Text).Distinct());
+    }
+
+    [Fact]
+    public void The_exported_CSV_is_for_programs_plain_numbers_in_every_row()
+    {
+        var folder = Directory.CreateTempSubdirectory("export-").FullName;
+        var runs = new[] { Run("a", 0.94, 1), Run("b", 0.95, 2) with { TestPrecision = 0.9, TrainSeconds = 137.5, TokensPerSecond = 12345.5, Updates = 1000 } };
+        runs[0] = runs[0] with { Updates = 1000 };
+
+        TableExport.SaveAll(ResultTables.Runs(runs), runs, folder, "runs");
+        TableExport.SaveAll(ResultTables.Comparison(runs), ResultTables.ComparisonRows(runs), folder, "comparison");
+
+        var rows = CsvLedger<ComparisonRow>.ReadFile(Path.Combine(folder, "comparison.csv"));
+        Assert.All(rows, row => Assert.Equal(("base-A", "full", "Babelscape/multinerd", 1000L), (row.System, row.Profile, row.Data, row.Updates)));
+        Assert.Equal(["F1", "precision"], rows.Select(row => row.Score));
+        Assert.Equal((-0.008, 0.945, 2L), (Math.Round(rows[0].Difference!.Value, 6), Math.Round(rows[0].Mean, 6), rows[0].Runs));
+        Assert.Equal(runs, CsvLedger<RunRow>.ReadFile(Path.Combine(folder, "runs.csv")));
+        Assert.Contains(",137.5,12345.5,", File.ReadAllText(Path.Combine(folder, "runs.csv")), StringComparison.Ordinal);
+        Assert.Contains("1,000", File.ReadAllText(Path.Combine(folder, "runs.md")), StringComparison.Ordinal);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0")]
+    [InlineData("+1+1", "'+1+1")]
+    [InlineData("-2+3", "'-2+3")]
+    [InlineData("@SUM(A1)", "'@SUM(A1)")]
+    [InlineData("\t=1", "'\t=1")]
+    [InlineData("\r=1", "␍=1")]
+    [InlineData("＝1+1", "'＝1+1")]
+    [InlineData("'=1", "''=1")]
+    [InlineData("-5", "-5")]
+    [InlineData("+0.5", "+0.5")]
+    [InlineData("-1e-05", "-1e-05")]
+    [InlineData("'tis", "'tis")]
+    [InlineData("a-b", "a-b")]
+    [InlineData("", "")]
+    [InlineData("red\u001b[31m\u0000\u007f\u009b", "red␛[31m␀␡\uFFFD")]
+    public void A_cell_is_harmless_and_says_what_it_said(string text, string cell)
+    {
+        Assert.Equal(cell, CsvText.Harmless(text));
+        Assert.Equal(text.Any(char.IsControl) && text[0] != '\t' ? cell : text, CsvText.Original(cell));
+    }
+
+    [Theory]
+    [InlineData("1,000", "1000")]
+    [InlineData("−0.072", "-0.072")]
+    [InlineData("+0.003", "0.003")]
+    [InlineData("2e-5", "2e-5")]
+    [InlineData("12 %", "12 %")]
+    [InlineData("1,00", "1,00")]
+    public void A_number_of_any_table_is_exported_as_programs_read_it(string shown, string exported)
+        => Assert.Equal($"n\n{(exported.Contains(',', StringComparison.Ordinal) ? $"\"{exported}\"" : exported)}\n", TableExport.ToCsv(new("t", [new("n", true)], [new([shown])])));
+
+    private static RunRow Run(string id, double f1, long seed = 0) =>
+        new() { Seed = seed, RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", Data = "Babelscape/multinerd", TestF1 = f1 };
 }

@@ -63,6 +63,38 @@ public sealed class RunTableTests : IDisposable
     }
 
     [Fact]
+    public void A_run_is_taken_out_of_all_files()
+    {
+        var table = new RunTable(_folder);
+        table.Append(Row("one"), [new() { RunId = "one", Row = "PER" }]);
+        table.Append(Row("two"), [new() { RunId = "two", Row = "PER" }]);
+
+        Assert.True(table.Remove("one"));
+        Assert.False(table.Remove("one"));
+
+        Assert.Equal(["two"], table.Read().Select(row => row.RunId));
+        Assert.Equal(["two"], table.ReadTypes().Select(type => type.RunId));
+    }
+
+    [Fact]
+    public void Temporary_files_of_a_killed_process_are_cleared_by_the_next_append()
+    {
+        var table = new RunTable(_folder);
+        table.Append(Row("one"));
+        using var dead = Process.Start(new ProcessStartInfo("true"))!;
+        dead.WaitForExit();
+        var left = $"{table.CsvPath}.{dead.Id}-{Guid.NewGuid():N}.tmp";
+        var alive = $"{table.CsvPath}.{Environment.ProcessId}-{Guid.NewGuid():N}.tmp";
+        File.WriteAllText(left, "half a ta");
+        File.WriteAllText(alive, "being written");
+
+        table.Append(Row("two"));
+
+        Assert.False(File.Exists(left));
+        Assert.True(File.Exists(alive));
+    }
+
+    [Fact]
     public async Task The_parquet_file_holds_the_same_rows_with_types()
     {
         var table = new RunTable(_folder);

@@ -1,14 +1,16 @@
 using System.Text;
+using NotebookLib.Hub;
 using NotebookLib.Tests.Tracking.FakeWandb;
 using NotebookLib.Tracking;
 using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking;
 
-/// <summary>The key is in the Authorization header of the API's calls, and nowhere else: not in the folder, what was said, exceptions, addresses, bodies or other headers.</summary>
+/// <summary>The key is in the Authorization header of the API's calls, and nowhere else; the Hub's token is nowhere: not in the folder, what was said, exceptions, addresses, bodies or other headers.</summary>
 public sealed class SecretTests
 {
     private const string Key = FakeWandbServer.Key;
+    private const string Token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz";
     private static readonly string InHeader = Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + Key));
 
     [Theory]
@@ -25,10 +27,10 @@ public sealed class SecretTests
         try
         {
             run = TrackedRun.Start(
-                fixture.Settings with { Mode = mode, Name = "n" + Key, Notes = Key, Group = InHeader, Tags = [Key], JobType = Key, SystemMetricsSeconds = 0.1, CaptureConsole = false },
-                Row(("key", Key), (Key, InHeader)));
+                fixture.Settings with { Mode = mode, Name = "n" + Key, Notes = Key, Group = InHeader, Tags = [Key], JobType = Key, SystemMetricsSeconds = 0.1, CaptureConsole = false, HubToken = new HubToken(Token) },
+                Row(("key", Key), (Key, InHeader), ("token", Token)));
             Say(run, fixture.Folder);
-            await run.FailAsync(new InvalidOperationException($"with {Key} and Basic {InHeader}"), TestContext.Current.CancellationToken);
+            await run.FailAsync(new InvalidOperationException($"with {Token}, {Key} and Basic {InHeader}"), TestContext.Current.CancellationToken);
             await run.DisposeAsync();
             await RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: TestContext.Current.CancellationToken);
         }
@@ -75,12 +77,13 @@ public sealed class SecretTests
         run.Log(Row(("part", Key)), atStep: 5);
         run.Log(Row(("table", new TrackedTable([Key], [[Key]])), ("chart", new PlotlyFigure($"{{\"data\":[],\"layout\":{{\"title\":\"{Key}\"}}}}"))));
         run.Log(Row(("long", Key + new string('x', 11 << 20))));
-        run.SetSummary(Row(("best", Key)));
+        run.SetSummary(Row(("best", Key), ("token", Token)));
         run.DefineMetric(Key, stepMetric: InHeader);
         run.LogOutput("export WANDB_API_KEY=" + Key);
+        run.LogOutput("HF_TOKEN=" + Token);
         run.LogOutput("Authorization: Basic " + InHeader, isError: true);
         var file = Path.Combine(folder, "notebook.dib");
-        File.WriteAllText(file, $"var key = \"{Key}\"; // {InHeader}");
+        File.WriteAllText(file, $"var key = \"{Key}\"; // {InHeader} {Token}");
         run.SaveFile(file);
         run.LogArtifact(new TrackedArtifact
         {
@@ -104,6 +107,7 @@ public sealed class SecretTests
     private static void AssertAbsent(string place, string text)
     {
         Assert.False(text.Contains(Key, StringComparison.Ordinal), $"{place} holds the key");
+        Assert.False(text.Contains(Token, StringComparison.Ordinal), $"{place} holds the token");
         Assert.False(text.Contains(InHeader, StringComparison.Ordinal), $"{place} holds the header");
     }
 }

@@ -1,14 +1,11 @@
 using System.Net;
+using NotebookLib.Html;
 
 namespace NotebookRunner.Pages;
 
 /// <summary>What all pages of the runner share.</summary>
 internal static class PageFrame
 {
-    // The browser itself holds the page to its promise: whatever an output asks for, nothing is loaded from anywhere.
-    private const string ContentPolicy =
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; media-src data:; base-uri 'none'; form-action 'none'";
-
     /// <summary>The button that switches between light and dark.</summary>
     public const string ThemeButton = "<button type=\"button\" id=\"toggle-theme\" aria-label=\"Switch between light and dark\">Dark</button>";
 
@@ -20,7 +17,7 @@ internal static class PageFrame
         <html lang="en">
         <head>
         <meta charset="utf-8">
-        <meta http-equiv="Content-Security-Policy" content="{ContentPolicy}">
+        <meta http-equiv="Content-Security-Policy" content="{PagePolicy.Content}">
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <meta name="color-scheme" content="light dark">
         <title>{WebUtility.HtmlEncode(title)}</title>

@@ -34,5 +34,9 @@ internal static class SweepReport
         return string.Concat(lines.Prepend(header).Select(line => string.Join(',', line.Select(Quoted)) + "\n"));
     }
 
-    private static string Quoted(string field) => field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    private static string Quoted(string text)
+    {
+        var field = NotebookLib.Results.CsvText.Harmless(text);
+        return field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    }
 }

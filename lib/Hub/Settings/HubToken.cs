@@ -18,6 +18,21 @@ public sealed class HubToken
         }
     }
 
+    /// <summary>The token that the Hub would be asked with, or null; one that cannot be read is none.</summary>
+    internal static HubToken? OfEnvironment()
+    {
+        try
+        {
+            return HubSettings.FromEnvironment().Token;
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    internal string Text => _secret;
+
     internal string AuthorizationHeader => "Bearer " + _secret;
 
     /// <summary>A text without the token.</summary>

@@ -13,10 +13,14 @@ internal sealed class HubHttp : IDisposable
     private const long LargestAnswerBytes = 64 << 20;
     private const int MostRedirects = 10;
 
+    // Until the Hub has answered once, that there is no network is the likeliest reason for silence.
+    private const double FirstAnswerSeconds = 12;
+
     private readonly FlurlClient _client;
     private readonly HubSettings _settings;
     private readonly TimeProvider _clock;
     private readonly Uri _endpoint;
+    private volatile bool _hasAnswered;
 
     public HubHttp(HubSettings settings, TimeProvider clock)
     {
@@ -93,20 +97,21 @@ internal sealed class HubHttp : IDisposable
         HttpMethod method, string url, Func<HttpContent?> body, IReadOnlyList<(string Name, string Value)> headers, TimeSpan? limit,
         HttpCompletionOption completion, CancellationToken cancel)
     {
-        var patience = limit ?? TimeSpan.FromSeconds(_settings.RequestSeconds);
+        var patience = limit ?? TimeSpan.FromSeconds(_hasAnswered ? _settings.RequestSeconds : Math.Min(_settings.RequestSeconds, FirstAnswerSeconds));
         using var time = new CancellationTokenSource(patience, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancel);
         try
         {
             using var content = body();
             var response = await Request(url, headers).SendAsync(method, content, both.Token, completion).ConfigureAwait(false);
+            _hasAnswered = true;
             ThrowIfTransient(response);
             return response;
         }
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"no answer within {patience.TotalSeconds:0} s") : Reason(fault));
+            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"no answer within {patience.TotalSeconds:0} s") : Reason(fault), isFirstContact: !_hasAnswered);
         }
     }
 
@@ -159,7 +164,7 @@ internal sealed class HubHttp : IDisposable
         {
             AllowAutoRedirect = false,
             UseCookies = false,
-            ConnectTimeout = TimeSpan.FromSeconds(15),
+            ConnectTimeout = TimeSpan.FromSeconds(6),
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         };
 

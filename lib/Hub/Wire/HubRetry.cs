@@ -6,9 +6,12 @@ namespace NotebookLib.Hub;
 /// <summary>A failure that may pass: no connection, an overload, a server's fault, a file that broke off.</summary>
 /// <param name="reason">What happened, without addresses or headers.</param>
 /// <param name="retryAfter">What the server asked for, or null.</param>
-internal sealed class TransientHubException(string reason, TimeSpan? retryAfter = null) : Exception(reason)
+/// <param name="isFirstContact">Whether the Hub has not answered anything yet: then there may be no network at all.</param>
+internal sealed class TransientHubException(string reason, TimeSpan? retryAfter = null, bool isFirstContact = false) : Exception(reason)
 {
     public TimeSpan? RetryAfter => retryAfter;
+
+    public bool IsFirstContact => isFirstContact;
 }
 
 /// <summary>When to try again: the first wait, doubled each time up to 30 of it, times 1 to 1.25 by chance; Retry-After instead where the server gives it.</summary>
@@ -18,6 +21,9 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
 {
     // A server that asks for a day is not obeyed: then one try is enough.
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(10);
+
+    // Who has no network wants to hear so, not to wait for one: a Hub that has never answered is not tried again after this.
+    private static readonly TimeSpan FirstContactPatience = TimeSpan.FromSeconds(3);
 
     /// <summary>The wait before try <paramref name="attempt"/> + 1.</summary>
     /// <param name="attempt">0 for the first wait.</param>
@@ -37,16 +43,20 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
     /// <exception cref="HubException">Unreachable: it never worked.</exception>
     public async Task<T> RunAsync<T>(string what, IHubObserver? observer, int? tries, Func<CancellationToken, Task<T>> work, CancellationToken cancel)
     {
-        var count = 0;
+        var (count, started) = (0, clock.GetTimestamp());
         try
         {
-            return await Build(what, observer, tries ?? settings.Tries).ExecuteAsync(
+            return await Build(what, observer, tries ?? settings.Tries, started).ExecuteAsync(
                 async token =>
                 {
                     count++;
                     return await work(token).ConfigureAwait(false);
                 },
                 cancel).ConfigureAwait(false);
+        }
+        catch (TransientHubException last) when (last.IsFirstContact)
+        {
+            throw new HubException(HubFault.Unreachable, $"{what}: {settings.Endpoint} cannot be reached ({last.Message.TrimEnd('.')}); is there a network?");
         }
         catch (TransientHubException last)
         {
@@ -55,10 +65,11 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
         }
     }
 
-    private ResiliencePipeline Build(string what, IHubObserver? observer, int tries) => tries == 0 ? ResiliencePipeline.Empty : new ResiliencePipelineBuilder { TimeProvider = clock }
+    private ResiliencePipeline Build(string what, IHubObserver? observer, int tries, long started) => tries == 0 ? ResiliencePipeline.Empty : new ResiliencePipelineBuilder { TimeProvider = clock }
         .AddRetry(new RetryStrategyOptions
         {
-            ShouldHandle = new PredicateBuilder().Handle<TransientHubException>(failure => failure.RetryAfter is not { } wait || wait <= LongestRetryAfter),
+            ShouldHandle = new PredicateBuilder().Handle<TransientHubException>(failure => (failure.RetryAfter is not { } wait || wait <= LongestRetryAfter)
+                && (!failure.IsFirstContact || clock.GetElapsedTime(started) < FirstContactPatience)),
             MaxRetryAttempts = tries,
             DelayGenerator = retry => ValueTask.FromResult<TimeSpan?>(
                 Delay(retry.AttemptNumber, (retry.Outcome.Exception as TransientHubException)?.RetryAfter, Random.Shared.NextDouble())),

@@ -15,7 +15,7 @@ internal static partial class ArtifactStaging
     /// <returns>What the journal keeps.</returns>
     /// <exception cref="ArgumentException">A name is none: empty list, a path out of the artifact, characters that W&amp;B refuses.</exception>
     /// <exception cref="IOException">A file cannot be read or the folder cannot be written.</exception>
-    public static ArtifactRequest Stage(RunFolder folder, TrackedArtifact artifact, long? historyStep, WandbKey? secret)
+    public static ArtifactRequest Stage(RunFolder folder, TrackedArtifact artifact, long? historyStep, Secrets? secret)
     {
         Check(artifact);
         var clientId = RunId.NewArtifactClientId();
@@ -86,7 +86,7 @@ internal static partial class ArtifactStaging
         return new ArtifactFile(name, Path.GetRelativePath(folder.FullPath, staged).Replace('\\', '/'), info.Length, info.LastWriteTimeUtc);
     }
 
-    private static string Metadata(IReadOnlyDictionary<string, object?> metadata, WandbKey? secret)
+    private static string Metadata(IReadOnlyDictionary<string, object?> metadata, Secrets? secret)
     {
         var text = RowText.Value(metadata, NonFinite.Quoted);
         return secret is null ? text : secret.Scrub(text);

@@ -25,11 +25,11 @@ internal static class RunFiles
         }
     }
 
-    /// <summary>Copies a file into the run's files; the API key, should somebody have typed it into the file, is masked.</summary>
+    /// <summary>Copies a file into the run's files; a key or token, should somebody have typed it into the file, is masked.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static void Copy(string source, string target, WandbKey? secret)
+    public static void Copy(string source, string target, Secrets? secret)
     {
-        if (secret is not null && new FileInfo(source).Length <= LargestSearchedBytes && !secret.IsAbsentFrom(File.ReadAllBytes(source)))
+        if (secret is not null && new FileInfo(source).Length <= LargestSearchedBytes && !secret.AreAbsentFrom(File.ReadAllBytes(source)))
         {
             AtomicFile.WriteText(target, secret.Scrub(File.ReadAllText(source)));
             return;

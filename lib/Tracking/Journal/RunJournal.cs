@@ -13,7 +13,7 @@ internal sealed class RunJournal : IDisposable
     private readonly TimeProvider _clock;
     private readonly IDisposable _folderLock;
     private readonly JournalWriter _writer;
-    private readonly WandbKey? _secret;
+    private readonly Secrets? _secret;
     private readonly RowText _text;
     private readonly long _startedTicks;
     private readonly double _runtimeBefore;
@@ -29,9 +29,9 @@ internal sealed class RunJournal : IDisposable
     /// <param name="folder">The run's folder.</param>
     /// <param name="header">The run; ignored when the journal has a header.</param>
     /// <param name="clock">Gives times.</param>
-    /// <param name="secret">The key, which is kept out of everything written.</param>
+    /// <param name="secret">Key and token, which are kept out of everything written.</param>
     /// <exception cref="IOException">The folder is written by another process, or cannot be written.</exception>
-    public RunJournal(RunFolder folder, RunHeader header, TimeProvider clock, WandbKey? secret)
+    public RunJournal(RunFolder folder, RunHeader header, TimeProvider clock, Secrets? secret)
     {
         (Folder, _clock, _secret, _text) = (folder, clock, secret, new RowText(secret));
         _folderLock = folder.Lock();

@@ -1,3 +1,5 @@
+using NotebookLib.Hub;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>How a run is tracked. The defaults are W&amp;B's own; <see cref="TrackingEnvironment.Read"/> fills them from the environment as the Python client does.</summary>
@@ -11,6 +13,9 @@ public sealed record TrackingSettings
 
     /// <summary>The API key, or null.</summary>
     public WandbKey? Key { get; init; }
+
+    /// <summary>The Hub's token, which no row, line or file of the run may hold either.</summary>
+    internal HubToken? HubToken { get; init; } = HubToken.OfEnvironment();
 
     /// <summary>The API's address, without a path at its end.</summary>
     public string BaseUrl { get; init; } = PublicServer;

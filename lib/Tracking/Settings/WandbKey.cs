@@ -31,6 +31,9 @@ public sealed class WandbKey
     /// <summary>The value of the Authorization header: Basic, user "api" (WANDB.md §1).</summary>
     internal string AuthorizationHeader => "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + _text));
 
+    /// <summary>The key and its form in the header, with what takes their place.</summary>
+    internal IReadOnlyList<(string Text, string Mask)> Masked => [(_text, Mask), (AuthorizationHeader["Basic ".Length..], Mask)];
+
     /// <summary>Replaces the key, and its form in the header, by <see cref="Mask"/> in a text that leaves the process.</summary>
     /// <param name="text">Any text: a console line, a configuration value, a server's message.</param>
     /// <returns>The same text without the key.</returns>
@@ -42,10 +45,6 @@ public sealed class WandbKey
             ? text.Replace(_text, Mask, StringComparison.Ordinal).Replace(header, Mask, StringComparison.Ordinal)
             : text;
     }
-
-    /// <summary>Whether neither the key nor its form in the header occurs in a file's bytes.</summary>
-    internal bool IsAbsentFrom(ReadOnlySpan<byte> bytes)
-        => bytes.IndexOf(Encoding.ASCII.GetBytes(_text)) < 0 && bytes.IndexOf(Encoding.ASCII.GetBytes(AuthorizationHeader["Basic ".Length..])) < 0;
 
     /// <summary>The mask, never the key.</summary>
     public override string ToString() => Mask;

@@ -26,10 +26,10 @@ internal static class JsonValues
     /// <param name="path">The key, for the error message.</param>
     /// <param name="value">The value.</param>
     /// <param name="nonFinite">What becomes of NaN and the infinities.</param>
-    /// <param name="secret">The key of the API, which is kept out of texts.</param>
+    /// <param name="secret">Key and token, which are kept out of texts.</param>
     /// <param name="depth">How deep the value is nested.</param>
     /// <exception cref="ArgumentException">The value's type has no JSON form, or the nesting is deeper than 32.</exception>
-    public static void Write(Utf8JsonWriter writer, string path, object? value, NonFinite nonFinite, WandbKey? secret, int depth = 0)
+    public static void Write(Utf8JsonWriter writer, string path, object? value, NonFinite nonFinite, Secrets? secret, int depth = 0)
     {
         switch (value)
         {
@@ -58,14 +58,14 @@ internal static class JsonValues
         }
     }
 
-    /// <summary>The text without the key and without halves of surrogate pairs, which UTF-8 cannot hold.</summary>
-    public static string Text(string text, WandbKey? secret)
+    /// <summary>The text without secrets and without halves of surrogate pairs, which UTF-8 cannot hold.</summary>
+    public static string Text(string text, Secrets? secret)
     {
         var clean = secret is null ? text : secret.Scrub(text);
         return clean.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? clean : string.Concat(clean.EnumerateRunes().Select(rune => rune.ToString()));
     }
 
-    private static void WriteNested(Utf8JsonWriter writer, string path, object value, NonFinite nonFinite, WandbKey? secret, int depth)
+    private static void WriteNested(Utf8JsonWriter writer, string path, object value, NonFinite nonFinite, Secrets? secret, int depth)
     {
         if (depth >= DeepestNesting)
         {

@@ -15,11 +15,11 @@ internal static class MediaFiles
     /// <param name="folder">The run's folder.</param>
     /// <param name="row">The row.</param>
     /// <param name="number">The row's number; it becomes part of the files' names.</param>
-    /// <param name="secret">The key, which is kept out of the files.</param>
+    /// <param name="secret">Key and token, which are kept out of the files.</param>
     /// <param name="onArtifact">Takes the artifact that a table also is.</param>
     /// <exception cref="ArgumentException">A table's row has another length than its columns; a chart is no JSON object.</exception>
     public static IReadOnlyDictionary<string, object?> Store(
-        RunFolder folder, IReadOnlyDictionary<string, object?> row, long number, WandbKey? secret, Action<ArtifactRequest> onArtifact)
+        RunFolder folder, IReadOnlyDictionary<string, object?> row, long number, Secrets? secret, Action<ArtifactRequest> onArtifact)
     {
         foreach (var (_, value) in row)
         {
@@ -38,7 +38,7 @@ internal static class MediaFiles
     }
 
     private static Dictionary<string, object?> Table(
-        RunFolder folder, string key, TrackedTable table, long number, WandbKey? secret, Action<ArtifactRequest> onArtifact)
+        RunFolder folder, string key, TrackedTable table, long number, Secrets? secret, Action<ArtifactRequest> onArtifact)
     {
         if (table.Rows.FirstOrDefault(row => row.Count != table.Columns.Count) is { } odd)
         {
@@ -62,7 +62,7 @@ internal static class MediaFiles
     }
 
     /// <summary>The artifact's file says more than the run's: the columns' types (031-a-simple:10).</summary>
-    private static ArtifactRequest StageTable(RunFolder folder, string key, string file, TrackedTable table, long number, WandbKey? secret)
+    private static ArtifactRequest StageTable(RunFolder folder, string key, string file, TrackedTable table, long number, Secrets? secret)
     {
         Directory.CreateDirectory(folder.Artifacts);
         var path = Path.Combine(folder.Artifacts, $"{number}-{file}");
@@ -78,9 +78,9 @@ internal static class MediaFiles
         return staged;
     }
 
-    private static string Scrubbed(string text, WandbKey? secret) => secret is null ? text : secret.Scrub(text);
+    private static string Scrubbed(string text, Secrets? secret) => secret is null ? text : secret.Scrub(text);
 
-    private static Dictionary<string, object?> Plotly(RunFolder folder, string key, PlotlyFigure figure, long number, WandbKey? secret)
+    private static Dictionary<string, object?> Plotly(RunFolder folder, string key, PlotlyFigure figure, long number, Secrets? secret)
     {
         try
         {

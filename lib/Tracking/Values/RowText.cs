@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace NotebookLib.Tracking;
 
 /// <summary>Turns rows and other objects into UTF-8 JSON in one buffer that is used again and again; the caller holds a lock.</summary>
-internal sealed class RowText(WandbKey? secret) : IDisposable
+internal sealed class RowText(Secrets? secret) : IDisposable
 {
     // Unicode stays readable; the text goes into files and into JSON strings, never into HTML.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true, MaxDepth = 1000 };

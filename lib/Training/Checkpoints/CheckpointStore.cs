@@ -85,7 +85,7 @@ internal sealed class CheckpointStore(string outputFolder)
         {
             DeleteIfPresent(temporary);
             Directory.CreateDirectory(temporary);
-            write(temporary);
+            DiskSpace.Explain(target, () => write(temporary), NeedOf(name));
             CheckpointManifest.Write(temporary);
         }
         catch
@@ -103,6 +103,13 @@ internal sealed class CheckpointStore(string outputFolder)
         Directory.Move(temporary, target);
         DeleteIfPresent(replaced);
         return target;
+    }
+
+    /// <summary>Bytes that a folder will need: those of the last one of its kind; null for the first.</summary>
+    private long? NeedOf(string name)
+    {
+        var last = name == BestName ? BestFolder : List() is [var newest, ..] ? newest.Folder : "";
+        return Directory.Exists(last) ? new DirectoryInfo(last).EnumerateFiles().Sum(file => file.Length) : null;
     }
 
     /// <summary>Removes all but the newest checkpoints; the best model's folder has another name and is never touched.</summary>

@@ -1,0 +1,15 @@
+namespace NotebookLib.Platform;
+
+/// <summary>How a reader changes something where the notebook runs: on the runner's command line, or in the editor's cell.</summary>
+internal static class HostWords
+{
+    private const string RunnerVariable = "NOTEBOOK_OUTPUT";
+
+    /// <summary>Whether the runner runs the notebook; else an editor does.</summary>
+    public static bool IsRunner => Environment.GetEnvironmentVariable(RunnerVariable) is { Length: > 0 };
+
+    /// <summary>How to set a parameter: <c>-p model=FOLDER</c>, or <c>model = "FOLDER"</c> in the parameter cell.</summary>
+    /// <param name="name">The parameter.</param>
+    /// <param name="value">Its value, of text.</param>
+    public static string Set(string name, string value) => IsRunner ? $"-p {name}={value}" : $"{name} = \"{value}\" in the parameter cell";
+}
