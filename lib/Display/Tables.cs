@@ -23,7 +23,9 @@ public static class Tables
         var encoding = tokenizer.EncodeWords(sentence.Words);
         var pieceLabels = LabelAligner.AlignLabels(encoding.WordIds, sentence.Tags);
         string LabelOf(int piece) => pieceLabels[piece] == LabelAligner.Ignored ? "−100" : labels.Names[pieceLabels[piece]];
-        var rows = new List<Row> { SpecialRow(tokenizer.PieceOf(encoding.Ids[0]), encoding.Ids[0]) };
+        List<Row> Specials(IEnumerable<int> ids) => [.. ids.Select(id => SpecialRow(tokenizer.PieceOf(id), id))];
+        var before = encoding.WordIds.TakeWhile(word => word < 0).Count();
+        var rows = Specials(encoding.Ids[..before]);
         for (var word = 0; word < sentence.Words.Count; word++)
         {
             var pieces = Enumerable.Range(0, encoding.Ids.Length).Where(piece => encoding.WordIds[piece] == word).ToList();
@@ -36,12 +38,12 @@ public static class Tables
             ]));
         }
 
-        rows.Add(SpecialRow(tokenizer.PieceOf(encoding.Ids[^1]), encoding.Ids[^1]));
+        rows.AddRange(Specials(encoding.Ids.Where((_, piece) => piece >= before && encoding.WordIds[piece] < 0)));
         return new(
             "From words to pieces, from tags to labels",
             [new("word"), new("tag"), new("pieces"), new("piece ids"), new("label of each piece")],
             rows,
-            Invariant($"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with [CLS] and [SEP]; ▁ marks the beginning of a word."),
+            Invariant($"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with the special ones; ▁ marks the beginning of a word."),
             "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores.");
     }
 

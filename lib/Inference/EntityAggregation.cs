@@ -1,10 +1,9 @@
-using NotebookLib.Tokenization;
-
 namespace NotebookLib.Inference;
 
 /// <summary>Puts predictions for pieces together (transformers 4.35.2, pipelines/token_classification.py, <c>aggregate</c>).</summary>
 /// <param name="labels">Label names by id.</param>
-internal sealed class EntityAggregation(IReadOnlyList<string> labels)
+/// <param name="join">Joins pieces to text.</param>
+internal sealed class EntityAggregation(IReadOnlyList<string> labels, Func<IEnumerable<string>, string> join)
 {
     /// <summary>Applies a strategy.</summary>
     /// <param name="pieces">In reading order.</param>
@@ -50,7 +49,7 @@ internal sealed class EntityAggregation(IReadOnlyList<string> labels)
             AggregationStrategy.Max => pieces.MaxBy(piece => piece.Best.Score).Best,
             _ => ScoredPiece.BestOf(Mean(pieces)),
         };
-        return new(labels[label], score, DebertaTokenizer.JoinPieces(pieces.Select(piece => piece.Word)), pieces[0].Start, pieces[^1].End);
+        return new(labels[label], score, join(pieces.Select(piece => piece.Word)), pieces[0].Start, pieces[^1].End);
     }
 
     private static float[] Mean(ScoredPiece[] pieces)
@@ -65,7 +64,7 @@ internal sealed class EntityAggregation(IReadOnlyList<string> labels)
     }
 
     /// <summary>Joins neighbours of one type; a B never joins what stands before it.</summary>
-    private static List<TokenEntity> Group(List<TokenEntity> parts)
+    private List<TokenEntity> Group(List<TokenEntity> parts)
     {
         var groups = new List<TokenEntity>();
         for (var from = 0; from < parts.Count;)
@@ -80,7 +79,7 @@ internal sealed class EntityAggregation(IReadOnlyList<string> labels)
             groups.Add(new(
                 group[0].Label.Split('-')[^1],
                 (float)group.Average(part => (double)part.Score),
-                DebertaTokenizer.JoinPieces(group.Select(part => part.Word)),
+                join(group.Select(part => part.Word)),
                 group[0].Start,
                 group[^1].End));
             from = to;

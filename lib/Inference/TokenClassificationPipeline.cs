@@ -12,7 +12,7 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
 {
     private static readonly IReadOnlyCollection<string> s_outside = ["O"];
 
-    private readonly EntityAggregation _aggregation = new((scorer ?? throw new ArgumentNullException(nameof(scorer))).Labels);
+    private readonly EntityAggregation _aggregation = new((scorer ?? throw new ArgumentNullException(nameof(scorer))).Labels, tokenizer.Join);
 
     /// <summary>Labels one text.</summary>
     /// <param name="text">Of any length.</param>
@@ -46,7 +46,7 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
         return results;
     }
 
-    /// <summary>All pieces but <c>[CLS]</c> and <c>[SEP]</c> at the ends.</summary>
+    /// <summary>All pieces but those that the tokenizer puts around every text.</summary>
     private List<ScoredPiece> PiecesOf(string text, Encoding encoding, float[] logits)
     {
         var labelCount = scorer.Labels.Count;
@@ -57,8 +57,13 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
 
         var places = CodePoints.ToUtf16(text, encoding.Offsets);
         var pieces = new List<ScoredPiece>(encoding.Ids.Length);
-        for (var piece = 1; piece < encoding.Ids.Length - 1; piece++)
+        for (var piece = 0; piece < encoding.Ids.Length; piece++)
         {
+            if (encoding.WordIds[piece] < 0)
+            {
+                continue;
+            }
+
             var isUnknown = encoding.Ids[piece] == tokenizer.Special.Unk;
             var (start, end) = encoding.Offsets[piece];
             pieces.Add(new(

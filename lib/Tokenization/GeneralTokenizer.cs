@@ -3,124 +3,125 @@ using System.Text;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// Tokenizes any text step by step as the reference does: cut out special tokens, normalise what lies between, cut out <c>[UNK]</c>, mark word starts with ▁,
-/// split before each mark, find the best pieces (transformers 4.35.2, <c>DebertaV2Converter</c>; tokenizers added_vocabulary.rs, metaspace.rs, 02cc5359).
+/// Tokenizes any text step by step as the fast tokenizer does: cut out the tokens that are looked for as they stand, normalise what lies between, cut out those that are
+/// looked for afterwards, split, find the best pieces of each stretch (huggingface/tokenizers, tokenizers/src/tokenizer, 02cc5359).
 /// </summary>
 internal sealed class GeneralTokenizer
 {
-    private static readonly Rune s_mark = new('▁');
-
     private readonly UnigramModel _pieces;
     private readonly TextNormalizer _normalizer;
-    private readonly SpecialTokens _special;
-    private readonly Rune[] _unknownText;
+    private readonly IReadOnlyList<PreTokenizer> _preTokenizers;
+    private readonly AddedTokens _raw;
+    private readonly AddedTokens _normalized;
 
     /// <summary>Puts the parts together.</summary>
-    public GeneralTokenizer(UnigramModel pieces, TextNormalizer normalizer, SpecialTokens special)
+    public GeneralTokenizer(TokenizerParts parts, UnigramModel pieces)
     {
-        (_pieces, _normalizer, _special) = (pieces, normalizer, special);
-        _unknownText = [.. normalizer.Normalize(SpecialTokens.UnkText, 0).Characters.Select(character => character.Rune)];
+        (_pieces, _normalizer, _preTokenizers) = (pieces, parts.Normalizer, parts.PreTokenizers);
+        _raw = new(parts.AddedTokens.Where(token => !token.IsNormalized).Select(token => (RunesOf(AlignedText.Of(token.Content)), token)));
+        _normalized = new(parts.AddedTokens.Where(token => token.IsNormalized).Select(token => (RunesOf(_normalizer.Normalize(AlignedText.Of(token.Content))), token)));
     }
 
-    /// <summary>Tokenizes a text, or a word given as such: both begin with a word mark.</summary>
+    /// <summary>True when nothing but the search for pieces happens to a word of printable ASCII that has this character in it, whatever else is in it.</summary>
+    public bool Keeps(char character) => _raw.Keeps(character) && _normalized.Keeps(character) && _normalizer.Keeps(character);
+
+    /// <summary>Tokenizes a text, or a word given as such.</summary>
     /// <param name="text">Any string; a lone surrogate is read as U+FFFD.</param>
     public PieceList Tokenize(string text)
     {
         var pieces = new PieceList();
-        var rest = CodePoints.WellFormed(text).AsSpan();
-        var codePoint = 0;
-        while (!rest.IsEmpty)
+        foreach (var (section, token) in _raw.Cut(AlignedText.Of(CodePoints.WellFormed(text))))
         {
-            var (start, length, id) = _special.FindIn(rest);
-            AddSection(_normalizer.Normalize(rest[..start], codePoint), pieces);
-            codePoint += CodePoints.Count(rest[..start]);
-            if (length > 0)
+            if (token is null)
             {
-                pieces.BeginSplit();
-                pieces.Add(id, codePoint, codePoint + length);
-                codePoint += length;
+                AddNormalized(_normalizer.Normalize(section), pieces);
             }
-
-            rest = rest[(start + length)..];
+            else
+            {
+                Add(section, token, pieces);
+            }
         }
 
         return pieces;
     }
 
-    private void AddSection(AlignedText text, PieceList pieces)
+    private void AddNormalized(AlignedText text, PieceList pieces)
     {
-        var characters = text.Characters;
-        var start = 0;
-        for (var at = 0; _unknownText.Length > 0 && at <= characters.Count - _unknownText.Length; at++)
+        foreach (var (section, token) in _normalized.Cut(text))
         {
-            if (IsUnknownTextAt(characters, at))
+            if (token is null)
             {
-                AddWords(characters, start, at, pieces);
-                start = at + _unknownText.Length;
-                pieces.BeginSplit();
-                pieces.Add(_special.Unk, characters[at].Start, characters[start - 1].End);
-                at = start - 1;
+                AddStretches(section, 0, pieces);
             }
-        }
-
-        AddWords(characters, start, characters.Count, pieces);
-    }
-
-    private bool IsUnknownTextAt(IReadOnlyList<(Rune Rune, int Start, int End)> characters, int at)
-    {
-        for (var index = 0; index < _unknownText.Length; index++)
-        {
-            if (characters[at + index].Rune != _unknownText[index])
+            else
             {
-                return false;
+                Add(section, token, pieces);
             }
-        }
-
-        return true;
-    }
-
-    /// <summary>Splits [from, to) before every space or written ▁; the first word gets a mark if it has none.</summary>
-    private void AddWords(IReadOnlyList<(Rune Rune, int Start, int End)> characters, int from, int to, PieceList pieces)
-    {
-        for (var start = from; start < to;)
-        {
-            var end = start + 1;
-            while (end < to && !IsMark(characters[end].Rune))
-            {
-                end++;
-            }
-
-            AddWord(characters, start, end, pieces);
-            start = end;
         }
     }
 
-    private static bool IsMark(Rune rune) => rune.Value == ' ' || rune == s_mark;
+    private static void Add(AlignedText section, AddedToken token, PieceList pieces)
+    {
+        pieces.BeginSplit();
+        pieces.Add(token.Id, section.Characters[0].Start, section.Characters[^1].End);
+    }
 
-    private void AddWord(IReadOnlyList<(Rune Rune, int Start, int End)> characters, int from, int to, PieceList pieces)
+    private void AddStretches(AlignedText text, int step, PieceList pieces)
+    {
+        if (text.Length == 0)
+        {
+            return;
+        }
+
+        if (step == _preTokenizers.Count)
+        {
+            AddPieces(text.Characters, pieces);
+            return;
+        }
+
+        foreach (var stretch in _preTokenizers[step].Split(text))
+        {
+            AddStretches(stretch, step + 1, pieces);
+        }
+    }
+
+    private void AddPieces(ReadOnlySpan<AlignedCharacter> characters, PieceList pieces)
     {
         pieces.BeginSplit();
         var workspace = ViterbiWorkspace.OfThread;
-        var utf8 = workspace.BytesFor(4 * (to - from + 1));
-        var first = IsMark(characters[from].Rune) ? from + 1 : from;
-        var length = s_mark.EncodeToUtf8(utf8);
-        for (var at = first; at < to; at++)
+        var utf8 = workspace.BytesFor(4 * characters.Length);
+        var length = 0;
+        foreach (var (rune, _, _) in characters)
         {
-            length += characters[at].Rune.EncodeToUtf8(utf8[length..]);
+            length += new Rune(rune).EncodeToUtf8(utf8[length..]);
         }
 
-        // The mark stands for the space it replaces; put in front of a first word, it shares that word's first character.
         var count = _pieces.Split(utf8[..length], workspace);
-        var (position, startByte) = (first - 1, 0);
+        var (first, firstByte, next, nextByte) = (0, 0, 0, 0);
         for (var piece = 0; piece < count; piece++)
         {
-            var endByte = workspace.Ends[piece];
-            var next = position + CharactersIn(utf8[startByte..endByte]);
-            pieces.Add(workspace.Ids[piece], characters[Math.Max(position, from)].Start, characters[Math.Max(next - 1, from)].End);
-            (position, startByte) = (next, endByte);
+            // The bytes of an unknown character are several pieces in one place.
+            if (workspace.Ends[piece] > nextByte)
+            {
+                (first, firstByte, nextByte) = (next, nextByte, workspace.Ends[piece]);
+                next += CharactersIn(utf8[firstByte..nextByte]);
+            }
+
+            pieces.Add(workspace.Ids[piece], characters[first].Start, characters[next - 1].End);
         }
 
         workspace.Trim();
+    }
+
+    private static int[] RunesOf(AlignedText text)
+    {
+        var runes = new int[text.Length];
+        for (var at = 0; at < runes.Length; at++)
+        {
+            runes[at] = text.Characters[at].Rune;
+        }
+
+        return runes;
     }
 
     private static int CharactersIn(ReadOnlySpan<byte> utf8)

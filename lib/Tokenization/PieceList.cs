@@ -24,9 +24,11 @@ internal sealed class PieceList
     /// <summary>All pieces as those of one word.</summary>
     public WordPieces ToWord() => new([.. _ids], [.. _offsets], StartsWithBareMark: false);
 
-    /// <summary>All pieces as a text, between <c>[CLS]</c> and <c>[SEP]</c>.</summary>
-    public Encoding ToText(SpecialTokens special) =>
-        new([special.Cls, .. _ids, special.Sep], [-1, .. _splits, -1], [(0, 0), .. _offsets, (0, 0)]);
+    /// <summary>All pieces as a text, between special ones.</summary>
+    public Encoding ToText(int[] before, int[] behind) => new(
+        [.. before, .. _ids, .. behind],
+        [.. Enumerable.Repeat(-1, before.Length), .. _splits, .. Enumerable.Repeat(-1, behind.Length)],
+        [.. new (int, int)[before.Length], .. _offsets, .. new (int, int)[behind.Length]]);
 }
 
 /// <summary>What became of one word.</summary>

@@ -23,8 +23,8 @@ internal sealed class PieceTrie
         return _slots[child].Parent == node ? child : -1;
     }
 
-    /// <summary>The piece that ends at a node: its id and score; id −1 when none does.</summary>
-    public (int Id, float Score) PieceAt(int node) => (_slots[node].Id, _slots[node].Score);
+    /// <summary>The id of the piece that ends at a node; −1 when none does.</summary>
+    public int PieceAt(int node) => _slots[node].Id;
 
     /// <summary>Finds a whole piece.</summary>
     /// <returns>Its id, or −1.</returns>
@@ -44,7 +44,7 @@ internal sealed class PieceTrie
     }
 
     /// <summary>Builds the tree; time and memory grow with the bytes of all pieces.</summary>
-    /// <param name="pieces">Distinct, not empty.</param>
+    /// <param name="pieces">In id order; of those that are there twice the last one counts, empty ones are never found.</param>
     public static PieceTrie Build(IReadOnlyList<VocabularyPiece> pieces) => new(new PieceTrieBuilder(pieces).Build());
 
     /// <summary>One node: where its children begin, whose child it is, and which piece ends here.</summary>
@@ -59,8 +59,5 @@ internal sealed class PieceTrie
 
         /// <summary>Id of the piece that ends here, or −1.</summary>
         public int Id;
-
-        /// <summary>Its score.</summary>
-        public float Score;
     }
 }

@@ -57,7 +57,6 @@ internal sealed class PieceTrieBuilder(IReadOnlyList<VocabularyPiece> pieces)
         if (from < to && _keys[from].Text.Length == depth)
         {
             _slots[node].Id = _keys[from].Id;
-            _slots[node].Score = pieces[_keys[from].Id].Score;
             return from + 1;
         }
 
@@ -177,9 +176,9 @@ internal sealed class PieceTrieBuilder(IReadOnlyList<VocabularyPiece> pieces)
                 to++;
             }
 
-            keys.AsSpan(from..to).Sort((one, other) => one.Text.AsSpan().SequenceCompareTo(other.Text));
+            keys.AsSpan(from..to).Sort((one, other) => one.Text.AsSpan().SequenceCompareTo(other.Text) is not 0 and var order ? order : one.Id.CompareTo(other.Id));
         }
 
-        return keys;
+        return [.. keys.Where((key, at) => key.Text.Length > 0 && !(at + 1 < keys.Length && keys[at + 1].Text.AsSpan().SequenceEqual(key.Text)))];
     }
 }

@@ -30,10 +30,16 @@ internal static class PlainText
         System.Text.Encoding.ASCII.GetBytes(word, utf8[mark.Length..]);
         var count = pieces.Split(utf8, workspace);
         var offsets = new (int, int)[count];
+        var (start, end) = (0, 0);
         for (var piece = 0; piece < count; piece++)
         {
-            var start = piece == 0 ? 0 : workspace.Ends[piece - 1] - mark.Length;
-            offsets[piece] = (start, Math.Max(1, workspace.Ends[piece] - mark.Length));
+            // The bytes of an unknown character are several pieces in one place.
+            if (workspace.Ends[piece] > end)
+            {
+                (start, end) = (end, workspace.Ends[piece]);
+            }
+
+            offsets[piece] = (Math.Max(0, start - mark.Length), Math.Max(1, end - mark.Length));
         }
 
         var result = new WordPieces(workspace.Ids[..count], offsets, StartsWithBareMark: workspace.Ends[0] == mark.Length);
@@ -41,41 +47,40 @@ internal static class PlainText
         return result;
     }
 
-    /// <summary>Tokenizes running text, when all of it is plain words and spaces.</summary>
+    /// <summary>Tokenizes running text, when all of it is plain words with one space between them.</summary>
     /// <returns>Null when it is not.</returns>
     public static Encoding? TryEncode(string text, DebertaTokenizer tokenizer)
     {
-        if (!tokenizer.KeepsSpace)
+        if (!tokenizer.KeepsTexts || text.Length == 0 || text[^1] == ' ')
         {
             return null;
         }
 
+        var before = ' ';
         foreach (var character in text)
         {
-            if (character != ' ' && !tokenizer.IsPlain(character))
+            if (character == ' ' ? before == ' ' : !tokenizer.IsPlain(character))
             {
                 return null;
             }
+
+            before = character;
         }
 
         var words = new List<(WordPieces Pieces, int Start)>(text.Length / 4);
-        var length = 2;
+        var length = tokenizer.SpecialCount;
         foreach (var range in text.AsSpan().Split(' '))
         {
-            if (range.Start.Value != range.End.Value)
-            {
-                words.Add((tokenizer.PiecesOf(text.AsSpan(range)), range.Start.Value));
-                length += words[^1].Pieces.Ids.Length;
-            }
+            words.Add((tokenizer.PiecesOf(text.AsSpan(range)), range.Start.Value));
+            length += words[^1].Pieces.Ids.Length;
         }
 
-        return Join(words, tokenizer.NewEncoding(length));
+        return Join(words, tokenizer.NewEncoding(length), tokenizer.SpecialsBefore);
     }
 
     /// <summary>Puts the words' pieces behind each other; a word's first piece also covers the space before the word, if it isn't the first.</summary>
-    private static Encoding Join(List<(WordPieces Pieces, int Start)> words, Encoding encoding)
+    private static Encoding Join(List<(WordPieces Pieces, int Start)> words, Encoding encoding, int at)
     {
-        var at = 1;
         for (var word = 0; word < words.Count; word++)
         {
             var (pieces, wordStart) = words[word];

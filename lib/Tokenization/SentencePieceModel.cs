@@ -14,7 +14,7 @@ internal enum PieceKind
 }
 
 /// <summary>One entry of the vocabulary; its id is its position.</summary>
-internal readonly record struct VocabularyPiece(string Text, float Score, PieceKind Kind);
+internal readonly record struct VocabularyPiece(string Text, double Score, PieceKind Kind);
 
 /// <summary>
 /// The parts of a SentencePiece model that tokenizing needs, read from its protobuf (field numbers of google/sentencepiece, src/sentencepiece_model.proto).
@@ -198,7 +198,7 @@ internal sealed class SentencePieceModel
         var seen = new HashSet<string>(Pieces.Count, StringComparer.Ordinal);
         for (var id = 0; id < Pieces.Count; id++)
         {
-            if (Pieces[id].Text.Length == 0 || !float.IsFinite(Pieces[id].Score) || !seen.Add(Pieces[id].Text))
+            if (Pieces[id].Text.Length == 0 || !double.IsFinite(Pieces[id].Score) || !seen.Add(Pieces[id].Text))
             {
                 throw Damaged(Invariant($"piece {id} (\"{Pieces[id].Text}\", score {Pieces[id].Score}) is empty, not finite, or there twice"));
             }

@@ -1,6 +1,6 @@
 namespace NotebookLib.Tokenization;
 
-/// <summary>The five tokens with a meaning of their own, and the ids a vocabulary gives them.</summary>
+/// <summary>The five tokens with a meaning of their own, and the ids a vocabulary gives them; −1 for one that a tokenizer.json does not have.</summary>
 /// <param name="Pad">Fills a batch; <c>[PAD]</c>.</param>
 /// <param name="Cls">Begins every sequence; <c>[CLS]</c>.</param>
 /// <param name="Sep">Ends every sequence; <c>[SEP]</c>.</param>
@@ -14,8 +14,25 @@ public sealed record SpecialTokens(int Pad, int Cls, int Sep, int Unk, int Mask)
     internal const string UnkText = "[UNK]";
     internal const string MaskText = "[MASK]";
 
-    /// <summary>True for any of the five.</summary>
-    public bool Contains(int id) => id == Pad || id == Cls || id == Sep || id == Unk || id == Mask;
+    // DeBERTa's names, then those of XLM-R and mDeBERTa's kin.
+    private static readonly (string Role, string[] Names)[] s_usual =
+    [
+        ("pad_token", [PadText, "<pad>"]), ("cls_token", [ClsText, "<s>"]), ("sep_token", [SepText, "</s>"]), ("mask_token", [MaskText, "<mask>"]),
+        ("bos_token", [ClsText, "<s>"]), ("eos_token", [SepText, "</s>"]), ("unk_token", [UnkText, "<unk>"]),
+    ];
+
+    /// <summary>What tokenizer_config.json calls them; the first and the last of a sequence have two names.</summary>
+    internal static IEnumerable<string> Roles => s_usual.Select(usual => usual.Role);
+
+    /// <summary>The id of a role, or −1.</summary>
+    internal int IdOf(string role) => role switch
+    {
+        "pad_token" => Pad,
+        "cls_token" or "bos_token" => Cls,
+        "sep_token" or "eos_token" => Sep,
+        "mask_token" => Mask,
+        _ => Unk,
+    };
 
     /// <summary>Finds them in a vocabulary.</summary>
     /// <exception cref="InvalidDataException">The vocabulary lacks one that DeBERTa-v3 needs.</exception>
@@ -42,31 +59,14 @@ public sealed record SpecialTokens(int Pad, int Cls, int Sep, int Unk, int Mask)
         return new(ids[PadText], ids[ClsText], ids[SepText], ids[UnkText], ids.GetValueOrDefault(MaskText, model.Pieces.Count));
     }
 
-    /// <summary>
-    /// Finds the first special token written out in a text. <c>[UNK]</c> is not among them: the fast tokenizer looks for it after normalisation
-    /// (transformers 4.35.2, tokenization_deberta_v2.py: <c>AddedToken(unk_token, normalized=True)</c>).
-    /// </summary>
-    /// <returns>Its place, length and id; length 0 when there is none.</returns>
-    internal (int Start, int Length, int Id) FindIn(ReadOnlySpan<char> text)
+    /// <summary>Finds them among the tokens of a tokenizer.json.</summary>
+    /// <param name="ids">Every token's id.</param>
+    /// <param name="unknown">The id that stands for unknown text.</param>
+    /// <param name="textOf">The token of a role as the files beside it say; null where they do not.</param>
+    internal static SpecialTokens Of(IReadOnlyDictionary<string, int> ids, int unknown, Func<string, string?> textOf)
     {
-        for (var start = 0; start < text.Length; start++)
-        {
-            var bracket = text[start..].IndexOf('[');
-            if (bracket < 0)
-            {
-                break;
-            }
-
-            start += bracket;
-            foreach (var (name, id) in (ReadOnlySpan<(string, int)>)[(PadText, Pad), (ClsText, Cls), (SepText, Sep), (MaskText, Mask)])
-            {
-                if (text[start..].StartsWith(name, StringComparison.Ordinal))
-                {
-                    return (start, name.Length, id);
-                }
-            }
-        }
-
-        return (text.Length, 0, -1);
+        int Find(string role) => (textOf(role) is { } text ? [text] : s_usual.First(usual => usual.Role == role).Names)
+            .Select(name => ids.TryGetValue(name, out var id) ? id : -1).FirstOrDefault(id => id >= 0, -1);
+        return new(Find("pad_token"), Find("cls_token"), Find("sep_token"), unknown, Find("mask_token"));
     }
 }

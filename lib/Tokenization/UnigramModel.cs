@@ -10,15 +10,24 @@ internal sealed class UnigramModel
     private const double UnknownPenalty = 10;
 
     private readonly PieceTrie _trie;
+    private readonly double[] _scores;
     private readonly double _unknownScore;
     private readonly int _unknownId;
 
+    // By byte, −1 where the vocabulary has no piece for it; null without fallback.
+    private readonly int[]? _byteIds;
+
     /// <summary>Prepares a model for searching.</summary>
-    public UnigramModel(SentencePieceModel model)
+    /// <param name="pieces">The vocabulary, in id order.</param>
+    /// <param name="unknownId">Which of them stands for unknown text.</param>
+    /// <param name="hasByteFallback">Whether unknown text becomes the pieces of its bytes (<c>&lt;0x41&gt;</c>) where the vocabulary has all of them.</param>
+    public UnigramModel(IReadOnlyList<VocabularyPiece> pieces, int unknownId, bool hasByteFallback = false)
     {
-        _trie = PieceTrie.Build(model.Pieces);
-        _unknownId = model.UnknownId;
-        _unknownScore = model.Pieces.Min(piece => piece.Score) - UnknownPenalty;
+        _trie = PieceTrie.Build(pieces);
+        _scores = [.. pieces.Select(piece => piece.Score)];
+        _unknownId = unknownId;
+        _unknownScore = _scores.Min() - UnknownPenalty;
+        _byteIds = hasByteFallback ? [.. Enumerable.Range(0, 256).Select(value => FindPiece(System.Text.Encoding.UTF8.GetBytes(Invariant($"<0x{value:X2}>"))))] : null;
     }
 
     /// <summary>The id of a whole piece, or −1.</summary>
@@ -26,7 +35,7 @@ internal sealed class UnigramModel
 
     /// <summary>Splits one pre-token.</summary>
     /// <param name="text">UTF-8, N bytes.</param>
-    /// <param name="workspace">Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions).</param>
+    /// <param name="workspace">Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions); pieces of single bytes share the end of the text that they spell.</param>
     /// <returns>How many pieces there are.</returns>
     public int Split(ReadOnlySpan<byte> text, ViterbiWorkspace workspace)
     {
@@ -45,10 +54,10 @@ internal sealed class UnigramModel
                     break;
                 }
 
-                var (id, score) = _trie.PieceAt(trieNode);
+                var id = _trie.PieceAt(trieNode);
                 if (id >= 0)
                 {
-                    Offer(ref nodes[end], scoreHere + score, start, id);
+                    Offer(ref nodes[end], scoreHere + _scores[id], start, id);
                     hasSingle |= end == characterEnd;
                 }
             }
@@ -77,7 +86,7 @@ internal sealed class UnigramModel
         var count = 0;
         for (var end = text.Length; end > 0; end = nodes[end].Start)
         {
-            count++;
+            count += _byteIds is not null && nodes[end].Id == _unknownId ? end - nodes[end].Start : 1;
         }
 
         workspace.Reserve(count);
@@ -90,12 +99,42 @@ internal sealed class UnigramModel
                 (start, isFused) = (nodes[start].Start, true);
             }
 
-            workspace.Ids[--at] = isFused ? IdOfFused(text[start..end]) : nodes[end].Id;
-            workspace.Ends[at] = end;
+            var id = isFused ? IdOfFused(text[start..end]) : nodes[end].Id;
+            if (id == _unknownId && HasAllBytes(text[start..end]))
+            {
+                for (var value = end - 1; value >= start; value--)
+                {
+                    (workspace.Ids[--at], workspace.Ends[at]) = (_byteIds![text[value]], end);
+                }
+            }
+            else
+            {
+                (workspace.Ids[--at], workspace.Ends[at]) = (id, end);
+            }
+
             end = start;
         }
 
         return workspace.DropFirst(at, count);
+    }
+
+    /// <summary>Whether unknown text goes as bytes; text that spells the unknown piece is that piece.</summary>
+    private bool HasAllBytes(ReadOnlySpan<byte> text)
+    {
+        if (_byteIds is null || _trie.Find(text) >= 0)
+        {
+            return false;
+        }
+
+        foreach (var value in text)
+        {
+            if (_byteIds[value] < 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>The reference looks the fused text up again, so a run of unknowns that spells a piece becomes that piece.</summary>

@@ -47,7 +47,8 @@ public sealed class TokenizerChecks : IGoldenCheck
 
     private ExactTally TallyOf(string path) => new($"{FolderName}/{Path.GetFileName(path)}");
 
-    private static void CompareCases(string path, DebertaTokenizer tokenizer, ExactTally tally)
+    /// <summary>Compares the cases of one file.</summary>
+    internal static void CompareCases(string path, DebertaTokenizer tokenizer, ExactTally tally)
     {
         foreach (var (line, golden) in GoldenLines.ReadJson(path))
         {

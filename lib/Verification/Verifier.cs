@@ -7,11 +7,13 @@ public static class Verifier
     public static IReadOnlyList<IGoldenCheck> Checks { get; } =
     [
         new TokenizerChecks(),
+        new TokenizerJsonChecks(),
         new AlignmentChecks(),
         new MetricsChecks(),
         new ModelChecks(),
         new FullSizeChecks(),
         new PipelineChecks(),
+        new Transformers5Checks(),
         new LoraChecks(),
         new TrainingChecks(),
     ];
@@ -31,22 +33,21 @@ public static class Verifier
             throw new DirectoryNotFoundException($"{full}: no such folder; expected one laid out like reference/, with {KnownNames} in it.");
         }
 
-        var found = Checks.Select(check => (check, folder: FolderOf(check, full))).Where(pair => pair.folder is not null).ToList();
+        var found = Checks.Where(check => check.FolderName == Path.GetFileName(Path.TrimEndingDirectorySeparator(full))).Select(check => (check, folder: full)).ToList();
+        if (found.Count == 0)
+        {
+            found = [.. Checks.Select(check => (check, folder: Path.Combine(full, check.FolderName))).Where(pair => Directory.Exists(pair.folder))];
+        }
+
         if (found.Count == 0)
         {
             throw new DirectoryNotFoundException($"{full}: holds none of the folders that can be verified: {KnownNames}.");
         }
 
-        return found.SelectMany(pair => Guarded(pair.check, pair.folder!, options));
+        return found.SelectMany(pair => Guarded(pair.check, pair.folder, options));
     }
 
     private static string KnownNames => string.Join(", ", Checks.Select(check => check.FolderName));
-
-    private static string? FolderOf(IGoldenCheck check, string root)
-    {
-        var below = Path.Combine(root, check.FolderName);
-        return Directory.Exists(below) ? below : Path.GetFileName(Path.TrimEndingDirectorySeparator(root)) == check.FolderName ? root : null;
-    }
 
     private static IEnumerable<CheckResult> Guarded(IGoldenCheck check, string folder, VerifyOptions options)
     {

@@ -9,6 +9,11 @@ public class DispatcherOperatorsTests
     [InlineData(1, 1, 1)]
     [InlineData(7, 33, 5)]
     [InlineData(64, 96, 31)]
+    [InlineData(7, 48, 48)]
+    [InlineData(51, 64, 80)]
+    [InlineData(3, 160, 96)]
+    [InlineData(20, 384, 400)]
+    [InlineData(20, 64, 128)]
     public void OneDnn_linear_equals_libtorch_for_plain_packed_and_transposed_operands(int rows, int inputs, int outputs)
     {
         Assert.SkipUnless(DispatcherOperators.HasOneDnnLinear, DispatcherOperators.Problem ?? "");

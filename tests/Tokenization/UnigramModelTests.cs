@@ -95,7 +95,7 @@ public class UnigramModelTests
     private static List<string> Split(SentencePieceModel model, string text)
     {
         var (workspace, utf8, start) = (new ViterbiWorkspace(), Utf8(text), 0);
-        var count = new UnigramModel(model).Split(utf8, workspace);
+        var count = new UnigramModel(model.Pieces, model.UnknownId).Split(utf8, workspace);
         var parts = new List<string>();
         for (var piece = 0; piece < count; piece++)
         {
