@@ -1,6 +1,10 @@
+using Microsoft.DotNet.Interactive;
+using Microsoft.DotNet.Interactive.Commands;
+using Microsoft.DotNet.Interactive.Events;
 using NotebookLib.Display;
 using NotebookLib.Html;
 using NotebookLib.Platform;
+using KernelHost = NotebookLib.Display.KernelHost;
 
 namespace NotebookLib.Tests.Display;
 
@@ -8,46 +12,6 @@ namespace NotebookLib.Tests.Display;
 [CollectionDefinition(nameof(NotebookHostTests), DisableParallelization = true)]
 public class NotebookHostTests
 {
-    [Fact]
-    public void A_delegate_in_the_data_slot_receives_views_as_html_and_their_updates()
-    {
-        var seen = new List<string>();
-        Func<string, string, string, Action<string, string>> show = (mimeType, content, plainText) =>
-        {
-            seen.Add($"show {mimeType} {content} {plainText}");
-            return (updated, updatedText) => seen.Add($"update {updated} {updatedText}");
-        };
-        AppContext.SetData(NotebookHost.DataName, show);
-        try
-        {
-            Assert.True(NotebookHost.Current.CanUpdate);
-            var handle = NotebookHost.Show(new Sample("one"));
-            handle.Update(new Sample("two"));
-            handle.Update("<3");
-        }
-        finally
-        {
-            AppContext.SetData(NotebookHost.DataName, null);
-        }
-
-        Assert.Equal(["show text/html <b>one</b> one", "update <b>two</b> two", "update <pre>&lt;3</pre> <3"], seen);
-    }
-
-    [Fact]
-    public void A_wrong_value_in_the_data_slot_is_named()
-    {
-        AppContext.SetData(NotebookHost.DataName, "a string");
-        try
-        {
-            var error = Assert.Throws<InvalidOperationException>(() => NotebookHost.Current);
-            Assert.Contains("expected a Func<string, string, string, Action<string, string>>, found System.String", error.Message, StringComparison.Ordinal);
-        }
-        finally
-        {
-            AppContext.SetData(NotebookHost.DataName, null);
-        }
-    }
-
     [Fact]
     public void Without_a_host_values_become_lines_of_text()
     {
@@ -62,54 +26,63 @@ public class NotebookHostTests
     }
 
     [Fact]
-    public void The_genuine_kernel_is_used_through_its_context()
+    public async Task The_genuine_kernel_shows_values_and_replaces_them()
     {
-        using var cell = new Microsoft.DotNet.Interactive.KernelInvocationContext();
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = cell;
-        var host = KernelHost.Find(typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly);
+        var shown = new List<string>();
+        using var kernel = new CellKernel(_ => NotebookHost.Show(new Sample("one")).Update(new Sample("two")));
+        kernel.KernelEvents.Subscribe(happened => shown.AddRange(happened is DisplayEvent view ? view.FormattedValues.Select(value => $"{view.GetType().Name} {view.ValueId.Length} {value.Value}") : []));
 
-        host!.Show("one").Update("two");
+        await kernel.SendAsync(new SubmitCode("a cell"), TestContext.Current.CancellationToken);
 
-        Assert.Equal(["display one", "update two"], cell.Log);
+        Assert.Equal(["DisplayedValueProduced 36 <b>one</b>", "DisplayedValueProduced 36 one", "DisplayedValueUpdated 36 <b>two</b>", "DisplayedValueUpdated 36 two"], shown);
     }
 
     [Fact]
     public void Outside_a_cell_there_is_no_kernel()
     {
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = null;
-
-        Assert.Null(KernelHost.Find(typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly));
+        Assert.Null(KernelHost.Find(typeof(KernelInvocationContext).Assembly));
         Assert.Null(KernelHost.Find(typeof(object).Assembly));
-    }
-
-    [Fact]
-    public void The_stop_button_of_the_genuine_kernel_reaches_the_cell_that_runs_and_no_other()
-    {
-        var assembly = typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly;
-        using Microsoft.DotNet.Interactive.KernelInvocationContext first = new(), second = new();
-
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = first;
-        var ofFirst = InteractiveKernel.StopToken(assembly);
-        first.Cancel();
-        Assert.True(ofFirst!.Value.IsCancellationRequested);
-        Assert.True(InteractiveKernel.StopToken(assembly)!.Value.IsCancellationRequested);
-
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = second;
-        Assert.False(InteractiveKernel.StopToken(assembly)!.Value.IsCancellationRequested);
-    }
-
-    [Fact]
-    public void Work_that_outlives_its_cell_has_no_stop_button()
-    {
-        var assembly = typeof(Microsoft.DotNet.Interactive.KernelInvocationContext).Assembly;
-        var ended = new Microsoft.DotNet.Interactive.KernelInvocationContext();
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = ended;
-        ended.Dispose();
-
-        Assert.Null(InteractiveKernel.StopToken(assembly));
-        Microsoft.DotNet.Interactive.KernelInvocationContext.Current = null;
-        Assert.Null(InteractiveKernel.StopToken(assembly));
+        Assert.Null(InteractiveKernel.StopToken(typeof(KernelInvocationContext).Assembly));
         Assert.Null(InteractiveKernel.StopToken(typeof(object).Assembly));
+    }
+
+    [Fact]
+    public async Task The_stop_button_of_the_genuine_kernel_reaches_the_cell_that_runs_and_no_other()
+    {
+        using var button = new CancellationTokenSource();
+        var seen = new List<bool>();
+        using var kernel = new CellKernel(context =>
+        {
+            var token = InteractiveKernel.StopToken(typeof(KernelInvocationContext).Assembly)!.Value;
+            if (seen.Count == 0)
+            {
+                button.Cancel();
+            }
+
+            seen.Add(token.IsCancellationRequested);
+        });
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => kernel.SendAsync(new SubmitCode("stopped"), button.Token));
+        await kernel.SendAsync(new SubmitCode("the next one"), TestContext.Current.CancellationToken);
+
+        Assert.Equal([true, false], seen);
+    }
+
+    [Fact]
+    public async Task Work_that_outlives_its_cell_has_no_stop_button()
+    {
+        using var ended = new ManualResetEventSlim();
+        Task<CancellationToken?>? work = null;
+        using var kernel = new CellKernel(_ => work = Task.Run(() =>
+        {
+            ended.Wait();
+            return InteractiveKernel.StopToken(typeof(KernelInvocationContext).Assembly);
+        }));
+
+        await kernel.SendAsync(new SubmitCode("leaves work behind"), TestContext.Current.CancellationToken);
+        ended.Set();
+
+        Assert.Null(await work!);
     }
 
     [Fact]
@@ -152,6 +125,16 @@ public class NotebookHostTests
         finally
         {
             AppContext.SetData(Interruption.DataName, null);
+        }
+    }
+
+    /// <summary>A genuine kernel whose cells run a piece of the test.</summary>
+    private sealed class CellKernel(Action<KernelInvocationContext> cell) : Kernel("cells"), IKernelCommandHandler<SubmitCode>
+    {
+        public Task HandleAsync(SubmitCode command, KernelInvocationContext context)
+        {
+            cell(context);
+            return Task.CompletedTask;
         }
     }
 

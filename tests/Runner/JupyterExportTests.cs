@@ -64,11 +64,11 @@ public class JupyterExportTests
     [Fact]
     public async Task A_notebook_goes_to_ipynb_and_back_unchanged()
     {
-        var notebook = new Notebook(Notebook.NewHeader(), [new("markdown", "# Tïtle\n\ntext", 0), new("csharp", "// parameters\nvar a = 1;\n\na", 0)]);
+        var notebook = new Notebook(new Dictionary<string, object>(), [new("markdown", "# Tïtle\n\ntext", 0), new("csharp", "// parameters\nvar a = 1;\n\na", 0)]);
         var json = JupyterExport.ToJson(notebook);
 
         Assert.Empty((await Schema()).Validate(json));
-        Assert.Equal(notebook.Cells, JupyterDocument.Parse(json, "n.ipynb").Cells);
+        Assert.Equal(notebook.Cells, NotebookFile.Parse(json, "n.ipynb").Cells);
     }
 
     [Theory]
@@ -80,7 +80,7 @@ public class JupyterExportTests
     [InlineData("x", "not a Jupyter notebook")]
     public void A_file_that_is_no_notebook_is_refused(string text, string expected)
     {
-        Assert.Contains(expected, Assert.Throws<NotebookFormatException>(() => JupyterDocument.Parse(text, "n.ipynb")).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<NotebookFormatException>(() => NotebookFile.Parse(text, "n.ipynb")).Message, StringComparison.Ordinal);
     }
 
     private static Task<JsonSchema> Schema() => JsonSchema.FromFileAsync(Repository.PathOf("tests", "goldens", "runner", "nbformat-4.5.schema.json"), TestContext.Current.CancellationToken);

@@ -43,6 +43,7 @@ public sealed partial class RunTests : IDisposable
             Console.Error.Write("three");
             var four = display("4");
             Console.Write("five");
+            four.Update("never seen");
             four.Update("four");
             "six"
             """,
@@ -52,7 +53,7 @@ public sealed partial class RunTests : IDisposable
 
         Assert.Equal(0, exitCode);
         var cells = _runner.Jupyter["cells"]!;
-        Assert.Equal(["stream:one\n", "display_data:two", "stream:three", "display_data:four", "stream:five", "execute_result:six"], Outputs(cells[0]!));
+        Assert.Equal(["stream:one\n", "display_data:two", "stream:three", "display_data:4", "stream:five", "display_data:four", "execute_result:six"], Outputs(cells[0]!));
         Assert.Equal(["stream:from another process\n"], Outputs(cells[1]!));
         Assert.Equal(["stream:done\n"], Outputs(cells[2]!));
         Assert.Contains("        | one\n", output, StringComparison.Ordinal);
@@ -119,21 +120,6 @@ public sealed partial class RunTests : IDisposable
         Assert.Contains("    var b = undefinedThing + a;\n            ^^^^^^^^^^^^^^\n", error, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("#!time\n1", "'#!time' is a magic command")]
-    [InlineData("1;\n#!time", "'#!time' is a magic command")]
-    [InlineData("#!csharp \n1", "exactly #!csharp")]
-    [InlineData("#r \"nuget: Newtonsoft.Json\"", "asks for a package from the network")]
-    [InlineData("#r \"../nowhere/Lib.dll\"", "there is no ")]
-    [InlineData("#r \"n.dib.dll\"", "there is no ")]
-    public async Task Directives_that_nothing_here_understands_fail_loudly(string cell, string expected)
-    {
-        var (exitCode, _, error) = await _runner.RunAsync([cell]);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains(expected, error, StringComparison.Ordinal);
-    }
-
     [Fact]
     public async Task A_native_crash_leaves_a_report()
     {
@@ -149,10 +135,10 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task A_cell_that_takes_too_long_is_asked_to_stop_and_then_ended()
     {
-        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nwhile (true) { }", "1"], "--timeout", "8", "--grace", "0.3");
+        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nwhile (true) { }", "1"], "--timeout", "20", "--grace", "0.3");
 
         Assert.Equal(1, exitCode);
-        Assert.Contains("took longer than 8 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);
+        Assert.Contains("took longer than 20 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);
         Assert.Equal(["timedOut", "notRun"], _runner.Summary["cells"]!.AsArray().Select(cell => (string)cell!["status"]!));
         Assert.Equal("stream:begun\n", Outputs(_runner.Jupyter["cells"]![0]!)[0]);
     }

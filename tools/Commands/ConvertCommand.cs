@@ -41,7 +41,7 @@ internal static class ConvertCommand
             throw new BadInputException($"{target} exists already and was left as it is. Name another file with --output, or replace it with --force.");
         }
 
-        WritableFolder.Prove(target, () => AtomicFile.WriteText(target, format == "dib" ? DibDocument.Write(notebook) : JupyterExport.ToJson(notebook)));
+        WritableFolder.Prove(target, () => AtomicFile.WriteText(target, format == "dib" ? notebook.ToDib() : JupyterExport.ToJson(notebook)));
         Console.Out.WriteLine(target);
         return ExitCodes.Ok;
     }

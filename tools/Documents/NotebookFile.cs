@@ -1,4 +1,8 @@
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.DotNet.Interactive.Documents;
+using NotebookRunner.Kernel;
 
 namespace NotebookRunner.Documents;
 
@@ -7,6 +11,8 @@ internal static class NotebookFile
 {
     private const long LargestBytes = 64L << 20;
     private const int MostNames = 10;
+    private const int MostCells = 10_000;
+    private const string HeaderSelector = "#!meta";
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -14,15 +20,87 @@ internal static class NotebookFile
     /// <exception cref="NotebookFormatException">Missing, too large, not UTF-8, of another kind, or damaged.</exception>
     public static Notebook Read(string path)
     {
-        var name = Path.GetFileName(path);
         var text = ReadText(path);
-        return Path.GetExtension(path) switch
-        {
-            ".dib" => DibDocument.Parse(text, name),
-            ".ipynb" => JupyterDocument.Parse(text, name),
-            var other => throw new NotebookFormatException($"{path}: a notebook's name ends in .dib or .ipynb, this one in '{other}'."),
-        };
+        return Path.GetExtension(path) is ".dib" or ".ipynb"
+            ? Parse(text, Path.GetFileName(path))
+            : throw new NotebookFormatException($"{path}: a notebook's name ends in .dib or .ipynb, this one in '{Path.GetExtension(path)}'.");
     }
+
+    /// <summary>Reads the text of a notebook.</summary>
+    /// <param name="text">The file's text; <c>\r\n</c> counts as <c>\n</c>.</param>
+    /// <param name="name">The file's name for messages; one that ends in <c>.ipynb</c> is Jupyter's JSON.</param>
+    /// <exception cref="NotebookFormatException">A damaged header or JSON, not nbformat 4, or too many cells.</exception>
+    public static Notebook Parse(string text, string name)
+    {
+        text = text.Replace("\r\n", "\n", StringComparison.Ordinal);
+        var isJupyter = name.EndsWith(".ipynb", StringComparison.Ordinal);
+        try
+        {
+            var document = isJupyter ? ParseJupyter(text, name) : CodeSubmission.Parse(text, KernelNames.InFiles());
+            var cells = document.Elements.Select(CellOf).Where(cell => cell.Source.Length > 0).ToList();
+            if (cells.Count > MostCells)
+            {
+                throw new NotebookFormatException($"{name}: {cells.Count} cells are more than {MostCells}; is this a notebook?");
+            }
+
+            return new(document.Metadata, isJupyter ? cells : Located(cells, text.Split('\n')));
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or NullReferenceException or ArgumentException or FormatException or KeyNotFoundException)
+        {
+            // The parsers throw what they meet: an unfinished JSON, a name that is no text, an alias that two kernels have.
+            var line = error is JsonException { LineNumber: { } at } && !isJupyter ? $", line {HeaderLine(text) + at}" : "";
+            throw new NotebookFormatException(isJupyter
+                ? $"{name}: not a Jupyter notebook: {error.Message}"
+                : $"{name}{line}: the JSON after {HeaderSelector} is damaged: {error.Message} Expected {{\"kernelInfo\": {{\"defaultKernelName\": \"csharp\", \"items\": [{{\"name\": …, \"aliases\": […]}}]}}}}.", error);
+        }
+    }
+
+    private static InteractiveDocument ParseJupyter(string text, string name)
+    {
+        var root = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 64 }) as JsonObject ?? throw new JsonException("the JSON is no object.");
+        if (root["nbformat"] is not JsonValue format || !format.TryGetValue(out int version) || version != 4)
+        {
+            throw new NotebookFormatException($"{name}: expected nbformat 4, found {root["nbformat"]?.ToJsonString() ?? "none"}; save it again with a current Jupyter.");
+        }
+
+        if (root["cells"] is not JsonArray cells || cells.Any(cell => cell?["source"] is null))
+        {
+            throw new JsonException("it has no list of cells with a source each.");
+        }
+
+        return Microsoft.DotNet.Interactive.Documents.Jupyter.Notebook.Parse(text, KernelNames.InFiles());
+    }
+
+    private static NotebookCell CellOf(InteractiveDocumentElement element)
+    {
+        var source = element.Contents.Replace("\r\n", "\n", StringComparison.Ordinal).Trim('\n');
+        var kernel = element.KernelName ?? KernelNames.CSharp;
+        // A Jupyter cell may select its kernel by its first line; Markdown is no code, so that line would show.
+        var selector = source.Split('\n')[0];
+        var hasSelector = kernel == KernelNames.Markdown && selector is "#!markdown" or "#!md";
+        return new(kernel, hasSelector ? source[selector.Length..].Trim('\n') : source, 0);
+    }
+
+    /// <summary>Finds the lines on which cells begin: between two cells stand only selectors and empty lines, so the first match is the place.</summary>
+    private static List<NotebookCell> Located(List<NotebookCell> cells, string[] lines)
+    {
+        var at = lines.Length > 0 && HeaderLine(string.Join('\n', lines)) is var header and > 0
+            ? Math.Max(header, Array.FindIndex(lines, header, line => line.StartsWith("#!", StringComparison.Ordinal)))
+            : 0;
+        var located = new List<NotebookCell>();
+        foreach (var cell in cells)
+        {
+            var content = cell.Source.Split('\n');
+            var found = Enumerable.Range(at, Math.Max(0, lines.Length - content.Length - at + 1)).FirstOrDefault(i => lines.AsSpan(i, content.Length).SequenceEqual(content), -1);
+            located.Add(cell with { Line = found + 1 });
+            at = found < 0 ? at : found + content.Length;
+        }
+
+        return located;
+    }
+
+    /// <summary>The line (from 1) of the header's selector; 0 when there is none.</summary>
+    private static int HeaderLine(string text) => 1 + Array.FindIndex(text.Split('\n'), line => line.StartsWith(HeaderSelector, StringComparison.Ordinal));
 
     private static string ReadText(string path)
     {

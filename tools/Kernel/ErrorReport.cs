@@ -1,17 +1,36 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Scripting;
+using Microsoft.DotNet.Interactive;
+using Microsoft.DotNet.Interactive.Events;
+using Diagnostic = Microsoft.CodeAnalysis.Diagnostic;
 
 namespace NotebookRunner.Kernel;
 
 /// <summary>Words what went wrong in a cell: faults underlined in their line, stack traces without the machinery of scripting.</summary>
-internal static partial class ErrorReport
+/// <param name="cells">Knows which lines the compiler was given.</param>
+internal sealed partial class ErrorReport(CellSubmissions cells)
 {
     private const int MostFaults = 20;
 
+    /// <summary>The error of a failed cell.</summary>
+    public CellError Of(CommandFailed failed) => failed.Exception switch
+    {
+        CodeSubmissionCompilationErrorException { InnerException: CompilationErrorException compilation } => OfCompilation([.. compilation.Diagnostics.Where(fault => fault.Severity == DiagnosticSeverity.Error)]),
+        { } exception => OfException(exception),
+        null => OfMessage(failed.Message),
+    };
+
+    /// <summary>What a magic command or a package restore says, without the position in a text that the user does not see.</summary>
+    private static CellError OfMessage(string message) => Positioned().Match(message) is { Success: true } match
+        ? new("magic command", message[match.Length..], int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture), "")
+        : new("failed", message, 0, "");
+
     /// <summary>All compile errors of a cell, each with its line underlined.</summary>
-    public static CellError OfCompilation(IReadOnlyList<Diagnostic> faults)
+    private CellError OfCompilation(IReadOnlyList<Diagnostic> faults)
     {
         var details = new StringBuilder();
         foreach (var fault in faults.Take(MostFaults))
@@ -29,20 +48,20 @@ internal static partial class ErrorReport
     }
 
     /// <summary>An exception that a cell let through.</summary>
-    /// <param name="exception">What was thrown.</param>
-    /// <param name="file">The file name of the cell that ran, to find the line in it.</param>
-    public static CellError OfException(Exception exception, string file)
+    public CellError OfException(Exception exception)
     {
         var cause = exception is AggregateException { InnerExceptions: [var only] } ? only : exception;
-        var line = new StackTrace(exception, true).GetFrames().Concat(new StackTrace(cause, true).GetFrames()).FirstOrDefault(frame => Path.GetFileName(frame.GetFileName()) == file)?.GetFileLineNumber() ?? 0;
+        var line = new StackTrace(exception, true).GetFrames().Concat(new StackTrace(cause, true).GetFrames())
+            .Select(frame => cells.CellLine(frame.GetFileName(), frame.GetFileLineNumber())).FirstOrDefault(found => found > 0);
         var message = string.Join("\n → ", Chain(cause).Select((e, depth) => depth == 0 ? e.Message : $"{e.GetType().Name}: {e.Message}"));
         // The message stands above already, and may be long: only where it happened follows.
         var frames = cause.ToString().Split('\n').Where(line => Frame().IsMatch(line) && !Machinery().IsMatch(line)).Select(Readable);
         return new(cause.GetType().FullName!, message, line, string.Join('\n', frames));
     }
 
-    private static string Readable(string frame) =>
-        CellFile().Replace(SubmissionClass().Replace(SubmissionMethod().Replace(frame.TrimEnd(), "at top level"), "at "), "in cell $1, line $2");
+    private string Readable(string frame) => CellFile().Replace(
+        SubmissionClass().Replace(SubmissionMethod().Replace(frame.TrimEnd(), "at top level"), "at "),
+        place => $"in cell {place.Groups["cell"].ValueSpan}, line {cells.CellLine(place.Groups["file"].Value, int.Parse(place.Groups["line"].ValueSpan, CultureInfo.InvariantCulture))}");
 
     private static IEnumerable<Exception> Chain(Exception exception)
     {
@@ -52,9 +71,10 @@ internal static partial class ErrorReport
         }
     }
 
-    private static int LineOf(Diagnostic fault) => fault.Location.IsInSource ? fault.Location.GetLineSpan().StartLinePosition.Line + 1 : 0;
+    private int LineOf(Diagnostic fault) =>
+        fault.Location.IsInSource ? cells.CellLine(fault.Location.SourceTree!.FilePath, fault.Location.GetLineSpan().StartLinePosition.Line + 1) : 0;
 
-    private static void AppendFault(StringBuilder details, Diagnostic fault)
+    private void AppendFault(StringBuilder details, Diagnostic fault)
     {
         var span = fault.Location.GetLineSpan();
         details.Append($"line {LineOf(fault)}, column {span.StartLinePosition.Character + 1}: {fault.Id}: {fault.GetMessage()}\n");
@@ -83,6 +103,9 @@ internal static partial class ErrorReport
     private static partial Regex SubmissionClass();
 
     // The compiler puts the notebook's folder before the name; the cell says more.
-    [GeneratedRegex(@"\bin \S*#cell-(\d+)\.cs:line (\d+)")]
+    [GeneratedRegex(@"\bin (?<file>.*#cell-(?<cell>\d+)-\d+\.cs):line (?<line>\d+)", RegexOptions.ExplicitCapture)]
     private static partial Regex CellFile();
+
+    [GeneratedRegex(@"^\((\d+),\d+\): error DNI\d+: ")]
+    private static partial Regex Positioned();
 }

@@ -2,12 +2,15 @@ using System.Diagnostics;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
+using Microsoft.DotNet.Interactive;
+using Microsoft.DotNet.Interactive.Commands;
+using Microsoft.DotNet.Interactive.Events;
 
 namespace NotebookRunner.Kernel;
 
 /// <summary>
-/// The child process: reads requests from a pipe, runs cells, sends what happens. It runs in a process of its own because only that can be stopped
-/// for certain, and because a native crash then leaves the parent alive to write the report.
+/// The child process: reads requests from a pipe, lets the kernels of .NET Interactive run cells, sends what happens. It runs in a process of its own because only that
+/// can be stopped for certain, and because a native crash then leaves the parent alive to write the report.
 /// </summary>
 internal sealed class KernelHost : IDisposable
 {
@@ -17,18 +20,28 @@ internal sealed class KernelHost : IDisposable
     /// <summary>Where the library finds the token of Ctrl-C and SIGTERM (<c>NotebookLib.Platform.Interruption.DataName</c>).</summary>
     private const string InterruptedName = "NotebookHost.Interrupted";
 
-    /// <summary>Where the library finds the door for displays (<c>NotebookLib.Display.NotebookHost.DataName</c>).</summary>
-    private const string DisplayName = "NotebookHost.DisplayUpdatable";
-
     /// <summary>Where the library's charts learn that the page brings plotly.js (<c>NotebookLib.Charts.PlotlyScript.EmbeddedByHost</c>).</summary>
     private const string PlotlyName = "NotebookHost.EmbedsPlotly";
 
     private readonly EventSink _sink;
     private readonly NativeOutput _nativeOutput;
+    private readonly CompositeKernel _kernels = CellKernels.Create();
+    private readonly CellSubmissions _submissions;
+    private readonly ErrorReport _errors;
+    private readonly LoadedLibraries _libraries;
     private readonly CancellationTokenSource _interrupted = new();
     private readonly Channel<KernelRequest.RunCell> _cells = Channel.CreateUnbounded<KernelRequest.RunCell>();
+    private KernelRequest.RunCell? _running;
 
-    private KernelHost(EventSink sink, NativeOutput nativeOutput) => (_sink, _nativeOutput) = (sink, nativeOutput);
+    private KernelHost(EventSink sink, NativeOutput nativeOutput)
+    {
+        (_sink, _nativeOutput) = (sink, nativeOutput);
+        _submissions = new(CellKernels.CSharp(_kernels));
+        _errors = new(_submissions);
+        _libraries = new(CellKernels.CSharp(_kernels));
+        _kernels.RegisterCommandHandler<RequestInput>(Answer);
+        _kernels.KernelEvents.Subscribe(happened => EventForwarding.Forward(happened, sink));
+    }
 
     /// <summary>Serves until told to stop.</summary>
     /// <param name="pipeName">The parent's pipe.</param>
@@ -46,25 +59,25 @@ internal sealed class KernelHost : IDisposable
         await host.RunAsync(pipe);
     }
 
-    public void Dispose() => _interrupted.Dispose();
+    public void Dispose()
+    {
+        _kernels.Dispose();
+        _interrupted.Dispose();
+    }
 
     private async Task RunAsync(Stream pipe)
     {
-        CellFunctions.Attach(_sink);
-        Console.SetOut(TextWriter.Synchronized(new CellWriter(_sink, "stdout")));
-        Console.SetError(TextWriter.Synchronized(new CellWriter(_sink, "stderr")));
-        Console.SetIn(TextReader.Null);
+        Console.SetIn(new NoKeyboard());
+        CellKernels.SetUpFormatting();
         AppContext.SetData(InterruptedName, _interrupted.Token);
         AppContext.SetData(PlotlyName, true);
-        AppContext.SetData(DisplayName, (Func<string, string, string, Action<string, string>>)CellFunctions.DisplayUpdatable);
 
         _sink.Send(new KernelEvent.Ready(RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, Environment.ProcessId));
         new Thread(() => ReadRequests(pipe)) { IsBackground = true, Name = "requests" }.Start();
 
-        using var script = new CellScript();
         await foreach (var cell in _cells.Reader.ReadAllAsync())
         {
-            await RunCellAsync(script, cell);
+            await RunCellAsync(cell);
         }
     }
 
@@ -91,10 +104,12 @@ internal sealed class KernelHost : IDisposable
         Environment.Exit(OrphanExitCode);
     }
 
-    private async Task RunCellAsync(CellScript script, KernelRequest.RunCell cell)
+    private async Task RunCellAsync(KernelRequest.RunCell cell)
     {
         var clock = Stopwatch.StartNew();
-        var error = await OutcomeOf(script, cell);
+        _running = cell;
+        _submissions.Begin(cell.File, cell.Code);
+        var error = await OutcomeOf(cell);
         _sink.Flush();
         _nativeOutput.MarkEndOfCell();
         if (error is not null)
@@ -102,26 +117,35 @@ internal sealed class KernelHost : IDisposable
             _sink.Send(new KernelEvent.Raised(error));
         }
 
-        _sink.Send(new KernelEvent.Done(cell.Number, error is null, clock.Elapsed.TotalSeconds, script.LibraryVersions));
+        _sink.Send(new KernelEvent.Done(cell.Number, error is null, clock.Elapsed.TotalSeconds, _libraries.Versions()));
     }
 
-    private async Task<CellError?> OutcomeOf(CellScript script, KernelRequest.RunCell cell)
+    private async Task<CellError?> OutcomeOf(KernelRequest.RunCell cell)
     {
         try
         {
-            var outcome = await script.RunAsync(cell.Code, cell.File);
-            if (outcome.HasValue)
-            {
-                _sink.Send(new KernelEvent.Displayed(null, ValueFormatting.Format(outcome.Value), IsResult: true));
-            }
-
-            return outcome.Error;
+            var result = await _kernels.SendAsync(new SubmitCode(cell.Code, cell.Kernel));
+            return result.Events.OfType<CommandFailed>().FirstOrDefault() is { } failed ? _errors.Of(failed) : null;
         }
 #pragma warning disable CA1031 // A value whose formatter throws, a library that does not load: the cell's fault, reported as its error.
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            return ErrorReport.OfException(error, cell.File);
+            return _errors.OfException(error);
         }
+    }
+
+    private Task Answer(RequestInput request, KernelInvocationContext context)
+    {
+        if (_running!.Answers.TryGetValue(request.Prompt, out var answer))
+        {
+            context.Publish(new InputProduced(answer, request));
+        }
+        else
+        {
+            context.Fail(request, message: $"The cell asks '{request.Prompt}', and nobody is there to answer: make it a parameter of the notebook and set it by -p name=value.");
+        }
+
+        return Task.CompletedTask;
     }
 }

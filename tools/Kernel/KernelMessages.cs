@@ -10,11 +10,13 @@ namespace NotebookRunner.Kernel;
 [JsonDerivedType(typeof(Stop), "stop")]
 internal abstract record KernelRequest
 {
-    /// <summary>Compile and run one cell.</summary>
+    /// <summary>Run one cell.</summary>
     /// <param name="Number">The cell's number in the notebook, from 1.</param>
     /// <param name="File">The name that stack traces show, for instance <c>demo.dib#cell-7.cs</c>.</param>
-    /// <param name="Code">The C# text.</param>
-    public sealed record RunCell(int Number, string File, string Code) : KernelRequest;
+    /// <param name="Kernel">Who runs it, for instance <c>csharp</c>.</param>
+    /// <param name="Code">The cell's text, magic commands included.</param>
+    /// <param name="Answers">What to answer when the cell asks for input, by prompt.</param>
+    public sealed record RunCell(int Number, string File, string Kernel, string Code, IReadOnlyDictionary<string, string> Answers) : KernelRequest;
 
     /// <summary>Ask the running cell to stop where it can; nothing is forced.</summary>
     public sealed record Interrupt : KernelRequest;

@@ -72,7 +72,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         var clock = Stopwatch.StartNew();
         cell.Status = RunStatus.Running;
         view.CellStarted(cell);
-        await kernel.SendAsync(new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Source));
+        await kernel.SendAsync(new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Cell.Kernel, cell.Source, cell.Answers));
         var stop = new StopWatcher(kernel, options, stops, view.Notice);
         var done = await FollowAsync(kernel, cell, stop, clock);
         cell.Seconds = done?.Seconds ?? clock.Elapsed.TotalSeconds;
@@ -137,7 +137,12 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
                 cell.Outputs.Add(displayed);
                 break;
             case KernelEvent.Updated updated:
-                _ = state.Cells.Any(any => any.Outputs.Update(updated));
+                if (!state.Cells.Any(any => any.Outputs.Update(updated)))
+                {
+                    // `display(x).Update(y)` comes under an id of its own: as in the editor it is shown as one more value.
+                    cell.Outputs.Add(new(updated.Id, updated.Data, IsResult: false));
+                }
+
                 break;
             case KernelEvent.Raised raised:
                 cell.Error = raised.Error;

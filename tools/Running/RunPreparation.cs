@@ -9,21 +9,25 @@ internal static class RunPreparation
     /// <summary>Reads a notebook and sets its parameters.</summary>
     /// <param name="path">The .dib or .ipynb.</param>
     /// <param name="values">Values from the command line, by parameter name.</param>
-    /// <exception cref="NotebookFormatException">The file is missing or damaged, or has cells of a kernel that is not here.</exception>
-    /// <exception cref="ParameterException">An unknown parameter or a value of another type.</exception>
+    /// <exception cref="NotebookFormatException">The file is missing or damaged, or has in it what cannot be run here.</exception>
+    /// <exception cref="ParameterException">An unknown parameter, a value of another type, or a cell that asks for what no value answers.</exception>
     public static RunState Prepare(string path, IReadOnlyDictionary<string, string> values)
     {
         var notebook = NotebookFile.Read(path);
         var name = Path.GetFileName(path);
-        if (notebook.Cells.FirstOrDefault(cell => !cell.IsCSharp && !cell.IsMarkdown) is { } foreign)
+        var inputs = NotebookCheck.Run(notebook, name, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        var asked = inputs.SelectMany(cell => cell).Select(input => input.Name).ToHashSet(StringComparer.Ordinal);
+        var cell = ParameterCell.Find(notebook.Cells);
+        var parameters = values.Where(value => !asked.Contains(value.Key) || cell?.Parameters.Any(parameter => parameter.Name == value.Key) == true).ToDictionary();
+        if (cell is null && parameters.Count > 0)
         {
-            throw new NotebookFormatException($"{name}, line {foreign.Line}: a cell for the kernel '{foreign.Kernel}'; this runner executes csharp and shows markdown.");
+            throw new ParameterException($"{name} has no parameter cell (a C# cell whose first line is a comment beginning with 'parameters'), so {parameters.Keys.First()} cannot be set.");
         }
 
-        var cell = ParameterCell.Find(notebook.Cells);
-        if (cell is null && values.Count > 0)
+        if (asked.FirstOrDefault(input => !values.ContainsKey(input)) is { } unanswered)
         {
-            throw new ParameterException($"{name} has no parameter cell (a C# cell whose first line is a comment beginning with 'parameters'), so {values.Keys.First()} cannot be set.");
+            var at = inputs.TakeWhile(cell => cell.All(input => input.Name != unanswered)).Count();
+            throw new ParameterException($"{name}, cell {at + 1}, asks for '{unanswered}': answer it by -p {(unanswered.Contains(' ', StringComparison.Ordinal) ? $"\"{unanswered}=…\"" : $"{unanswered}=…")}.");
         }
 
         var names = CellNames.Of(notebook.Cells);
@@ -32,8 +36,11 @@ internal static class RunPreparation
             NotebookName = name,
             NotebookHash = CellNames.Hash(notebook.Cells),
             Started = DateTimeOffset.Now,
-            Parameters = cell?.Valued(values) ?? [],
-            Cells = [.. notebook.Cells.Select((c, i) => new CellState(i + 1, names[i], c, i == cell?.Index ? cell.With(values) : c.Source))],
+            Parameters = cell?.Valued(parameters) ?? [],
+            Cells = [.. notebook.Cells.Select((c, i) => new CellState(i + 1, names[i], c, i == cell?.Index ? cell.With(parameters) : c.Source)
+            {
+                Answers = inputs[i].DistinctBy(input => input.Prompt).ToDictionary(input => input.Prompt, input => values[input.Name]),
+            })],
         };
     }
 }

@@ -41,6 +41,9 @@ internal sealed class CellState(int number, string name, NotebookCell cell, stri
     /// <summary>What is run: the cell's text with parameters set.</summary>
     public string Source { get; } = source;
 
+    /// <summary>What to answer when the cell asks the reader for something, by prompt.</summary>
+    public IReadOnlyDictionary<string, string> Answers { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The same in every run of this notebook.</summary>
     public string Id { get; } = CellNames.Id(number, cell);
 

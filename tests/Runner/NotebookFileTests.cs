@@ -5,7 +5,7 @@ using runner::NotebookRunner.Documents;
 
 namespace NotebookLib.Tests.Runner;
 
-public class DibDocumentTests
+public class NotebookFileTests
 {
     private const string Header = """
         #!meta
@@ -37,8 +37,9 @@ public class DibDocumentTests
     public void Text_before_the_first_selector_belongs_to_the_default_kernel()
     {
         Assert.Equal([("csharp", "1 + 1"), ("markdown", "x")], Parse("1 + 1\n#!markdown\nx").Cells.Select(cell => (cell.Kernel, cell.Source)));
-        var markdownFirst = "#!meta\n{\"kernelInfo\":{\"defaultKernelName\":\"md\"}}\n#!unknown stays\ntext\n";
-        Assert.Equal([("markdown", "#!unknown stays\ntext")], Parse(markdownFirst).Cells.Select(cell => (cell.Kernel, cell.Source)));
+        // Whatever the header calls the default: so the editor's parser has it.
+        var headed = "#!meta\n{\"kernelInfo\":{\"defaultKernelName\":\"md\"}}\n#!unknown stays\ntext\n";
+        Assert.Equal([new NotebookCell("csharp", "#!unknown stays\ntext", 3)], Parse(headed).Cells);
     }
 
     [Theory]
@@ -80,7 +81,7 @@ public class DibDocumentTests
         const string Canonical = "#!meta\n\n{\"kernelInfo\":{\"defaultKernelName\":\"csharp\",\"items\":[{\"name\":\"csharp\",\"aliases\":[\"C#\"]}]},\"kept\":[1,2]}\n\n"
             + "#!markdown\n\n# Tïtle <b>\n\n#!csharp\n\n1\n\n2\n";
 
-        Assert.Equal(Canonical, DibDocument.Write(Parse(Canonical)));
+        Assert.Equal(Canonical, Parse(Canonical).ToDib());
     }
 
     [Fact]
@@ -91,7 +92,7 @@ public class DibDocumentTests
         cell.Where(c => c.Source.Length > 0 && !c.Source.Split('\n').Any(l => l is "#!csharp" or "#!markdown" or "#!md" or "#!C#" or "#!c#")).Array[0, 8].Sample(
             cells =>
             {
-                var again = Parse(DibDocument.Write(new(Notebook.NewHeader(), cells)));
+                var again = Parse(new Notebook(new Dictionary<string, object>(), cells).ToDib());
                 Assert.Equal(cells.Select(c => (c.Kernel, c.Source)), again.Cells.Select(c => (c.Kernel, c.Source)));
             },
             iter: 300);
@@ -100,7 +101,7 @@ public class DibDocumentTests
     [Fact]
     public void A_cell_that_would_split_is_not_written()
     {
-        var error = Assert.Throws<NotebookFormatException>(() => DibDocument.Write(new(Notebook.NewHeader(), [new("markdown", "before\n#!csharp\nafter", 0)])));
+        var error = Assert.Throws<NotebookFormatException>(() => new Notebook(new Dictionary<string, object>(), [new("markdown", "before\n#!csharp\nafter", 0)]).ToDib());
 
         Assert.Contains("'#!csharp'", error.Message, StringComparison.Ordinal);
     }
@@ -123,7 +124,7 @@ public class DibDocumentTests
     {
         var text = string.Concat(Enumerable.Repeat("#!csharp\n1\n", 10_100));
 
-        Assert.Contains("more than 10000 cells", Assert.Throws<NotebookFormatException>(() => Parse(text)).Message, StringComparison.Ordinal);
+        Assert.Contains("10100 cells are more than 10000", Assert.Throws<NotebookFormatException>(() => Parse(text)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -134,5 +135,5 @@ public class DibDocumentTests
         Assert.Equal(["var a = 1;", "The big idea", "The big idea"], CellNames.Of(cells));
     }
 
-    private static Notebook Parse(string text) => DibDocument.Parse(text, "n.dib");
+    private static Notebook Parse(string text) => NotebookFile.Parse(text, "n.dib");
 }
