@@ -319,15 +319,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Empty(_runner.Summary["scores"]!.AsObject());
     }
 
-    private static string[] Outputs(JsonNode cell) => [.. cell["outputs"]!.AsArray().Select(output => $"{output!["output_type"]}:{Text(output)}")];
+    private static string[] Outputs(JsonNode cell) => [.. cell["outputs"]!.AsArray().Select(output => JupyterText.Of(output!))];
 
     private static string Texts(JsonNode cell) => string.Concat(Outputs(cell));
-
-    private static string Text(JsonNode output)
-    {
-        var text = output["text"] ?? output["data"]?["text/plain"] ?? output["evalue"]!;
-        return text is JsonArray lines ? string.Concat(lines.Select(line => (string)line!)) : (string)text!;
-    }
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);

@@ -225,7 +225,7 @@ internal sealed class NotebookCheck
         {
             Fault($"Console.{name} waits for a keyboard, and {NoKeyboard.Advice}");
         }
-        else if (target is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync")
+        else if (target.Split('.')[^1] is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync")
         {
             if (name != "GetInputsAsync" && call.ArgumentList.Arguments.FirstOrDefault()?.Expression is LiteralExpressionSyntax { Token.Value: string prompt })
             {

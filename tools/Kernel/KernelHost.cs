@@ -38,7 +38,7 @@ internal sealed class KernelHost : IDisposable
         (_sink, _nativeOutput) = (sink, nativeOutput);
         _submissions = new(CellKernels.CSharp(_kernels));
         _errors = new(_submissions);
-        _libraries = new(CellKernels.CSharp(_kernels));
+        _libraries = new(_kernels);
         _kernels.RegisterCommandHandler<RequestInput>(Answer);
         _kernels.KernelEvents.Subscribe(happened => EventForwarding.Forward(happened, sink));
     }

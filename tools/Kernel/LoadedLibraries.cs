@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Microsoft.CodeAnalysis;
-using Microsoft.DotNet.Interactive.CSharp;
+using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Events;
 
 namespace NotebookRunner.Kernel;
@@ -8,13 +8,13 @@ namespace NotebookRunner.Kernel;
 /// <summary>Name and version of what the notebook loads by <c>#r</c>, files and packages alike, for the report.</summary>
 internal sealed class LoadedLibraries
 {
-    private readonly CSharpKernel _kernel;
+    private readonly CompositeKernel _kernels;
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
 
-    public LoadedLibraries(CSharpKernel kernel)
+    public LoadedLibraries(CompositeKernel kernels)
     {
-        _kernel = kernel;
-        kernel.KernelEvents.Subscribe(happened =>
+        _kernels = kernels;
+        kernels.KernelEvents.Subscribe(happened =>
         {
             if (happened is PackageAdded { PackageReference: var package })
             {
@@ -26,7 +26,7 @@ internal sealed class LoadedLibraries
     /// <summary>All of them so far.</summary>
     public Dictionary<string, string> Versions()
     {
-        var references = _kernel.ScriptState?.Script.GetCompilation().DirectiveReferences ?? [];
+        var references = CellKernels.CSharp(_kernels).ScriptState?.Script.GetCompilation().DirectiveReferences ?? [];
         foreach (var path in references.OfType<PortableExecutableReference>().Select(reference => reference.FilePath).OfType<string>().Where(Path.IsPathRooted))
         {
             _versions[Path.GetFileNameWithoutExtension(path)] = FileVersionInfo.GetVersionInfo(path).ProductVersion ?? "";

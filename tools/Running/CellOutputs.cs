@@ -9,12 +9,9 @@ internal abstract class CellOutput;
 /// <summary>Text of one of the streams, adjacent pieces joined.</summary>
 internal sealed class StreamOutput(string name) : CellOutput
 {
-    private const int MostChars = 1 << 20;
-
     private readonly StringBuilder _text = new();
     private int _lineStart;
     private bool _hasReturned;
-    private bool _isCut;
 
     /// <summary><c>stdout</c> or <c>stderr</c>.</summary>
     public string Name { get; } = name;
@@ -26,11 +23,6 @@ internal sealed class StreamOutput(string name) : CellOutput
     {
         foreach (var letter in text)
         {
-            if (_isCut)
-            {
-                return;
-            }
-
             Append(letter);
         }
     }
@@ -52,11 +44,6 @@ internal sealed class StreamOutput(string name) : CellOutput
         _hasReturned = false;
         _text.Append(letter);
         _lineStart = letter == '\n' ? _text.Length : _lineStart;
-        if (_text.Length > MostChars)
-        {
-            _text.Append($"\n… cut after {MostChars >> 20} MiB; write long listings to a file\n");
-            _isCut = true;
-        }
     }
 }
 

@@ -12,6 +12,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private TimeSpan _lastSave;
+    private OutputLimit _limit = new();
 
     /// <summary>Why the last report could not be saved; null when it lies on disk.</summary>
     public string? SaveProblem { get; private set; }
@@ -74,6 +75,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         view.CellStarted(cell);
         await kernel.SendAsync(new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Cell.Kernel, cell.Source, cell.Answers));
         var stop = new StopWatcher(kernel, options, stops, view.Notice);
+        _limit = new();
         var done = await FollowAsync(kernel, cell, stop, clock);
         cell.Seconds = done?.Seconds ?? clock.Elapsed.TotalSeconds;
         var death = done is null ? await kernel.ExitInWordsAsync() : null;
@@ -121,8 +123,13 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         }
     }
 
-    private KernelEvent.Done? Record(CellState cell, KernelEvent happened)
+    private KernelEvent.Done? Record(CellState cell, KernelEvent received)
     {
+        if (_limit.Apply(received) is not { } happened)
+        {
+            return null;
+        }
+
         view.Happened(happened);
         switch (happened)
         {

@@ -1,0 +1,101 @@
+using System.Text.Json.Nodes;
+
+namespace NotebookLib.Tests.Runner;
+
+/// <summary>Notebooks of a user (tests/Runner/notebooks), one for each kind of cell and magic command: they run as in the editor, or are refused before anything ran.</summary>
+public sealed class UserNotebookTests : IDisposable
+{
+    private readonly RunnerProcess _runner = new();
+
+    public void Dispose() => _runner.Dispose();
+
+    [Theory]
+    [InlineData("csharp", "stream:printed\n|display_data:shown|display_data:displayed|display_data:1|display_data:2|stream:an error line\n|execute_result:Pair\n      Name: a<b\n      Value: 3", "execute_result:6")]
+    [InlineData("time", "execute_result:42|display_data:Wall time:*ms")]
+    [InlineData("values", "", "execute_result:42 40", "display_data:Roses are red", "execute_result:13", "display_data:*from*given*")]
+    [InlineData("import", "", "execute_result:42")]
+    [InlineData("html", "display_data:<b id=\"mine\">bold</b>", "display_data:<i>slanted</i>|display_data:<script type=\"text/javascript\">*color: green*")]
+    [InlineData("javascript", "display_data:<p id=\"target\">before</p>", "display_data:<script type=\"text/javascript\">document.getElementById(\"target\").textContent = \"after\";</script>")]
+    public async Task A_notebook_shows_what_it_shows_in_the_editor(string name, params string[] expected)
+    {
+        var (exitCode, error) = await RunAsync(name);
+
+        Assert.True(exitCode == 0, error);
+        AssertOutputs(name, expected);
+    }
+
+    [Fact]
+    public async Task Packages_are_restored_and_named_among_the_versions()
+    {
+        var (exitCode, error) = await RunAsync("nuget");
+        Assert.SkipWhen(error.Contains("NU1301", StringComparison.Ordinal), "no package source can be reached");
+
+        Assert.True(exitCode == 0, error);
+        AssertOutputs("nuget", "display_data:Installed Packages\n - Newtonsoft.Json, 13.0.4|execute_result:7");
+        Assert.Equal("13.0.4", (string)_runner.Summary["versions"]!["Newtonsoft.Json"]!);
+    }
+
+    [Fact]
+    public async Task What_cells_ask_for_is_answered_from_the_command_line_or_refused_by_name()
+    {
+        var (refused, unanswered) = await RunAsync("input", "-p", "city=Ulm");
+        Assert.Equal(2, refused);
+        Assert.Equal("input.dib, cell 2, asks for 'Your name': answer it by -p \"Your name=…\".\n", unanswered);
+
+        var (exitCode, error) = await RunAsync("input", "-p", "city=Ulm", "-p", "Your name=Ada");
+        Assert.True(exitCode == 0, error);
+        AssertOutputs("input", "execute_result:Ulm", "execute_result:ADA");
+    }
+
+    [Theory]
+    [InlineData("fsharp", "fsharp.dib, line 7 (cell 2, line 1): a cell for 'fsharp': F# cells need")]
+    [InlineData("powershell", "powershell.dib, line 7 (cell 2, line 1): a cell for 'pwsh': PowerShell cells need")]
+    [InlineData("mermaid", "mermaid.dib, line 7 (cell 2, line 1): a cell for 'mermaid': mermaid diagrams are drawn by a script from the network")]
+    [InlineData(
+        "mistakes",
+        "mistakes.dib, line 7 (cell 2, line 1): '#!tiem' is no magic command that runs here. Did you mean '#!time'?",
+        "mistakes.dib, line 12 (cell 3, line 1): '#!set --name x' lacks --value.",
+        "mistakes.dib, line 13 (cell 3, line 2): '#!share --from fsharp y' takes a value from 'fsharp'",
+        "mistakes.dib, line 14 (cell 3, line 3): '#!connect mssql",
+        "mistakes.dib, line 15 (cell 3, line 4): '#!import nowhere.dib': ",
+        "mistakes.dib, line 19 (cell 4, line 1): #r \"../nowhere/Lib.dll\": there is no ",
+        "mistakes.dib, line 20 (cell 4, line 2): Console.ReadLine waits for a keyboard, and a notebook has no keyboard: make it a parameter",
+        "mistakes.dib, line 21 (cell 4, line 3): CS1525: ")]
+    public async Task What_cannot_run_is_refused_with_cell_and_line_before_anything_ran(string name, params string[] expected)
+    {
+        var (exitCode, error) = await RunAsync(name);
+
+        Assert.Equal(2, exitCode);
+        Assert.All(expected, fault => Assert.Contains("\n" + fault, "\n" + error, StringComparison.Ordinal));
+        Assert.Equal(expected.Length + 1, error.TrimEnd('\n').Split('\n').Length);
+        Assert.EndsWith("\nNothing was run.\n", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_runner.Output));
+    }
+
+    [Fact]
+    public async Task An_error_after_a_magic_command_names_the_line_of_the_cell()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(["#!time\nvar zero = 0;\n#!set --name other --value 1\n\nConsole.WriteLine(other);\n1 / zero"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("Cell 1, #!time, line 6 (n.dib line 8): System.DivideByZeroException\n", error, StringComparison.Ordinal);
+        Assert.Contains("at top level in cell 1, line 6", error, StringComparison.Ordinal);
+    }
+
+    private async Task<(int ExitCode, string Error)> RunAsync(string name, params string[] options)
+    {
+        var notebook = Repository.PathOf("tests", "Runner", "notebooks", name + ".dib");
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(["run", notebook, "--output", _runner.Output, .. options]));
+        return (exitCode, error);
+    }
+
+    /// <summary>Compares the code cells' outputs, one text a cell; <c>*</c> stands for anything.</summary>
+    private void AssertOutputs(string name, params string[] expected)
+    {
+        var notebook = JsonNode.Parse(File.ReadAllText(Path.Combine(_runner.Output, name + ".ipynb")))!;
+        var outputs = notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code").Select(cell => string.Join('|', cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)))).ToList();
+
+        Assert.Equal(expected.Length, outputs.Count);
+        Assert.All(expected.Zip(outputs), pair => Assert.Matches("^" + System.Text.RegularExpressions.Regex.Escape(pair.First).Replace("\\*", "(.|\n)*", StringComparison.Ordinal) + "$", pair.Second));
+    }
+}
