@@ -1,5 +1,6 @@
 using System.Globalization;
 using NotebookLib.Html;
+using NotebookLib.Lora;
 using NotebookLib.Model;
 
 namespace NotebookLib.Display;
@@ -31,7 +32,7 @@ public static class ModelCard
             .. CountFacts(model),
         ];
         var unexpected = report.Unexpected.Count == 0 ? Array.Empty<string>() : [$"{report.Unexpected.Count} tensors of the checkpoint have no place here; see the table."];
-        return new(name, facts) { Subtitle = "DeBERTa-v2/v3 for token classification", Warnings = unexpected, Tables = [Parts(model), Load(report)] };
+        return new(name, facts) { Subtitle = "DeBERTa-v2/v3 for token classification", Warnings = [.. unexpected, .. report.Remarks], Tables = [Parts(model), Load(report)] };
     }
 
     /// <summary>What loading found, kind by kind.</summary>
@@ -54,7 +55,7 @@ public static class ModelCard
     public static CardView Adapters(DebertaV2ForTokenClassification model, object settings)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var adapted = model.named_modules().Where(pair => pair.module is Projection { Adapter: not null }).Select(pair => (pair.name, Projection: (Projection)pair.module)).ToList();
+        var adapted = model.named_modules().Where(pair => pair.module is IAdaptedLayer { Adapter: not null }).Select(pair => (pair.name, Projection: (IAdaptedLayer)pair.module)).ToList();
         var byTarget = adapted.GroupBy(pair => pair.name.Split('.')[^1]).Select(group => new Row(
         [
             new(group.Key, IsCode: true), Number(group.Count()), Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))), new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
@@ -62,7 +63,11 @@ public static class ModelCard
         return new("Low-rank adapters", [new("adapted projections", Number(adapted.Count)), .. CountFacts(model)])
         {
             Subtitle = "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; W and b stay as they are.",
-            Warnings = adapted.Count == 0 ? ["No projection carries an adapter: nothing but what is listed as trained will move."] : [],
+            Warnings =
+            [
+                .. adapted.Count == 0 ? (string[])["No projection carries an adapter: nothing but what is listed as trained will move."] : [],
+                .. LoraAdapters.Of(model)?.Remark is { } remark ? (string[])[remark] : [],
+            ],
             Tables = [new("Adapted", [new("projection"), new("layers", true), new("parameters", true), new("first")], [.. byTarget]), EnvironmentCard.SettingsTable(settings)],
         };
     }

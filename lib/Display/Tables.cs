@@ -44,7 +44,7 @@ public static class Tables
             [new("word"), new("tag"), new("pieces"), new("piece ids"), new("label of each piece")],
             rows,
             Invariant($"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with the special ones; ▁ marks the beginning of a word."),
-            "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores.");
+            "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores." + (tokenizer.Remark is { } remark ? $" {remark}" : ""));
     }
 
     /// <summary>The scores of each type and their averages, beside the published F1 where there is one.</summary>

@@ -5,33 +5,34 @@ using static TorchSharp.torch;
 namespace NotebookLib.Lora;
 
 /// <summary>
-/// The adapters of a model: attached to the linear layers that the settings name, counted, merged into the weights and taken out again, saved and loaded as
-/// PEFT 0.7.0 does. The base is frozen; adapters and head are trained.
+/// The adapters of a model: attached to the layers that the settings name, counted, merged into the weights and taken out again, saved and loaded as PEFT does. The base is
+/// frozen; adapters, head and whatever else the settings name are trained.
 /// </summary>
 public sealed class LoraAdapters : IDisposable
 {
-    // Below the projection, so that parameters are called …query_proj.lora.lora_A.
+    // Below the layer, so that parameters are called …query_proj.lora.lora_A.
     private const string ChildName = "lora";
+    private const string HeadName = "classifier";
     private readonly DebertaV2ForTokenClassification _model;
-    private readonly List<(AdaptedModule Module, Projection Projection, LoraLayer Layer)> _adapted;
-    // PEFT trains a copy of the head and keeps the original, which counts too.
-    private readonly List<(Parameter Parameter, Tensor Original)> _head;
-    private readonly HashSet<string> _trainedBefore;
-    private readonly List<StoredWeight> _originalWeights = [];
+    private readonly List<(AdaptedModule Module, IAdaptedLayer Place, LoraModule Layer)> _adapted;
 
-    private LoraAdapters(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, Projection Projection)> places, Generator? generator)
+    // What is trained beside the adapters, by the model's names, with the base's own values. PEFT counts a whole module's original too.
+    private readonly List<(string Name, Parameter Parameter, Tensor Original)> _saved;
+    private readonly HashSet<string> _trainedBefore;
+    private readonly List<ReplacedWeight> _unmerge = [];
+
+    private LoraAdapters(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places, Generator? generator)
     {
         (_model, Settings) = (model, settings);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         _trainedBefore = Freeze(model);
-        _adapted = [.. places.Select(place => (ModuleOf(place.Name, place.Projection, settings.Rank), place.Projection,
-            new LoraLayer(place.Projection, settings, model.Random, generator) { Owner = this }))];
-        _head = [.. model.Classifier.parameters().Select(parameter => (parameter, parameter.detach().clone().DetachFromDisposeScope()))];
-        _head.ForEach(part => part.Parameter.requires_grad = true);
+        _adapted = [.. places.Select(place => Adapt(place.Name, place.Place, generator))];
+        _saved = [.. SavedParameters(model, settings, places).Select(pair => (pair.Name, pair.Parameter, pair.Parameter.detach().clone().DetachFromDisposeScope()))];
+        _saved.ForEach(part => part.Parameter.requires_grad = true);
         AttachLayers();
         IsAttached = true;
-        TotalParameters = model.parameters().Sum(parameter => parameter.numel()) + _head.Sum(part => part.Original.numel());
+        TotalParameters = model.parameters().Sum(parameter => parameter.numel()) + _saved.Where(part => IsInSavedModule(settings, part.Name)).Sum(part => part.Original.numel());
         TrainableParameters = model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel());
     }
 
@@ -41,10 +42,10 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<AdaptedModule> Modules => [.. _adapted.Select(adapted => adapted.Module)];
 
-    /// <summary>Parameters that are trained: adapters and head.</summary>
+    /// <summary>Parameters that are trained: adapters, head, and what else the settings name.</summary>
     public long TrainableParameters { get; }
 
-    /// <summary>All parameters as PEFT counts them: the base with its original head, adapters, and the trained copy of the head.</summary>
+    /// <summary>All parameters as PEFT counts them: the base, adapters, and the trained copies of the head and of other modules that are saved whole.</summary>
     public long TotalParameters { get; }
 
     /// <summary>True while the adapters add to their layers' outputs.</summary>
@@ -52,6 +53,9 @@ public sealed class LoraAdapters : IDisposable
 
     /// <summary>True while the weights contain the adapters; the model is then a plain one, which <see cref="ModelFolder.Save(DebertaV2ForTokenClassification, string)"/> saves whole.</summary>
     public bool IsMerged { get; private set; }
+
+    /// <summary>What a reader should know about the files that they were loaded from; null when nothing.</summary>
+    public string? Remark { get; private init; }
 
     /// <summary>Freezes a model and puts new adapters on it, which change nothing until they are trained.</summary>
     /// <param name="model">Keeps the adapters as its own parts.</param>
@@ -61,12 +65,13 @@ public sealed class LoraAdapters : IDisposable
     /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
     public static LoraAdapters Attach(DebertaV2ForTokenClassification model, LoraSettings settings, long seed)
     {
-        var places = Prepare(model, settings);
+        LoraSettings.ThrowIfFaulty(FindFaults(model, settings));
+        var places = PlacesIn(model, settings);
         using var generator = new Generator((ulong)seed);
         return new(model, settings, places, generator);
     }
 
-    /// <summary>Puts saved adapters and their head on a model; they can be used as they are, or trained further.</summary>
+    /// <summary>Puts saved adapters, and what was saved with them, on a model; they can be used as they are, or trained further.</summary>
     /// <param name="folder">Holds <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> or <c>adapter_model.bin</c>, as PEFT and <see cref="Save"/> write them.</param>
     /// <param name="model">The base that they were trained on, with as many labels.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
@@ -77,10 +82,17 @@ public sealed class LoraAdapters : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         var settings = AdapterConfig.Read(folder);
-        var places = Prepare(model, settings);
         using var file = AdapterFile.Open(folder);
-        file.EnsureFits([.. places.Select(place => ModuleOf(place.Name, place.Projection, settings.Rank))], model.Classifier.Weight.shape);
-        var adapters = new LoraAdapters(model, settings, places, generator: null);
+        // PEFT 0.7.0 saves the head and does not say so.
+        settings = settings with { TrainsHead = file.Has(AdapterFile.NameOf(HeadName, "weight")) };
+        var places = PlacesIn(model, settings);
+        if (places.Count == 0)
+        {
+            throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", settings.Targets.Take(4))}) mean none of the model's layers. Is this the model that the adapter was trained on?");
+        }
+
+        file.EnsureFits(ExpectedShapes(model, settings, places));
+        var adapters = new LoraAdapters(model, settings, places, generator: null) { Remark = file.Remark };
         file.ReadInto(adapters.TensorsByFileName());
         return adapters;
     }
@@ -90,7 +102,7 @@ public sealed class LoraAdapters : IDisposable
     public static LoraAdapters? Of(DebertaV2ForTokenClassification model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return model.modules().OfType<LoraLayer>().FirstOrDefault()?.Owner;
+        return model.modules().OfType<LoraModule>().FirstOrDefault()?.Owner;
     }
 
     /// <summary>What is wrong with settings for a model, the layers they name included.</summary>
@@ -99,12 +111,23 @@ public sealed class LoraAdapters : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(settings);
-        var names = Candidates(model).Select(candidate => candidate.Name).ToList();
-        return [.. settings.FindFaults(), .. (settings.Targets ?? []).Where(target => LoraTarget.FindFault(target) is null && !names.Any(new LoraTarget(target).Matches))
-            .Select(target => $"Targets has \"{target}\", which matches none of the model's {names.Count} linear layers; expected for instance {Nearest(target, names)}.")];
+        var faults = settings.FindFaults().ToList();
+        var areSound = faults.Count == 0;
+        var names = Candidates(model, settings).Select(candidate => candidate.Name).ToList();
+        var linear = names.Count(name => !IsTable(name));
+        var unmet = (settings.Targets ?? []).Where(target => !IsAllLinear(target) && ModuleNames.FindFault(nameof(settings.Targets), target) is null
+            && !names.Any(name => ModuleNames.Matches(target, name))).ToList();
+        faults.AddRange(unmet.Select(target =>
+            $"Targets has \"{target}\", which matches none of the model's {linear} linear layers; expected for instance {Nearest(target, names)}."));
+        if (areSound && unmet.Count == 0 && !names.Any(name => IsMeant(settings, name) && !IsExcluded(settings, name)))
+        {
+            faults.Add("Excluded, Layers and SavedModules leave none of the layers that Targets names; expected at least one.");
+        }
+
+        return faults;
     }
 
-    /// <summary>Adds the adapters to the weights (W + scale · B·A) and takes them off, so that the model is as fast as the base. Merging twice changes nothing more.</summary>
+    /// <summary>Puts the adapters into the weights and takes them off, so that the model is as fast as the base. Merging twice changes nothing more.</summary>
     public void Merge()
     {
         if (IsMerged)
@@ -114,11 +137,15 @@ public sealed class LoraAdapters : IDisposable
 
         EnsureAttached();
         using var quiet = no_grad();
-        foreach (var (_, projection, layer) in _adapted)
+        foreach (var (_, place, layer) in _adapted)
         {
             using var scope = NewDisposeScope();
-            var merged = projection.DenseWeight() + layer.WeightChange();
-            _originalWeights.Add(projection.Exchange(new(new Parameter(merged, requires_grad: false), null)));
+            var biasChange = layer.BiasChange();
+            _unmerge.Add(place.ReplaceWeight(layer.Merged));
+            if (biasChange is not null && place is Projection { Bias: { } bias })
+            {
+                _unmerge.Add(ReplacedWeight.InPlace(bias, bias + biasChange));
+            }
         }
 
         DetachLayers();
@@ -133,12 +160,8 @@ public sealed class LoraAdapters : IDisposable
             return;
         }
 
-        foreach (var (adapted, original) in _adapted.Zip(_originalWeights))
-        {
-            adapted.Projection.Exchange(original).Dispose();
-        }
-
-        _originalWeights.Clear();
+        _unmerge.ForEach(weight => weight.Restore());
+        _unmerge.Clear();
         AttachLayers();
         (IsMerged, IsAttached) = (false, true);
     }
@@ -154,7 +177,7 @@ public sealed class LoraAdapters : IDisposable
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         DetachLayers();
-        _head.ForEach(part => part.Parameter.copy_(part.Original));
+        _saved.ForEach(part => part.Parameter.copy_(part.Original));
         FrozenWeights.Store(_model.Deberta, WeightStorage.Dense);
         foreach (var (name, parameter) in _model.named_parameters())
         {
@@ -168,15 +191,18 @@ public sealed class LoraAdapters : IDisposable
     /// <param name="folder">Receives <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
     public void Save(string folder)
     {
-        SafetensorsFile.Write(Path.Combine(folder, AdapterFile.SafetensorsName), TensorsByFileName());
+        var adapted = _adapted.Where(part => part.Place is Projection).Select(part => AdapterFile.NameOf(part.Module.Name, "bias")).ToHashSet(StringComparer.Ordinal);
+        SafetensorsFile.Write(Path.Combine(folder, AdapterFile.SafetensorsName),
+            TensorsByFileName().Select(pair => KeyValuePair.Create(adapted.Contains(pair.Key) ? AdapterFile.OnDisk(pair.Key) : pair.Key, pair.Value)));
         AdapterConfig.Write(folder, Settings);
     }
 
     /// <summary>Frees what <see cref="Unmerge"/> and <see cref="Detach"/> need, and adapters that are not attached; attached ones belong to the model.</summary>
     public void Dispose()
     {
-        ForgetOriginalWeights();
-        _head.ForEach(part => part.Original.Dispose());
+        _unmerge.ForEach(weight => weight.Dispose());
+        _unmerge.Clear();
+        _saved.ForEach(part => part.Original.Dispose());
         if (!IsAttached)
         {
             _adapted.ForEach(adapted => adapted.Layer.Dispose());
@@ -193,42 +219,122 @@ public sealed class LoraAdapters : IDisposable
     public void ReadWeights(string folder)
     {
         using var file = AdapterFile.Open(folder);
-        file.EnsureFits(Modules, _model.Classifier.Weight.shape);
-        file.ReadInto(TensorsByFileName());
+        var tensors = TensorsByFileName();
+        file.EnsureFits(tensors.ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal));
+        file.ReadInto(tensors);
     }
 
-    private static List<(string Name, Projection Projection)> Prepare(DebertaV2ForTokenClassification model, LoraSettings settings)
+    /// <summary>Adapters and what is saved with them by our names of a file's tensors; the model's own tensors.</summary>
+    internal Dictionary<string, Tensor> TensorsByFileName()
     {
-        LoraSettings.ThrowIfFaulty(FindFaults(model, settings));
-        if (Candidates(model).FirstOrDefault(candidate => candidate.Projection.Adapter is not null) is { Name: { } taken })
+        var tensors = _saved.ToDictionary(part => FileNameOf(part.Name), part => (Tensor)part.Parameter, StringComparer.Ordinal);
+        foreach (var (module, _, layer) in _adapted)
+        {
+            foreach (var (part, parameter) in layer.Parts)
+            {
+                tensors[AdapterFile.NameOf(module.Name, part)] = parameter;
+            }
+        }
+
+        return tensors;
+    }
+
+    private static List<(string Name, IAdaptedLayer Place)> PlacesIn(DebertaV2ForTokenClassification model, LoraSettings settings)
+    {
+        var candidates = Candidates(model, settings).ToList();
+        if (candidates.FirstOrDefault(candidate => candidate.Place.Adapter is not null) is { Name: { } taken })
         {
             throw new InvalidOperationException($"{taken} carries an adapter already. Load the model anew, or go on with LoraAdapters.Of(model).");
         }
 
-        var targets = settings.Targets.Select(target => new LoraTarget(target)).ToList();
-        return [.. Candidates(model).Where(candidate => targets.Any(target => target.Matches(candidate.Name)))];
+        List<(string Name, IAdaptedLayer Place)> places = [.. candidates.Where(candidate => IsMeant(settings, candidate.Name) && !IsExcluded(settings, candidate.Name))];
+        return places.Exists(place => place.Place is EmbeddingTable) && (settings.UsesMagnitudes || settings.HasBias)
+            ? throw new NotSupportedException($"word_embeddings is adapted with {(settings.UsesMagnitudes ? "magnitudes (use_dora)" : "a bias (lora_bias)")}, which is not computed here.") : places;
     }
 
-    /// <summary>Every linear layer below the head.</summary>
-    private static IEnumerable<(string Name, Projection Projection)> Candidates(DebertaV2ForTokenClassification model) => model.named_modules()
-        .Where(pair => pair.module is Projection && !ReferenceEquals(pair.module, model.Classifier))
-        .Select(pair => (pair.name, (Projection)pair.module));
+    /// <summary>Every layer that can carry an adapter: linear layers, the head where it is not saved whole, and the table of word vectors.</summary>
+    private static IEnumerable<(string Name, IAdaptedLayer Place)> Candidates(DebertaV2ForTokenClassification model, LoraSettings settings) => model.named_modules()
+        .Where(pair => (pair.module is Projection && (!settings.TrainsHead || !ReferenceEquals(pair.module, model.Classifier))) || ReferenceEquals(pair.module, model.Deberta.Embeddings.WordEmbeddings))
+        .Select(pair => (pair.name, (IAdaptedLayer)pair.module));
+
+    private static bool IsTable(string name) => name.EndsWith("word_embeddings", StringComparison.Ordinal);
+
+    private static bool IsAllLinear(string target) => string.Equals(target, ModuleNames.AllLinear, StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsMeant(LoraSettings settings, string name) => (settings.Targets.Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
+
+    private static bool IsExcluded(LoraSettings settings, string name) =>
+        (settings.Excluded ?? []).Any(entry => ModuleNames.Matches(entry, name)) || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, name));
+
+    private static bool IsInSavedModule(LoraSettings settings, string parameter)
+    {
+        var module = parameter[..parameter.LastIndexOf('.')];
+        return (settings.TrainsHead && module == HeadName) || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, module));
+    }
+
+    /// <summary>What is trained and saved beside the adapters.</summary>
+    private static IEnumerable<(string Name, Parameter Parameter)> SavedParameters(
+        DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
+    {
+        var biases = settings.Biases == TrainedBiases.Adapted ? places.Select(place => place.Name + ".bias").ToHashSet(StringComparer.Ordinal) : null;
+        return model.named_parameters().Where(pair => !pair.name.Contains(".lora_", StringComparison.Ordinal)
+            && (IsInSavedModule(settings, pair.name)
+                || (settings.Biases == TrainedBiases.All ? pair.name.EndsWith(".bias", StringComparison.Ordinal) : biases?.Contains(pair.name) ?? false)))
+            .Select(pair => (pair.name, pair.parameter));
+    }
+
+    private static Dictionary<string, long[]> ExpectedShapes(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
+    {
+        var shapes = SavedParameters(model, settings, places).ToDictionary(pair => FileNameOf(pair.Name), pair => pair.Parameter.shape, StringComparer.Ordinal);
+        foreach (var (name, place) in places)
+        {
+            var (output, input, rank) = (place.Weight.shape[0], place.Weight.shape[1], settings.RankOf(name));
+            (string, long[])[] parts = place is EmbeddingTable
+                ? [("lora_embedding_A", [rank, output]), ("lora_embedding_B", [input, rank])]
+                :
+                [
+                    ("lora_A.weight", [rank, input]), ("lora_B.weight", [output, rank]),
+                    .. settings.HasBias ? [("lora_B.bias", [output])] : Array.Empty<(string, long[])>(),
+                    .. settings.UsesMagnitudes ? [("lora_magnitude_vector", [output])] : Array.Empty<(string, long[])>(),
+                ];
+            foreach (var (part, shape) in parts)
+            {
+                shapes[AdapterFile.NameOf(name, part)] = shape;
+            }
+        }
+
+        return shapes;
+    }
+
+    private static string FileNameOf(string parameter)
+    {
+        var dot = parameter.LastIndexOf('.');
+        return AdapterFile.NameOf(parameter[..dot], parameter[(dot + 1)..]);
+    }
 
     private static string Nearest(string target, IEnumerable<string> names)
     {
         // Names of one layer are enough: deberta.encoder.layer.N.attention.self.query_proj → attention.self.query_proj.
         var ends = names.Select(name => string.Join('.', name.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1).DefaultIfEmpty(name))).Distinct();
-        return string.Join(", ", LoraTarget.ByLikeness(target, ends).Take(4));
+        return string.Join(", ", ModuleNames.ByLikeness(target, ends).Take(4));
     }
-
-    private static AdaptedModule ModuleOf(string name, Projection projection, int rank) =>
-        new(name, projection.Weight.shape[1], projection.Weight.shape[0], rank);
 
     private static HashSet<string> Freeze(DebertaV2ForTokenClassification model)
     {
         var trained = model.named_parameters().Where(pair => pair.parameter.requires_grad).ToList();
         trained.ForEach(pair => pair.parameter.requires_grad = false);
         return trained.Select(pair => pair.name).ToHashSet(StringComparer.Ordinal);
+    }
+
+    private (AdaptedModule, IAdaptedLayer, LoraModule) Adapt(string name, IAdaptedLayer place, Generator? generator)
+    {
+        var (rank, scale) = (Settings.RankOf(name), Settings.ScaleOf(name));
+        LoraModule layer = place is Projection projection
+            ? new LoraLayer(projection, Settings, rank, _model.Random, generator) { Scale = scale, Owner = this }
+            : new LoraEmbedding(place.Weight, rank, !Settings.TrainsHeadOnly, generator) { Scale = scale, Owner = this };
+        var (output, input) = (place.Weight.shape[0], place.Weight.shape[1]);
+        var (width, height) = place is Projection ? (input, output) : (output, input);
+        return (new(name, width, height, rank) { Parameters = layer.Parts.Sum(part => part.Parameter.numel()), Scale = scale }, place, layer);
     }
 
     private void EnsureAttached()
@@ -241,31 +347,9 @@ public sealed class LoraAdapters : IDisposable
 
     private void AttachLayers() => _adapted.ForEach(adapted =>
     {
-        adapted.Projection.AttachAdapter(ChildName, adapted.Layer);
+        adapted.Place.AttachAdapter(ChildName, adapted.Layer);
         adapted.Layer.train(_model.training);
     });
 
-    private void DetachLayers() => _adapted.ForEach(adapted => adapted.Projection.DetachAdapter());
-
-    private void ForgetOriginalWeights()
-    {
-        _originalWeights.ForEach(original => original.Dispose());
-        _originalWeights.Clear();
-    }
-
-    /// <summary>Adapters and head by their names in a file; the model's own tensors.</summary>
-    internal Dictionary<string, Tensor> TensorsByFileName()
-    {
-        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal)
-        {
-            [AdapterFile.HeadWeight] = _model.Classifier.Weight,
-            [AdapterFile.HeadBias] = _model.Classifier.Bias!,
-        };
-        foreach (var (module, _, layer) in _adapted)
-        {
-            (tensors[AdapterFile.DownOf(module.Name)], tensors[AdapterFile.UpOf(module.Name)]) = (layer.Down, layer.Up);
-        }
-
-        return tensors;
-    }
+    private void DetachLayers() => _adapted.ForEach(adapted => adapted.Place.DetachAdapter());
 }

@@ -1,6 +1,21 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 
 namespace NotebookLib.Lora;
+
+/// <summary>Which of the base's own biases are trained beside adapters.</summary>
+public enum TrainedBiases
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Those of the adapted layers (PEFT's <c>lora_only</c>).</summary>
+    Adapted,
+
+    /// <summary>All of the model's.</summary>
+    All,
+}
 
 /// <summary>
 /// What low-rank adapters look like and where they sit (LoRA, Hu et al. 2021). Defaults are those of the original's large-LoRA notebook.
@@ -24,9 +39,45 @@ public sealed record LoraSettings
 
     /// <summary>
     /// Which linear layers are adapted. A plain name counts as the end of a module's name (<c>query_proj</c>, <c>attention.output.dense</c>); anything with
-    /// another character than letters, digits, _ and . is a regular expression over the whole name (<c>.*layer\.2[0-3]\..*key_proj</c>).
+    /// another character than letters, digits, _ and . is a regular expression over the whole name, in Python's spelling (<c>.*layer\.2[0-3]\..*key_proj</c>).
+    /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors.
     /// </summary>
     public IReadOnlyList<string> Targets { get; init; } = ["query_proj", "key_proj"];
+
+    /// <summary>Of these, which are left out, by names as in <see cref="Targets"/>; null leaves out none.</summary>
+    public IReadOnlyList<string>? Excluded { get; init; }
+
+    /// <summary>Numbers of the encoder's layers that are adapted, from 0; null takes all. Only targets that are the end of a name are chosen so.</summary>
+    public IReadOnlyList<int>? Layers { get; init; }
+
+    /// <summary>What stands before a layer's number in the names of modules, for instance <c>layer</c>; null takes whatever stands there.</summary>
+    public IReadOnlyList<string>? LayersPattern { get; init; }
+
+    /// <summary>Other ranks for some layers: the end of a module's name, or a regular expression of it, and the rank. The first that matches counts.</summary>
+    public IReadOnlyDictionary<string, int>? RankPattern { get; init; }
+
+    /// <summary>Other alphas for some layers, as in <see cref="RankPattern"/>.</summary>
+    public IReadOnlyDictionary<string, double>? AlphaPattern { get; init; }
+
+    /// <summary>The adapters' output is multiplied by alpha / √rank instead, so that larger ranks learn as fast (rsLoRA, Kalajdzievski 2023, eq. 4).</summary>
+    public bool UsesRankStabilisation { get; init; }
+
+    /// <summary>
+    /// The adapter changes the direction of a weight's rows, and a trained number each their length (DoRA, Liu et al. 2024, eq. 5): W' = m (W + scale · B A) / ‖W + scale · B A‖.
+    /// </summary>
+    public bool UsesMagnitudes { get; init; }
+
+    /// <summary>Whether B has a bias of its own (PEFT's <c>lora_bias</c>).</summary>
+    public bool HasBias { get; init; }
+
+    /// <summary>Which of the base's own biases are trained and saved too.</summary>
+    public TrainedBiases Biases { get; init; }
+
+    /// <summary>Whether the head is trained and saved whole; without it the base's head stays as it is, and can be adapted like another layer.</summary>
+    public bool TrainsHead { get; init; } = true;
+
+    /// <summary>Modules besides the head that are trained and saved whole, by the ends of their names (<c>LayerNorm</c>); null for none.</summary>
+    public IReadOnlyList<string>? SavedModules { get; init; }
 
     /// <summary>
     /// Leaves the adapters as initialised, so that they change nothing, and trains the head alone: what the published large run did in effect, since its gradient
@@ -37,25 +88,38 @@ public sealed record LoraSettings
     /// <summary>Name of the pre-trained model, written into a saved adapter's configuration: where PEFT takes the base from.</summary>
     public string BaseModel { get; init; } = "";
 
-    /// <summary>Factor of the adapters' output.</summary>
-    public double Scale => Alpha / Rank;
+    /// <summary>Factor of the adapters' output where no pattern says otherwise.</summary>
+    [JsonIgnore]
+    public double Scale => ScaleOf(Rank, Alpha);
+
+    /// <summary>Keys of a loaded configuration that change no numbers; they are saved again.</summary>
+    [JsonIgnore]
+    internal JsonObject? OtherKeys { get; init; }
 
     /// <summary>Finds every fault that shows without a model.</summary>
     /// <returns>One line per fault, each with the value seen and one that would work; empty when all is well.</returns>
     public IReadOnlyList<string> FindFaults()
     {
         var faults = new List<string>();
-        Require(Rank is >= 1 and <= 4096, nameof(Rank), Rank, "a width from 1 to 4096, for instance 4", faults);
+        Require(Rank is >= 1 and <= LargestRank, nameof(Rank), Rank, "a width from 1 to 4096, for instance 4", faults);
         Require(Alpha > 0 && double.IsFinite(Alpha), nameof(Alpha), Alpha, "above 0, for instance 8 (twice the rank)", faults);
         Require(Dropout is >= 0 and < 1, nameof(Dropout), Dropout, "a probability from 0 to below 1, for instance 0.1", faults);
         Require(Targets is { Count: > 0 }, nameof(Targets), Targets is null ? "null" : "empty", "at least one name, for instance query_proj", faults);
         Require(BaseModel is not null, nameof(BaseModel), "null", "a name, for instance microsoft/deberta-v3-large, or nothing", faults);
-        foreach (var target in Targets ?? [])
+        Require(TrainsHead || !TrainsHeadOnly, nameof(TrainsHeadOnly), true, "false where TrainsHead is false", faults);
+        Require(!UsesMagnitudes || !HasBias, nameof(HasBias), true, "false where UsesMagnitudes is true", faults);
+        faults.AddRange((Targets ?? []).Select(target => ModuleNames.FindFault(nameof(Targets), target)).OfType<string>());
+        faults.AddRange((Excluded ?? []).Select(name => ModuleNames.FindFault(nameof(Excluded), name)).OfType<string>());
+        faults.AddRange((RankPattern?.Keys ?? []).Select(key => ModuleNames.FindPatternFault(nameof(RankPattern), key)).OfType<string>());
+        faults.AddRange((AlphaPattern?.Keys ?? []).Select(key => ModuleNames.FindPatternFault(nameof(AlphaPattern), key)).OfType<string>());
+        foreach (var (name, rank) in RankPattern ?? new Dictionary<string, int>())
         {
-            if (LoraTarget.FindFault(target) is { } fault)
-            {
-                faults.Add(fault);
-            }
+            Require(rank is >= 1 and <= LargestRank, $"{nameof(RankPattern)}[{name}]", rank, "a width from 1 to 4096, for instance 4", faults);
+        }
+
+        foreach (var (name, alpha) in AlphaPattern ?? new Dictionary<string, double>())
+        {
+            Require(alpha > 0 && double.IsFinite(alpha), $"{nameof(AlphaPattern)}[{name}]", alpha, "above 0, for instance 8", faults);
         }
 
         return faults;
@@ -64,6 +128,13 @@ public sealed record LoraSettings
     /// <summary>Refuses settings that cannot work.</summary>
     /// <exception cref="ArgumentException">All faults together, a line each.</exception>
     public void Validate() => ThrowIfFaulty(FindFaults());
+
+    /// <summary>The rank of one module's adapter.</summary>
+    internal int RankOf(string module) => RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank;
+
+    /// <summary>The factor of one module's adapter.</summary>
+    internal double ScaleOf(string module) =>
+        ScaleOf(RankOf(module), AlphaPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Alpha);
 
     /// <exception cref="ArgumentException">There are faults: all together.</exception>
     internal static void ThrowIfFaulty(IReadOnlyList<string> faults)
@@ -74,6 +145,10 @@ public sealed record LoraSettings
                 + string.Join('\n', faults.Select(fault => "  " + fault)));
         }
     }
+
+    private const int LargestRank = 4096;
+
+    private double ScaleOf(int rank, double alpha) => UsesRankStabilisation ? alpha / Math.Sqrt(rank) : alpha / rank;
 
     private static void Require(bool holds, string name, object? seen, string expected, List<string> faults)
     {

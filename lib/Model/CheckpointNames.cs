@@ -4,13 +4,14 @@ namespace NotebookLib.Model;
 
 /// <summary>
 /// Foreign weight names → ours: the one place that knows how checkpoints of other writers spell things
-/// (encoders saved without prefix, TensorFlow's gamma and beta, Microsoft's language-model head).
+/// (encoders saved without prefix, wrappers around a model, TensorFlow's gamma and beta, Microsoft's language-model head).
 /// </summary>
 internal static partial class CheckpointNames
 {
     /// <summary>The parameter that a checkpoint's tensor belongs to.</summary>
     public static string Canonical(string name)
     {
+        name = WithoutWrappers(name);
         var spelled = name.EndsWith("LayerNorm.gamma", StringComparison.Ordinal) ? name[..^"gamma".Length] + "weight"
             : name.EndsWith("LayerNorm.beta", StringComparison.Ordinal) ? name[..^"beta".Length] + "bias"
             : name;
@@ -20,6 +21,20 @@ internal static partial class CheckpointNames
             : spelled;
     }
 
+    /// <summary>A name without what wrappers put before it: DataParallel's <c>module.</c>, torch.compile's <c>_orig_mod.</c>, a training framework's <c>model.</c>.</summary>
+    public static string WithoutWrappers(string name)
+    {
+        while (Wrappers.FirstOrDefault(wrapper => name.StartsWith(wrapper, StringComparison.Ordinal)) is { } wrapper)
+        {
+            name = name[wrapper.Length..];
+        }
+
+        return name;
+    }
+
+    /// <summary>True for a tensor of a low-rank adapter, which a checkpoint of whole weights must not hold.</summary>
+    public static bool IsAdapter(string name) => name.Contains(".lora_", StringComparison.Ordinal);
+
     /// <summary>True for tensors that other heads own, or that are computed rather than stored.</summary>
     public static bool IsIgnorable(string canonical) => Ignorable().IsMatch(canonical);
 
@@ -27,6 +42,8 @@ internal static partial class CheckpointNames
     public static int CountLayers(IEnumerable<string> canonicalNames) =>
         canonicalNames.Select(name => LayerNumber().Match(name)).Where(match => match.Success)
             .Select(match => int.TryParse(match.Groups[1].ValueSpan, out var number) && number < 100_000 ? number + 1 : 0).DefaultIfEmpty().Max();
+
+    private static readonly string[] Wrappers = ["module.", "_orig_mod.", "model."];
 
     [GeneratedRegex(@"^(lm_predictions|mask_predictions|cls|pooler|classifier)\.|(^|\.)position_ids$|^deberta\.embeddings\.position_embeddings\.weight$", RegexOptions.NonBacktracking)]
     private static partial Regex Ignorable();

@@ -16,4 +16,7 @@ public interface ILowRankAdapter
 
     /// <summary>Probability that an element of the adapter's input becomes zero in training.</summary>
     double DropoutProbability { get; }
+
+    /// <summary>False when there is more to it, magnitudes or a bias: such an adapter runs as a module.</summary>
+    bool IsPlain => true;
 }

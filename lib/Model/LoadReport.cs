@@ -16,6 +16,9 @@ public sealed record LoadReport(
     IReadOnlyList<string> Unexpected,
     IReadOnlyList<string> Ignored)
 {
+    /// <summary>What else a reader should know, a sentence each: names that a wrapper had changed, a head whose labels stood in another order.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
     /// <summary>True when every parameter came from the checkpoint and nothing was left over.</summary>
     public bool IsComplete => Missing.Count == 0 && Unexpected.Count == 0;
 
@@ -27,6 +30,11 @@ public sealed record LoadReport(
         {
             var shown = kind == "matched" || names.Count == 0 ? "" : "  " + string.Join(", ", names.Take(4)) + (names.Count > 4 ? ", …" : "");
             text.Append(CultureInfo.InvariantCulture, $"  {kind,-10} {names.Count,5}{shown}\n");
+        }
+
+        foreach (var remark in Remarks)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  {remark}\n");
         }
 
         return text.ToString();

@@ -16,7 +16,10 @@ public sealed record LoadOptions
     /// <summary>Where the parameters live; null is the CPU.</summary>
     public Device? Device { get; init; }
 
-    /// <summary>The task's labels; null takes those of the folder. When they differ from the folder's, the head is new.</summary>
+    /// <summary>
+    /// The task's labels; null takes those of the folder. When they are the folder's in another order, each row of the head goes where its label's name is; when they differ,
+    /// the head is new.
+    /// </summary>
     public LabelSet? Labels { get; init; }
 
     /// <summary>Seed of a new head; the same numbers as in Python after <c>set_seed</c>.</summary>
@@ -47,9 +50,11 @@ public static class ModelFolder
     {
         options ??= new LoadOptions();
         var config = ReadConfig(folder);
-        var keepsHead = options.Labels is null || options.Labels.Names.SequenceEqual(config.Labels);
+        var keepsHead = options.Labels is null || options.Labels.Names.Order(StringComparer.Ordinal).SequenceEqual(config.Labels.Order(StringComparer.Ordinal));
         var taskConfig = options.Labels is null ? config : config with { Labels = options.Labels.Names };
-        return Fill(folder, new DebertaV2ForTokenClassification(Build(taskConfig, options)), taskConfig, options, name => keepsHead || !IsHead(name));
+        var loaded = Fill(folder, new DebertaV2ForTokenClassification(Build(taskConfig, options)), taskConfig, options, name => keepsHead || !IsHead(name));
+        var isMoved = keepsHead && !taskConfig.Labels.SequenceEqual(config.Labels) && loaded.Report.Matched.Any(IsHead);
+        return isMoved ? MoveHead(loaded, config.Labels) : loaded;
     }
 
     /// <summary>Loads a masked-language model; a checkpoint without that head gets a new one.</summary>
@@ -90,7 +95,14 @@ public static class ModelFolder
         var parameters = model.named_parameters().ToList();
         var dtype = parameters[0].parameter.dtype.ToString().ToLowerInvariant();
         var keys = (JsonObject)config.OtherKeys.DeepClone();
+        // What says how the weights that were read were stored is said anew of those that are written; transformers 5 calls it dtype.
+        keys.Remove("quantization_config");
         (keys["architectures"], keys["torch_dtype"]) = (new JsonArray(architecture), dtype);
+        if (keys.ContainsKey("dtype"))
+        {
+            keys["dtype"] = dtype;
+        }
+
         SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), parameters.Select(pair => KeyValuePair.Create(pair.name, (Tensor)pair.parameter)));
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), (config with { OtherKeys = keys }).ToJson());
     }
@@ -107,6 +119,20 @@ public static class ModelFolder
         new(config, options.Dtype, options.Device ?? CPU, new DropoutRandom(options.DropoutSeed));
 
     private static bool IsHead(string name) => name.StartsWith("classifier.", StringComparison.Ordinal) || name.StartsWith("cls.", StringComparison.Ordinal);
+
+    /// <summary>Puts the head's rows where their labels are.</summary>
+    private static Loaded<DebertaV2ForTokenClassification> MoveHead(Loaded<DebertaV2ForTokenClassification> loaded, IReadOnlyList<string> stored)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var head = loaded.Model.Classifier;
+        var places = stored.Select((label, row) => (label, row)).ToDictionary(pair => pair.label, pair => (long)pair.row, StringComparer.Ordinal);
+        var rows = tensor(loaded.Model.Config.Labels.Select(label => places[label]).ToArray(), ScalarType.Int64).to(head.Weight.device);
+        head.Weight.copy_(head.Weight.index_select(0, rows));
+        head.Bias!.copy_(head.Bias!.index_select(0, rows));
+        string[] remarks = [.. loaded.Report.Remarks, $"The head's {stored.Count} labels stand in another order in the checkpoint; each row went where its label's name is."];
+        return loaded with { Report = loaded.Report with { Remarks = remarks } };
+    }
 
     private static Loaded<TModel> Fill<TModel>(string folder, TModel model, DebertaConfig config, LoadOptions options, Func<string, bool> isWanted)
         where TModel : Module
@@ -154,7 +180,11 @@ public static class ModelFolder
         }
 
         var found = places;
-        return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected, ignored);
+        var wrapped = places.Values.Where(stored => CheckpointNames.WithoutWrappers(stored) != stored).ToList();
+        return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected, ignored)
+        {
+            Remarks = wrapped.Count == 0 ? [] : [Invariant($"{wrapped.Count} names begin as a wrapper around the model calls them ({wrapped[0]}); they were recognised.")],
+        };
     }
 
     private static void Refuse(
@@ -162,9 +192,13 @@ public static class ModelFolder
     {
         var wrong = places.Where(place => !source.Tensors[place.Value].Shape.SequenceEqual(parameters[place.Key].shape))
             .Select(place => $"{place.Value}: expected [{string.Join(", ", parameters[place.Key].shape)}], file has {source.Tensors[place.Value].ShapeText}").ToList();
+        var quantised = places.Where(place => source.Tensors[place.Value].Dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
+            .Select(place => $"{place.Value}: stored as {source.Tensors[place.Value].Dtype}, quantised weights, which are not read here").ToList();
+        var adapter = source.Tensors.Keys.FirstOrDefault(CheckpointNames.IsAdapter) is { } name
+            ? (string[])[$"{name}: weights of an adapter among the model's; merge them in Python (merge_and_unload), or save the adapter alone (save_pretrained)"] : [];
         var absent = report.Missing.Where(name => !IsHead(name)).Select(name => $"{name}: missing").ToList();
         var besides = isStrict ? report.Missing.Where(IsHead).Select(name => $"{name}: missing").Concat(report.Unexpected.Select(name => $"{name}: unexpected")) : [];
-        List<string> faults = [.. wrong, .. absent, .. besides];
+        List<string> faults = [.. adapter, .. wrong, .. quantised, .. absent, .. besides];
         if (faults.Count > 0)
         {
             throw new InvalidDataException($"{source.Path} does not fit config.json:\n  {string.Join("\n  ", faults.Take(8))}"

@@ -9,7 +9,7 @@ namespace NotebookLib.Model;
 /// A linear layer, y = x Wᵀ + b. Unlike TorchSharp's it leaves its parameters uninitialised (a checkpoint fills them), and it can carry an
 /// adapter whose output is added: that is where LoRA comes in, also for the relative positions that share the projection.
 /// </summary>
-public sealed class Projection : Module<Tensor, Tensor>
+public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
 {
     private readonly Parameter? bias;
     private readonly ScalarType _denseType;
@@ -77,6 +77,13 @@ public sealed class Projection : Module<Tensor, Tensor>
             : FrozenWeights.Restore(weight, _scales, Autocast.IsEnabled(input.device_type) ? Autocast.ProductType(input.device_type) : input.dtype);
         var output = functional.linear(input, restored ?? weight, bias);
         return _adapter is null ? output : output + _adapter.call(input);
+    }
+
+    ReplacedWeight IAdaptedLayer.ReplaceWeight(Func<Tensor, Tensor> change)
+    {
+        using var dense = DenseWeight();
+        var before = Exchange(new(new Parameter(change(dense), requires_grad: false), null));
+        return new(() => Exchange(before).Dispose(), before);
     }
 
     /// <summary>W in its own type, whatever it is stored as.</summary>

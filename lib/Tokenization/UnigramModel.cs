@@ -35,7 +35,10 @@ internal sealed class UnigramModel
 
     /// <summary>Splits one pre-token.</summary>
     /// <param name="text">UTF-8, N bytes.</param>
-    /// <param name="workspace">Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions); pieces of single bytes share the end of the text that they spell.</param>
+    /// <param name="workspace">
+    /// Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions); pieces of single bytes share the end of the text that
+    /// they spell.
+    /// </param>
     /// <returns>How many pieces there are.</returns>
     public int Split(ReadOnlySpan<byte> text, ViterbiWorkspace workspace)
     {

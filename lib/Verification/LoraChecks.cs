@@ -94,10 +94,11 @@ public sealed class LoraChecks : IGoldenCheck
     }
 
     /// <summary>Copies of the base's parameters.</summary>
-    private static Dictionary<string, Tensor> Snapshot(DebertaV2ForTokenClassification model) => model.named_parameters()
+    internal static Dictionary<string, Tensor> Snapshot(DebertaV2ForTokenClassification model) => model.named_parameters()
         .Where(pair => !pair.name.Contains("lora_", StringComparison.Ordinal) && !pair.name.StartsWith("classifier.", StringComparison.Ordinal))
         .ToDictionary(pair => pair.name, pair => pair.parameter.detach().clone(), StringComparer.Ordinal);
 
-    private static int CountDifferent(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual) =>
+    /// <summary>How many differ by a bit, or are missing.</summary>
+    internal static int CountDifferent(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual) =>
         expected.Count(pair => !actual.TryGetValue(pair.Key, out var own) || !own.bytes.SequenceEqual(pair.Value.bytes)) + Math.Abs(expected.Count - actual.Count);
 }

@@ -15,6 +15,7 @@ public static class Verifier
         new PipelineChecks(),
         new Transformers5Checks(),
         new LoraChecks(),
+        new PeftChecks(),
         new TrainingChecks(),
     ];
 

@@ -73,12 +73,12 @@ public sealed class AdapterFolderTests : IDisposable
         }
 
         using var other = LoraNetwork.Load();
-        Change(config => (config["use_dora"], config["rank_pattern"], config["bias"]) = (true, new JsonObject { ["query_proj"] = 8 }, "all"));
+        Change(config => (config["init_lora_weights"], config["alora_invocation_tokens"], config["of_tomorrow"]) = ("pissa_niter_4", new JsonArray(5, 6), new JsonObject()));
         var message = Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, other)).Message;
 
-        Assert.Contains("use_dora is true: DoRA's magnitudes", message, StringComparison.Ordinal);
-        Assert.Contains("rank_pattern is {\"query_proj\":8}: ranks that differ by layer", message, StringComparison.Ordinal);
-        Assert.Contains("bias is \"all\"", message, StringComparison.Ordinal);
+        Assert.Contains("init_lora_weights is \"pissa_niter_4\": a beginning that changes the base's weights", message, StringComparison.Ordinal);
+        Assert.Contains("alora_invocation_tokens is [5,6]: aLoRA", message, StringComparison.Ordinal);
+        Assert.Contains("of_tomorrow is {}: a key that is not known", message, StringComparison.Ordinal);
         Assert.Null(LoraAdapters.Of(other));
     }
 

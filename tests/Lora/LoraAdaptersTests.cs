@@ -76,6 +76,9 @@ public sealed class LoraAdaptersTests : IDisposable
     [InlineData("dense", 9)] // attention.output, intermediate and output of three layers
     [InlineData("output.dense", 6)]
     [InlineData(@".*layer\.[12]\..*(key|value)_proj", 4)]
+    [InlineData(@".*\.(?P<part>self)\.(?!key)\w+_proj\Z", 6)] // Python's spelling
+    [InlineData("all-linear", 18)]
+    [InlineData("word_embeddings", 1)]
     public void Targets_are_ends_of_names_or_patterns(string target, int matches)
     {
         using var adapters = LoraAdapters.Attach(_model, new LoraSettings { Targets = [target] }, 42);

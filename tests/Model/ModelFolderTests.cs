@@ -91,6 +91,75 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Fact]
+    public void The_same_labels_in_another_order_keep_the_head_by_name()
+    {
+        var plain = ModelFolder.Load(Golden);
+        var labels = new LabelSet(LabelSet.SystemA.Types.Reverse());
+        var moved = ModelFolder.Load(Golden, new LoadOptions { Labels = labels });
+        using (plain.Model)
+        using (moved.Model)
+        {
+            Assert.NotEqual(plain.Model.Config.Labels, moved.Model.Config.Labels);
+            Assert.All(labels.Names, (label, row) =>
+            {
+                var stored = LabelSet.SystemA.FindId(label)!.Value;
+                Assert.Equal(plain.Model.Classifier.Weight[stored].data<float>().ToArray(), moved.Model.Classifier.Weight[row].data<float>().ToArray());
+                Assert.Equal(plain.Model.Classifier.Bias![stored].item<float>(), moved.Model.Classifier.Bias![row].item<float>());
+            });
+            Assert.Contains("labels stand in another order", Assert.Single(moved.Report.Remarks), StringComparison.Ordinal);
+            Assert.Empty(moved.Report.Missing);
+        }
+    }
+
+    [Theory]
+    [InlineData("module.")]
+    [InlineData("_orig_mod.")]
+    [InlineData("model.")]
+    [InlineData("module._orig_mod.")]
+    public void Names_that_a_wrapper_changed_are_recognised_and_said_once(string prefix)
+    {
+        using var scope = NewDisposeScope();
+        var tensors = SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors"));
+        Write(tensors.ToDictionary(pair => prefix + pair.Key, pair => pair.Value));
+
+        var (model, report) = ModelFolder.Load(_folder, new LoadOptions { IsStrict = true });
+        model.Dispose();
+
+        Assert.Contains($"{tensors.Count} names begin as a wrapper around the model calls them ({prefix}", Assert.Single(report.Remarks), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Adapters_among_the_weights_and_quantised_weights_are_refused()
+    {
+        using var scope = NewDisposeScope();
+        var tensors = SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors"));
+        Write(tensors.Append(new("deberta.encoder.layer.0.attention.self.query_proj.lora_A.default.weight", zeros(4, 32))).ToDictionary());
+        Assert.Contains("weights of an adapter among the model's", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message, StringComparison.Ordinal);
+
+        const string Query = "deberta.encoder.layer.0.attention.self.query_proj.weight";
+        tensors[Query] = tensors[Query].to(int8);
+        SafetensorsFile.Write(Path.Combine(_folder, "model.safetensors"), tensors);
+        Assert.Contains($"{Query}: stored as Int8, quantised weights", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_describes_the_stored_weights_is_written_anew()
+    {
+        using var scope = NewDisposeScope();
+        Write(SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors")));
+        var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "config.json")))!.AsObject();
+        (config["dtype"], config["torch_dtype"], config["quantization_config"]) = ("float16", "bfloat16", new System.Text.Json.Nodes.JsonObject { ["load_in_8bit"] = true });
+        File.WriteAllText(Path.Combine(_folder, "config.json"), config.ToJsonString());
+        using var model = ModelFolder.Load(_folder).Model;
+        var saved = Directory.CreateDirectory(Path.Combine(_folder, "saved")).FullName;
+
+        ModelFolder.Save(model, saved);
+
+        var again = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Path.Combine(saved, "config.json")))!.AsObject();
+        Assert.Equal(("float32", "float32", false), (again["dtype"]!.GetValue<string>(), again["torch_dtype"]!.GetValue<string>(), again.ContainsKey("quantization_config")));
+    }
+
+    [Fact]
     public void A_wrong_size_names_the_tensors_and_what_the_file_looks_like()
     {
         File.Copy(Path.Combine(Golden, "model.safetensors"), Path.Combine(_folder, "model.safetensors"));

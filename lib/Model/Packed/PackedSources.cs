@@ -14,5 +14,5 @@ internal sealed class PackedSources(DebertaV2Encoder encoder)
     public bool AreCurrent => _sources.All(source => ReferenceEquals(source.Projection.Weight, source.Weight) && ReferenceEquals(source.Projection.Adapter, source.Adapter));
 
     /// <summary>False when an adapter is of a kind that the kernels do not know.</summary>
-    public bool ArePackable => _sources.All(source => source.Adapter is null or ILowRankAdapter);
+    public bool ArePackable => _sources.All(source => source.Adapter is null or ILowRankAdapter { IsPlain: true });
 }

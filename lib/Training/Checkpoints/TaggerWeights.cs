@@ -53,7 +53,7 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
     {
         var then = AdapterConfig.Read(folder);
         foreach (var (name, asked, saved) in ((string, string, string)[])
-            [("Rank", Text(now.Rank), Text(then.Rank)), ("Alpha", Text(now.Alpha), Text(then.Alpha)), ("Dropout", Text(now.Dropout), Text(then.Dropout))])
+            [("Rank", Text(now.Rank), Text(then.Rank)), ("Alpha", Text(now.Alpha), Text(then.Alpha)), ("Dropout", Text(now.Dropout), Text(then.Dropout)), ("kind", Kind(now), Kind(then))])
         {
             if (asked != saved)
             {
@@ -83,6 +83,9 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
 
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
+
+    private static string Kind(LoraSettings settings) =>
+        (settings.UsesMagnitudes ? "DoRA" : "LoRA") + (settings.UsesRankStabilisation ? ", scaled by √rank" : "") + (settings.HasBias ? ", with biases" : "");
 
     private static string Text(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
 }
