@@ -52,7 +52,7 @@ internal sealed class CostSection : ISection
     private static (double PerLog, double PerSecond, double OnThread) Watch(RunSummary summary)
     {
         var folder = Directory.CreateTempSubdirectory("bench-tracking-");
-        AppContext.SetData(NotebookHost.DataName, (Func<string, string, string, Action<string, string>>)((_, _, _) => (_, _) => { }));
+        NotebookHost.Current = new TextHost(TextWriter.Null);
         var run = TrackedRun.Start("offline", folder.FullName);
         using var panel = new LivePanel();
         using var tracking = new TrackingObserver(run);
@@ -67,7 +67,7 @@ internal sealed class CostSection : ISection
         var busy = ProcessorSeconds(() => Log(observers, 50, Logs));
         var onThread = clock.Elapsed.TotalSeconds / Logs;
         run.FinishAsync().AsTask().GetAwaiter().GetResult();
-        AppContext.SetData(NotebookHost.DataName, null);
+        NotebookHost.Current = null;
         folder.Delete(recursive: true);
         return (busy / Logs, idle, onThread);
     }
