@@ -52,7 +52,7 @@ public sealed class Batch : IDisposable
     public static Batch Pad(IReadOnlyList<EncodedSentence> rows, Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        ThrowIfUnfit(rows);
+        ThrowIfUnfit([rows]);
         int[] lengths = [.. rows.Select(row => row.Length)];
         var width = lengths.Max();
         var inputIds = new long[rows.Count * width];
@@ -95,18 +95,18 @@ public sealed class Batch : IDisposable
         Labels.Dispose();
     }
 
-    private static void ThrowIfUnfit(IReadOnlyList<EncodedSentence> rows)
+    internal static void ThrowIfUnfit(IReadOnlyList<IReadOnlyList<EncodedSentence>> groups)
     {
-        if (rows.Count == 0)
+        if (groups.Count == 0 || groups.Any(rows => rows.Count == 0))
         {
-            throw new ArgumentException("A batch needs at least one row.", nameof(rows));
+            throw new ArgumentException("A batch needs at least one row.", nameof(groups));
         }
 
-        foreach (var row in rows)
+        foreach (var row in groups.SelectMany(rows => rows))
         {
             if (row.Length == 0 || row.Length != row.Labels.Length)
             {
-                throw new ArgumentException($"A row has {row.Length} piece ids and {row.Labels.Length} labels; expected as many of each, at least one.", nameof(rows));
+                throw new ArgumentException($"A row has {row.Length} piece ids and {row.Labels.Length} labels; expected as many of each, at least one.", nameof(groups));
             }
         }
     }

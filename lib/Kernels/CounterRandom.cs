@@ -29,9 +29,15 @@ internal readonly struct DropoutStream
         z = (z ^ (z >> 27)) * 0x94D049BB133111EBUL;
         z ^= z >> 31;
         (_key, _secondKey) = ((uint)z, (uint)(z >> 32));
-        _threshold = (uint)(probability * 4294967296.0);
-        Scale = (float)(1 / (1 - probability));
+        _threshold = ThresholdOf(probability);
+        Scale = ScaleOf(probability);
     }
+
+    /// <summary>Hashes below this are dropped.</summary>
+    public static uint ThresholdOf(double probability) => (uint)(probability * 4294967296.0);
+
+    /// <summary>1 / (1 − p).</summary>
+    public static float ScaleOf(double probability) => (float)(1 / (1 - probability));
 
     /// <summary>1 / (1 − p), what a kept element is multiplied by.</summary>
     public float Scale { get; }

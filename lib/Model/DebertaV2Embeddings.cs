@@ -31,6 +31,9 @@ public sealed class DebertaV2Embeddings : Module
         RegisterComponents();
     }
 
+    /// <summary>Dropout masks that one pass takes.</summary>
+    internal int MasksPerPass => dropout.MasksPerPass;
+
     /// <summary>The word vectors, [V, embedding size].</summary>
     public EmbeddingTable WordEmbeddings => word_embeddings;
 
@@ -45,7 +48,7 @@ public sealed class DebertaV2Embeddings : Module
         if (position_embeddings is not null)
         {
             EnsureLength(layout.Length);
-            vectors = vectors + position_embeddings.call(layout.Positions);
+            vectors = vectors + position_embeddings.call(layout.Positions!);
         }
 
         if (token_type_embeddings is not null)

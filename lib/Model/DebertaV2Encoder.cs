@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using NotebookLib.Kernels;
 using NotebookLib.Model.Packed;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -55,17 +54,20 @@ public sealed class DebertaV2Encoder : Module
     /// </summary>
     public long ActivationBudget { get; set; } = 192L << 20;
 
+    /// <summary>How the layers compute, where it is not left to their device: set before the first pass.</summary>
+    internal LayerOperations? Operations { get; set; }
+
     /// <summary>
     /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,
     /// or an evaluation.
     /// </summary>
-    public IDisposable KeepWeightCopies() => CurrentSources().ArePackable ? CurrentPacked().KeepCopies() : NothingKept.Instance;
+    public IDisposable KeepWeightCopies() => CanPack ? CurrentPacked().KeepCopies() : NothingKept.Instance;
 
     /// <summary>
     /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be made anew for
     /// each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
     /// </summary>
-    public IDisposable KeepTrainingMemory() => CurrentSources().ArePackable ? CurrentPacked().KeepForTraining() : NothingKept.Instance;
+    public IDisposable KeepTrainingMemory() => CanPack ? CurrentPacked().KeepForTraining() : NothingKept.Instance;
 
     /// <summary>Runs the layers.</summary>
     /// <param name="embeddings_NC">The embedded real pieces.</param>
@@ -75,16 +77,13 @@ public sealed class DebertaV2Encoder : Module
     internal Tensor Run(Tensor embeddings_NC, PaddedLayout layout, Action<Tensor>? observe = null)
     {
         using var scope = NewDisposeScope();
-        // Made without relative attention too: the kernels' way back reads them after this scope has ended.
-        var positions = _positionsByLength.GetOrAdd((layout.Length, embeddings_NC.device.ToString()), key => new RelativePositions(_config, key.Length, embeddings_NC.device));
-        var relative = RelativeFor(positions);
         var productType = Platform.Autocast.ProductType(embeddings_NC.device.type);
-        if (observe is null && UsesPackedKernels && layout.Lengths is { } lengths && PackedEncoderBuilder.Supports(_config, embeddings_NC, productType)
-            && CurrentSources().ArePackable)
+        if (observe is null && layout.Groups is { } groups && RunsPacked(embeddings_NC.device, embeddings_NC.dtype, productType))
         {
-            return RunPacked(embeddings_NC, relative, positions.PackedRows, lengths, productType).MoveToOuterDisposeScope();
+            return RunPacked(embeddings_NC, groups, productType).MoveToOuterDisposeScope();
         }
 
+        var relative = RelativeFor(PositionsFor(layout.Length, embeddings_NC.device));
         var hidden_NC = embeddings_NC.alias();
         for (var index = 0; index < layer.Count; index++)
         {
@@ -108,6 +107,8 @@ public sealed class DebertaV2Encoder : Module
             ? LayerRecomputation.Run(module, hidden_NC, layout, relative, _random)
             : module.Run(hidden_NC, layout, relative);
 
+    private bool CanPack => PackedEncoderBuilder.SupportsDevice(layer[0].Intermediate.Dense.Weight.device_type) && CurrentSources().ArePackable;
+
     private PackedSources CurrentSources()
     {
         if (_sources is null || !_sources.AreCurrent)
@@ -121,33 +122,39 @@ public sealed class DebertaV2Encoder : Module
     private PackedEncoder CurrentPacked()
     {
         _ = CurrentSources();
-        return _packed ??= PackedEncoderBuilder.Build(this, _config);
+        return _packed ??= PackedEncoderBuilder.Build(this, _config, Operations ?? PackedEncoderBuilder.OperationsOn(layer[0].Intermediate.Dense.Weight.device));
     }
 
-    private Tensor RunPacked(Tensor embeddings_NC, RelativeEmbeddings? relative, Tensor rowOfDistance, int[] lengths, ScalarType productType)
+    /// <summary>Whether these rows run on the kernels, which alone can take several micro-batches in one pass.</summary>
+    internal bool RunsPacked(Device device, ScalarType dtype, ScalarType productType) =>
+        UsesPackedKernels && PackedEncoderBuilder.Supports(_config, device.type, dtype, productType) && CurrentSources().ArePackable;
+
+    /// <summary>Dropout streams that one pass through the layers takes: the same number always, whether all are used or not.</summary>
+    internal int StreamsPerPass => training ? layer.Count * PackedPass.StreamsPerLayer : 0;
+
+    private Tensor RunPacked(Tensor embeddings_NC, IReadOnlyList<int[]> lengths, ScalarType productType)
     {
         var packed = CurrentPacked();
         packed.ActivationBudget = RecomputesActivations ? ActivationBudget : null;
-        var rows_RC = relative?.Rows_RC ?? zeros(1, _config.HiddenSize);
-        var pass = new PackedPass(new PackedShape(lengths), rows_RC, rowOfDistance, (int)(rowOfDistance.shape[0] + 1) / 2, (ulong)_random.Seed, (ulong)_random.Counter, training);
-        if (training)
-        {
-            // One stream each, whether used or not: the same pass always takes the same number.
-            _random.Counter += layer.Count * PackedPass.StreamsPerLayer;
-        }
-
+        var device = embeddings_NC.device;
+        var groups = PackedGroup.Chain(lengths, length => PositionsFor(length, device));
+        var rows_RC = rel_embeddings is null ? zeros(1, _config.HiddenSize, device: device)
+            : RelativeRows(groups.Count == 1 ? groups[0].Distances.Rows : cat([.. groups.Select(group => group.Distances.Rows)]));
+        var pass = new PackedPass(groups, rows_RC, (ulong)_random.Seed, (ulong)_random.Counter, (ulong)_random.GroupStep, training);
+        _random.Counter += StreamsPerPass;
         return packed.Forward(embeddings_NC, rows_RC, pass, productType);
     }
 
-    private RelativeEmbeddings? RelativeFor(RelativePositions positions)
-    {
-        if (rel_embeddings is null)
-        {
-            return null;
-        }
+    // Kept without relative attention too: the kernels' way back reads them after the forward's scope has ended.
+    private RelativePositions PositionsFor(int length, Device device) =>
+        _positionsByLength.GetOrAdd((length, device.ToString()), key => new RelativePositions(_config, key.Length, device));
 
-        var rows_RC = rel_embeddings.call(positions.Rows);
-        return new RelativeEmbeddings(LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC), positions);
+    private RelativeEmbeddings? RelativeFor(RelativePositions positions) => rel_embeddings is null ? null : new(RelativeRows(positions.Rows), positions);
+
+    private Tensor RelativeRows(Tensor rows_R)
+    {
+        var rows_RC = rel_embeddings!.call(rows_R);
+        return LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC);
     }
 
     private sealed class NothingKept : IDisposable

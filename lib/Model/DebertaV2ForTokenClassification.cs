@@ -1,3 +1,4 @@
+using NotebookLib.Batching;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -49,6 +50,30 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
         var logits_NK = classifier.call(dropout.call(deberta.Run(layout)));
         return layout.ToPadded(logits_NK).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Scores of every label for the real pieces of ragged sentences, without padding on the way.</summary>
+    /// <param name="batch">On the network's device. Several micro-batches go through together only where <see cref="TakesGroups"/> says so.</param>
+    /// <returns>Logits, [N, K].</returns>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
+    /// <exception cref="NotSupportedException">There are several micro-batches, and the network runs as modules, which draw one mask for all.</exception>
+    public Tensor Score(RaggedBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        var takesGroups = TakesGroups;
+        if (batch.Groups.Length > 1 && !takesGroups)
+        {
+            throw new NotSupportedException($"{batch.Groups.Length} micro-batches in one pass need the layers' kernels; this network runs as modules here. Score them one by one.");
+        }
+
+        var layout = new PaddedLayout(batch, Config, withGrid: !takesGroups);
+        var masks = deberta.Embeddings.MasksPerPass + deberta.Encoder.StreamsPerPass + dropout.MasksPerPass;
+        using var groups = batch.Groups.Length > 1 ? Random.InGroups([.. batch.Groups.Select(group => group.Sum())], masks) : null;
+        return classifier.call(dropout.call(deberta.Run(layout))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Whether <see cref="Score"/> takes several micro-batches at once, in the precision that is on in this thread.</summary>
+    public bool TakesGroups => deberta.Encoder.RunsPacked(classifier.Weight.device, classifier.Weight.dtype, Platform.Autocast.ProductType(classifier.Weight.device_type));
 
     /// <summary>Mean cross-entropy over the labelled pieces, computed in at least float32.</summary>
     /// <param name="logits">[B, L, K].</param>

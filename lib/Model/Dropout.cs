@@ -22,6 +22,9 @@ public sealed class Dropout : Module<Tensor, Tensor>
         _random = random;
     }
 
+    /// <summary>1 where a pass takes a mask, else 0.</summary>
+    internal int MasksPerPass => IsActive ? 1 : 0;
+
     private bool IsActive => training && _probability > 0;
 
     /// <summary>Drops values.</summary>

@@ -15,26 +15,72 @@ namespace NotebookLib.Model;
 /// </remarks>
 public sealed class DropoutRandom(long seed)
 {
+    private const long PieceElements = 1 << 28;
+
+    private int[]? _groups;
+
     /// <summary>The seed; another gives other masks.</summary>
     public long Seed { get; set; } = seed;
 
     /// <summary>Number of masks made so far. Setting it back replays them.</summary>
     public long Counter { get; set; }
 
+    /// <summary>Masks that one micro-batch of the pass takes; 0 outside <see cref="InGroups"/>.</summary>
+    internal long GroupStep { get; private set; }
+
+    /// <summary>Until the result is disposed, a pass holds several micro-batches: each draws what it would draw if they came one after another.</summary>
+    /// <param name="rows">Rows of each micro-batch.</param>
+    /// <param name="masks">Masks that one pass takes.</param>
+    internal IDisposable InGroups(int[] rows, int masks) => new GroupScope(this, rows, masks);
+
     /// <summary>A mask to multiply with: 0 with the given probability, else 1 / (1 − probability).</summary>
     /// <param name="shape">The mask's shape.</param>
     /// <param name="probability">Share of zeros, at least 0 and below 1.</param>
     /// <param name="dtype">float32, float64, bfloat16 or float16.</param>
-    /// <param name="device">Where the mask is wanted; it is made on the CPU.</param>
+    /// <param name="device">Where the mask is made: the same values everywhere.</param>
     public Tensor NextMask(long[] shape, double probability, ScalarType dtype, Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
+        using var scope = NewDisposeScope();
+        var counter = Counter++;
+        var mask = _groups is null
+            ? MaskOf(counter, shape, probability, dtype, device)
+            : cat([.. _groups.Select((rows, group) => MaskOf(counter + (group * GroupStep), [rows, .. shape[1..]], probability, dtype, device))]);
+        return mask.MoveToOuterDisposeScope();
+    }
+
+    private Tensor MaskOf(long counter, long[] shape, double probability, ScalarType dtype, Device device)
+    {
         var threshold = (uint)Math.Round(probability * 65_536);
         var scale = 1 / (1 - threshold / 65_536.0);
-        var stream = Mix64((ulong)Seed * 0x9E3779B97F4A7C15UL + (ulong)Counter++);
-        using var scope = NewDisposeScope();
+        var stream = Mix64((ulong)Seed * 0x9E3779B97F4A7C15UL + (ulong)counter);
+        if (device.type == TorchSharp.DeviceType.CUDA && dtype != ScalarType.Float64 && shape.Aggregate(1L, (product, side) => product * side) <= PieceElements
+            && Kernels.Cuda.CudaProgram.Problem is null)
+        {
+            var key = Mix64(stream);
+            return Kernels.Cuda.HalfHashMask.Make(Kernels.Cuda.CudaProgram.Instance, device, shape, (uint)key, (uint)(key >> 32), threshold, (float)scale).to(dtype);
+        }
+
         var mask = dtype == ScalarType.Float64 ? FillDoubles(shape, stream, threshold, scale) : FillFloats(shape, stream, threshold, (float)scale);
-        return mask.to(dtype).to(device).MoveToOuterDisposeScope();
+        return mask.to(dtype).to(device);
+    }
+
+    private sealed class GroupScope : IDisposable
+    {
+        private readonly DropoutRandom _random;
+        private readonly long _end;
+
+        public GroupScope(DropoutRandom random, int[] rows, int masks)
+        {
+            (_random, _end) = (random, random.Counter + ((long)rows.Length * masks));
+            (random._groups, random.GroupStep) = (rows, masks);
+        }
+
+        public void Dispose()
+        {
+            (_random._groups, _random.GroupStep) = (null, 0);
+            _random.Counter = _end;
+        }
     }
 
     private static Tensor FillFloats(long[] shape, ulong stream, uint threshold, float scale)
@@ -53,11 +99,10 @@ public sealed class DropoutRandom(long seed)
     // A span holds 2 GB: larger masks are filled piece by piece, each from its place in the stream.
     private static void FillSpans(Tensor mask, ulong stream, uint threshold, float scale)
     {
-        const long pieceElements = 1 << 28;
         var flat = mask.view(-1);
-        for (long start = 0; start < flat.numel(); start += pieceElements)
+        for (long start = 0; start < flat.numel(); start += PieceElements)
         {
-            using var piece = flat.narrow(0, start, Math.Min(pieceElements, flat.numel() - start));
+            using var piece = flat.narrow(0, start, Math.Min(PieceElements, flat.numel() - start));
             Fill(MemoryMarshal.Cast<byte, float>(piece.bytes), Mix64(stream + (ulong)start), threshold, scale);
         }
     }

@@ -1,3 +1,4 @@
+using NotebookLib.Batching;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -31,17 +32,39 @@ internal sealed class PaddedLayout
         (Batch, Length) = ((int)inputIds.shape[0], (int)inputIds.shape[1]);
         var ids = inputIds.to(ScalarType.Int64).cpu().contiguous().data<long>().ToArray();
         var mask = attentionMask.to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
-        EnsureKnownIds(ids, config);
+        EnsureKnownIds(Array.ConvertAll(ids, id => (int)Math.Clamp(id, int.MinValue, int.MaxValue)), config);
         var places = Enumerable.Range(0, mask.Length).Where(place => mask[place] != 0).Select(place => (long)place).ToArray();
         PieceIds = tensor(places.Select(place => ids[place]).ToArray(), ScalarType.Int64, inputIds.device);
         Positions = tensor(places.Select(place => place % Length).ToArray(), ScalarType.Int64, inputIds.device);
-        Lengths = PrefixLengths(mask);
+        Groups = PrefixLengths(mask) is { } lengths ? [lengths] : null;
         HasRealPadPiece = places.Any(place => ids[place] == config.PadTokenId);
         if (places.Length < mask.Length)
         {
-            _realPlaces = tensor(places, ScalarType.Int64, inputIds.device);
-            _gridSources = tensor(GridSources(mask), ScalarType.Int64, inputIds.device);
-            _isPadding = tensor(mask.Select(value => value == 0).ToArray(), ScalarType.Bool, inputIds.device).view(1, Batch, 1, Length);
+            (_realPlaces, _gridSources, _isPadding) = Grid(mask, inputIds.device);
+        }
+    }
+
+    /// <summary>Lays ragged sentences out; nothing is read back from their device.</summary>
+    /// <param name="batch">The sentences.</param>
+    /// <param name="config">For the number of ids.</param>
+    /// <param name="withGrid">Whether somebody will ask for the grid [B, L].</param>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
+    public PaddedLayout(RaggedBatch batch, DebertaConfig config, bool withGrid)
+    {
+        (Batch, Length, Groups, PieceIds) = (batch.RowCount, batch.Lengths.Max(), batch.Groups, batch.InputIds);
+        EnsureKnownIds(batch.Ids, config);
+        HasRealPadPiece = Array.IndexOf(batch.Ids, config.PadTokenId) >= 0;
+        var device = batch.InputIds.device;
+        Positions = config.PositionBiasedInput ? tensor(batch.Lengths.SelectMany(length => Enumerable.Range(0, length).Select(place => (long)place)).ToArray(), device: device) : null;
+        if (withGrid && batch.PieceCount < Batch * Length)
+        {
+            var mask = new float[Batch * Length];
+            for (var row = 0; row < Batch; row++)
+            {
+                mask.AsSpan(row * Length, batch.Lengths[row]).Fill(1);
+            }
+
+            (_realPlaces, _gridSources, _isPadding) = Grid(mask, device);
         }
     }
 
@@ -54,14 +77,14 @@ internal sealed class PaddedLayout
     /// <summary>Ids of the real pieces, [N] int64.</summary>
     public Tensor PieceIds { get; }
 
-    /// <summary>Place of each real piece in its row, [N] int64.</summary>
-    public Tensor Positions { get; }
+    /// <summary>Place of each real piece in its row, [N] int64; null where the model has no absolute positions.</summary>
+    public Tensor? Positions { get; }
 
     /// <summary>Whether the padding id occurs unmasked: its embedding gets no gradient even there.</summary>
     public bool HasRealPadPiece { get; }
 
-    /// <summary>Real pieces of each row when they all come before its padding and no row is empty; else null.</summary>
-    public int[]? Lengths { get; }
+    /// <summary>Real pieces of each sentence, by micro-batch; null when padding stands between pieces or a row is empty.</summary>
+    public IReadOnlyList<int[]>? Groups { get; }
 
     /// <summary>Keeps the tensors that attention needs beyond the forward's scope, until as many <see cref="Release"/>s.</summary>
     public void Retain()
@@ -129,6 +152,13 @@ internal sealed class PaddedLayout
         return sources;
     }
 
+    private (Tensor RealPlaces, Tensor GridSources, Tensor IsPadding) Grid(float[] mask, Device device)
+    {
+        var places = Enumerable.Range(0, mask.Length).Where(place => mask[place] != 0).Select(place => (long)place).ToArray();
+        return (tensor(places, ScalarType.Int64, device), tensor(GridSources(mask), ScalarType.Int64, device),
+            tensor(mask.Select(value => value == 0).ToArray(), ScalarType.Bool, device).view(1, Batch, 1, Length));
+    }
+
     private int[]? PrefixLengths(float[] mask)
     {
         var lengths = new int[Batch];
@@ -145,7 +175,7 @@ internal sealed class PaddedLayout
         return lengths;
     }
 
-    private static void EnsureKnownIds(long[] ids, DebertaConfig config)
+    private static void EnsureKnownIds(int[] ids, DebertaConfig config)
     {
         var wrong = Array.FindIndex(ids, id => id < 0 || id >= config.VocabSize);
         if (wrong >= 0)

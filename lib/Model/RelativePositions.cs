@@ -19,7 +19,8 @@ internal sealed class RelativePositions
         Rows = Keep(rows, device);
         RowsAscending = Keep(ascending, device);
         RowsDescending = Keep([.. ascending.Reverse()], device);
-        PackedRows = RowsAscending.to(ScalarType.Int32).DetachFromDisposeScope();
+        RowOfEachDistance = Array.ConvertAll(ascending, row => (int)row);
+        PackedRows = tensor(RowOfEachDistance, ScalarType.Int32).DetachFromDisposeScope();
         EveryRowIsOneDistance = ascending.Select((row, index) => row == index).All(same => same);
     }
 
@@ -29,7 +30,13 @@ internal sealed class RelativePositions
     /// <summary>For distances −(T−1) to T−1 the index into <see cref="Rows"/>, [2T−1] int64.</summary>
     public Tensor RowsAscending { get; }
 
-    /// <summary><see cref="RowsAscending"/> as int32, for the packed encoder's kernels.</summary>
+    /// <summary>R.</summary>
+    public int Count => (int)Rows.shape[0];
+
+    /// <summary><see cref="RowsAscending"/> on the host; it never falls.</summary>
+    public int[] RowOfEachDistance { get; }
+
+    /// <summary>The same as a tensor on the CPU, int32, for the kernels there.</summary>
     public Tensor PackedRows { get; }
 
     /// <summary>The same for distances T−1 down to −(T−1).</summary>

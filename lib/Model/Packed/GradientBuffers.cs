@@ -1,4 +1,3 @@
-using NotebookLib.Kernels;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
@@ -7,7 +6,8 @@ namespace NotebookLib.Model.Packed;
 /// Where the gradients of an encoder's parameters are added up. Through a training each has its memory once, from before the first activation, and takes it again for each
 /// update: made anew in every backward pass, gradients would lie between activations and break the heap up (deberta-v3-base in float32: 0.1 to 0.3 GB more at the peak).
 /// </summary>
-internal sealed class GradientBuffers
+/// <param name="operations">How sums are done.</param>
+internal sealed class GradientBuffers(LayerOperations operations)
 {
     private readonly Dictionary<Tensor, Tensor> _buffers = new(ReferenceEqualityComparer.Instance);
 
@@ -20,7 +20,7 @@ internal sealed class GradientBuffers
             if (parameter.requires_grad && !_buffers.ContainsKey(parameter))
             {
                 using var quiet = no_grad();
-                _buffers[parameter] = empty(parameter.shape, parameter.dtype).DetachFromDisposeScope();
+                _buffers[parameter] = empty(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
             }
         }
     }
@@ -49,35 +49,11 @@ internal sealed class GradientBuffers
         using var part = Platform.StepClock.Part("adding gradients up");
         if (parameter.grad is { } existing)
         {
-            AddInPlace(existing, gradient);
+            operations.AddInPlace(existing, gradient);
         }
         else
         {
-            parameter.grad = (_buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype)).copy_(gradient);
+            parameter.grad = (_buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype, parameter.device)).copy_(gradient);
         }
-    }
-
-    private static unsafe void AddInPlace(Tensor sum, Tensor values)
-    {
-        var isHalf = values.dtype == ScalarType.BFloat16;
-        if (sum.dtype != ScalarType.Float32 || !(isHalf || values.dtype == ScalarType.Float32) || !sum.is_contiguous() || !values.is_contiguous())
-        {
-            sum.add_(values);
-            return;
-        }
-
-        var to = PackedMemory.Floats(sum);
-        var from = PackedMemory.Address(values);
-        ThreadTeam.RunRanges(checked((int)sum.numel()), 1 << 14, (_, start, end) =>
-        {
-            if (isHalf)
-            {
-                SumKernel.Add<Kernels.BFloat16>(to, from, start, end);
-            }
-            else
-            {
-                SumKernel.Add<Kernels.Float32>(to, from, start, end);
-            }
-        });
     }
 }

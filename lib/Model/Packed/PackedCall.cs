@@ -12,9 +12,9 @@ internal readonly record struct PackedReach(int LowestLayer, bool TrainsInputs, 
 internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarType type, PackedReach reach)
 {
     private readonly Stack<PackedLayer.Saved> _saved = new();
-    private readonly Stack<PackedLayer.Rows> _inputs = new();
+    private readonly Stack<Rows> _inputs = new();
     private PackedPass _pass = pass;
-    private PackedLayer.Rows _last;
+    private Rows _last;
 
     /// <summary>The rows of the last layer, nothing kept.</summary>
     public Tensor Infer(Tensor embedded, Tensor relative)
@@ -65,9 +65,9 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     public (Tensor? Embedded, Tensor? Relative) Backward(Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        var relative = reach.TrainsRelative ? zeros(_pass.RelativeRows.shape, float32) : null;
+        var relative = reach.TrainsRelative ? zeros(_pass.RelativeRows.shape, float32, _pass.RelativeRows.device) : null;
         // The kernels write into the residual gradient: it has to be ours.
-        var upper = new PackedLayer.OutputGradient(gradient.to(float32).contiguous().clone(), []);
+        var upper = new OutputGradient(gradient.to(float32).contiguous().clone(), []);
         for (var i = encoder.Layers.Count - 1; i >= reach.LowestLayer; i--)
         {
             var input = _inputs.Pop();
@@ -85,13 +85,14 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
 
         upper.DisposeProducts();
         _pass.RelativeRows.Dispose();
+        _pass.Tables?.Dispose();
         // The caller's output is a handle of its own.
         _last.Dispose();
         return (reach.TrainsInputs ? upper.Residual.MoveToOuterDisposeScope() : null, relative?.MoveToOuterDisposeScope());
     }
 
     /// <summary>Runs the first layers and keeps nothing of them.</summary>
-    private PackedLayer.Rows PassThrough(PackedLayer.Rows rows, int count)
+    private Rows PassThrough(Rows rows, int count)
     {
         foreach (var layer in encoder.Layers.Take(count))
         {
@@ -103,13 +104,13 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         return rows;
     }
 
-    private PackedLayer.Saved Recompute(PackedLayer layer, PackedLayer.Rows input)
+    private PackedLayer.Saved Recompute(PackedLayer layer, Rows input)
     {
         layer.Forward(input, _pass, out var saved).Dispose();
         return saved;
     }
 
-    private PackedLayer.Rows FirstRows(Tensor embedded)
+    private Rows FirstRows(Tensor embedded)
     {
         var exact = embedded.contiguous();
         return new(exact, type == ScalarType.Float32 ? exact : exact.to(type));

@@ -8,7 +8,8 @@ namespace NotebookLib.Model.Packed;
 /// </summary>
 /// <param name="layers">First to last.</param>
 /// <param name="gradients">Where the layers add their gradients up.</param>
-internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientBuffers gradients)
+/// <param name="operations">How and where the layers compute.</param>
+internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientBuffers gradients, LayerOperations operations)
 {
     private int _keepers;
     private int _trainings;
@@ -30,7 +31,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
         }
 
         // The anchor lets gradients reach the layers even when embeddings and relative rows are frozen (LoRA).
-        using var anchor = zeros(1, requires_grad: true);
+        using var anchor = zeros(1, requires_grad: true, device: operations.Device);
         var (trainsInputs, trainsRelative) = (embedded.requires_grad || relative.requires_grad, relative.requires_grad);
         var lowest = trainsInputs ? 0 : layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
         var isTraining = is_grad_enabled() && (trainsInputs || lowest < layers.Count);
@@ -105,7 +106,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
     {
         foreach (var projection in Projections)
         {
-            projection.UsesPackedWeight = _keepers > 0 && isInference && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
+            projection.UsesPackedWeight = operations.PacksWeights && _keepers > 0 && isInference && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
         }
     }
 

@@ -1,17 +1,17 @@
-using NotebookLib.Kernels;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// A linear layer with its gradient written out: y = x · Wᵀ + b through oneDNN, in the element type of x. Frozen weights cost no gradient.
+/// A linear layer with its gradient written out: y = x · Wᵀ + b in the element type of x. Frozen weights cost no gradient.
 /// </summary>
 /// <param name="stored">W, [out, in], float32; where it is frozen also bfloat16 or int8, which each product restores anew.</param>
 /// <param name="bias">b, [out], float32, or null.</param>
 /// <param name="gradients">Where the gradients of W and b go.</param>
-/// <param name="adapter">A low-rank adapter on top, or null.</param>
-internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, PackedAdapter? adapter = null)
+/// <param name="operations">How products are done.</param>
+/// <param name="adapter">A low-rank adapter on top, or null: y += scale · B(A(dropout(x))).</param>
+internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, LayerOperations operations, ILowRankAdapter? adapter = null)
 {
     // Bytes after which addresses fall into the same set of a first-level cache.
     private const int CacheStride = 4096;
@@ -25,10 +25,10 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
     /// <summary>W, b, and the adapter's, trained or not.</summary>
-    public IEnumerable<Tensor> Parameters => [_weight, .. bias is null ? Array.Empty<Tensor>() : [bias], .. adapter?.Parameters ?? []];
+    public IEnumerable<Tensor> Parameters => [_weight, .. bias is null ? Array.Empty<Tensor>() : [bias], .. adapter is null ? Array.Empty<Tensor>() : [adapter.Down, adapter.Up]];
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
-    public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { IsTrained: true };
+    public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { Down.requires_grad: true } or { Up.requires_grad: true };
 
     /// <summary>True when the weight itself is not trained.</summary>
     public bool IsFrozen => !_weight.requires_grad;
@@ -44,26 +44,31 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
 
     /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
-    /// <param name="stream">The adapter's dropout.</param>
+    /// <param name="pass">Groups and seed.</param>
+    /// <param name="site">The adapter's dropout.</param>
     /// <returns>[M, out], the type of x.</returns>
-    public Tensor Forward(Tensor x, DropoutStream stream)
+    public Tensor Forward(Tensor x, PackedPass pass, DropoutSite site)
     {
         using var part = StepClock.Part("products, forward");
         var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, isPacked);
-        using var packed = !isPacked && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
-        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, Bias(x.dtype)) : Multiply(x, weight, Bias(x.dtype));
-        adapter?.AddForward(x, stream, output);
+        using var packed = !isPacked && operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
+        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, Bias(x.dtype)) : operations.Multiply(x, weight, Bias(x.dtype));
+        if (adapter is not null)
+        {
+            operations.AddAdapter(adapter, x, pass, site, output);
+        }
+
         return output;
     }
 
     /// <summary>gelu(y), for passes that need no gradient of it.</summary>
-    /// <inheritdoc cref="Forward" path="/param"/>
-    /// <returns>[M, out], the type of x; null with an adapter, whose part comes before the GELU.</returns>
+    /// <param name="x">[M, in], float32 or bfloat16.</param>
+    /// <returns>[M, out], the type of x; null where product and GELU are two steps: with an adapter, whose part comes in between, and on a device.</returns>
     public Tensor? ForwardGelu(Tensor x)
     {
         using var part = StepClock.Part("products, forward");
-        if (adapter is not null)
+        if (adapter is not null || !operations.PacksWeights)
         {
             return null;
         }
@@ -75,20 +80,37 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <summary>∂L/∂x = ∂L/∂y · W, and the adapter's part; the adapter's own gradients are added on the way.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
     /// <param name="x">The layer's input, [M, in]; null will do without adapter.</param>
-    /// <param name="stream">The adapter's dropout, as in the forward pass.</param>
+    /// <param name="pass">The forward pass's.</param>
+    /// <param name="site">The adapter's dropout, as in the forward pass.</param>
     /// <returns>[M, in], the type of the gradient.</returns>
-    public Tensor BackwardInput(Tensor gradient, Tensor? x, DropoutStream stream)
+    public Tensor BackwardInput(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site)
     {
         using var part = StepClock.Part("products, gradient of the input");
         using Tensor weight = Weight(gradient.dtype, isPacked: false), transposed = weight.t();
-        var lower = Multiply(gradient, transposed, null);
-        adapter?.AddBackward(gradient, x!, stream, lower);
+        var lower = operations.Multiply(gradient, transposed, null);
+        AccumulateAdapter(gradient, x, pass, site, lower);
         return lower;
     }
 
     /// <summary>The adapter's own gradients alone, where nothing below the layer is trained.</summary>
     /// <inheritdoc cref="BackwardInput" path="/param"/>
-    public void BackwardAdapter(Tensor gradient, Tensor x, DropoutStream stream) => adapter?.AddBackward(gradient, x, stream, inputGradient: null);
+    public void BackwardAdapter(Tensor gradient, Tensor x, PackedPass pass, DropoutSite site) => AccumulateAdapter(gradient, x, pass, site, inputGradient: null);
+
+    private void AccumulateAdapter(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
+    {
+        if (adapter is null)
+        {
+            return;
+        }
+
+        var (down, up) = operations.AdapterBackward(adapter, gradient, x!, pass, site, inputGradient);
+        using (down)
+        using (up)
+        {
+            gradients.Add(adapter.Down, down);
+            gradients.Add(adapter.Up, up);
+        }
+    }
 
     /// <summary>Adds ∂L/∂yᵀ · x to W's gradient, unless W is frozen.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
@@ -103,7 +125,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         using var part = StepClock.Part("products, gradient of the weight");
         using var rows = gradient.t();
         using var columns = x!.t();
-        using var product = Multiply(rows, columns, null);
+        using var product = operations.Multiply(rows, columns, null);
         gradients.Add(_weight, product);
     }
 
@@ -158,21 +180,6 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// twice as long to read them column by column (deberta-v3-large in float32: forward products 1.3 × faster).
     /// </summary>
     private static bool MixesCacheSets(Tensor weight) => weight.dtype == ScalarType.Float32 && weight.shape[1] * sizeof(float) % CacheStride == 0;
-
-    /// <summary>
-    /// x · weightᵀ + bias. In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time: a third faster for
-    /// 200 rows, a tenth for 400. In float32 mm would be MKL's.
-    /// </summary>
-    private static Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
-    {
-        if (x.dtype != ScalarType.BFloat16)
-        {
-            return DispatcherOperators.Linear(x, weight, bias);
-        }
-
-        using var transposed = weight.t();
-        return bias is null ? mm(x, transposed) : addmm(bias, x, transposed, 1, 1);
-    }
 
     private Tensor? Bias(ScalarType type) =>
         bias is null || type == bias.dtype ? bias

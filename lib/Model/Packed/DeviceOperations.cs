@@ -1,0 +1,246 @@
+using System.Runtime.CompilerServices;
+using NotebookLib.Kernels;
+using NotebookLib.Kernels.Cuda;
+using NotebookLib.Platform;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>
+/// A layer's operations on a CUDA device: products by libtorch, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from it.
+/// </summary>
+/// <param name="program">The kernels.</param>
+/// <param name="device">Where they run.</param>
+internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device device) : LayerOperations
+{
+    /// <summary>Columns that the gradient of LayerNorm can take.</summary>
+    public const int MostColumns = NormThreads * 16;
+
+    private const int AttentionThreads = 64;
+    private const int NormThreads = 256;
+    private const int RowThreads = 128;
+    private const int NormRows = 4;
+    private const int GeluRows = 64;
+
+    /// <inheritdoc />
+    public override Device Device => device;
+
+    /// <inheritdoc />
+    public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
+    {
+        using var transposed = weight.t();
+        return bias is null ? mm(x, transposed) : addmm(bias, x, transposed, 1, 1);
+    }
+
+    /// <inheritdoc />
+    public override Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type)
+    {
+        var drop = DropOf(pass, site);
+        if (drop.Threshold == 0)
+        {
+            return type == rows.dtype ? rows.alias() : rows.to(type);
+        }
+
+        var output = New(type, rows.shape);
+        DropRows(rows, output, pass, site, drop);
+        return output;
+    }
+
+    private void DropRows(Tensor input, Tensor output, PackedPass pass, DropoutSite site, DeviceDrop drop)
+    {
+        var tables = TablesOf(pass);
+        var (own, from, to) = (tables.Pass, DeviceMemory.Address(input), DeviceMemory.Address(output));
+        var (rows, columns, areRelative) = ((int)input.shape[0], (int)input.shape[1], site.IsRelative ? 1 : 0);
+        program.Launch(Name(input.dtype == output.dtype ? "drop_rows" : "drop_wide_rows", output.dtype), (rows, 1, 1), NormThreads,
+            [At(ref own), At(ref from), At(ref to), At(ref rows), At(ref columns), At(ref areRelative), At(ref drop)]);
+    }
+
+    /// <inheritdoc />
+    public override Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    {
+        var tables = TablesOf(pass);
+        var context = New(tensors.Query.dtype, tensors.Query.shape);
+        var arguments = Arguments(tensors, pass, settings, site);
+        arguments.Context = DeviceMemory.Address(context);
+        Launch("attend", (tables.TileCount, settings.Heads, 1), tables.Pass, arguments, context.dtype);
+        return context;
+    }
+
+    /// <inheritdoc />
+    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    {
+        var tables = TablesOf(pass);
+        var (type, shape) = (tensors.Query.dtype, tensors.Query.shape);
+        Tensor query = New(type, shape), key = New(type, shape), value = New(type, shape);
+        var positionKey = tensors.PositionKey is null ? null : New(type, tensors.PositionKey.shape);
+        var positionQuery = tensors.PositionQuery is null ? null : New(type, tensors.PositionQuery.shape);
+        using var scoreGradients = New(ScalarType.Float32, tensors.Probabilities.shape);
+        var arguments = Arguments(tensors, pass, settings, site);
+        arguments.ContextGradient = DeviceMemory.Address(contextGradient);
+        arguments.ScoreGradients = DeviceMemory.Address(scoreGradients);
+        (arguments.QueryGradient, arguments.KeyGradient, arguments.ValueGradient) = (DeviceMemory.Address(query), DeviceMemory.Address(key), DeviceMemory.Address(value));
+        (arguments.PositionKeyGradient, arguments.PositionQueryGradient) = (AddressOrNull(positionKey), AddressOrNull(positionQuery));
+        Launch("attend_backward_queries", (tables.TileCount, settings.Heads, 1), tables.Pass, arguments, type);
+        Launch("attend_backward_keys", (tables.TileCount, settings.Heads, 1), tables.Pass, arguments, type);
+        if (positionKey is not null || positionQuery is not null)
+        {
+            var blocks = (tables.MostRelatives + PassTables.Tile - 1) / PassTables.Tile;
+            Launch("attend_backward_positions", (blocks, settings.Heads, 2 * pass.Groups.Count), tables.Pass, arguments, type);
+        }
+
+        return new(Summed(query), Summed(key), Summed(value), positionKey is null ? null : Summed(positionKey), positionQuery is null ? null : Summed(positionQuery));
+    }
+
+    private static SummedGradient Summed(Tensor gradient) => new(gradient, gradient.sum(dim: 0, type: ScalarType.Float32));
+
+    private static DeviceAttention Arguments(AttentionTensors t, PackedPass pass, PackedLayerSettings settings, DropoutSite site) => new()
+    {
+        Query = DeviceMemory.Address(t.Query),
+        Key = DeviceMemory.Address(t.Key),
+        Value = DeviceMemory.Address(t.Value),
+        PositionKey = AddressOrNull(t.PositionKey),
+        PositionQuery = AddressOrNull(t.PositionQuery),
+        Probabilities = DeviceMemory.Address(t.Probabilities),
+        Heads = settings.Heads,
+        Size = settings.HeadSize,
+        InverseScale = settings.InverseScale,
+        Drop = DropOf(pass, site),
+    };
+
+    private void Launch(string kernel, (int, int, int) grid, DevicePass pass, DeviceAttention arguments, ScalarType type) =>
+        program.Launch(Name(kernel, type), grid, AttentionThreads, [At(ref pass), At(ref arguments)]);
+
+    /// <inheritdoc />
+    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps)
+    {
+        var isNarrow = hidden.dtype != ScalarType.Float32;
+        var output = New(ScalarType.Float32, residual.shape);
+        var copy = isNarrow ? New(hidden.dtype, residual.shape) : output;
+        // What nobody keeps lies where the output will.
+        var state = new NormState(keeps ? New(ScalarType.Float32, residual.shape) : output, New(ScalarType.Float32, residual.shape[0], 2));
+        var arguments = Arguments(state, norm, pass, site);
+        arguments.Hidden = DeviceMemory.Address(hidden);
+        arguments.Residual = DeviceMemory.Address(residual);
+        arguments.Output = DeviceMemory.Address(output);
+        arguments.Copy = isNarrow ? DeviceMemory.Address(copy) : 0;
+        arguments.Epsilon = epsilon;
+        var own = TablesOf(pass).Pass;
+        var warps = RowThreads / 32;
+        program.Launch(Name("norm", hidden.dtype), ((arguments.Rows + warps - 1) / warps, 1, 1), RowThreads, [At(ref own), At(ref arguments)]);
+        if (keeps)
+        {
+            return (new(output, copy), state);
+        }
+
+        state.Statistics.Dispose();
+        return (new(output, copy), null);
+    }
+
+    /// <inheritdoc />
+    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type)
+    {
+        var hidden = New(type, state.Sum.shape);
+        var arguments = Arguments(state, norm, pass, site);
+        arguments.RowsPerBlock = NormRows;
+        var blocks = (arguments.Rows + NormRows - 1) / NormRows;
+        using var sums = New(ScalarType.Float32, blocks, 3, arguments.Columns);
+        nint Product(int i) => i < upper.Products.Count ? DeviceMemory.Address(upper.Products[i]) : 0;
+        (arguments.Product0, arguments.Product1, arguments.Product2) = (Product(0), Product(1), Product(2));
+        arguments.Upper = arguments.Lower = DeviceMemory.Address(upper.Residual);
+        arguments.HiddenGradient = DeviceMemory.Address(hidden);
+        arguments.ColumnSums = DeviceMemory.Address(sums);
+        var own = TablesOf(pass).Pass;
+        program.Launch(Name("norm_backward", type), (blocks, 1, 1), NormThreads, [At(ref own), At(ref arguments)]);
+        return (hidden, sums.sum(dim: 0));
+    }
+
+    private static DeviceNorm Arguments(NormState state, PackedNorm norm, PackedPass pass, DropoutSite site) => new()
+    {
+        Sum = DeviceMemory.Address(state.Sum),
+        Statistics = DeviceMemory.Address(state.Statistics),
+        Weight = DeviceMemory.Address(norm.Weight),
+        Bias = DeviceMemory.Address(norm.Bias),
+        Rows = (int)state.Sum.shape[0],
+        Columns = (int)state.Sum.shape[1],
+        Drop = DropOf(pass, site),
+    };
+
+    /// <inheritdoc />
+    public override void Gelu(Tensor inner, Tensor output)
+    {
+        var (from, to, count) = (DeviceMemory.Address(inner), DeviceMemory.Address(output), inner.numel());
+        program.Launch(Name("gelu", inner.dtype), ((int)Math.Min((count + NormThreads - 1) / NormThreads, 65_536), 1, 1), NormThreads, [At(ref from), At(ref to), At(ref count)]);
+    }
+
+    /// <inheritdoc />
+    public override Tensor GeluBackward(Tensor inner, Tensor gradient)
+    {
+        var (x, g, rows, columns, perBlock) = (DeviceMemory.Address(inner), DeviceMemory.Address(gradient), (int)inner.shape[0], (int)inner.shape[1], GeluRows);
+        var blocks = (rows + GeluRows - 1) / GeluRows;
+        using var sums = New(ScalarType.Float32, blocks, columns);
+        var to = DeviceMemory.Address(sums);
+        program.Launch(Name("gelu_backward", inner.dtype), ((columns + NormThreads - 1) / NormThreads, blocks, 1), NormThreads,
+            [At(ref x), At(ref g), At(ref to), At(ref rows), At(ref columns), At(ref perBlock)]);
+        return sums.sum(dim: 0);
+    }
+
+    /// <inheritdoc />
+    /// <remarks>Products in the type of x, as autocast has them in PEFT.</remarks>
+    public override void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var inner = mm(Dropped(x, pass, site), adapter.Down.to(x.dtype).t());
+        output.addmm_(inner, adapter.Up.to(x.dtype).t(), 1, (float)adapter.Scale);
+    }
+
+    /// <inheritdoc />
+    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype), dropped = Dropped(x, pass, site);
+        var inner = mm(dropped, down.t());
+        var innerGradient = mm(gradient, up).mul_(adapter.Scale);
+        if (inputGradient is not null)
+        {
+            inputGradient.add_(Dropped(mm(innerGradient, down), pass, site));
+        }
+
+        return (mm(innerGradient.t(), dropped).MoveToOuterDisposeScope(), mm(gradient.t(), inner).mul_(adapter.Scale).MoveToOuterDisposeScope());
+    }
+
+    private Tensor Dropped(Tensor x, PackedPass pass, DropoutSite site)
+    {
+        var drop = DropOf(pass, site);
+        if (drop.Threshold == 0)
+        {
+            return x.alias();
+        }
+
+        var dropped = New(x.dtype, x.shape);
+        DropRows(x, dropped, pass, site, drop);
+        return dropped;
+    }
+
+    private PassTables TablesOf(PackedPass pass) => pass.Tables ??= PassTables.Of(pass, device);
+
+    private static DeviceDrop DropOf(PackedPass pass, DropoutSite site)
+    {
+        var probability = pass.IsTraining ? site.Probability : 0;
+        return new() { Stream = (ulong)site.Stream, Threshold = DropoutStream.ThresholdOf(probability), Scale = DropoutStream.ScaleOf(probability) };
+    }
+
+    private static nint AddressOrNull(Tensor? tensor) => tensor is null ? 0 : DeviceMemory.Address(tensor);
+
+    // Locals do not move, and the launch copies what it reads.
+    private static nint At<T>(ref T value)
+        where T : unmanaged => (nint)Unsafe.AsPointer(ref value);
+
+    private static string Name(string kernel, ScalarType type) => type switch
+    {
+        ScalarType.BFloat16 => kernel + "_bfloat16",
+        ScalarType.Float16 => kernel + "_float16",
+        _ => kernel + "_float32",
+    };
+}

@@ -1,0 +1,157 @@
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Packed;
+
+/// <summary>A layer's rows in float32 and in the element type of the products (the same tensor when that is float32).</summary>
+/// <param name="Exact">[N, C], float32.</param>
+/// <param name="Copy">[N, C], element type of the products.</param>
+internal readonly record struct Rows(Tensor Exact, Tensor Copy)
+{
+    public void Dispose()
+    {
+        DisposeExact();
+        Copy.Dispose();
+    }
+
+    /// <summary>Keeps the products' type alone.</summary>
+    public void DisposeExact()
+    {
+        if (!ReferenceEquals(Exact, Copy))
+        {
+            Exact.Dispose();
+        }
+    }
+}
+
+/// <summary>What attention reads and leaves.</summary>
+/// <param name="Query">[N, C], element type of the products, as the four behind it.</param>
+/// <param name="Key">[N, C].</param>
+/// <param name="Value">[N, C].</param>
+/// <param name="PositionKey">The relative rows' keys, [U, C]; null without content → position.</param>
+/// <param name="PositionQuery">The relative rows' queries, [U, C]; null without position → content.</param>
+/// <param name="Probabilities">Before dropout, by group, head and sentence, float32.</param>
+internal sealed record AttentionTensors(Tensor Query, Tensor Key, Tensor Value, Tensor? PositionKey, Tensor? PositionQuery, Tensor Probabilities);
+
+/// <summary>A gradient and its column sums, which are the gradient of a bias. Owned by whoever receives it.</summary>
+/// <param name="Value">[rows, C], element type of the products.</param>
+/// <param name="ColumnSums">[C], float32.</param>
+internal sealed record SummedGradient(Tensor Value, Tensor ColumnSums) : IDisposable
+{
+    public void Dispose()
+    {
+        Value.Dispose();
+        ColumnSums.Dispose();
+    }
+}
+
+/// <summary>Gradients of what attention read.</summary>
+internal sealed record AttentionGradients(SummedGradient Query, SummedGradient Key, SummedGradient Value, SummedGradient? PositionKey, SummedGradient? PositionQuery) : IDisposable
+{
+    public void Dispose()
+    {
+        foreach (var gradient in (SummedGradient?[])[Query, Key, Value, PositionKey, PositionQuery])
+        {
+            gradient?.Dispose();
+        }
+    }
+}
+
+/// <summary>∂L/∂(layer output): one part along the residual in float32, the others out of matrix products. Whoever receives it disposes it.</summary>
+/// <param name="Residual">[N, C], float32.</param>
+/// <param name="Products">Up to three summands, [N, C], element type of the pass.</param>
+internal sealed record OutputGradient(Tensor Residual, IReadOnlyList<Tensor> Products)
+{
+    public void DisposeProducts()
+    {
+        foreach (var product in Products)
+        {
+            product.Dispose();
+        }
+    }
+}
+
+/// <summary>What LayerNorm's gradient needs of its forward pass.</summary>
+/// <param name="Sum">dropout(h) + x, [N, C], float32.</param>
+/// <param name="Statistics">Mean and reciprocal standard deviation of each row, [N, 2], float32.</param>
+internal sealed record NormState(Tensor Sum, Tensor Statistics);
+
+/// <summary>
+/// How an encoder layer's arithmetic is done: on a CPU by the C# kernels (<see cref="CpuOperations"/>), on a CUDA device by their twins there (<see cref="DeviceOperations"/>).
+/// Which arithmetic, and in which order, says <see cref="PackedLayer"/> for both.
+/// </summary>
+internal abstract class LayerOperations
+{
+    /// <summary>Where the tensors are.</summary>
+    public abstract Device Device { get; }
+
+    /// <summary>Whether weights are rearranged for products that serve many batches.</summary>
+    public virtual bool PacksWeights => false;
+
+    /// <summary>x · weightᵀ + bias, in the type of x.</summary>
+    public abstract Tensor Multiply(Tensor x, Tensor weight, Tensor? bias);
+
+    /// <summary>Rows with dropout, or the gradient of that: the mask is the same.</summary>
+    /// <param name="rows">[rows, C], float32.</param>
+    /// <param name="pass">Groups and seed.</param>
+    /// <param name="site">Which dropout.</param>
+    /// <param name="type">Element type of the result.</param>
+    /// <returns>A handle of its own, also where nothing is dropped.</returns>
+    public abstract Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type);
+
+    /// <summary>Fills <see cref="AttentionTensors.Probabilities"/>.</summary>
+    /// <returns>The context, [N, C].</returns>
+    public abstract Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site);
+
+    /// <summary>The gradients of attention.</summary>
+    /// <param name="tensors">As the forward pass left them.</param>
+    /// <param name="contextGradient">∂L/∂context, [N, C].</param>
+    /// <param name="pass">The forward pass's.</param>
+    /// <param name="settings">Heads and scale.</param>
+    /// <param name="site">The dropout of the probabilities.</param>
+    public abstract AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site);
+
+    /// <summary>LayerNorm(dropout(hidden) + residual).</summary>
+    /// <param name="hidden">[N, C], element type of the products.</param>
+    /// <param name="residual">[N, C], float32.</param>
+    /// <param name="norm">γ and β.</param>
+    /// <param name="epsilon">ε under the root.</param>
+    /// <param name="pass">Groups and seed.</param>
+    /// <param name="site">Which dropout.</param>
+    /// <param name="keeps">Whether a gradient will be asked for.</param>
+    /// <returns>The rows, and what the gradient needs.</returns>
+    public abstract (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps);
+
+    /// <summary>Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.</summary>
+    /// <param name="state">From the forward pass.</param>
+    /// <param name="norm">γ and β.</param>
+    /// <param name="upper">∂L/∂(the norm's output).</param>
+    /// <param name="pass">The forward pass's.</param>
+    /// <param name="site">The dropout of the forward pass.</param>
+    /// <param name="type">Element type of the result.</param>
+    /// <returns>∂L/∂hidden [N, C], and the column sums [3, C] that are the gradients of γ, β and the bias of hidden's product.</returns>
+    public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type);
+
+    /// <summary>output = gelu(inner); the two may be one tensor.</summary>
+    public abstract void Gelu(Tensor inner, Tensor output);
+
+    /// <summary>∂L/∂gelu(inner) becomes ∂L/∂inner, and inner becomes gelu(inner).</summary>
+    /// <returns>Column sums of ∂L/∂inner, [columns], float32.</returns>
+    public abstract Tensor GeluBackward(Tensor inner, Tensor gradient);
+
+    /// <summary>output += scale · B(A(dropout(x))), in place.</summary>
+    public abstract void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output);
+
+    /// <summary>The gradients of A and B; the adapter's part of ∂L/∂x is added to <paramref name="inputGradient"/> where that is wanted.</summary>
+    /// <returns>∂L/∂A [rank, in] and ∂L/∂B [out, rank].</returns>
+    public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient);
+
+    /// <summary>sum += values, both of the same shape; float32 += float32 or a narrower type.</summary>
+    public virtual void AddInPlace(Tensor sum, Tensor values)
+    {
+        using var scope = NewDisposeScope(); // In-place operations return a new handle each.
+        sum.add_(values);
+    }
+
+    /// <summary>An uninitialised tensor there.</summary>
+    public Tensor New(ScalarType type, params ReadOnlySpan<long> shape) => empty(shape.ToArray(), type, Device);
+}
