@@ -27,48 +27,41 @@ public sealed class AdapterKernelTests : IDisposable
     public void Sum_and_gradients_equal_the_formulas(int rank, int rows, double probability)
     {
         var adapter = new Adapter(Random(rank, In) * 0.1, Random(Out, rank) * 0.1);
-        var stream = new DropoutStream(3, 4, probability);
+        var (pass, site) = PassOf(rows, probability);
         Tensor x = Random(rows, In), y = Random(rows, Out), upper = Random(rows, Out), below = Random(rows, In);
 
         var leaf = x.clone().requires_grad_();
-        var expected = y + (matmul(matmul(leaf * Mask(stream, rows), adapter.Down.t()), adapter.Up.t()) * adapter.Scale);
+        var expected = y + (matmul(matmul(leaf * Mask(pass.Stream(0, site), rows), adapter.Down.t()), adapter.Up.t()) * adapter.Scale);
         var wanted = autograd.grad([expected], [leaf, adapter.Down, adapter.Up], [upper]);
         using var quiet = no_grad();
-        var packed = new PackedAdapter(adapter, new GradientBuffers());
-        packed.AddForward(x, stream, y);
+        CpuOperations.Instance.AddAdapter(adapter, x, pass, site, y);
         var lower = below.clone();
-        packed.AddBackward(upper, x, stream, lower);
+        var (down, up) = CpuOperations.Instance.AdapterBackward(adapter, upper, x, pass, site, lower);
 
         Numbers.AssertClose(expected, y, 1e-5, "y");
         Numbers.AssertClose(below + wanted[0], lower, 1e-5, "input");
-        Numbers.AssertClose(wanted[1], adapter.Down.grad!, 1e-4, "A");
-        Numbers.AssertClose(wanted[2], adapter.Up.grad!, 1e-4, "B");
+        Numbers.AssertClose(wanted[1], down, 1e-4, "A");
+        Numbers.AssertClose(wanted[2], up, 1e-4, "B");
     }
 
     [Fact]
     public void In_bfloat16_only_reading_and_writing_round()
     {
         var adapter = new Adapter(Random(4, In), Random(Out, 4));
-        var stream = new DropoutStream(3, 4, 0.1);
         Tensor x = Random(40, In).to(bfloat16), y = Random(40, Out).to(bfloat16), upper = Random(40, Out).to(bfloat16), lower = zeros(40, In, bfloat16);
         Tensor exactY = y.to(float32), exactLower = zeros(40, In);
-        var exact = new Adapter(adapter.Down.detach().clone(), adapter.Up.detach().clone());
+        var (pass, site) = PassOf(40, 0.1);
         using var quiet = no_grad();
 
-        foreach (var (packed, input, output, gradient, below) in new[]
-        {
-            (new PackedAdapter(adapter, new GradientBuffers()), x, y, upper, lower),
-            (new PackedAdapter(exact, new GradientBuffers()), x.to(float32), exactY, upper.to(float32), exactLower),
-        })
-        {
-            packed.AddForward(input, stream, output);
-            packed.AddBackward(gradient, input, stream, below);
-        }
+        CpuOperations.Instance.AddAdapter(adapter, x, pass, site, y);
+        var rounded = CpuOperations.Instance.AdapterBackward(adapter, upper, x, pass, site, lower);
+        CpuOperations.Instance.AddAdapter(adapter, x.to(float32), pass, site, exactY);
+        var exact = CpuOperations.Instance.AdapterBackward(adapter, upper.to(float32), x.to(float32), pass, site, exactLower);
 
         Assert.True(y.eq(exactY.to(bfloat16)).all().item<bool>(), "y");
         Assert.True(lower.eq(exactLower.to(bfloat16)).all().item<bool>(), "input");
-        Numbers.AssertClose(exact.Down.grad!, adapter.Down.grad!, 0, "A");
-        Numbers.AssertClose(exact.Up.grad!, adapter.Up.grad!, 0, "B");
+        Numbers.AssertClose(exact.Down, rounded.Down, 0, "A");
+        Numbers.AssertClose(exact.Up, rounded.Up, 0, "B");
     }
 
     [Fact]
@@ -77,15 +70,24 @@ public sealed class AdapterKernelTests : IDisposable
         var adapter = new Adapter(Random(4, In), Random(Out, 4));
         adapter.Up.requires_grad_(false);
         Tensor x = Random(10, In), upper = Random(10, Out);
+        var (pass, site) = PassOf(10, 0);
         using var quiet = no_grad();
-        var packed = new PackedAdapter(adapter, new GradientBuffers());
+        var weight = new StoredWeight(new TorchSharp.Modules.Parameter(Random(Out, In), false), null);
+        var projection = new PackedProjection(weight, null, new GradientBuffers(CpuOperations.Instance), CpuOperations.Instance, adapter);
 
-        packed.AddBackward(upper, x, default, null);
+        projection.BackwardAdapter(upper, x, pass, site);
         var once = adapter.Down.grad!.clone();
-        packed.AddBackward(upper, x, default, null);
+        projection.BackwardAdapter(upper, x, pass, site);
 
         Numbers.AssertClose(once * 2, adapter.Down.grad!, 0, "A");
         Assert.Null(adapter.Up.grad);
+    }
+
+    // One micro-batch of one sentence.
+    private static (PackedPass Pass, DropoutSite Site) PassOf(int rows, double probability)
+    {
+        var groups = PackedGroup.Chain([[rows]], length => new RelativePositions(new DebertaConfig(), length, CPU));
+        return (new PackedPass(groups, zeros(1, In), Seed: 3, FirstStream: 4, StreamStep: 0, IsTraining: true), new DropoutSite(0, probability, IsRelative: false));
     }
 
     private Tensor Random(int rows, int columns) => randn(rows, columns, generator: _random);
