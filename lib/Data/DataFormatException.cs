@@ -56,9 +56,12 @@ public sealed class DataFormatException : FormatException
         }
 
         var text = new StringBuilder($"{faultCount} faults:");
-        foreach (var fault in faults)
+        foreach (var cause in faults.GroupBy(fault => (fault.File, fault.Problem)))
         {
-            text.Append("\n  ").Append(fault);
+            // The same thing wrong in many lines is said once.
+            text.Append("\n  ").Append(cause.First());
+            var others = cause.Skip(1).Select(fault => fault.Line).ToList();
+            text.Append(others.Count == 0 ? "" : Invariant($" Also in line {string.Join(", ", others.Take(8))}{(others.Count > 8 ? ", …" : "")}."));
         }
 
         return faultCount > faults.Count ? text.Append($"\n  … and {faultCount - faults.Count} more").ToString() : text.ToString();

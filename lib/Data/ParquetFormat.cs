@@ -1,131 +1,135 @@
-using System.Numerics;
-using Parquet;
-using Parquet.Schema;
-
 namespace NotebookLib.Data;
 
-/// <summary>Sentences from a Parquet file, one row group in memory at a time.</summary>
-internal sealed class ParquetFormat(TagTable tags, ReaderOptions options)
+/// <summary>Parquet: columns of lists of words and of tags, one row group in memory at a time; or texts and numbers alone, as a table.</summary>
+internal sealed class ParquetFormat
 {
-    private readonly WordCache _cache = new();
+    private const int MostTableColumns = 32;
 
-    public IEnumerable<ParsedRow> Read(string path)
+    private readonly string _path;
+    private readonly ReaderOptions _options;
+    private readonly ParquetColumn? _words;
+    private readonly ParquetColumn? _tags;
+    private readonly ParquetColumn? _language;
+
+    private ParquetFormat(string path, ReaderOptions options)
     {
-        using var source = ParquetSource.Open(path);
-        if (options.Language is not null && source.Language is null)
+        (_path, _options) = (path, options);
+        using var file = Open();
+        var given = options.NamedFields;
+        Columns = file.Columns;
+        _words = Find(given?.Words, FieldNames.Words, column => column is { MaxRepetition: 1, Kind: ParquetKind.Text });
+        _tags = Find(given?.Tags, FieldNames.Tags, column => column.MaxRepetition == 1 && column.Kind != ParquetKind.Other && column != _words);
+        _language = Find(null, FieldNames.Language, column => column is { MaxRepetition: 0, Kind: ParquetKind.Text });
+        HasLists = _words is not null && _tags is not null;
+        LabelNames = file.Metadata.TryGetValue(Data.LabelNames.MetadataKey, out var json) ? Data.LabelNames.InJson(json, _tags?.Name ?? "ner_tags") : null;
+        if (!HasLists && (_words is not null || _tags is not null || Find(given?.Words, FieldNames.Words, IsCell) is null || Find(given?.Tags, FieldNames.Tags, IsCell) is null))
         {
-            throw DataFormatException.ForFile(path, $"has no column lang (of strings), and only '{options.Language}' is wanted; set Language to null to read every row.");
+            var missing = _words is not null ? "tags" : _tags is not null ? "words" : "words and tags";
+            throw DataFormatException.ForFile(path, $"has no column of {missing}: expected lists of strings (tokens) and lists of whole numbers or strings (ner_tags, tags, labels or the like); found {Listed()}. "
+                + "Name yours by fields=WORDS,TAGS.");
         }
+    }
 
-        var names = source.LabelNames();
-        var row = 0L;
-        for (var index = 0; index < source.RowGroupCount; index++)
+    public IReadOnlyList<ParquetColumn> Columns { get; }
+
+    /// <summary>Whether each row is a sentence; else the file is a table.</summary>
+    public bool HasLists { get; }
+
+    public string TagField => _tags?.Name ?? "ner_tags";
+
+    public string Description => $"words {_words!.Name}, tags {_tags!.Name}";
+
+    public bool HasLanguage => _language is not null;
+
+    /// <summary>The names of the tags' numbers in the file's metadata, or null.</summary>
+    public IReadOnlyList<string>? LabelNames { get; }
+
+    /// <exception cref="DataFormatException">The file is damaged, or its columns are not those of sentences.</exception>
+    public static ParquetFormat Of(string path, ReaderOptions options) => new(path, options);
+
+    public IEnumerable<RawRow> Read()
+    {
+        using var file = Open();
+        var (cache, row) = (new WordCache(), 0L);
+        for (var index = 0; index < file.GroupCount; index++)
         {
-            var group = source.ReadGroup(index, reader => ReadAsync(reader, source));
-            for (var i = 0; i < group.Words.RowCount; i++)
+            var columns = ReadGroup(file, index, cache, [_words!, _tags!, .. _options.Language is null || _language is null ? [] : (ParquetColumn[])[_language]]);
+            for (var i = 0; i < columns[0].Starts.Length - 1; i++)
             {
-                yield return Parse(++row, group, i, names);
+                yield return Parse(++row, columns, i);
             }
         }
     }
 
-    private async Task<RowGroup> ReadAsync(ParquetRowGroupReader reader, ParquetSource source)
+    /// <summary>The rows as a table of the columns that hold no lists.</summary>
+    public Table Table()
     {
-        ThrowIfTooLarge(reader, source.Tokens);
-        ThrowIfTooLarge(reader, source.Tags);
-        var words = await ParquetListColumn<ReadOnlyMemory<char>>.ReadAsync(reader, source.Tokens).ConfigureAwait(false);
-        var type = source.Tags.ClrType;
-        Tags group = ParquetSource.IsText(type) ? await ReadNames(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(int) ? await ReadIds<int>(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(long) ? await ReadIds<long>(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(short) ? await ReadIds<short>(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(sbyte) ? await ReadIds<sbyte>(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(byte) ? await ReadIds<byte>(reader, source.Tags).ConfigureAwait(false)
-            : type == typeof(ushort) ? await ReadIds<ushort>(reader, source.Tags).ConfigureAwait(false)
-            : await ReadIds<uint>(reader, source.Tags).ConfigureAwait(false);
-        var languages = new string?[words.RowCount];
-        if (options.Language is not null)
+        List<ParquetColumn> cells = [.. Columns.Where(IsCell).Take(MostTableColumns)];
+        return new(Rows, [.. cells.Select(column => column.Name)], HasComments: false);
+
+        IEnumerable<TableRow> Rows()
         {
-            await reader.ReadAsync(source.Language!, languages).ConfigureAwait(false);
-        }
-
-        return new(words, group, languages);
-    }
-
-    private void ThrowIfTooLarge(ParquetRowGroupReader reader, DataField field)
-    {
-        var count = reader.GetMetadata(field)?.MetaData?.NumValues ?? throw new InvalidDataException($"column {field.Path} is missing");
-        if (count < 0 || count > options.MaxWordsPerRowGroup || reader.RowCount < 0 || reader.RowCount > count)
-        {
-            throw new InvalidDataException($"it claims {reader.RowCount} rows and {count} values in column {field.Path}; "
-                + $"expected at most {options.MaxWordsPerRowGroup} values (MaxWordsPerRowGroup), and no more rows than values");
-        }
-    }
-
-    private static async Task<Tags> ReadIds<T>(ParquetRowGroupReader reader, DataField field)
-        where T : struct, IBinaryInteger<T>
-    {
-        var column = await ParquetListColumn<T>.ReadAsync(reader, field).ConfigureAwait(false);
-        return new(column.Starts, column.HasNull, i => long.CreateChecked(column.Values[i]), null);
-    }
-
-    private static async Task<Tags> ReadNames(ParquetRowGroupReader reader, DataField field)
-    {
-        var column = await ParquetListColumn<ReadOnlyMemory<char>>.ReadAsync(reader, field).ConfigureAwait(false);
-        return new(column.Starts, column.HasNull, null, i => column.Values[i]);
-    }
-
-    private ParsedRow Parse(long number, RowGroup group, int row, IReadOnlyList<string>? names)
-    {
-        if (group.Words.HasNull(row) || group.Tags.HasNull(row))
-        {
-            return ParsedRow.Wrong(number, $"column {(group.Words.HasNull(row) ? "tokens" : "ner_tags")} is null or holds a null.");
-        }
-
-        var (start, end) = (group.Words.Starts[row], group.Words.Starts[row + 1]);
-        var (tagStart, tagEnd) = (group.Tags.Starts[row], group.Tags.Starts[row + 1]);
-        if (end - start != tagEnd - tagStart)
-        {
-            return ParsedRow.Wrong(number, $"{end - start} words but {tagEnd - tagStart} tags; expected one tag per word.");
-        }
-
-        if (end - start > options.MaxWordsPerSentence)
-        {
-            return ParsedRow.Wrong(number, $"{end - start} words, more than {options.MaxWordsPerSentence}; raise MaxWordsPerSentence if that is right.");
-        }
-
-        var mapped = new int[end - start];
-        for (var i = 0; i < mapped.Length; i++)
-        {
-            if (Map(group.Tags, tagStart + i, names, out mapped[i]) is { } problem)
+            using var file = Open();
+            var (cache, row) = (new WordCache(), 0L);
+            for (var index = 0; index < file.GroupCount; index++)
             {
-                return ParsedRow.Wrong(number, $"ner_tags, word {i}: {problem}");
+                var columns = ReadGroup(file, index, cache, cells);
+                for (var i = 0; i < columns[0].Starts.Length - 1; i++)
+                {
+                    yield return new(++row, [.. columns.Select(column => column.Starts[i] < column.Starts[i + 1] ? column.Values[column.Starts[i]] : "")], null);
+                }
             }
         }
-
-        var words = new string[mapped.Length];
-        for (var i = 0; i < words.Length; i++)
-        {
-            words[i] = _cache.Get(group.Words.Values[start + i].Span);
-        }
-
-        return new(number, new Sentence(words, mapped), group.Languages[row], null);
     }
 
-    private string? Map(Tags column, int index, IReadOnlyList<string>? names, out int mapped)
+    private static bool IsCell(ParquetColumn column) => column.MaxRepetition == 0 && column.Kind != ParquetKind.Other;
+
+    private ParquetColumn? Find(string? given, IReadOnlyList<string> known, Func<ParquetColumn, bool> fits)
     {
-        if (column.Name is { } nameAt)
-        {
-            return tags.TryMap(_cache.Get(nameAt(index).Span), out mapped);
-        }
-
-        var id = column.Id!(index);
-        return names is not null && id >= 0 && id < names.Count ? tags.TryMap(names[(int)id], out mapped) : tags.TryMap(id, out mapped);
+        var fitting = Columns.Where(fits).ToList();
+        var name = given ?? FieldNames.First(known, fitting.Select(column => column.Name));
+        return fitting.Find(column => column.Name == name);
     }
 
-    /// <summary>The columns of one row group.</summary>
-    private sealed record RowGroup(ParquetListColumn<ReadOnlyMemory<char>> Words, Tags Tags, string?[] Languages);
+    private string Listed() => FieldNames.Listed(Columns.Select(column => $"{column.Name} ({column.Description})"));
 
-    /// <summary>The tag column, of ids or of names, whatever its width in the file.</summary>
-    private sealed record Tags(int[] Starts, Func<int, bool> HasNull, Func<int, long>? Id, Func<int, ReadOnlyMemory<char>>? Name);
+    private ParquetFile Open()
+    {
+        try
+        {
+            return ParquetFile.Open(_path);
+        }
+        catch (Exception error) when (error is InvalidDataException or OverflowException or ArgumentException)
+        {
+            throw Fault("the file", error);
+        }
+    }
+
+    private List<ParquetValues> ReadGroup(ParquetFile file, int index, WordCache cache, IReadOnlyList<ParquetColumn> columns)
+    {
+        try
+        {
+            return [.. columns.Select(column => file.Read(index, column, _options.MaxWordsPerRowGroup, cache))];
+        }
+#pragma warning disable CA1031 // Packed bytes that are damaged lead their libraries to whatever exception; all mean the same here.
+        catch (Exception error) when (error is not (DataFormatException or OutOfMemoryException))
+#pragma warning restore CA1031
+        {
+            throw Fault($"row group {index}", error);
+        }
+    }
+
+    private DataFormatException Fault(string part, Exception error) => DataFormatException.ForFile(_path, $"{part} cannot be read as Parquet: {error.Message.TrimEnd('.')}.", error);
+
+    private RawRow Parse(long number, List<ParquetValues> columns, int row)
+    {
+        var (words, tags) = (columns[0], columns[1]);
+        if (words.RowsWithNulls.Contains(row) || tags.RowsWithNulls.Contains(row))
+        {
+            return RawRow.Wrong(number, $"column {(words.RowsWithNulls.Contains(row) ? _words!.Name : _tags!.Name)} is null or holds a null.");
+        }
+
+        var language = columns.Count > 2 && columns[2].Starts[row] < columns[2].Starts[row + 1] ? columns[2].Values[columns[2].Starts[row]] : null;
+        return RawRow.Of(number, words.Values[words.Starts[row]..words.Starts[row + 1]], tags.Values[tags.Starts[row]..tags.Starts[row + 1]], language, _options.MaxWordsPerSentence);
+    }
 }

@@ -55,7 +55,7 @@ public static class ParquetSentences
         var writer = await ParquetWriter.CreateAsync(schema, stream, Packing(options, tokens, language)).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
-            writer.CustomMetadata = new Dictionary<string, string> { [DatasetsMetadata.Key] = DatasetsMetadata.Describe(labels) };
+            writer.CustomMetadata = new Dictionary<string, string> { [LabelNames.MetadataKey] = LabelNames.Describe(labels) };
             foreach (var group in sentences.Chunk(options.RowGroupSize))
             {
                 await WriteGroupAsync(writer, schema, group, labels, options.Language).ConfigureAwait(false);

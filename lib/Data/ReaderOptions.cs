@@ -3,17 +3,42 @@ namespace NotebookLib.Data;
 /// <summary>How a data file is laid out.</summary>
 public enum DataFormat
 {
-    /// <summary>One JSON object a line: <c>tokens</c>, <c>ner_tags</c> (ids or names), <c>lang</c>; MultiNERD's own form.</summary>
-    JsonLines,
+    /// <summary>
+    /// JSON objects, one a line, in one array, or in an array within an object: words and tags (<c>tokens</c>, <c>ner_tags</c> or other usual names), or a text and
+    /// its spans of characters (doccano, Label Studio, Prodigy, spaCy).
+    /// </summary>
+    Json,
 
-    /// <summary>One word a line, columns separated by tabs or blanks, a blank line between sentences.</summary>
+    /// <summary>CoNLL, CoNLL-U and their kin: one word a line, columns separated by tabs or blanks, a blank line between sentences.</summary>
     Conll,
 
-    /// <summary>CoNLL whose first column numbers the words and whose comments start with <c>#</c>.</summary>
-    ConllU,
+    /// <summary>Separated values: a word a row with its sentence, or a sentence a row with lists of words and tags.</summary>
+    Csv,
 
-    /// <summary>Columns <c>tokens</c> (list of strings), <c>ner_tags</c> (list of ids or names), <c>lang</c>.</summary>
+    /// <summary>Parquet: columns of lists of words and of tags, or a word a row with its sentence.</summary>
     Parquet,
+}
+
+/// <summary>How tags mark where an entity begins and ends.</summary>
+public enum TagScheme
+{
+    /// <summary>B- begins every entity, I- continues it; what this library works with.</summary>
+    Iob2,
+
+    /// <summary>I- marks entities, B- only where one begins right behind another of its type; CoNLL-2003 as it was published.</summary>
+    Iob1,
+
+    /// <summary>A type alone, or I- alone: neighbours of one type are one entity.</summary>
+    Io,
+
+    /// <summary>Also E- for an entity's last word and S- for a word that is all of one.</summary>
+    Bioes,
+
+    /// <summary>The same with L- and U-; spaCy calls it BILUO.</summary>
+    Bilou,
+
+    /// <summary>B-, M-, E- and S- (or W-).</summary>
+    Bmes,
 }
 
 /// <summary>What to do with an entity type that the source's label set does not have.</summary>
@@ -69,11 +94,27 @@ public sealed record ReaderOptions
     /// <summary>Most words allowed in a row group of a Parquet file, which is held in memory at once (64 Mi words, near 2 GB).</summary>
     public int MaxWordsPerRowGroup { get; init; } = 64 << 20;
 
-    /// <summary>Column of the word in CoNLL files, from 0; null is 0, or 1 in CoNLL-U. Negative numbers count from the end.</summary>
+    /// <summary>How the tags mark entities; null goes by what the file shows, over all of it.</summary>
+    public TagScheme? Scheme { get; init; }
+
+    /// <summary>
+    /// Whether tags that are numbers are ids of the source's label set where neither the file nor one beside it names them; false refuses such numbers.
+    /// </summary>
+    public bool NumbersAreLabels { get; init; } = true;
+
+    /// <summary>Column of the word in CoNLL and CSV files, from 0; negative numbers count from the end. Null looks for it.</summary>
     public int? WordColumn { get; init; }
 
-    /// <summary>Column of the tag in CoNLL files, from 0; negative numbers count from the end: −1 is the last.</summary>
-    public int TagColumn { get; init; } = -1;
+    /// <summary>Column of the tag in CoNLL and CSV files, from 0; negative numbers count from the end: −1 is the last. Null looks for it.</summary>
+    public int? TagColumn { get; init; }
+
+    /// <summary>
+    /// Names of the words' and the tags' field or column (or the text's and the spans'), with a comma between: <c>words,labels</c>. Null looks for the usual ones.
+    /// </summary>
+    public string? Fields { get; init; }
+
+    /// <summary>The two names in <see cref="Fields"/>.</summary>
+    internal (string Words, string Tags)? NamedFields => Fields?.Split(',', StringSplitOptions.TrimEntries) is [{ Length: > 0 } words, { Length: > 0 } tags] ? (words, tags) : null;
 
     /// <summary>Checks all limits at once.</summary>
     /// <exception cref="ArgumentException">Names every setting that is out of range, with its value.</exception>
@@ -88,6 +129,7 @@ public sealed record ReaderOptions
             }
             .Where(setting => setting.Value < setting.Least)
             .Select(setting => Invariant($"{setting.Name} is {setting.Value}; expected at least {setting.Least}."))
+            .Concat(Fields is not null && NamedFields is null ? [$"{nameof(Fields)} is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags."] : [])
             .Concat(MaxLineBytes > 1 << 29 ? [$"{nameof(MaxLineBytes)} is {MaxLineBytes}; expected at most {1 << 29}."] : [])
             .ToList();
         if (wrong.Count > 0)

@@ -21,5 +21,5 @@ internal static class SentenceChecks
     }
 
     /// <summary>A sentence in a message.</summary>
-    public static string Named(Sentence sentence) => $"sentence '{TagTable.Excerpt(string.Join(' ', sentence.Words.Take(8)))}'";
+    public static string Named(Sentence sentence) => $"sentence '{TagNames.Excerpt(string.Join(' ', sentence.Words.Take(8)))}'";
 }

@@ -1,22 +1,24 @@
 namespace NotebookLib.Data;
 
-/// <summary>Opens data files: MultiNERD's JSON lines, CoNLL, CoNLL-U and Parquet, gzipped or not, by one call.</summary>
+/// <summary>Opens data files by one call: JSON, CoNLL and CoNLL-U, CSV, Parquet, packed or not.</summary>
 public static class SentenceReader
 {
     private static readonly (string Extension, DataFormat Format)[] Extensions =
     [
-        (".jsonl", DataFormat.JsonLines), (".json", DataFormat.JsonLines), (".ndjson", DataFormat.JsonLines),
+        (".jsonl", DataFormat.Json), (".json", DataFormat.Json), (".ndjson", DataFormat.Json), (".csv", DataFormat.Csv), (".parquet", DataFormat.Parquet), (".conllu", DataFormat.Conll),
         (".conll", DataFormat.Conll), (".txt", DataFormat.Conll), (".tsv", DataFormat.Conll), (".bio", DataFormat.Conll), (".iob", DataFormat.Conll), (".iob2", DataFormat.Conll),
-        (".conllu", DataFormat.ConllU), (".parquet", DataFormat.Parquet),
+        (".bioes", DataFormat.Conll),
     ];
 
+    private static readonly string[] Packings = [".gz", ".zst", ".zstd", ".bz2"];
+
     /// <summary>Opens a data file. Nothing is read before the result is enumerated; each enumeration reads the file anew.</summary>
-    /// <param name="path">The file; a last extension <c>.gz</c> is looked through.</param>
-    /// <param name="source">Names the file's tags.</param>
+    /// <param name="path">The file; its extension says how it is laid out, or its first characters do. A last extension <c>.gz</c>, <c>.zst</c> or <c>.bz2</c> is looked through.</param>
+    /// <param name="source">The types that are known.</param>
     /// <param name="options">How to read it; null for the defaults.</param>
-    /// <returns>The sentences, streaming: one line (or one Parquet row group) is in memory at a time.</returns>
+    /// <returns>The sentences, streaming: one row (or one Parquet row group) is in memory at a time.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="ArgumentException">The extension says nothing about the layout, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">The file is of a kind that is not read, or an option is out of range.</exception>
     public static SentenceSource Open(string path, LabelSet source, ReaderOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -33,7 +35,19 @@ public static class SentenceReader
 
     private static DataFormat FormatOf(string path)
     {
-        var name = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path;
+        Span<byte> head = stackalloc byte[8];
+        using (var file = File.OpenRead(path))
+        {
+            head = head[..file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
+        }
+
+        if (ParquetFile.IsParquet(head))
+        {
+            return DataFormat.Parquet;
+        }
+
+        ThrowIfForeign(path, head);
+        var name = Packings.FirstOrDefault(packing => path.EndsWith(packing, StringComparison.OrdinalIgnoreCase)) is { } found ? path[..^found.Length] : path;
         foreach (var (extension, format) in Extensions)
         {
             if (name.EndsWith(extension, StringComparison.OrdinalIgnoreCase))
@@ -42,9 +56,36 @@ public static class SentenceReader
             }
         }
 
-        throw new ArgumentException(
-            $"{path}: the extension '{Path.GetExtension(name)}' names no layout; expected one of {string.Join(' ', Extensions.Select(pair => pair.Extension))} (or these with .gz), "
-            + "or say it by ReaderOptions.Format.",
-            nameof(path));
+        return FormatOfText(path);
+    }
+
+    private static void ThrowIfForeign(string path, ReadOnlySpan<byte> head)
+    {
+        var advice = head.StartsWith("ARROW1"u8) ? "is an Arrow file; write it as Parquet (datasets: dataset.to_parquet(…))"
+            : path.EndsWith(".spacy", StringComparison.OrdinalIgnoreCase) ? "is spaCy's binary form; write its documents as JSON lines (doc.to_json()) or CoNLL"
+            : path.EndsWith(".xlsx", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".xls", StringComparison.OrdinalIgnoreCase) ? "is a spreadsheet; save it as CSV"
+            : path.EndsWith(".pkl", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".pickle", StringComparison.OrdinalIgnoreCase) ? "is a pickle, which can run code; write it as Parquet or JSON lines"
+            : path.EndsWith(".xml", StringComparison.OrdinalIgnoreCase) ? "is XML, which is not read; write it as CoNLL, JSON lines or Parquet"
+            : null;
+        if (advice is not null)
+        {
+            throw new ArgumentException($"{path}: {advice}.", nameof(path));
+        }
+    }
+
+    /// <summary>An extension that says nothing (eng.train, data.ner): JSON begins with a bracket, all else is columns.</summary>
+    private static DataFormat FormatOfText(string path)
+    {
+        try
+        {
+            using var text = TextFile.Open(path, out _);
+            var head = new byte[4096];
+            ReadOnlySpan<byte> start = head.AsSpan(0, text.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)).TrimStart("\uFEFF \t\r\n"u8);
+            return start is [(byte)'{', (byte)'"' or (byte)' ' or (byte)'\n' or (byte)'\r', ..] or [(byte)'[', (byte)'{' or (byte)'[' or (byte)'"' or (byte)'\n' or (byte)'\r', ..] ? DataFormat.Json : DataFormat.Conll;
+        }
+        catch (InvalidDataException error)
+        {
+            throw DataFormatException.ForFile(path, error.Message.TrimEnd('.') + ".", error);
+        }
     }
 }

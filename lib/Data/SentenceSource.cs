@@ -9,12 +9,25 @@ namespace NotebookLib.Data;
 /// <param name="RepeatCount">Rows left out since the same words and tags had come before.</param>
 public sealed record ReadSummary(long RowCount, long SentenceCount, long OtherLanguageCount, long RepeatCount);
 
+/// <summary>What was decided about a file, for people to check.</summary>
+/// <param name="File">Its name.</param>
+/// <param name="Format">Kind of file.</param>
+/// <param name="Encoding">Encoding and packing; null where the format has its own.</param>
+/// <param name="Layout">Which fields or columns are words and tags.</param>
+/// <param name="Scheme">How its tags mark entities.</param>
+/// <param name="Numbering">What its numbers stand for; null where its tags have names.</param>
+/// <param name="Notices">What a reader should know: conversions, slips, what was left out or never occurs.</param>
+public sealed record SourceReport(string File, string Format, string? Encoding, string Layout, string Scheme, string? Numbering, IReadOnlyList<string> Notices);
+
 /// <summary>
-/// The sentences of one file. Streams; wrong rows are gathered, and from the first one on no sentence is given: the rest of the file is only searched for
-/// further faults, then all are reported together.
+/// The sentences of one file. It is gone through once to see how it is laid out and how its tags are to be read, then streamed. Wrong rows are gathered, and from
+/// the first one on no sentence is given: the rest of the file is only searched for further faults, then all are reported together.
 /// </summary>
 public sealed class SentenceSource : IEnumerable<Sentence>
 {
+    // Nobody writes sentences so long: blank lines are missing.
+    private const int LongestSingleSentence = 500;
+
     private readonly DataFormat _format;
     private readonly LabelSet _labels;
     private readonly ReaderOptions _options;
@@ -33,13 +46,19 @@ public sealed class SentenceSource : IEnumerable<Sentence>
     /// <summary>Counts of the latest reading that came to the file's end; null before.</summary>
     public ReadSummary? Summary { get; private set; }
 
+    /// <summary>What was decided in the latest reading that came to the file's end; null before.</summary>
+    public SourceReport? Report { get; private set; }
+
     /// <summary>Reads the file.</summary>
     /// <exception cref="DataFormatException">The file is damaged, empty, or has wrong rows; lists them with their lines.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public IEnumerator<Sentence> GetEnumerator()
     {
-        var pass = new Pass(Path, _options, carriesLanguage: _format is DataFormat.JsonLines or DataFormat.Parquet);
-        foreach (var sentence in pass.Filter(Rows()))
+        var rows = SourceRows.Of(Path, _format, _labels, _options);
+        var scan = new Pass(Path, _options, rows, null);
+        var tags = scan.Tags(_labels);
+        var pass = new Pass(Path, _options, rows, tags);
+        foreach (var sentence in pass.Sentences())
         {
             yield return sentence;
         }
@@ -48,8 +67,8 @@ public sealed class SentenceSource : IEnumerable<Sentence>
         var given = pass.SentenceCount;
         if (_options.Rows == RowListing.Published)
         {
-            var again = new Pass(Path, _options, carriesLanguage: _format is DataFormat.JsonLines or DataFormat.Parquet);
-            foreach (var sentence in again.Filter(Rows()))
+            var again = new Pass(Path, _options, rows, tags);
+            foreach (var sentence in again.Sentences())
             {
                 yield return sentence;
             }
@@ -59,57 +78,21 @@ public sealed class SentenceSource : IEnumerable<Sentence>
         }
 
         Summary = new(pass.RowCount, given, pass.OtherLanguageCount, pass.RepeatCount);
+        Report = new(System.IO.Path.GetFileName(Path), rows.Format, rows.Encoding, rows.Layout, tags.Scheme, tags.Numbering, [.. tags.Notices, .. rows.Notices(), .. pass.Notices(given)]);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    private IEnumerable<ParsedRow> Rows()
-    {
-        var tags = new TagTable(_labels, _options.Target, _options.UnknownTypes);
-        return _format switch
-        {
-            DataFormat.Parquet => new ParquetFormat(tags, _options).Read(Path),
-            DataFormat.JsonLines => Lines(new JsonLinesFormat(tags, _options).Read),
-            _ => Lines(new ConllFormat(tags, _options, _format == DataFormat.ConllU).Read),
-        };
-    }
-
-    private IEnumerable<ParsedRow> Lines(Func<LineReader, IEnumerable<ParsedRow>> parse)
-    {
-        using var lines = LineReader.Open(Path, _options.MaxLineBytes);
-        using var rows = parse(lines).GetEnumerator();
-        while (true)
-        {
-            string? damage = null;
-            try
-            {
-                if (!rows.MoveNext())
-                {
-                    yield break;
-                }
-            }
-            catch (InvalidDataException error)
-            {
-                damage = $"behind this line {error.Message}; fetch the file again.";
-            }
-
-            if (damage is not null)
-            {
-                yield return ParsedRow.Wrong(lines.Line, damage);
-                yield break;
-            }
-
-            yield return rows.Current;
-        }
-    }
-
     /// <summary>One way through the file: counts, filters, gathers faults.</summary>
-    private sealed class Pass(string path, ReaderOptions options, bool carriesLanguage)
+    private sealed class Pass(string path, ReaderOptions options, SourceRows source, TagReading? tags)
     {
         private readonly List<DataFault> _faults = [];
         private readonly SeenSentences? _seen = options.Rows == RowListing.Distinct ? new() : null;
         private readonly SortedSet<string> _otherLanguages = new(StringComparer.Ordinal);
         private long _faultCount;
+        private long _markCount;
+        private long _wordCount;
+        private bool _hasEntity;
 
         public long RowCount { get; private set; }
 
@@ -119,19 +102,43 @@ public sealed class SentenceSource : IEnumerable<Sentence>
 
         public long RepeatCount { get; private set; }
 
-        public IEnumerable<Sentence> Filter(IEnumerable<ParsedRow> rows)
+        /// <summary>Decides how the tags are read.</summary>
+        public TagReading Tags(LabelSet labels)
         {
-            foreach (var row in rows)
+            var inventory = new TagInventory();
+            foreach (var row in WantedRows())
             {
-                RowCount++;
-                if (FaultOf(row) is { } problem)
-                {
-                    AddFault(row.Line, problem);
-                }
-                else if (_faultCount == 0 && IsWanted(row))
+                inventory.Add(row);
+            }
+
+            var needsNames = source.LabelNames is null && inventory.Tags.Any(tag => long.TryParse(tag.Name, out _));
+            var beside = needsNames ? LabelNames.FindBeside(path, source.TagField) : null;
+            var reading = TagReading.Of(inventory, labels, source.LabelNames ?? beside?.Names, options);
+            foreach (var (line, problem) in reading.Faults)
+            {
+                AddFault(line, problem);
+            }
+
+            if (reading.Faults.Count > 0)
+            {
+                _faults.Sort((left, right) => left.Line.CompareTo(right.Line));
+                ThrowIfWrong();
+            }
+
+            return reading;
+        }
+
+        public IEnumerable<Sentence> Sentences()
+        {
+            foreach (var row in WantedRows())
+            {
+                var sentence = _faultCount == 0 ? new Sentence(row.Words, tags!.Convert(row.Tags)) : null;
+                if (sentence is not null && IsNew(sentence))
                 {
                     SentenceCount++;
-                    yield return row.Sentence!;
+                    _wordCount += sentence.Words.Count;
+                    _hasEntity |= sentence.Tags.Any(tag => tag != 0);
+                    yield return sentence;
                 }
             }
         }
@@ -145,29 +152,110 @@ public sealed class SentenceSource : IEnumerable<Sentence>
 
             if (SentenceCount == 0)
             {
-                throw DataFormatException.ForFile(path, RowCount == 0 ? "holds no sentence."
+                throw DataFormatException.ForFile(path, RowCount == 0 || OtherLanguageCount == 0
+                    ? $"holds no sentence{string.Concat(source.Notices().Select(notice => $" ({notice})"))}."
                     : $"none of its {RowCount} rows is in language '{options.Language}'; found {string.Join(", ", _otherLanguages)}.");
             }
         }
 
-        private string? FaultOf(ParsedRow row) => row.Problem
-            ?? (options.Language is { } wanted && row.Language is null && carriesLanguage
-                ? $"missing field lang; expected one, since only '{wanted}' is wanted. Set Language to null to read every row." : null);
-
-        private bool IsWanted(ParsedRow row)
+        /// <summary>What was left out, and what is odd about what was not.</summary>
+        public IEnumerable<string> Notices(long given)
         {
-            if (options.Language is { } wanted && row.Language is { } language && language != wanted)
+            (bool Is, string Notice)[] notices =
+            [
+                (!_hasEntity, "no word belongs to an entity: there is nothing to learn"),
+                (given == 1 && _wordCount > LongestSingleSentence, $"the whole file is one sentence of {_wordCount} words: are blank lines between sentences missing?"),
+                (_markCount > 0, $"document marks left out: {_markCount}"),
+                (RepeatCount > 0, $"repeated sentences left out: {RepeatCount}"),
+                (OtherLanguageCount > 0, $"rows of other languages left out: {OtherLanguageCount} ({string.Join(", ", _otherLanguages)})"),
+            ];
+            return notices.Where(notice => notice.Is).Select(notice => notice.Notice);
+        }
+
+        /// <summary>The rows that are right and of the wanted language, without document marks.</summary>
+        private IEnumerable<RawRow> WantedRows()
+        {
+            foreach (var row in Guarded())
             {
-                OtherLanguageCount++;
-                if (_otherLanguages.Count < 10)
+                RowCount++;
+                if (FaultOf(row) is { } problem)
                 {
-                    _otherLanguages.Add(TagTable.Excerpt(language));
+                    AddFault(row.Line, problem);
+                }
+                else if (!IsOfLanguage(row))
+                {
+                    OtherLanguageCount++;
+                }
+                else if (!Array.Exists(row.Words, word => word == TableRow.DocumentMark))
+                {
+                    yield return row;
+                }
+                else if (WithoutMarks(row) is { Words.Length: > 0 } rest)
+                {
+                    yield return rest;
+                }
+            }
+        }
+
+        private IEnumerable<RawRow> Guarded()
+        {
+            using var rows = source.Rows().GetEnumerator();
+            var line = 0L;
+            while (true)
+            {
+                string? damage = null;
+                try
+                {
+                    if (!rows.MoveNext())
+                    {
+                        yield break;
+                    }
+                }
+                catch (InvalidDataException error)
+                {
+                    damage = RawRow.Damage(error);
                 }
 
-                return false;
+                if (damage is not null)
+                {
+                    yield return RawRow.Wrong(line, damage);
+                    yield break;
+                }
+
+                line = rows.Current.Line;
+                yield return rows.Current;
+            }
+        }
+
+        private RawRow WithoutMarks(RawRow row)
+        {
+            List<int> kept = [.. Enumerable.Range(0, row.Words.Length).Where(index => row.Words[index] != TableRow.DocumentMark)];
+            _markCount += row.Words.Length - kept.Count;
+            return row with { Words = [.. kept.Select(index => row.Words[index])], Tags = [.. kept.Select(index => row.Tags[index])], WordLines = null };
+        }
+
+        private string? FaultOf(in RawRow row) => row.Problem
+            ?? (options.Language is { } wanted && row.Language is null && source.CarriesLanguage
+                ? $"missing field lang; expected one, since only '{wanted}' is wanted. Set Language to null to read every row." : null);
+
+        private bool IsOfLanguage(in RawRow row)
+        {
+            if (options.Language is not { } wanted || row.Language is not { } language || language == wanted)
+            {
+                return true;
             }
 
-            if (_seen is null || _seen.Add(row.Sentence!))
+            if (_otherLanguages.Count < 10)
+            {
+                _otherLanguages.Add(TagNames.Excerpt(language));
+            }
+
+            return false;
+        }
+
+        private bool IsNew(Sentence sentence)
+        {
+            if (_seen is null || _seen.Add(sentence))
             {
                 return true;
             }

@@ -97,7 +97,7 @@ public sealed class MetricsChecks : IGoldenCheck
 
     private static IEnumerable<JsonDocument> Lines(string file)
     {
-        using var lines = LineReader.Open(file, MaxLineBytes);
+        using var lines = new LineReader(TextFile.Open(file, out _), MaxLineBytes);
         while (lines.Read())
         {
             if (!lines.Current.IsEmpty)

@@ -50,22 +50,51 @@ public sealed class ConllTests : IDisposable
         var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA).ToList());
         var outside = SentenceReader.Open(path, LabelSet.SystemA, new() { UnknownTypes = UnknownTypes.Outside }).ToList();
 
-        Assert.Equal([2L, 3L], error.Faults.Select(fault => fault.Line));
-        Assert.Contains("unknown tag 'B-MISC'", error.Faults[0].Problem, StringComparison.Ordinal);
-        Assert.Contains("UnknownTypes.Outside", error.Faults[0].Problem, StringComparison.Ordinal);
+        Assert.Equal(2, Assert.Single(error.Faults).Line);
+        Assert.Contains("unknown tag 'B-MISC': the file has types that are not among PER ORG LOC", error.Message, StringComparison.Ordinal);
+        Assert.Contains("MISC (2 tags). Name the file's types: types=MISC,LOC; or read the others as O: otherTypes=outside", error.Message, StringComparison.Ordinal);
         SentenceGen.Equal([new(["the", "Pulitzer", "Prize"], [0, 0, 0]), new(["Rome"], [5])], outside);
     }
 
     [Fact]
     public void Garbage_in_the_tag_column_is_refused_even_where_unknown_types_are_read_as_outside()
     {
-        var path = _folder.Write("a.conll", "the\tO\nPrize\tprize\nlone\n");
+        var path = _folder.Write("a.conll", "the\tO\nPrize\tprize\nof\tprize\nAda\tB-PER\nByron\tI-PER\nis\tO\n\nlone\n\nRome\tB-LOC\n");
 
         var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA, new() { UnknownTypes = UnknownTypes.Outside }).ToList());
 
-        Assert.Equal([2L, 3L], error.Faults.Select(fault => fault.Line));
-        Assert.Contains("'prize' is no IOB2 tag", error.Faults[0].Problem, StringComparison.Ordinal);
-        Assert.Contains("1 column; expected a word in column 0 and a tag in column -1", error.Faults[1].Problem, StringComparison.Ordinal);
+        Assert.Equal([2L, 8L], error.Faults.Select(fault => fault.Line));
+        Assert.Contains("'prize' is no IOB2 tag, where the file's others look like B-PER (2 such tags: prize)", error.Faults[0].Problem, StringComparison.Ordinal);
+        Assert.Contains("1 column; expected 2, as on the file's other lines", error.Faults[1].Problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("NN\tdog\tO\nNNP\tRome\tB-LOC\nVB\tran\tO\n\nNN\tcat\tO\nNN\tbird\tO\nNNP\tAnna\tB-PER\n", "dog Rome ran cat bird Anna")]
+    [InlineData("Melbourne NP B-LOC\n( Fpa O\nAustralia NP B-LOC\n\n- Fg O\n", "Melbourne ( Australia -")]
+    [InlineData("#\thttp://n [2010-01-01]\n1\tAm\tO\tO\n2\tAnna\tB-PER\tO\n", "Am Anna")]
+    [InlineData("bc/x 0 0 Anna NNP B-PER\nbc/x 0 1 ran VBD O\n\nbc/x 0 0 Bob NNP B-PER\nbc/x 0 1 sat VBD O\n", "Anna ran Bob sat")]
+    [InlineData("-DOCSTART- -X- O O\nCRICKET NNP I-NP O\n- : O O\nLEEDS NNP I-NP I-ORG\n", "CRICKET - LEEDS")]
+    public void Columns_are_found_by_what_they_hold(string text, string words) =>
+        Assert.Equal(words, string.Join(' ', SentenceReader.Open(_folder.Write("a.conll", text), LabelSet.SystemA).SelectMany(sentence => sentence.Words)));
+
+    [Theory]
+    [InlineData("Bob NNP B-PER B-LOC\nran VBD O O\n", "2 columns hold tags: column 2 (B-PER O); column 3 (B-LOC O)")]
+    [InlineData("1\tvamos\t_\n2\tnos\tSpaceAfter=No\n", "no column holds tags of entities")]
+    [InlineData("Bern B-LOC\nNew York B-LOC\nist O\n", "a.conll:2: 3 columns; expected 2, as on the file's other lines")]
+    [InlineData("Bob\n", "1 column; expected a word and its tag")]
+    [InlineData("Bob\tB-PER\nran\t\n", "a.conll:2: 1 tag is empty")]
+    public void Columns_that_do_not_tell_are_listed(string text, string problem) =>
+        Assert.Contains(problem, Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.conll", text), LabelSet.SystemA).Count()).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Another_encoding_is_one_cause_with_its_lines()
+    {
+        var path = _folder.Write("a.conll", System.Text.Encoding.Latin1.GetBytes("Zürich B-LOC\nist O\nschön O\nKöln B-LOC\n"));
+
+        var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA).Count());
+
+        Assert.Equal(3, error.FaultCount);
+        Assert.EndsWith("save it as UTF-8. Also in line 3, 4.", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

