@@ -16,6 +16,9 @@ if (args is [KernelProcess.KernelCommandName, var pipeName, var marker])
     Environment.Exit(ExitCodes.Ok);
 }
 
+// No failure of a terminal or of the disk behind a log ends a run.
+LenientWriter.TakeOver();
+
 if (Console.IsOutputRedirected)
 {
     // Tables in a log are not bent to the 80 columns of a terminal that is not there.

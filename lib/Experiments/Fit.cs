@@ -89,7 +89,7 @@ internal static class InterruptionWords
         {
             throw new OperationCanceledException(
                 Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. ")
-                + $"Go on with -p resume=true -p output={Path.GetDirectoryName(Path.GetDirectoryName(result.LastCheckpoint))}", token);
+                + HostWords.GoOn, token);
         }
     }
 }

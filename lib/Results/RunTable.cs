@@ -25,7 +25,9 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     /// <summary>One row a run and entity type.</summary>
     public string TypesCsvPath => Path.Combine(Folder, "runs-types.csv");
 
-    /// <summary>Adds a run. A run that is in the table already (the notebook was run again from a later cell) replaces its old row.</summary>
+    /// <summary>
+    /// Adds a run. A run that is in the table already replaces its old row: the notebook was run again from a later cell, or a run that was stopped after its row was written went on.
+    /// </summary>
     /// <param name="row">The run.</param>
     /// <param name="types">Its scores per type.</param>
     /// <exception cref="IOException">The folder cannot be written, or another process holds the lock too long; the message says where and what to do.</exception>
@@ -40,8 +42,10 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
 
         using var held = FolderLock.Take(Folder, _patience);
         // Everything is read before anything is written: a damaged file stops here, with all files as they were.
-        List<RunRow> rows = [.. CsvLedger<RunRow>.ReadFile(CsvPath).Where(old => old.RunId != row.RunId), row];
-        List<TypeRow> typeRows = [.. CsvLedger<TypeRow>.ReadFile(TypesCsvPath).Where(old => old.RunId != row.RunId), .. types ?? []];
+        List<RunRow> rows = [.. CsvLedger<RunRow>.ReadFile(CsvPath)];
+        var replaced = rows.Where(old => old.RunId == row.RunId || IsOneRun(old, row)).Select(old => old.RunId).ToHashSet(StringComparer.Ordinal);
+        rows = [.. rows.Where(old => !replaced.Contains(old.RunId)), row];
+        List<TypeRow> typeRows = [.. CsvLedger<TypeRow>.ReadFile(TypesCsvPath).Where(old => !replaced.Contains(old.RunId)), .. types ?? []];
         Write(rows, typeRows);
     }
 
@@ -70,6 +74,10 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     /// <summary>All runs' scores per type.</summary>
     /// <inheritdoc cref="Read" path="/exception"/>
     public IReadOnlyList<TypeRow> ReadTypes() => CsvLedger<TypeRow>.ReadFile(TypesCsvPath);
+
+    /// <summary>Whether two rows are of one folder's one run, by processes that gave it other names.</summary>
+    private static bool IsOneRun(RunRow one, RunRow other)
+        => one.Link.Length > 0 && one.Link == other.Link && one.Seed == other.Seed && RunGroups.Repetition(one) == RunGroups.Repetition(other);
 
     private void Write(List<RunRow> rows, List<TypeRow> typeRows)
     {

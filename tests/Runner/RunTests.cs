@@ -287,7 +287,8 @@ public sealed partial class RunTests : IDisposable
         var (resumed, _, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output, "-p", "resume=true"));
 
         Assert.Equal((2, "a week's work", 0), (refused, kept, resumed));
-        Assert.Contains("holds a run already (checkpoints/checkpoint-243). Go on with it by -p resume=true", error, StringComparison.Ordinal);
+        Assert.Contains("holds a run already (checkpoints/checkpoint-243). Go on with it by\n", error, StringComparison.Ordinal);
+        Assert.Contains($"run --resume {_runner.Output}\n", error, StringComparison.Ordinal);
         Assert.NotEqual(kept, await File.ReadAllTextAsync(page, TestContext.Current.CancellationToken));
     }
 

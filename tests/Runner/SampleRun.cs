@@ -26,6 +26,7 @@ internal static class SampleRun
         var run = new RunState
         {
             NotebookName = "n<1>.dib",
+            NotebookPath = "n<1>.dib",
             NotebookHash = "0123",
             Started = new DateTimeOffset(2026, 5, 4, 12, 30, 0, TimeSpan.Zero),
             Parameters = parameters.Valued(new Dictionary<string, string> { ["name"] = "<v>" }),

@@ -9,7 +9,10 @@ namespace NotebookRunner.Commands;
 internal static partial class RunClosing
 {
     /// <summary>Prints them; the error goes to stderr.</summary>
-    public static void Print(RunState run, ReportFiles files)
+    /// <param name="run">The run.</param>
+    /// <param name="files">Its reports.</param>
+    /// <param name="folder">Its folder.</param>
+    public static void Print(RunState run, ReportFiles files, string folder)
     {
         if (run.CodeCells.FirstOrDefault(cell => cell.Error is not null) is { } failed)
         {
@@ -26,6 +29,10 @@ internal static partial class RunClosing
         Console.Out.WriteLine($"  page      {files.Page}");
         Console.Out.WriteLine($"  notebook  {files.Jupyter}");
         Console.Out.WriteLine($"  facts     {files.Summary}");
+        if (run.Status is not RunStatus.Ok)
+        {
+            Console.Out.WriteLine($"Go on with\n  {KeptRun.CommandFor(folder)}");
+        }
     }
 
     /// <summary>Where it happened: the notebook's own lines; the library's, which say little to its user, are on the page.</summary>

@@ -6,53 +6,88 @@ using Spectre.Console;
 
 namespace NotebookRunner.Commands;
 
-/// <summary><c>run NOTEBOOK</c>: executes the cells and writes page, .ipynb and run.json.</summary>
+/// <summary><c>run NOTEBOOK</c>: executes the cells and writes page, .ipynb and run.json; <c>run --resume FOLDER</c> goes on with a run that was stopped, killed or failed.</summary>
 internal static class RunCommand
 {
     /// <summary>Builds the verb.</summary>
     public static Command Create()
     {
         var settings = new RunSettings();
-        var output = new Option<string?>("--output", "-o") { Description = "Folder for the page, the .ipynb and run.json [default: results/runs/<notebook>-<time>]", HelpName = "folder" };
-        var command = new Command("run", "Runs a notebook and writes a page, an .ipynb and run.json") { output };
+        settings.Notebook.Arity = ArgumentArity.ZeroOrOne;
+        var output = new Option<string?>("--output", "-o") { Description = "Folder for the page, the .ipynb and run.json [default: the notebook's own -p output=…, else results/runs/<notebook>-<time>]", HelpName = "folder" };
+        var resume = new Option<string?>("--resume") { Description = "Goes on with the run of a folder: notebook, parameters, seeds and the run's names are the folder's", HelpName = "folder" };
+        var command = new Command("run", "Runs a notebook and writes a page, an .ipynb and run.json, or goes on with a run") { output, resume };
         settings.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            var (hasNotebook, isResumed) = (result.GetValue(settings.Notebook) is not null, result.GetValue(resume) is not null);
+            if (!hasNotebook && !isResumed)
+            {
+                result.AddError("Name a notebook to run, or a run to go on with: --resume FOLDER.");
+            }
+            else if (isResumed && result.GetValue(output) is not null)
+            {
+                result.AddError("--resume writes where the run lies; --output belongs to a new run.");
+            }
+        });
         command.SetAction((arguments, _) =>
         {
-            var path = arguments.GetValue(settings.Notebook)!;
             var (timeout, grace) = settings.Limits(arguments);
-            return RunAsync(new(path, Path.GetFullPath(arguments.GetValue(output) ?? DefaultFolder(path)), timeout, grace), settings.Values(arguments));
+            var (notebook, values) = (arguments.GetValue(settings.Notebook), settings.Values(arguments));
+            if (arguments.GetValue(resume) is { } kept)
+            {
+                return ResumeAsync(Path.GetFullPath(kept), notebook, values, (timeout, grace));
+            }
+
+            // Where a notebook's own parameter says that the run's files go, there belongs the page; a path counts from where the command is typed.
+            if (values.GetValueOrDefault("output") is { Length: > 0 } files and not "null")
+            {
+                values["output"] = Path.GetFullPath(files);
+            }
+
+            var folder = arguments.GetValue(output) ?? (values.GetValueOrDefault("output") is { Length: > 0 } own and not "null" ? own : DefaultFolder(notebook!));
+            return RunAsync(new(notebook!, Path.GetFullPath(folder), timeout, grace), values);
         });
         return command;
     }
 
-    /// <summary>The notebook would refuse the folder in a cell of its own: by then the page of the run that is there would be gone.</summary>
-    private static void RefuseRunOf(string folder, IReadOnlyDictionary<string, string> values)
+    private static async Task<int> ResumeAsync(string folder, string? notebook, Dictionary<string, string> given, (TimeSpan? Timeout, TimeSpan Grace) limits)
     {
-        var checkpoints = Path.Combine(folder, "checkpoints");
-        if (values.ContainsKey("output") || values.GetValueOrDefault("resume") == "true" || !Directory.Exists(checkpoints))
+        KeptRun.MarkIfLost(folder);
+        var kept = KeptRun.Read(folder, notebook, given);
+        if (kept.HasChanged)
         {
-            return;
+            Console.Error.WriteLine($"{kept.NotebookPath} has changed since the run began: its cells of today are run, with the run's parameters.");
         }
 
-        // As the library's CheckpointStore.FindRun, which would load libtorch before the runner has said a word.
-        var found = Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
-        if (found is not null)
-        {
-            throw new BadInputException($"{folder} holds a run already (checkpoints/{found}). Go on with it by -p resume=true -p output={folder}, or choose another --output.");
-        }
+        return await ExecuteAsync(new(kept.NotebookPath, folder, limits.Timeout, limits.Grace), kept.Values);
     }
 
-    private static async Task<int> RunAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
+    private static Task<int> RunAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
+    {
+        // Before the page of a run that is there is replaced; the notebook would refuse the folder in a cell of its own.
+        if (values.GetValueOrDefault("resume") != "true" && values.GetValueOrDefault("restart") != "true" && KeptRun.TrainedIn(options.OutputFolder) is { } found)
+        {
+            _ = RunPreparation.Prepare(options.NotebookPath, values);
+            throw new BadInputException($"{options.OutputFolder} holds a run already (checkpoints/{found}). Go on with it by\n  {KeptRun.CommandFor(options.OutputFolder)}\nor choose another --output.");
+        }
+
+        return ExecuteAsync(options, values);
+    }
+
+    private static async Task<int> ExecuteAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
     {
         var state = RunPreparation.Prepare(options.NotebookPath, values);
-        RefuseRunOf(options.OutputFolder, values);
+        using var held = KeptRun.Lock(options.OutputFolder);
         var reports = new ReportFiles(options.NotebookPath, options.OutputFolder);
         WritableFolder.Prove(options.OutputFolder, () => reports.Write(state));
         using var stops = new StopRequests();
-        IRunView view = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected ? new TerminalRunView(AnsiConsole.Console) : new PlainRunView(Console.Out);
+        var isTerminal = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
+        var view = new GuardedRunView(isTerminal ? new TerminalRunView(AnsiConsole.Console) : new PlainRunView(Console.Out));
+        Console.Out.WriteLine($"Should it be stopped or killed, it goes on with\n  {KeptRun.CommandFor(options.OutputFolder)}");
         var run = new NotebookRun(state, options, view, reports.Write, stops);
         await view.ShowWhileAsync(state, run.ExecuteAsync);
-        RunClosing.Print(state, reports);
+        RunClosing.Print(state, reports, options.OutputFolder);
         if (run.SaveProblem is not null)
         {
             Console.Error.WriteLine($"The report on disk is not the last one: {run.SaveProblem}");

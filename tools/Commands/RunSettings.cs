@@ -21,7 +21,7 @@ internal sealed class RunSettings
     };
 
     /// <summary>The notebook.</summary>
-    public Argument<string> Notebook { get; } = new("notebook") { Description = "The notebook, .dib or .ipynb" };
+    public Argument<string?> Notebook { get; } = new("notebook") { Description = "The notebook, .dib or .ipynb" };
 
     /// <summary>Adds all of them to a verb.</summary>
     public void AddTo(Command command)

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Events;
+using NotebookRunner.Running;
 
 namespace NotebookRunner.Kernel;
 
@@ -48,15 +49,15 @@ internal sealed class KernelHost : IDisposable
     /// <param name="marker">A secret line that separates the cells in the native standard streams.</param>
     public static async Task ServeAsync(string pipeName, string marker)
     {
-        // A terminal sends Ctrl-C to both processes, `timeout` and supervisors SIGTERM to the whole group; what happens then is the parent's decision.
+        // A terminal sends Ctrl-C and its own end to both processes, `timeout` and supervisors SIGTERM to the whole group; what happens then is the parent's decision.
         // A parent that is gone closes the pipe, which ends this process too.
-        using var sigint = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
-        using var sigterm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => signal.Cancel = true);
+        var signals = StopRequests.Listened().Select(signal => PosixSignalRegistration.Create(signal, context => context.Cancel = true)).ToArray();
         using var pipe = new NamedPipeClientStream(".", pipeName, PipeDirection.InOut, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
         await pipe.ConnectAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         using var sink = new EventSink(pipe);
         using var host = new KernelHost(sink, new NativeOutput(marker));
         await host.RunAsync(pipe);
+        Array.ForEach(signals, signal => signal.Dispose());
     }
 
     public void Dispose()

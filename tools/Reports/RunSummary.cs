@@ -11,10 +11,13 @@ internal static class RunSummary
     /// <summary>Raised when the meaning of a key changes.</summary>
     public const int FormatVersion = 1;
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    /// <summary>How the file is written.</summary>
+    public static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The JSON of a run, in whatever state it is.</summary>
-    public static string ToJson(RunState run) => new JsonObject
+    /// <param name="run">The run.</param>
+    /// <param name="folder">Its folder, from which the notebook's path counts; null leaves the path out.</param>
+    public static string ToJson(RunState run, string? folder = null) => new JsonObject
     {
         ["formatVersion"] = FormatVersion,
         ["notebook"] = run.NotebookName,
@@ -33,6 +36,8 @@ internal static class RunSummary
         ["versions"] = new JsonObject(run.Versions.Select(version => KeyValuePair.Create(version.Key, (JsonNode?)version.Value))),
         ["notebookHash"] = run.NotebookHash,
         ["scores"] = new JsonObject(run.Scores.Select(score => KeyValuePair.Create(score.Key, (JsonNode?)score.Value))),
+        ["given"] = new JsonObject(run.Given.Select(value => KeyValuePair.Create(value.Key, (JsonNode?)value.Value))),
+        ["notebookPath"] = folder is null ? null : Path.GetRelativePath(folder, run.NotebookPath),
     }.ToJsonString(Indented) + "\n";
 
     private static JsonObject CellOf(CellState cell) => new()

@@ -52,7 +52,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
     private Dictionary<string, string> Variables()
     {
-        var variables = new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder };
+        var variables = new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder, [RunOptions.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder) };
         if (options.Threads is { } threads)
         {
             // libtorch and MKL take their number of threads from here.

@@ -10,4 +10,7 @@ internal sealed record RunOptions(string NotebookPath, string OutputFolder, Time
 {
     /// <summary>The environment variable that tells cells the output folder (absolute), for files that belong to the run.</summary>
     public const string OutputVariable = "NOTEBOOK_OUTPUT";
+
+    /// <summary>The environment variable that tells cells how the run goes on after a stop, as it is typed into a shell.</summary>
+    public const string ResumeVariable = "NOTEBOOK_RESUME";
 }

@@ -34,8 +34,10 @@ internal static class RunPreparation
         return new()
         {
             NotebookName = name,
+            NotebookPath = Path.GetFullPath(path),
             NotebookHash = CellNames.Hash(notebook.Cells),
             Started = DateTimeOffset.Now,
+            Given = parameters,
             Parameters = cell?.Valued(parameters) ?? [],
             Cells = [.. notebook.Cells.Select((c, i) => new CellState(i + 1, names[i], c, i == cell?.Index ? cell.With(parameters) : c.Source)
             {

@@ -66,6 +66,9 @@ internal sealed class RunState
     /// <summary>The notebook's file name without folder.</summary>
     public required string NotebookName { get; init; }
 
+    /// <summary>The file, as a full path.</summary>
+    public required string NotebookPath { get; init; }
+
     /// <summary>The same for every run of the same cells.</summary>
     public required string NotebookHash { get; init; }
 
@@ -74,6 +77,9 @@ internal sealed class RunState
 
     /// <summary>Its parameters with the values of this run.</summary>
     public required IReadOnlyList<ParameterValue> Parameters { get; init; }
+
+    /// <summary>Those that the command line set, as it said them.</summary>
+    public IReadOnlyDictionary<string, string> Given { get; init; } = new Dictionary<string, string>();
 
     public required DateTimeOffset Started { get; init; }
 

@@ -1,11 +1,14 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace NotebookRunner.Running;
 
-/// <summary>Counts how often somebody asked to stop (Ctrl-C, SIGTERM): the first time is a wish, the second an order.</summary>
+/// <summary>Counts how often somebody asked to stop (Ctrl-C, SIGTERM, a terminal that went away): the first time is a wish, the second an order.</summary>
 internal sealed class StopRequests : IDisposable
 {
+    private const int HangUp = 1;
+
     private readonly Lock _lock = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly PosixSignalRegistration[] _registrations;
@@ -15,7 +18,7 @@ internal sealed class StopRequests : IDisposable
 
     public StopRequests() => _registrations =
     [
-        .. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        .. Listened().Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             Receive(signal, _clock.Elapsed);
@@ -25,7 +28,10 @@ internal sealed class StopRequests : IDisposable
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>How the first request came, as people call it.</summary>
-    public string Word => _first is PosixSignal.SIGTERM ? "SIGTERM" : "Ctrl-C";
+    public string Word => _first switch { PosixSignal.SIGTERM => "SIGTERM", PosixSignal.SIGHUP => "SIGHUP, as of a terminal that went away", _ => "Ctrl-C" };
+
+    /// <summary>What both the runner and its kernel answer. Who started us with nohup wants a terminal's end to mean nothing.</summary>
+    public static IEnumerable<PosixSignal> Listened() => IsIgnored(HangUp) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
 
     public void Dispose() => Array.ForEach(_registrations, registration => registration.Dispose());
 
@@ -36,7 +42,8 @@ internal sealed class StopRequests : IDisposable
     {
         lock (_lock)
         {
-            if (_count > 0 && now - _last < EchoOf(signal))
+            // A terminal goes away once, however many of its processes tell us so.
+            if (_count > 0 && (signal is PosixSignal.SIGHUP || now - _last < EchoOf(signal)))
             {
                 return;
             }
@@ -44,6 +51,20 @@ internal sealed class StopRequests : IDisposable
             _first = _count == 0 ? signal : _first;
             _last = now;
             Interlocked.Increment(ref _count);
+        }
+    }
+
+    private static bool IsIgnored(int signal)
+    {
+        try
+        {
+            var line = File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
+            return line is not null && (ulong.Parse(line["SigIgn:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
+        }
+        catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException or FormatException)
+        {
+            // Elsewhere nobody tells: then the terminal's end is a wish to stop.
+            return false;
         }
     }
 

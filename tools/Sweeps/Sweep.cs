@@ -1,3 +1,4 @@
+using NotebookRunner.Commands;
 using NotebookRunner.Parameters;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
@@ -49,8 +50,9 @@ internal sealed class Sweep
             return;
         }
 
-        var (point, run) = (_results[index].Point, _runs[index]);
-        ClearAway(Path.Combine(FolderOf(point), "checkpoints"));
+        var point = _results[index].Point;
+        using var held = KeptRun.Lock(FolderOf(point));
+        var run = _runs[index] = GoingOn(point) ?? _runs[index];
         var reports = new ReportFiles(_options.NotebookPath, FolderOf(point));
         reports.Write(run);
         var view = _view.Begin(point, index + 1, _results.Length, run);
@@ -68,13 +70,32 @@ internal sealed class Sweep
     private RunOptions RunOptionsFor(SweepPoint point) => new(
         _options.NotebookPath, FolderOf(point), _options.CellTimeout, _options.Grace, _options.Parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / _options.Parallel));
 
-    /// <summary>What an earlier attempt at this point left: the folders are the sweep's own, and a notebook begins no run where another lies.</summary>
-    private static void ClearAway(string checkpoints)
+    /// <summary>
+    /// The run that an earlier sweep did not end, where it is the same: it goes on. What else lies in the point's folder goes, for the folders are the sweep's own,
+    /// and a notebook begins no run where another lies.
+    /// </summary>
+    private RunState? GoingOn(SweepPoint point)
     {
+        var (folder, values) = (FolderOf(point), _options.Fixed.Concat(point.Values).ToDictionary());
+        try
+        {
+            if (!_options.IsFresh && KeptRun.Read(folder, _options.NotebookPath, values) is { HasChanged: false } kept && kept.Values.GetValueOrDefault("resume") == "true")
+            {
+                return RunPreparation.Prepare(kept.NotebookPath, kept.Values);
+            }
+        }
+        catch (BadInputException)
+        {
+            // Nothing to go on with, or with other parameters: the point is run from its beginning.
+        }
+
+        var checkpoints = Path.Combine(folder, "checkpoints");
         if (Directory.Exists(checkpoints))
         {
             Directory.Delete(checkpoints, recursive: true);
         }
+
+        return null;
     }
 
     private string FolderOf(SweepPoint point) => Path.Combine(_options.Folder, point.FolderName);

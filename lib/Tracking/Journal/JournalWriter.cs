@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
@@ -9,6 +10,7 @@ namespace NotebookLib.Tracking;
 internal sealed class JournalWriter : IDisposable
 {
     private readonly Lock _lock = new();
+    private readonly string _path;
     private readonly SafeFileHandle _file;
     private byte[] _line = new byte[4096];
     private long _length;
@@ -19,6 +21,7 @@ internal sealed class JournalWriter : IDisposable
     /// <param name="wholeLength">Bytes of whole lines in it (<see cref="JournalReader.Position"/> at the end).</param>
     public JournalWriter(string path, long wholeLength)
     {
+        _path = path;
         _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         _length = wholeLength;
         if (RandomAccess.GetLength(_file) > wholeLength)
@@ -40,7 +43,7 @@ internal sealed class JournalWriter : IDisposable
             var length = JournalFrame.Write(ref _line, kind, number, json);
             try
             {
-                RandomAccess.Write(_file, _line.AsSpan(0, length), _length);
+                DiskSpace.Explain(_path, () => RandomAccess.Write(_file, _line.AsSpan(0, length), _length), length);
             }
             catch (IOException)
             {

@@ -37,12 +37,18 @@ public sealed class Secrets
 
     /// <summary>The same text without secrets.</summary>
     /// <param name="text">Any text: a console line, a configuration value, a server's message.</param>
-    public string Scrub(string text)
+    public string Scrub(string text) => Scrub(text, mask => mask);
+
+    /// <summary>The same page without secrets: the mask is one that a browser shows.</summary>
+    /// <param name="html">A page's source.</param>
+    public string ScrubHtml(string html) => Scrub(html, System.Net.WebUtility.HtmlEncode);
+
+    private string Scrub(string text, Func<string, string> shown)
     {
         ArgumentNullException.ThrowIfNull(text);
         foreach (var (secret, mask) in _masked)
         {
-            text = text.Contains(secret, StringComparison.Ordinal) ? text.Replace(secret, mask, StringComparison.Ordinal) : text;
+            text = text.Contains(secret, StringComparison.Ordinal) ? text.Replace(secret, shown(mask), StringComparison.Ordinal) : text;
         }
 
         return text;

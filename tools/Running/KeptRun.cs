@@ -1,0 +1,214 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NotebookLib.Platform;
+using NotebookRunner.Commands;
+using NotebookRunner.Documents;
+using NotebookRunner.Parameters;
+
+namespace NotebookRunner.Running;
+
+/// <summary>A run's folder as an earlier process left it: who writes there, what was run with which parameters, how it goes on.</summary>
+/// <param name="NotebookPath">The notebook.</param>
+/// <param name="Values">Its parameters as the command line gives them; those that stand in the notebook anyway are left out.</param>
+/// <param name="HasChanged">Whether the notebook's cells are others by now.</param>
+internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, string> Values, bool HasChanged)
+{
+    private const string LockName = ".run.lock";
+    private const string FactsName = "run.json";
+    private const string Killed = "killed";
+    private const int LargestFactsBytes = 16 << 20;
+
+    // They say where results go besides, how often checkpoints are written, what is tried out at the end: nothing that is learned or scored.
+    private static readonly string[] Free = ["tracking", "push", "sentence", "saveEvery"];
+
+    /// <summary>Parameters that say how a run began or goes on, not what it is.</summary>
+    public static IReadOnlyList<string> Switches { get; } = ["resume", "restart", "output"];
+
+    /// <summary>Keeps a folder for this process.</summary>
+    /// <returns>The lock; the system takes it back when the process ends, however it ends.</returns>
+    /// <exception cref="BadInputException">Another process runs a notebook there, or the folder cannot be written.</exception>
+    public static IDisposable Lock(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return FileLock.Take(Path.Combine(folder, LockName));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new BadInputException(File.Exists(Path.Combine(folder, LockName))
+                ? $"{folder}: another process is running a notebook there. Wait for its end, or choose another folder with --output."
+                : $"{folder}: cannot be written: {error.Message} Choose another folder with --output.", error);
+        }
+    }
+
+    /// <summary>How a run goes on after a stop, whole, as it is typed into a shell.</summary>
+    public static string CommandFor(string folder)
+    {
+        var program = File.Exists(Path.Combine("tools", "NotebookRunner.csproj")) ? "dotnet run --project tools --" : $"dotnet {Quoted(typeof(KeptRun).Assembly.Location)}";
+        var below = Path.GetRelativePath(".", folder);
+        return $"{program} run --resume {Quoted(below.StartsWith("..", StringComparison.Ordinal) ? Path.GetFullPath(folder) : below)}";
+    }
+
+    /// <summary>Says so in the reports of a run whose process is gone: they would tell for ever that it is at work.</summary>
+    /// <param name="folder">The folder; one without a run, or with a run at work, is left alone.</param>
+    public static void MarkIfLost(string folder)
+    {
+        try
+        {
+            if (Facts(folder) is not { } facts || (string?)facts["status"] != RunWord(RunStatus.Running))
+            {
+                return;
+            }
+
+            using var held = FileLock.Take(Path.Combine(folder, LockName));
+            facts["status"] = Killed;
+            foreach (var cell in (facts["cells"] as JsonArray ?? []).OfType<JsonObject>().Where(cell => (string?)cell["status"] == RunWord(RunStatus.Running)))
+            {
+                cell["status"] = Killed;
+            }
+
+            AtomicFile.WriteText(Path.Combine(folder, FactsName), facts.ToJsonString(Reports.RunSummary.Indented) + "\n");
+            foreach (var page in Directory.EnumerateFiles(folder, "*.html"))
+            {
+                var html = File.ReadAllText(page);
+                AtomicFile.WriteText(page, html.Replace("<span class=\"pill running\">running</span>", "<span class=\"pill failed\">killed</span>", StringComparison.Ordinal)
+                    .Replace(" · running</span>", " · killed</span>", StringComparison.Ordinal));
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            // Somebody is at work there, or it cannot be written: then it stays as it is.
+        }
+    }
+
+    /// <summary>Reads what a folder's run was started with.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="notebook">The notebook, where it was moved; null for the one that the folder names.</param>
+    /// <param name="given">Parameters given again.</param>
+    /// <exception cref="BadInputException">There is no run to go on with, or a parameter that counts was given another value; nothing was changed.</exception>
+    /// <exception cref="NotebookFormatException">The notebook is missing or damaged.</exception>
+    /// <exception cref="ParameterException">A parameter is unknown or has a value of another type.</exception>
+    public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
+    {
+        var facts = Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {FactsName} in it{Elsewhere(folder)}.");
+        var path = notebook ?? NotebookOf(folder, facts);
+        if ((string?)facts["status"] == RunWord(RunStatus.Ok))
+        {
+            throw new BadInputException($"{folder}: the run there ended well, there is nothing to go on with. Run it again in a folder of its own: run {path}");
+        }
+
+        var file = NotebookFile.Read(path);
+        var cell = ParameterCell.Find(file.Cells);
+        var values = cell is null ? [] : ValuesOf(folder, facts, cell, given);
+        return new(path, values, (string?)facts["notebookHash"] != CellNames.Hash(file.Cells));
+    }
+
+    private static Dictionary<string, string> ValuesOf(string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given)
+    {
+        var kept = ByName(cell, (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue).ToDictionary(pair => pair.Key, pair => pair.Value!.ToString()));
+        var now = new Dictionary<string, string>(kept);
+        var answers = given.Where(pair => NameOf(cell, pair) is null).ToList();
+        foreach (var (name, text) in ByName(cell, given))
+        {
+            now[name] = text;
+        }
+
+        var refused = cell.Valued(kept).Zip(cell.Valued(now))
+            .Where(pair => pair.First.Literal != pair.Second.Literal && !Free.Contains(pair.First.Parameter.Name) && !Switches.Contains(pair.First.Parameter.Name))
+            .Select(pair => $"  {pair.First.Parameter.Name} is {pair.Second.Literal}, the run was started with {pair.First.Literal}\n").ToList();
+        if (refused.Count > 0)
+        {
+            throw new BadInputException($"{folder} cannot go on with other parameters:\n{string.Concat(refused)}"
+                + $"Nothing was changed. Only {string.Join(", ", Free)} may change in a run; for another value start another run, in another folder.");
+        }
+
+        // The switches themselves: whatever the run was started with, now it goes on, or begins where it did not come so far.
+        now["resume"] = HasBegun(now.GetValueOrDefault("output") ?? folder) ? "true" : "false";
+        now["restart"] = "false";
+        now.TryAdd("output", folder);
+        // What is no parameter may be the answer to a cell's question: that is for the notebook to say.
+        return now.Where(pair => !Switches.Contains(pair.Key) || cell.Parameters.Any(parameter => parameter.Name == pair.Key)).Concat(answers).ToDictionary();
+    }
+
+    /// <summary>The values of parameters, by the names that the notebook has for them.</summary>
+    private static Dictionary<string, string> ByName(ParameterCell cell, IReadOnlyDictionary<string, string> values)
+    {
+        Dictionary<string, string> named = [];
+        foreach (var pair in values)
+        {
+            if (NameOf(cell, pair) is { } name)
+            {
+                named[name] = pair.Value;
+            }
+        }
+
+        return named;
+    }
+
+    /// <summary>The notebook's name of a parameter; null for what is none.</summary>
+    /// <exception cref="ParameterException">The value is of another type.</exception>
+    private static string? NameOf(ParameterCell cell, KeyValuePair<string, string> value)
+    {
+        try
+        {
+            return cell.Valued(new Dictionary<string, string> { [value.Key] = value.Value }).First(found => found.IsSet).Parameter.Name;
+        }
+        catch (ParameterException) when (cell.Parameters.All(parameter => parameter.Name != value.Key))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether a training began in a folder: as the library's CheckpointStore.HasBegun.</summary>
+    private static bool HasBegun(string output) => File.Exists(Path.Combine(output, "checkpoints", ".training.lock")) || TrainedIn(output) is not null;
+
+    /// <summary>What shows that a folder holds a trained run: as the library's CheckpointStore.FindRun, which would load libtorch before the runner has said a word.</summary>
+    public static string? TrainedIn(string output)
+    {
+        var checkpoints = Path.Combine(output, "checkpoints");
+        return !Directory.Exists(checkpoints)
+            ? null
+            : Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
+    }
+
+    private static JsonObject? Facts(string folder)
+    {
+        var path = Path.Combine(folder, FactsName);
+        try
+        {
+            return File.Exists(path) && new FileInfo(path).Length <= LargestFactsBytes ? JsonNode.Parse(File.ReadAllText(path)) as JsonObject : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string NotebookOf(string folder, JsonObject facts)
+    {
+        var path = (string?)facts["notebookPath"] is { } relative ? Path.GetFullPath(relative, Path.GetFullPath(folder)) : null;
+        return File.Exists(path) ? path : throw new BadInputException(
+            $"{folder}: its notebook, {path ?? (string?)facts["notebook"]}, is not there; name it where it is now: run NOTEBOOK --resume {Quoted(folder)}");
+    }
+
+    /// <summary>A folder inside a run's, named instead of it.</summary>
+    private static string Elsewhere(string folder)
+    {
+        for (var above = Path.GetDirectoryName(Path.GetFullPath(folder)); above is not null; above = Path.GetDirectoryName(above))
+        {
+            if (Facts(above) is not null)
+            {
+                return $", for instance {above}";
+            }
+        }
+
+        return "";
+    }
+
+    private static string RunWord(RunStatus status) => Reports.RunSummary.Word(status);
+
+    private static string Quoted(string word) => word.Length > 0 && word.All(letter => char.IsAsciiLetterOrDigit(letter) || "_./:=@%+,-".Contains(letter, StringComparison.Ordinal))
+        ? word
+        : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+}
