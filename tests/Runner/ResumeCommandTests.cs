@@ -2,7 +2,6 @@ extern alias runner;
 
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Text.Json.Nodes;
 using runner::NotebookRunner.Running;
 
 namespace NotebookLib.Tests.Runner;
