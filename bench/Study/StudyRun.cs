@@ -35,8 +35,10 @@ internal sealed record StudyResult(
             FrozenWeights.Store(model, variant.Storage);
             var settings = variant.Training with { Seed = seed, OutputFolder = output.FullName, ClassWeights = ClassWeights.Of(variant.Weighting, rows, LabelSet.SystemA.Count) };
             var result = new Trainer(model, LabelSet.SystemA, rows, [], settings).Train();
-            model.eval();
-            var scores = new SplitJudge(tokenizer, new ModelPieceScorer(model), LabelSet.SystemA).Judge([.. Split("test")]).Scores;
+            List<Sentence> test = [.. Split("test")];
+            var testRows = new SentenceEncoder(tokenizer).EncodeAll(test);
+            var tested = TokenEvaluation.Run(model, LabelSet.SystemA, testRows, settings with { Precision = TrainingPrecision.Float32 }, keepPredictions: true);
+            var scores = JudgedSplit.Of(test, testRows, tested, LabelSet.SystemA).Scores;
             return new(variant.Name, seed, scores.Micro.F1, scores.Macro.F1, scores.Types.ToDictionary(type => type.Name, type => type.F1), result.MeanLoss,
                 result.Summary.TrainedParameters, result.ElapsedSeconds);
         }

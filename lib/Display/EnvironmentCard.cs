@@ -11,9 +11,8 @@ namespace NotebookLib.Display;
 public static class EnvironmentCard
 {
     /// <summary>Looks around and makes the card.</summary>
-    /// <param name="settings">Any record; its properties are listed with their values.</param>
     /// <param name="profile">How much is computed on what, for instance <c>demo</c>.</param>
-    public static CardView Create(object? settings = null, string profile = "")
+    public static CardView Create(string profile = "")
     {
         var isCuda = torch.cuda.is_available();
         var library = InformationalVersion(typeof(EnvironmentCard));
@@ -26,7 +25,7 @@ public static class EnvironmentCard
             new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
             new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}"),
         ];
-        return new("Where this runs", facts) { Tables = settings is null ? [] : [SettingsTable(settings)] };
+        return new("Where this runs", facts);
     }
 
     /// <summary>Every public property of a settings record with its value.</summary>

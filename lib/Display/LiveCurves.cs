@@ -19,8 +19,11 @@ public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost?
     /// <inheritdoc />
     public void RunStarted(RunSummary summary, TrainingControl control)
     {
+        ArgumentNullException.ThrowIfNull(summary);
         _steps.Clear();
         _evaluations.Clear();
+        _steps.AddRange(summary.ResumedFrom?.History.Steps ?? []);
+        _evaluations.AddRange(summary.ResumedFrom?.History.Evaluations ?? []);
         var shown = host ?? NotebookHost.Current;
         _handle = shown.CanUpdate ? shown.Show(Curves()) : null;
     }

@@ -13,6 +13,8 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     private static readonly TimeSpan DrawEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan WriteEvery = TimeSpan.FromSeconds(15);
 
+    private readonly List<string> _early = [];
+    private readonly string _title;
     private readonly INotebookHost? _givenHost;
     private readonly TimeProvider _time;
     private readonly Func<long> _memoryBytes;
@@ -27,11 +29,12 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     private bool _isShown;
 
     /// <summary>Makes a panel; it appears when the run starts.</summary>
+    /// <param name="title">What is trained, where a notebook trains more than one network.</param>
     /// <param name="host">Where to show it; null for <see cref="NotebookHost.Current"/> at the start of the run.</param>
     /// <param name="time">The clock; null for the system's.</param>
     /// <param name="memoryBytes">Reads the process's memory; null for <see cref="ResidentMemory"/>.</param>
-    public LivePanel(INotebookHost? host = null, TimeProvider? time = null, Func<long>? memoryBytes = null) =>
-        (_givenHost, _time, _memoryBytes) = (host, time ?? TimeProvider.System, memoryBytes ?? (() => ResidentMemory.CurrentBytes));
+    public LivePanel(string title = "", INotebookHost? host = null, TimeProvider? time = null, Func<long>? memoryBytes = null) =>
+        (_title, _givenHost, _time, _memoryBytes) = (title, host, time ?? TimeProvider.System, memoryBytes ?? (() => ResidentMemory.CurrentBytes));
 
     /// <summary>The panel as it stands now; null before the run starts.</summary>
     public LivePanelView? View
@@ -51,7 +54,9 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
         lock (_lock)
         {
             _host = _givenHost ?? NotebookHost.Current;
-            _state = new(summary);
+            ArgumentNullException.ThrowIfNull(summary);
+            _state = new(summary) { Title = _title };
+            _state.Notices.AddRange(_early);
             _started = _time.GetTimestamp();
             _isShown = false;
             _timer?.Dispose();
@@ -63,8 +68,11 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
             }
             else
             {
-                _handle = _host.Show(PanelLines.Start(summary));
+                _handle = _host.Show(PanelLines.Start(_state));
+                _early.ForEach(notice => _handle.Update("! " + notice));
             }
+
+            _early.Clear();
 
             _lastShown = _time.GetTimestamp();
             WatchStopButton();
@@ -78,7 +86,21 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result) => Change(state => state.Add(evaluation), _ => PanelLines.Evaluation(evaluation), isUrgent: true);
 
     /// <inheritdoc />
-    public void Noticed(string message) => Change(state => state.Notices.Add(message), _ => "! " + message, isUrgent: true);
+    public void Noticed(string message)
+    {
+        lock (_lock)
+        {
+            // Before the start there is no panel yet (or that of an earlier run): where a run goes on from is said so.
+            if (_state is not { Phase: PanelPhase.Running })
+            {
+                _early.Add(message);
+            }
+            else
+            {
+                Change(state => state.Notices.Add(message), _ => "! " + message, isUrgent: true);
+            }
+        }
+    }
 
     /// <inheritdoc />
     public void RunEnded(TrainingResult result)

@@ -29,7 +29,7 @@ public sealed class LivePanelView : HtmlView
         var (summary, step) = (state.Summary, state.LastStep);
         _phase = state.Phase;
         _share = state.Share;
-        _head = Invariant($"Update {state.Update:N0} of {summary.Updates:N0}") + (state.Epoch is { } epoch ? Invariant($", epoch {epoch:0.00}") : "");
+        _head = (state.Title.Length > 0 ? state.Title + ": update " : "Update ") + Invariant($"{state.Update:N0} of {summary.Updates:N0}") + (state.Epoch is { } epoch ? Invariant($", epoch {epoch:0.00}") : "");
         _status = state.Phase == PanelPhase.Running ? "training" : state.EndText;
         _numbers =
         [

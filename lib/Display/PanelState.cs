@@ -24,13 +24,16 @@ internal sealed class PanelState(RunSummary summary)
     // Before the first evaluation is measured: a forward pass costs about a third of a training step (forward, and a backward of twice its work).
     private const double ForwardShare = 1.0 / 3;
 
-    private readonly List<LoggedStep> _steps = [];
-    private readonly List<LoggedEvaluation> _evaluations = [];
+    private readonly List<LoggedStep> _steps = [.. summary.ResumedFrom?.History.Steps ?? []];
+    private readonly List<LoggedEvaluation> _evaluations = [.. summary.ResumedFrom?.History.Evaluations ?? []];
     private double? _secondsPerUpdate;
     private double _evaluationSecondsSinceStep;
-    private int _lastUpdate;
+    private int _lastUpdate = summary.ResumedFrom?.Update ?? 0;
 
     public RunSummary Summary { get; } = summary;
+
+    /// <summary>What is trained, or nothing to say.</summary>
+    public string Title { get; init; } = "";
 
     public IReadOnlyList<LoggedStep> Steps => _steps;
 

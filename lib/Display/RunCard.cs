@@ -1,5 +1,7 @@
 using System.Globalization;
 using NotebookLib.Html;
+using NotebookLib.Hub;
+using NotebookLib.Platform;
 using NotebookLib.Training;
 
 namespace NotebookLib.Display;
@@ -7,17 +9,20 @@ namespace NotebookLib.Display;
 /// <summary>What a run decided before it starts, and how it ended.</summary>
 public static class RunCard
 {
-    /// <summary>The card of what a run decided.</summary>
-    public static CardView Plan(RunSummary summary)
-    {
-        ArgumentNullException.ThrowIfNull(summary);
-        return new("What this run will do", PlanFacts(summary)) { Tables = [EnvironmentCard.SettingsTable(summary.Settings)] };
-    }
+    /// <summary>The card of what a run decided; says so where nothing is trained.</summary>
+    public static HtmlView Plan(RunSummary? summary) => summary is null
+        ? new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.")
+        : new CardView("What this run will do", PlanFacts(summary)) { Tables = [EnvironmentCard.SettingsTable(summary.Settings)] };
 
-    /// <summary>The card of a finished run.</summary>
-    public static CardView Result(TrainingResult result)
+    /// <summary>The card of a finished run; says so where nothing was trained.</summary>
+    /// <param name="result">How it ended, or null.</param>
+    public static HtmlView Result(TrainingResult? result)
     {
-        ArgumentNullException.ThrowIfNull(result);
+        if (result is null)
+        {
+            return new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.");
+        }
+
         var (history, metric) = (result.History, result.Summary.Settings.BestMetric);
         List<Fact> facts =
         [
@@ -37,7 +42,34 @@ public static class RunCard
         }
 
         facts.AddRange([new("best model", result.BestFolder ?? "none: nothing was evaluated"), new("last checkpoint", result.LastCheckpoint)]);
-        return new("How the run ended", facts) { Warnings = result.Notices };
+        return new CardView("How the run ended", facts) { Warnings = result.Notices };
+    }
+
+    /// <summary>What a saved model's folder holds, and how to load it elsewhere.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="baseModel">Where an adapter's base model comes from; null for a whole model.</param>
+    public static CardView Saved(string folder, string? baseModel = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var (csharp, python) = baseModel is null
+            ? ($"var model = ModelFolder.Load(\"{folder}\").Model; var tokenizer = DebertaTokenizer.Load(\"{folder}\");", $"pipeline(\"token-classification\", model=\"{folder}\")")
+            : ($"var model = ModelFolder.Load(\"{baseModel}\").Model; LoraAdapters.Load(\"{folder}\", model);",
+                $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{baseModel}\", num_labels=…), \"{folder}\")");
+        return new(
+            "The result",
+            [new("folder", folder), .. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length)))])
+        {
+            Subtitle = baseModel is null ? "A checkpoint in the Hub's layout." : $"An adapter in PEFT's format, for {baseModel}.",
+            Tables = [new("How to load it", [new("language"), new("code")], [new(["C#", new(csharp, IsCode: true)]), new(["Python", new(python, IsCode: true)])])],
+        };
+    }
+
+    /// <summary>What was published on the Hub.</summary>
+    /// <param name="pushed">The commit.</param>
+    public static CardView Pushed(HubPushed pushed)
+    {
+        ArgumentNullException.ThrowIfNull(pushed);
+        return new("On the Hub", [new("repository", pushed.Repository, "private", pushed.Url), new("commit", pushed.Commit), new("files", string.Join(", ", pushed.Files))]);
     }
 
     private static IReadOnlyList<Fact> PlanFacts(RunSummary summary) =>

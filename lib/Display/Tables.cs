@@ -2,6 +2,7 @@ using System.Globalization;
 using NotebookLib.Alignment;
 using NotebookLib.Data;
 using NotebookLib.Html;
+using NotebookLib.Inference;
 using NotebookLib.Metrics;
 using NotebookLib.Results;
 using NotebookLib.Tokenization;
@@ -11,17 +12,126 @@ namespace NotebookLib.Display;
 /// <summary>Tables for the notebooks' cells.</summary>
 public static class Tables
 {
+    // Two orders of additions of float32 sums of a few hundred products.
+    private const double MergeTolerance = 1e-4;
+
+    /// <summary>A label set: each entity type with the ids of its two labels.</summary>
+    /// <param name="labels">The labels.</param>
+    public static TableView Labels(LabelSet labels)
+    {
+        ArgumentNullException.ThrowIfNull(labels);
+        return new(
+            "Labels",
+            [new("type"), new("begins", true), new("continues", true)],
+            [new(["O: no entity", "0", ""]), .. labels.Types.Select((type, i) => new Row([type, Number((2 * i) + 1), Number((2 * i) + 2)]))],
+            $"{labels.Count} labels: O, and B and I of {labels.Types.Count} types.");
+    }
+
+    /// <summary>What becomes of a label set's types under a mapping to another one.</summary>
+    /// <param name="source">Names the tags in the data.</param>
+    /// <param name="map">For each id of the source the id that is learned (<see cref="LabelSet.MapTo"/>).</param>
+    /// <param name="labels">The labels that are learned.</param>
+    public static TableView Mapping(LabelSet source, IReadOnlyList<int> map, LabelSet labels)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(labels);
+        Row Line(string type, int begin) => map[begin] == 0
+            ? new([type, $"{begin}, {begin + 1}", "0", new("becomes O, before alignment", Mark.Dim)])
+            : new([type, $"{begin}, {begin + 1}", $"{map[begin]}, {map[begin + 1]}", new("is learned", Mark.Good)]);
+        return new(
+            "Labels",
+            [new("type"), new("ids in the data", true), new("ids here", true), new("")],
+            [.. source.Types.Select((type, i) => Line(type, (2 * i) + 1))],
+            $"{labels.Count} labels: O, and B and I of {labels.Types.Count} types.");
+    }
+
+    /// <summary>Several taggers on one split, the last of them the run itself.</summary>
+    /// <param name="split">What they are tested on.</param>
+    /// <param name="labels">Names the tags.</param>
+    /// <param name="known">The entities that training saw; null to score the others not apart.</param>
+    /// <param name="taggers">What each is, the split with its predictions (one that has none is left out), and the seconds that its training took.</param>
+    public static TableView Taggers(
+        string split, LabelSet labels, KnownEntities? known, params IReadOnlyList<(string Name, IReadOnlyList<JudgedSentence>? Judged, double? Seconds)> taggers)
+    {
+        ArgumentNullException.ThrowIfNull(labels);
+        ArgumentNullException.ThrowIfNull(taggers);
+        Row Line((string Name, IReadOnlyList<JudgedSentence>? Judged, double? Seconds) tagger, Mark mark)
+        {
+            var scorer = new SequenceScorer(labels);
+            foreach (var sentence in tagger.Judged!)
+            {
+                scorer.Add([.. sentence.Gold], (ReadOnlySpan<int>)[.. sentence.Predicted]);
+            }
+
+            var (scores, unseen) = (scorer.Scores(EntityScheme.Lenient), ErrorAnalysis.Of(tagger.Judged, labels, known, worstCount: 0).Unseen?.F1);
+            return new(
+                [
+                    tagger.Name, new(Share(scores.Micro.F1), Bar: scores.Micro.F1), Share(scores.Micro.Precision), Share(scores.Micro.Recall), Share(scores.Macro.F1),
+                    Share(unseen), tagger.Seconds is { } seconds ? Invariant($"{seconds:0} s") : "",
+                ],
+                mark);
+        }
+
+        var tested = taggers.Where(tagger => tagger.Judged is not null).ToList();
+        return new(
+            "What training is worth",
+            [new("tagger"), new("F1", true), new("precision", true), new("recall", true), new("F1, mean of types", true), new("F1, entities never seen", true), new("training", true)],
+            [.. tested.Select((tagger, i) => Line(tagger, i == tested.Count - 1 ? Mark.Best : Mark.None))],
+            $"{split}, by words, 0 to 1.",
+            "Entities never seen: those whose very words training never had as an entity. Time with evaluations.");
+    }
+
+    /// <summary>What the token-classification pipeline found in a text.</summary>
+    /// <param name="entities">In reading order.</param>
+    /// <param name="strategy">How pieces became entities.</param>
+    public static TableView Pipeline(IReadOnlyList<TokenEntity> entities, AggregationStrategy strategy)
+    {
+        ArgumentNullException.ThrowIfNull(entities);
+        return new(
+            "The same through the token-classification pipeline",
+            [new("entity group"), new("score", true), new("word"), new("start", true), new("end", true)],
+            [.. entities.Select(entity => new Row([entity.Label, Share(entity.Score), entity.Word, Number(entity.Start), Number(entity.End)]))],
+            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters."),
+            entities.Count == 0 ? "No entity was found." : "");
+    }
+
+    /// <summary>Scores of one text before its adapters were merged into the weights, while they were, and after they were taken out again.</summary>
+    /// <param name="before">[L · K].</param>
+    /// <param name="merged">[L · K].</param>
+    /// <param name="after">[L · K].</param>
+    public static TableView Merging(IReadOnlyList<float> before, IReadOnlyList<float> merged, IReadOnlyList<float> after)
+    {
+        Row Line(string what, IReadOnlyList<float> other, double allowed)
+        {
+            var difference = before.Zip(other, (a, b) => (double)Math.Abs(a - b)).Max();
+            return new(
+            [
+                what, difference.ToString("0.0e+0", CultureInfo.InvariantCulture), allowed.ToString("0.0e+0", CultureInfo.InvariantCulture),
+                new(difference <= allowed ? "holds" : "does not hold", difference <= allowed ? Mark.Good : Mark.Bad),
+            ]);
+        }
+
+        return new(
+            "Merged is unmerged",
+            [new("compared"), new("largest difference of a score", true), new("allowed", true), new("")],
+            [Line("adapters beside the weights, and merged into them", merged, MergeTolerance), Line("before merging, and after unmerging", after, 0)],
+            "W + scale · B A gives the scores of W and the adapter beside it, so a merged model costs nothing extra.");
+    }
+
     /// <summary>One sentence as the model meets it: words, their pieces, the label of each piece.</summary>
     /// <param name="sentence">The sentence.</param>
-    /// <param name="tokenizer">Makes the pieces.</param>
+    /// <param name="encoding">Its pieces (<see cref="DebertaTokenizer.EncodeWords"/>).</param>
+    /// <param name="pieceLabels">The label of each piece (<see cref="LabelAligner.AlignLabels"/>).</param>
+    /// <param name="tokenizer">Names the pieces.</param>
     /// <param name="labels">Names the tags.</param>
-    public static TableView Alignment(Sentence sentence, DebertaTokenizer tokenizer, LabelSet labels)
+    public static TableView Alignment(Sentence sentence, Encoding encoding, IReadOnlyList<int> pieceLabels, DebertaTokenizer tokenizer, LabelSet labels)
     {
         ArgumentNullException.ThrowIfNull(sentence);
+        ArgumentNullException.ThrowIfNull(encoding);
+        ArgumentNullException.ThrowIfNull(pieceLabels);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(labels);
-        var encoding = tokenizer.EncodeWords(sentence.Words);
-        var pieceLabels = LabelAligner.AlignLabels(encoding.WordIds, sentence.Tags);
         string LabelOf(int piece) => pieceLabels[piece] == LabelAligner.Ignored ? "−100" : labels.Names[pieceLabels[piece]];
         List<Row> Specials(IEnumerable<int> ids) => [.. ids.Select(id => SpecialRow(tokenizer.PieceOf(id), id))];
         var before = encoding.WordIds.TakeWhile(word => word < 0).Count();
@@ -111,6 +221,8 @@ public static class Tables
 
         return new(cells, mark);
     }
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
 }

@@ -1,4 +1,5 @@
 using NotebookLib.Batching;
+using NotebookLib.Data;
 using NotebookLib.Html;
 using NotebookLib.Model;
 using NotebookLib.Training;
@@ -11,7 +12,7 @@ namespace NotebookLib.Experiments;
 /// <param name="Expected">In words.</param>
 /// <param name="Found">In words.</param>
 /// <param name="Holds">Whether it held.</param>
-public sealed record SanityFinding(string Name, string Expected, string Found, bool Holds);
+internal sealed record SanityFinding(string Name, string Expected, string Found, bool Holds);
 
 /// <summary>
 /// Three checks of a minute, before a run of hours: an untrained head knows nothing, one batch can be learned by heart, an evaluation goes through. The model is
@@ -24,37 +25,37 @@ public static class SanityCheck
     private const double OverfitShare = 0.2;
 
     /// <summary>Runs the checks.</summary>
-    /// <param name="plan">The experiment.</param>
-    /// <param name="data">Its sentences.</param>
-    /// <param name="model">Its model; its weights are put back bit for bit.</param>
-    /// <returns>A table of findings; an empty view where nothing is trained.</returns>
-    public static HtmlView Run(ExperimentPlan plan, ExperimentData data, ExperimentModel model)
-    {
-        ArgumentNullException.ThrowIfNull(plan);
-        ArgumentNullException.ThrowIfNull(data);
-        ArgumentNullException.ThrowIfNull(model);
-        return plan.Trains
-            ? Table(Find(plan, data, model))
-            : new EmptyView("Before the long run", "Nothing is trained in this profile, so there is nothing to check.");
-    }
+    /// <param name="loaded">The model as it will be trained; its weights are put back bit for bit.</param>
+    /// <param name="labels">Names the label ids.</param>
+    /// <param name="training">Rows to train on; none leaves the first two checks out.</param>
+    /// <param name="evaluation">Rows to evaluate on.</param>
+    /// <param name="settings">How it will be trained.</param>
+    /// <returns>A table of findings.</returns>
+    public static TableView Run(
+        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings) =>
+        Table(Find(loaded, labels, training, evaluation, settings));
 
     /// <summary>Runs the checks and gives the findings.</summary>
     /// <inheritdoc cref="Run" path="/param"/>
-    public static IReadOnlyList<SanityFinding> Find(ExperimentPlan plan, ExperimentData data, ExperimentModel model)
+    internal static IReadOnlyList<SanityFinding> Find(
+        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
     {
-        ArgumentNullException.ThrowIfNull(plan);
-        ArgumentNullException.ThrowIfNull(data);
-        ArgumentNullException.ThrowIfNull(model);
-        var rows = BatchOrder.Reference(data.TrainRows.Count, plan.Training.Seed, 0).Rows.Take(OverfitRows).Select(row => data.TrainRows[row]).ToList();
-        model.Network.eval();
-        return [FirstLoss(plan, model, rows), Overfit(plan, model, rows), TwoBatches(plan, data, model)];
+        ArgumentNullException.ThrowIfNull(loaded);
+        ArgumentNullException.ThrowIfNull(training);
+        ArgumentNullException.ThrowIfNull(evaluation);
+        ArgumentNullException.ThrowIfNull(settings);
+        var model = loaded.Model;
+        model.eval();
+        TokenEvaluation.RefuseForeignPieces(model, "training", training);
+        var rows = training.Count == 0 ? [] : BatchOrder.Reference(training.Count, settings.Seed, 0).Rows.Take(OverfitRows).Select(row => training[row]).ToList();
+        return [.. rows.Count == 0 ? Array.Empty<SanityFinding>() : [FirstLoss(loaded, rows, settings), Overfit(model, rows, settings)], TwoBatches(model, labels, evaluation, settings)];
     }
 
-    private static SanityFinding FirstLoss(ExperimentPlan plan, ExperimentModel model, List<EncodedSentence> rows)
+    private static SanityFinding FirstLoss(Loaded<DebertaV2ForTokenClassification> loaded, List<EncodedSentence> rows, TrainingSettings settings)
     {
-        var labels = model.Network.Config.Labels.Count;
-        var loss = LossOf(plan, model, rows);
-        var isNew = model.Report.Missing.Count > 0;
+        var labels = loaded.Model.Config.Labels.Count;
+        var loss = LossOf(loaded.Model, rows, settings);
+        var isNew = loaded.Report.Missing.Count > 0;
         return new(
             "First loss",
             isNew ? Invariant($"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing") : "below that of a new head: the head is trained already",
@@ -62,27 +63,27 @@ public static class SanityCheck
             isNew ? Math.Abs(loss - Math.Log(labels)) < 0.75 : loss < Math.Log(labels));
     }
 
-    private static SanityFinding Overfit(ExperimentPlan plan, ExperimentModel model, List<EncodedSentence> rows)
+    private static SanityFinding Overfit(DebertaV2ForTokenClassification model, List<EncodedSentence> rows, TrainingSettings training)
     {
-        var trained = model.Network.parameters().Where(parameter => parameter.requires_grad).ToList();
+        var trained = model.parameters().Where(parameter => parameter.requires_grad).ToList();
         using var scope = NewDisposeScope();
         var before = trained.Select(parameter => parameter.detach().clone()).ToList();
         try
         {
             // Four times the schedule's peak: a batch that stays the same bears it, and forty updates must do.
-            var settings = plan.Training with { LearningRate = 4 * plan.Training.LearningRate };
-            var first = LossOf(plan, model, rows);
-            using var optimiser = new AdamWOptimiser(ParameterGroups.Of(model.Network), settings);
+            var settings = training with { LearningRate = 4 * training.LearningRate };
+            var first = LossOf(model, rows, training);
+            using var optimiser = new AdamWOptimiser(ParameterGroups.Of(model), settings);
             for (var update = 0; update < OverfitUpdates; update++)
             {
                 using var step = NewDisposeScope();
-                BackwardPass.Run(Loss(plan, model, rows));
+                BackwardPass.Run(Loss(model, rows, training));
                 optimiser.ClipGradients(optimiser.GradientNorm(), 1);
                 optimiser.Step(settings.LearningRate);
                 optimiser.ClearGradients();
             }
 
-            var last = LossOf(plan, model, rows);
+            var last = LossOf(model, rows, training);
             return new(
                 "One batch by heart",
                 Invariant($"{OverfitUpdates} updates on {rows.Count} sentences bring their loss below {OverfitShare:0 %} of the first"),
@@ -99,17 +100,15 @@ public static class SanityCheck
         }
     }
 
-    private static SanityFinding TwoBatches(ExperimentPlan plan, ExperimentData data, ExperimentModel model)
+    private static SanityFinding TwoBatches(DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
     {
-        var size = plan.Training.EvaluationBatchSize;
-        var rows = data.ValidationRows.Take(2 * size).ToList();
+        List<EncodedSentence> rows = [.. evaluation.Take(2 * settings.EvaluationBatchSize)];
         if (rows.Count == 0)
         {
             return new("An evaluation", "two batches go through", "there are no validation sentences: no evaluation, no best model", true);
         }
 
-        var policy = new PrecisionPolicy(plan.Training.Precision, model.Network.parameters().First().device_type);
-        var result = TokenEvaluation.Run(model.Network, data.Labels, rows, size, precision: policy);
+        var result = TokenEvaluation.Run(model, labels, rows, settings, keepPredictions: false);
         return new(
             "An evaluation",
             "two batches go through",
@@ -117,19 +116,19 @@ public static class SanityCheck
             double.IsFinite(result.Loss));
     }
 
-    private static double LossOf(ExperimentPlan plan, ExperimentModel model, List<EncodedSentence> rows)
+    private static double LossOf(DebertaV2ForTokenClassification model, List<EncodedSentence> rows, TrainingSettings settings)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return Loss(plan, model, rows).to(ScalarType.Float32).item<float>();
+        return Loss(model, rows, settings).to(ScalarType.Float32).item<float>();
     }
 
-    private static Tensor Loss(ExperimentPlan plan, ExperimentModel model, List<EncodedSentence> rows)
+    private static Tensor Loss(DebertaV2ForTokenClassification model, List<EncodedSentence> rows, TrainingSettings settings)
     {
-        var device = model.Network.parameters().First().device;
+        var device = model.parameters().First().device;
         using var batch = Batch.Pad(rows, device);
-        using var precision = new PrecisionPolicy(plan.Training.Precision, device.type).Enter();
-        return Model.DebertaV2ForTokenClassification.Loss(model.Network.call(batch.InputIds, batch.AttentionMask), batch.Labels);
+        using var precision = new PrecisionPolicy(settings.Precision, device.type).Enter();
+        return DebertaV2ForTokenClassification.Loss(model.call(batch.InputIds, batch.AttentionMask), batch.Labels);
     }
 
     private static TableView Table(IReadOnlyList<SanityFinding> findings) => new(

@@ -65,6 +65,15 @@ public sealed class LookupBaseline
         return tags;
     }
 
+    /// <summary>Tags a split.</summary>
+    /// <param name="sentences">With gold tags.</param>
+    /// <returns>The sentences with gold and predicted tags, in order.</returns>
+    public IReadOnlyList<JudgedSentence> Judge(IEnumerable<Sentence> sentences)
+    {
+        ArgumentNullException.ThrowIfNull(sentences);
+        return [.. sentences.Select(sentence => new JudgedSentence(sentence.Words, sentence.Tags, Tag(sentence.Words)))];
+    }
+
     /// <summary>Scores the baseline on a split.</summary>
     /// <param name="sentences">With gold tags.</param>
     public SequenceScores Score(IEnumerable<Sentence> sentences)

@@ -13,6 +13,9 @@ public sealed record LoadOptions
     /// <summary>Dtype of the parameters, whatever the file holds: float32 or float64.</summary>
     public ScalarType Dtype { get; init; } = ScalarType.Float32;
 
+    /// <summary>The first CUDA device when there is one, else the CPU.</summary>
+    public static Device BestDevice => cuda.is_available() ? CUDA : CPU;
+
     /// <summary>Where the parameters live; null is the CPU.</summary>
     public Device? Device { get; init; }
 

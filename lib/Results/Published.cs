@@ -55,6 +55,23 @@ public static class Published
     /// <param name="row">Entity type, or <c>micro avg</c>, <c>macro avg</c>, <c>weighted avg</c>.</param>
     public static PublishedRow? Find(string system, string row) => Rows.FirstOrDefault(published => published.System == system && published.Level == "words" && published.Row == row);
 
+    /// <summary>Whether a run is a repetition of a published one: the same pre-trained model, or the author's own weights, on all of MultiNERD's English part.</summary>
+    /// <param name="system">One of <see cref="Systems"/>.</param>
+    /// <param name="model">The run's model, by its name on the Hub.</param>
+    /// <param name="data">The run's data, as its row names them.</param>
+    public static bool IsOf(string system, string model, string data)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var name = model.Split('@')[0];
+        return data == ProfileData.MultiNerd && system switch
+        {
+            "base-A" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-A",
+            "base-B" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-B",
+            "large-LoRA-A" => name is "microsoft/deberta-v3-large",
+            _ => false,
+        };
+    }
+
     /// <summary>F1 of each entity type of a system, words; empty for a system that was not published.</summary>
     public static IReadOnlyList<TypeF1> TypeF1(string system) =>
         [.. Rows.Where(row => row.System == system && row.Level == "words" && !row.Row.EndsWith(" avg", StringComparison.Ordinal)).Select(row => new TypeF1(row.Row, row.F1, (int)(row.Support ?? 0)))];

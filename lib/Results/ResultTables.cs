@@ -89,7 +89,7 @@ public static class ResultTables
     private static IEnumerable<ComparisonRow> ComparisonRows(List<RunRow> runs, string differences)
     {
         var one = runs[0];
-        var published = ProfileData.Has(one.Data) ? one.System : "";
+        var published = Published.IsOf(one.System, one.Model, one.Data) ? one.System : "";
         var (micro, macro) = (Published.Find(published, "micro avg"), Published.Find(published, "macro avg"));
         foreach (var (name, ours, theirs) in Scores)
         {

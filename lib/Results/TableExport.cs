@@ -46,6 +46,26 @@ public static class TableExport
         return [.. files.Select(file => path + file.Ending)];
     }
 
+    /// <summary>Saves the table of all runs and the comparison with the published results.</summary>
+    /// <param name="runs">All runs.</param>
+    /// <param name="folder">Where to; null for <c>exports</c> beside the runs.</param>
+    /// <returns>What was written.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static TableView SaveRuns(RunTable runs, string? folder = null)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        folder ??= Path.Combine(runs.Folder, "exports");
+        var rows = runs.Read();
+        string[] files = [.. SaveAll(ResultTables.Runs(rows), rows, folder, "runs"), .. SaveAll(ResultTables.Comparison(rows), ResultTables.ComparisonRows(rows), folder, "comparison")];
+        return new("Exported tables", [new("file"), new("format")], [.. files.Select(file => new Row([new(file, IsCode: true), Path.GetExtension(file) switch
+        {
+            ".md" => "Markdown",
+            ".tex" => "LaTeX, booktabs",
+            ".html" => "one page",
+            _ => "CSV",
+        }]))]);
+    }
+
     /// <summary>The table as GitHub's Markdown writes it.</summary>
     public static string ToMarkdown(TableView table)
     {

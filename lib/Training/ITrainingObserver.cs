@@ -71,7 +71,11 @@ public enum TrainingEnd
 /// <param name="Notices">What observers were told besides: damaged checkpoints, skipped updates, failed observers.</param>
 public sealed record TrainingResult(
     TrainingEnd End, string Reason, int Updates, TrainingHistory History, string LastCheckpoint, string? BestFolder, RunSummary Summary, double ElapsedSeconds,
-    double MeanLoss, IReadOnlyList<string> Notices);
+    double MeanLoss, IReadOnlyList<string> Notices)
+{
+    /// <summary>Largest resident memory of the process while it trained, since the last resume.</summary>
+    public long PeakMemoryBytes { get; init; }
+}
 
 /// <summary>Lets others ask a run to stop at the next micro-batch; it then writes a checkpoint and ends.</summary>
 public sealed class TrainingControl

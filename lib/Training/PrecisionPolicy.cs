@@ -13,6 +13,9 @@ public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Dev
     public static IReadOnlyList<string> AlwaysFloat32 { get; } =
         ["weights", "gradients", "AdamW moments and update", "gradient norm", "loss (logits are cast first)"];
 
+    /// <summary>Half precision as it is worth its while here: float16 on a CUDA device, as the original; bfloat16 on a CPU, where it is the fast one and needs no loss scale.</summary>
+    public static TrainingPrecision Half => cuda.is_available() ? TrainingPrecision.Float16 : TrainingPrecision.BFloat16;
+
     /// <summary>The type of matrix products.</summary>
     public ScalarType ProductType => Precision switch
     {

@@ -1,6 +1,7 @@
 using NotebookLib.Batching;
 using NotebookLib.Data;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using TorchSharp;
 
 namespace NotebookLib.Training;
@@ -48,11 +49,24 @@ public sealed class Trainer
 
     /// <summary>Trains, or goes on with a run that was stopped or killed when <see cref="TrainingSettings.ExistingRun"/> says so.</summary>
     /// <param name="cancellation">Ends the run at the next micro-batch, with a checkpoint; not an error.</param>
-    /// <returns>How it ended, its history and where its checkpoints are. The model holds the last weights.</returns>
+    /// <returns>How it ended, its history and where its checkpoints are. The model, in evaluation mode, holds the last weights, or the best ones (<see cref="TrainingSettings.LoadBestAtEnd"/>) unless the run was stopped.</returns>
     /// <exception cref="InvalidOperationException">The output folder holds a run that may not be continued.</exception>
     /// <exception cref="NonFiniteLossException">A loss or norm was not finite and the settings say stop.</exception>
     /// <exception cref="IOException">The last checkpoint could not be written.</exception>
     public TrainingResult Train(CancellationToken cancellation = default)
+    {
+        _ = ResidentMemory.TryResetPeak();
+        var result = Run(cancellation) with { PeakMemoryBytes = ResidentMemory.PeakBytes };
+        if (_settings.LoadBestAtEnd && result is { End: not TrainingEnd.Stopped, BestFolder: { } best })
+        {
+            new TaggerWeights(_model).Load(best);
+        }
+
+        _model.eval();
+        return result;
+    }
+
+    private TrainingResult Run(CancellationToken cancellation)
     {
         using var task = new TokenClassificationTask(_model, _labels, _training, _evaluation, _settings);
         using var loop = new TrainingLoop(task, _settings, _observers);
@@ -66,6 +80,8 @@ public sealed class Trainer
             throw new ArgumentException($"The model's head has {headWidth} labels, the label set {_labels.Count}; load the model with this label set.");
         }
 
+        TokenEvaluation.RefuseForeignPieces(_model, "training", _training);
+        TokenEvaluation.RefuseForeignPieces(_model, "evaluation", _evaluation);
         foreach (var (name, rows) in (ReadOnlySpan<(string, IReadOnlyList<EncodedSentence>)>)[("training", _training), ("evaluation", _evaluation)])
         {
             for (var row = 0; row < rows.Count; row++)

@@ -96,6 +96,7 @@ internal sealed class TrainingLoop : IDisposable
         manual_seed(_settings.Seed);
         _task.Seed(_settings.Seed);
         (_position, var resumed) = _checkpoints.Start();
+        _savedFolder = _checkpoints.RestoredFrom;
         _secondsBefore = _position.ElapsedSeconds;
         _wholeRun.Start();
         _task.Model.train();
@@ -182,6 +183,7 @@ internal sealed class TrainingLoop : IDisposable
                 _optimiser.ClipGradients(norm, _settings.MaximumGradientNorm);
             }
 
+            OwnRuns.AddTrained(_task.Model);
             _optimiser.Step(_schedule.RateAt(_position.Update));
             _ledger.CommitUpdate();
             _position.UpdatesSinceLog++;

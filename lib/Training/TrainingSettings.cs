@@ -81,6 +81,9 @@ public sealed record TrainingSettings
     /// <summary>What best means: <c>f1</c>, <c>precision</c>, <c>recall</c>, <c>accuracy</c>, <c>f1_macro</c>, <c>f1_weighted</c>, <c>f1_strict</c>, … (larger is better) or <c>loss</c> (smaller is).</summary>
     public string BestMetric { get; init; } = "f1";
 
+    /// <summary>At the end the model holds the weights of the best evaluation, not the last ones (transformers' <c>load_best_model_at_end</c>); a run without evaluation keeps the last.</summary>
+    public bool LoadBestAtEnd { get; init; }
+
     /// <summary>The run ends after so many evaluations in a row without a new best; null to go on to the end.</summary>
     public int? EarlyStoppingPatience { get; init; }
 
@@ -182,4 +185,7 @@ public enum ExistingRun
 
     /// <summary>Remove the old checkpoints and start afresh.</summary>
     Replace,
+
+    /// <summary>Go on with a run that was stopped or killed; replace one that is finished. What a notebook's training cell does when it is told to train once more.</summary>
+    ReplaceFinished,
 }

@@ -49,7 +49,8 @@ public static class FineTuningScores
         var clock = Stopwatch.StartNew();
         _ = new Trainer(model, LabelSet.SystemA, Rows("train"), Rows("validation"), settings).Train();
         var seconds = clock.Elapsed.TotalSeconds;
-        model.eval();
-        return (new SplitJudge(tokenizer, new ModelPieceScorer(model), LabelSet.SystemA).Judge(SampleFiles.Read(sampleFolder, "test")).Scores, seconds);
+        var (test, rows) = (SampleFiles.Read(sampleFolder, "test"), Rows("test"));
+        var tested = TokenEvaluation.Run(model, LabelSet.SystemA, rows, settings with { Precision = TrainingPrecision.Float32 }, keepPredictions: true);
+        return (JudgedSplit.Of(test, rows, tested, LabelSet.SystemA).Scores, seconds);
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using NotebookLib.Data;
 using NotebookLib.Metrics;
+using NotebookLib.Platform;
 using NotebookLib.Training;
 
 namespace NotebookLib.Hub;
@@ -50,6 +51,12 @@ public sealed record ModelFacts
 public static class ModelReadme
 {
     private const int MostEvaluations = 24;
+
+    /// <summary>Writes the card into a saved model's folder, where the Hub expects it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="facts">What the run recorded.</param>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static void Save(string folder, ModelFacts facts) => AtomicFile.WriteText(Path.Combine(folder, "README.md"), Write(facts));
 
     /// <summary>The card's text.</summary>
     public static string Write(ModelFacts facts)

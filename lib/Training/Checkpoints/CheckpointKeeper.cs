@@ -11,6 +11,9 @@ internal sealed class CheckpointKeeper(
     private readonly CheckpointStore _store = new(settings.OutputFolder);
     private IDisposable? _lock;
 
+    /// <summary>The checkpoint from which the run went on; null for a new run.</summary>
+    public string? RestoredFrom { get; private set; }
+
     /// <summary>The folder of the best weights.</summary>
     public string BestFolder => _store.BestFolder;
 
@@ -19,6 +22,7 @@ internal sealed class CheckpointKeeper(
     /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or another run writes there now.</exception>
     public (RunPosition Position, ResumePoint? Resumed) Start()
     {
+        var hadBegun = _store.HasBegun;
         _lock ??= _store.Lock();
         _store.CleanUp();
         if (settings.ExistingRun == ExistingRun.Replace)
@@ -32,20 +36,41 @@ internal sealed class CheckpointKeeper(
                 + $"Choose another folder, or go on with it: resume=true in a notebook, {nameof(ExistingRun)}.{nameof(ExistingRun.Resume)} in a program, where {nameof(ExistingRun)}.{nameof(ExistingRun.Replace)} removes it.");
         }
 
-        if (settings.ExistingRun == ExistingRun.Resume && _store.FindNewestWhole(observers.Notice) is { } folder)
+        if (settings.ExistingRun is ExistingRun.Resume or ExistingRun.ReplaceFinished && _store.FindNewestWhole(observers.Notice) is { } folder)
         {
-            var position = Restore(folder);
-            return (position, new(Path.GetFileName(folder), position.Update, position.History));
-        }
+            var state = TrainerState.Load(folder);
+            if (settings.ExistingRun == ExistingRun.Resume || !IsFinished(state))
+            {
+                var position = Restore(folder, state);
+                return (position, new(Path.GetFileName(folder), position.Update, position.History));
+            }
 
-        if (settings.ExistingRun == ExistingRun.Resume)
+            RefuseTrainedModel();
+            observers.Notice(Invariant($"The finished run in {_store.Folder} ({state.Update} updates) is replaced."));
+            _store.Clear();
+        }
+        else if (settings.ExistingRun == ExistingRun.Resume && hadBegun)
         {
             observers.Notice($"{_store.Folder} holds no whole checkpoint to go on from: the run starts at its beginning.");
         }
 
+        RefuseTrainedModel();
         OwnRuns.Add(_store.Folder);
         return (new RunPosition(), null);
     }
+
+    /// <summary>A run that may be one of several of the same model begins with the weights that were loaded, not with those that an earlier run left.</summary>
+    /// <exception cref="InvalidOperationException">The model was trained already.</exception>
+    private void RefuseTrainedModel()
+    {
+        if (settings.ExistingRun is ExistingRun.Resume or ExistingRun.ReplaceFinished && OwnRuns.HasTrained(task.Model))
+        {
+            throw new InvalidOperationException("The model was trained already, and a run that begins anew needs it as it was loaded. Load it once more first: in a notebook, run its cell again, and those after it.");
+        }
+    }
+
+    private bool IsFinished(TrainerState state) => (state.Update >= plan.Updates && !state.IsEvaluationPending)
+        || (settings.EarlyStoppingPatience is { } patience && state.EvaluationsSinceBest >= patience);
 
     /// <summary>Gives the folder back.</summary>
     public void Dispose() => _lock?.Dispose();
@@ -110,9 +135,8 @@ internal sealed class CheckpointKeeper(
         };
     }
 
-    private RunPosition Restore(string folder)
+    private RunPosition Restore(string folder, TrainerState state)
     {
-        var state = TrainerState.Load(folder);
         RefuseContradictions(folder, state);
         task.LoadWeights(folder);
         RestoreOptimiser(folder, state);
@@ -125,7 +149,10 @@ internal sealed class CheckpointKeeper(
             scaler?.Restore(scale, state.GoodUpdates);
         }
 
-        observers.Notice(Invariant($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}."));
+        observers.Notice(IsFinished(state)
+            ? Invariant($"The run is finished: {Path.GetFileName(folder)} holds its {state.Update} updates; nothing is trained again.")
+            : Invariant($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}."));
+        RestoredFrom = folder;
         return RunPosition.From(state);
     }
 

@@ -108,7 +108,7 @@ internal sealed record TrainerState
     private static readonly HashSet<string> FreeSettings = new(StringComparer.Ordinal)
     {
         "evaluationBatchSize", "evaluationOrder", "logEvery", "evaluateEvery", "saveEvery", "earlyStoppingPatience",
-        "keepCheckpoints", "onNonFinite", "outputFolder", "existingRun", "effectiveBatchSize",
+        "keepCheckpoints", "loadBestAtEnd", "onNonFinite", "outputFolder", "existingRun", "effectiveBatchSize",
     };
 
     /// <summary>Settings whose change would make this another run, by name, with both values.</summary>

@@ -1,0 +1,225 @@
+using System.Text.Json;
+using NotebookLib.Charts;
+using NotebookLib.Data;
+using NotebookLib.Hub;
+using NotebookLib.Inference;
+using NotebookLib.Lora;
+using NotebookLib.Metrics;
+using NotebookLib.Model;
+using NotebookLib.Results;
+using NotebookLib.Training;
+
+namespace NotebookLib.Experiments;
+
+/// <summary>One run of an experiment: its name, its folder, what it may be compared with, and its row in the table of all runs.</summary>
+public sealed class ExperimentRun
+{
+    private static readonly string[] Profiles = ["demo", "small", "full", "published"];
+    private static readonly JsonSerializerOptions Compact = new() { Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter() } };
+
+    private readonly InputSettings _inputs;
+    private readonly TrainingSettings _settings;
+
+    private ExperimentRun(string system, string profile, InputSettings inputs, TrainingSettings settings, string folder, string id, DateTimeOffset started)
+    {
+        (System, Profile, _inputs, _settings, Folder, Id, Started) = (system, profile, inputs, settings, folder, id, started);
+        // The published large run trained its head alone, so that is what a head of ours stands beside.
+        var published = system.Replace("head", "LoRA", StringComparison.Ordinal);
+        PublishedSystem = Published.IsOf(published, inputs.Model, inputs.DataName) ? published : null;
+    }
+
+    /// <summary>What is trained, as the published table names it: <c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>; also for a stand-in model.</summary>
+    public string System { get; }
+
+    /// <summary>How much is computed on what: <c>demo</c>, <c>small</c>, <c>full</c>, <c>published</c>.</summary>
+    public string Profile { get; }
+
+    /// <summary>The run's own name: when it began, what, how much, which seed.</summary>
+    public string Id { get; }
+
+    /// <summary>When it began.</summary>
+    public DateTimeOffset Started { get; }
+
+    /// <summary>Folder of the run's files, a full path; made when something is written.</summary>
+    public string Folder { get; }
+
+    /// <summary>False in the <c>published</c> profile, which tests weights that are there already.</summary>
+    public bool Trains => Profile != "published";
+
+    /// <summary>The published experiment whose scores ours can stand beside: the same model on the same data; null for every other.</summary>
+    public string? PublishedSystem { get; }
+
+    /// <summary>Its scores per type, or null.</summary>
+    public IReadOnlyList<TypeF1>? PublishedTypes => PublishedSystem is null ? null : Published.TypeF1(PublishedSystem);
+
+    /// <summary>Its curves, or null.</summary>
+    public PublishedCurves? PublishedCurves => PublishedSystem is null ? null : Published.Curves(PublishedSystem);
+
+    /// <summary>Begins a run: checks all of its parameters together, before anything is loaded or written.</summary>
+    /// <param name="system">What is trained: <c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>.</param>
+    /// <param name="profile">How much is computed on what.</param>
+    /// <param name="inputs">What is read.</param>
+    /// <param name="settings">How it is trained.</param>
+    /// <param name="outputs">Where results go.</param>
+    /// <param name="adapters">The adapters; null where every weight is trained.</param>
+    /// <exception cref="ArgumentException">All faults together, each with the value seen and one that would work.</exception>
+    public static ExperimentRun Begin(string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs, LoraSettings? adapters = null) =>
+        Begin(system, profile, inputs, settings, outputs, adapters, Environment.GetEnvironmentVariable);
+
+    internal static ExperimentRun Begin(
+        string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs, LoraSettings? adapters, Func<string, string?> environment)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(system);
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentNullException.ThrowIfNull(outputs);
+        system = adapters is { TrainsHeadOnly: true } ? system.Replace("LoRA", "head", StringComparison.Ordinal) : system;
+        var started = DateTimeOffset.Now;
+        var id = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{profile}-s{settings.Seed}");
+        // Relative to the repository, where the command line is typed; the notebook itself runs in its own folder.
+        var folder = Path.GetFullPath(
+            outputs.Output ?? (environment(RunScores.FolderVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)), RepositoryFiles.Root);
+        var trains = profile != "published";
+        List<string> faults =
+        [
+            .. Profiles.Contains(profile) ? Array.Empty<string>() : [$"profile is \"{profile}\"; expected {string.Join(", ", Profiles)}."],
+            .. inputs.FindFaults(trains), .. settings.FindFaults(), .. adapters?.FindFaults() ?? [],
+            .. trains && settings.Precision == TrainingPrecision.Float16 && !TorchSharp.torch.cuda.is_available()
+                ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."] : Array.Empty<string>(),
+            .. outputs.FindFaults(folder, environment), .. RunFolderRules.FindFaults(outputs, folder, trains),
+        ];
+        return faults.Count == 0 ? new(system, profile, inputs, settings, folder, id, started)
+            : throw new ArgumentException($"The parameters cannot work ({faults.Count} {(faults.Count == 1 ? "fault" : "faults")}):\n  " + string.Join("\n  ", faults));
+    }
+
+    /// <summary>A file or folder of the run.</summary>
+    public string PathOf(string name) => Path.Combine(Folder, name);
+
+    /// <summary>Ends a cell whose training was interrupted, so that nothing is tested which is half trained. The same cell, run again, goes on.</summary>
+    /// <param name="result">How the training ended; null where nothing was trained.</param>
+    /// <exception cref="OperationCanceledException">It was interrupted; the message says how to go on.</exception>
+    public void ThrowIfInterrupted(TrainingResult? result)
+    {
+        var token = Platform.Interruption.Token;
+        if (token.IsCancellationRequested && result?.End == TrainingEnd.Stopped)
+        {
+            throw new OperationCanceledException(
+                Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. ")
+                + (Platform.HostWords.IsRunner ? $"Go on with -p resume=true -p output={Folder}" : "Run this cell again to go on."), token);
+        }
+    }
+
+    /// <summary>What a model's card says of this run.</summary>
+    /// <param name="repository">Where the model is published, or null.</param>
+    /// <param name="labels">Its labels.</param>
+    /// <param name="splits">Its sentences.</param>
+    /// <param name="words">Its test.</param>
+    /// <param name="trained">Its training.</param>
+    public ModelFacts Facts(string? repository, LabelSet labels, Splits splits, JudgedSplit words, TrainingResult trained)
+    {
+        ArgumentNullException.ThrowIfNull(splits);
+        ArgumentNullException.ThrowIfNull(words);
+        var isOnHub = !_inputs.IsOwn && _inputs.Dataset == InputSettings.MultiNerd;
+        return new()
+        {
+            Repository = repository ?? Id,
+            BaseModel = _inputs.BaseModel is { Length: > 0 } name ? name.Split('@')[0] : null,
+            Labels = labels,
+            DataName = _inputs.DataName,
+            Dataset = isOnHub ? _inputs.Dataset : null,
+            Language = _inputs.IsOwn ? null : "en",
+            TestIsValidation = splits.TestIsValidation,
+            // Of data of somebody's own we know no licence; the sample is ours.
+            Licence = isOnHub ? "cc-by-nc-sa-4.0" : _inputs.IsOwn ? null : "mit",
+            Splits = splits.Statistics,
+            Scores = words.Scores,
+            Strict = words.Strict,
+            Training = trained,
+        };
+    }
+
+    /// <summary>Adds the run to the table of all runs and hands its scores to the program that runs the notebook.</summary>
+    /// <param name="model">Its model.</param>
+    /// <param name="trained">Its training; null where nothing was trained.</param>
+    /// <param name="words">Its test.</param>
+    /// <param name="classWeights">How rare labels counted in the loss.</param>
+    /// <param name="table">Where to; null for <c>results/</c> of this repository.</param>
+    /// <returns>The table.</returns>
+    /// <exception cref="IOException">The folder cannot be written; the message says where.</exception>
+    public RunTable Record(
+        DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights = ClassWeighting.None, RunTable? table = null)
+    {
+        ArgumentNullException.ThrowIfNull(words);
+        table ??= new RunTable(RepositoryFiles.PathOf("results"));
+        var row = RowOf(model, trained, words, classWeights);
+        _ = RunScores.Publish(row);
+        table.Append(row, TypesOf(words.Scores));
+        return table;
+    }
+
+    internal RunRow RowOf(DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var (scores, summary, best, adapters) = (words.Scores, trained?.Summary, trained?.History.Best, trained?.Summary.Adapters);
+        var adapted = model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Adapter is not null);
+        return new RunRow
+        {
+            RunId = Id,
+            Started = Started,
+            System = System,
+            Profile = Profile,
+            Model = _inputs.Model,
+            Data = _inputs.DataName,
+            Seed = _settings.Seed,
+            LearningRate = trained is null ? null : _settings.LearningRate,
+            Epochs = trained is not null && _settings.MaximumUpdates is null ? _settings.Epochs : null,
+            Updates = trained?.Updates,
+            EffectiveBatch = trained is null ? null : _settings.EffectiveBatchSize,
+            Precision = _settings.Precision.ToString().ToLowerInvariant(),
+            TrainedParameters = summary?.TrainedParameters,
+            TotalParameters = model.parameters().Sum(parameter => parameter.numel()),
+            TrainSeconds = trained?.ElapsedSeconds,
+            TokensPerSecond = trained is { History.Steps.Count: > 0 } ? trained.History.Steps.Average(step => step.TokensPerSecond) : null,
+            PeakMemoryBytes = trained?.PeakMemoryBytes,
+            BestUpdate = best?.Update,
+            ValidationF1 = best?.Metrics.GetValueOrDefault("f1"),
+            TestPrecision = scores.Micro.Precision,
+            TestRecall = scores.Micro.Recall,
+            TestF1 = scores.Micro.F1,
+            TestF1Macro = scores.Macro.F1,
+            TestF1Weighted = scores.Weighted.F1,
+            TestF1Strict = words.Strict.Micro.F1,
+            TestAccuracy = scores.Accuracy,
+            TestEntities = scores.Micro.Support,
+            TestSentences = words.Sentences.Count,
+            Commit = summary?.Commit ?? "",
+            Parameters = JsonSerializer.Serialize(summary?.Settings ?? _settings, Compact),
+            Link = Folder,
+            TrainingSentences = summary?.TrainingRows,
+            Method = trained is null ? "" : adapters is null ? "full" : adapters.TrainsHeadOnly ? "head" : "lora",
+            Types = string.Join(',', model.Config.Labels.Where(label => label.StartsWith("B-", StringComparison.Ordinal)).Select(label => label[2..])),
+            LoraRank = adapters?.Rank,
+            LoraAlpha = adapters?.Alpha,
+            FrozenBase = adapters is null ? "" : adapted?.Storage.ToString().ToLowerInvariant() ?? "",
+            BatchSize = summary?.Settings.BatchSize,
+            WarmupRatio = summary?.Settings.WarmupRatio,
+            LossAverage = summary?.Settings.LossAverage.ToString().ToLowerInvariant() ?? "",
+            FocalGamma = summary?.Settings.FocalGamma,
+            ClassWeights = trained is null ? "" : classWeights.ToString().ToLowerInvariant(),
+            Listing = _inputs.Listing.ToString().ToLowerInvariant(),
+            Keep = trained is null ? "" : _settings.LoadBestAtEnd ? "best" : "last",
+            Device = model.parameters().First().device_type.ToString().ToLowerInvariant(),
+        };
+    }
+
+    private List<TypeRow> TypesOf(SequenceScores scores) => [.. scores.Types.Append(scores.Micro).Append(scores.Macro).Append(scores.Weighted).Select(score => new TypeRow
+    {
+        RunId = Id,
+        Row = score.Name,
+        Precision = score.Precision,
+        Recall = score.Recall,
+        F1 = score.F1,
+        Support = score.Support,
+        Predicted = score.Predicted,
+    })];
+}
