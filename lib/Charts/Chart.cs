@@ -13,11 +13,11 @@ public sealed class Chart : HtmlView
 
     private static readonly Lazy<string> DrawScript = new(() => $"<script>{EmbeddedText.Read("Charts/draw.js")}</script>");
     private readonly string? _empty;
-    private readonly int _heightPixels;
+    private readonly (int Height, int LeastWidth) _pixels;
     private readonly Lazy<bool> _carriesPlotly = new(PlotlyScript.ShouldCarry);
 
-    private Chart(string title, string subtitle, string summary, string json, int heightPixels, string? empty) =>
-        (Title, Subtitle, Summary, FigureJson, _heightPixels, _empty) = (title, subtitle, summary, json, heightPixels, empty);
+    private Chart(string title, string subtitle, string summary, string json, (int Height, int LeastWidth) pixels, string? empty) =>
+        (Title, Subtitle, Summary, FigureJson, _pixels, _empty) = (title, subtitle, summary, json, pixels, empty);
 
     /// <summary>What is seen, in words.</summary>
     public string Title { get; }
@@ -34,9 +34,9 @@ public sealed class Chart : HtmlView
     /// <summary>True when there was nothing to draw: the view says why instead.</summary>
     public bool IsEmpty => _empty is not null;
 
-    internal static Chart Drawn(Figure figure, string json) => new(figure.Title, figure.Subtitle, figure.Summary, json, figure.HeightPixels, null);
+    internal static Chart Drawn(Figure figure, string json) => new(figure.Title, figure.Subtitle, figure.Summary, json, (figure.HeightPixels, figure.LeastWidthPixels), null);
 
-    internal static Chart Empty(string title, string reason) => new(title, "", reason, "", 0, reason);
+    internal static Chart Empty(string title, string reason) => new(title, "", reason, "", default, reason);
 
     /// <inheritdoc />
     public override string ToHtml() => IsEmpty ? new EmptyView(Title, _empty!).ToHtml() : Fragment() + (_carriesPlotly.Value ? PlotlyScript.Element : "") + DrawScript.Value;
@@ -54,7 +54,7 @@ public sealed class Chart : HtmlView
         "nl-chart-box",
         Markup.Heading(Title, Subtitle)
             + $"<div class=\"nl-chart\" role=\"img\" aria-label=\"{Markup.Escape(ToText())}\" data-figure='{AttributeText(FigureJson)}'>"
-            + $"<div class=\"nl-plot\" style=\"min-height:{_heightPixels}px\"></div>"
+            + $"<div class=\"nl-plot\" style=\"min-height:{_pixels.Height}px{(_pixels.LeastWidth > 0 ? $";min-width:{_pixels.LeastWidth}px" : "")}\"></div>"
             + $"<div class=\"nl-words\" hidden>{Markup.Escape(Summary)} (The picture needs plotly.js: run the set-up cell again.)</div></div>",
         Style);
 

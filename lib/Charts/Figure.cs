@@ -16,6 +16,9 @@ internal sealed record Figure(string Title, string Subtitle, Axis X, Axis Y, IRe
     /// <summary>Height in pixels.</summary>
     public int HeightPixels { get; init; } = 360;
 
+    /// <summary>Least width in pixels at which it can be read; on a narrower screen it scrolls.</summary>
+    public int LeastWidthPixels { get; init; }
+
     /// <summary>One hover box for all traces at the same x.</summary>
     public bool HasUnifiedHover { get; init; }
 

@@ -71,6 +71,7 @@ public static partial class ScoreCharts
             new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
             {
                 HeightPixels = 130 + (names.Count * 26),
+                LeastWidthPixels = 150 + (names.Count * 34),
                 Summary = Invariant($"{right:N0} of {counts.Sum(row => row.Sum()):N0} on the diagonal"),
             },
             none);

@@ -4,9 +4,9 @@
   'use strict';
   if (window.nlCharts) { window.nlCharts.drawAll(); return; }
 
-  const patienceMs = 20000, retryMs = 150, paperWidth = 640;
+  const patienceMs = 20000, retryMs = 150, lateRetryMs = 1000, paperWidth = 640;
   const startedAt = Date.now();
-  let printing = false;
+  let printing = false, wait = 0;
 
   const opaque = color => { const parts = color.match(/[\d.]+/g); return parts && (parts.length < 4 || Number(parts[3]) > 0.5) ? parts.slice(0, 3).map(Number) : null; };
   const rgba = (rgb, alpha) => 'rgba(' + rgb.join(',') + ',' + alpha + ')';
@@ -58,8 +58,11 @@
     const waiting = document.querySelectorAll('.nl-chart[data-figure]:not([data-state])');
     if (waiting.length === 0) { return; }
     if (window.Plotly) { waiting.forEach(draw); return; }
-    if (Date.now() - startedAt < patienceMs) { setTimeout(drawAll, retryMs); return; }
-    waiting.forEach(chart => { chart.querySelector('.nl-words').hidden = false; });
+    const isLate = Date.now() - startedAt > patienceMs;
+    if (isLate) { waiting.forEach(chart => { chart.querySelector('.nl-words').hidden = false; }); }
+    // However late plotly.js comes (the set-up cell run again), the charts are drawn then.
+    clearTimeout(wait);
+    wait = setTimeout(drawAll, isLate ? lateRetryMs : retryMs);
   }
 
   function redrawAll() {

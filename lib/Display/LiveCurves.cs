@@ -5,7 +5,7 @@ using NotebookLib.Training;
 namespace NotebookLib.Display;
 
 /// <summary>
-/// Loss and scores as charts that are drawn anew after each evaluation, and give way to a line when the run is over: a notebook then draws them from the saved
+/// Loss and scores as charts that are drawn anew after each evaluation, and go when the run is over: a notebook then draws them from the saved
 /// history. Nothing is shown where a host cannot replace what it shows.
 /// </summary>
 /// <param name="published">Curves to draw behind ours, or null.</param>
@@ -44,7 +44,7 @@ public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost?
         ArgumentNullException.ThrowIfNull(result);
         if (result.End is not TrainingEnd.Stopped)
         {
-            _handle?.Update(new EmptyView("Live curves", "The run is over: its curves are drawn from its history, below."));
+            _handle?.Update(new StackView());
         }
     }
 

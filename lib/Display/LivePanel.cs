@@ -68,7 +68,7 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
             }
             else
             {
-                _handle = _host.Show(PanelLines.Start(_state));
+                _handle = _host.Show((_title.Length > 0 ? _title + ": " : "") + PanelLines.Start(summary));
                 _early.ForEach(notice => _handle.Update("! " + notice));
             }
 

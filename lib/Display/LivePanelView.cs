@@ -23,6 +23,7 @@ public sealed class LivePanelView : HtmlView
     private readonly PanelPhase _phase;
     private readonly string _sparkline;
     private readonly string[] _notices;
+    private readonly string[] _news;
 
     internal LivePanelView(PanelState state, TimeSpan elapsed, long memoryBytes)
     {
@@ -45,6 +46,8 @@ public sealed class LivePanelView : HtmlView
         _sparkline = Sparkline.Of(state.Steps, state.Evaluations, summary.Updates);
         _evaluations = EvaluationTable(state);
         _notices = [.. state.Notices.TakeLast(3)];
+        var title = state.Title.Length > 0 ? state.Title + ": " : "";
+        _news = [title + PanelLines.Start(summary), .. state.Notices, .. state.Evaluations.Select(evaluation => title + PanelLines.Evaluation(evaluation))];
     }
 
     /// <summary>The metrics that a row shows, those that the run has.</summary>
@@ -75,14 +78,12 @@ public sealed class LivePanelView : HtmlView
     /// <inheritdoc />
     public override string ToText()
     {
-        var lines = new List<string> { $"{_head} · {_status}", string.Join(" · ", _numbers.Select(number => $"{number.Name} {number.Value}")) };
-        lines.InsertRange(1, _notices.Select(notice => "! " + notice));
-        if (_evaluations is not null)
-        {
-            lines.Insert(0, _evaluations.ToText() + "\n");
-        }
-
-        // The last line is what a host shows as progress.
+        // Lines that begin so are news, which a terminal prints once; the last line is what a host shows as progress.
+        string[] lines =
+        [
+            .. _news.Select(line => NotebookHost.NewsMark + line), .. _notices.Select(notice => "! " + notice), _status == "training" ? _head : $"{_head} · {_status}",
+            string.Join(" · ", _numbers.Select(number => $"{number.Name} {number.Value}")),
+        ];
         return string.Join('\n', lines);
     }
 

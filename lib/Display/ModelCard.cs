@@ -51,16 +51,20 @@ public static class ModelCard
 
     /// <summary>The card of adapters: which projections carry one, and how few numbers are trained.</summary>
     /// <param name="model">The model with adapters attached.</param>
-    /// <param name="settings">The adapters' settings; their properties are listed.</param>
-    public static CardView Adapters(DebertaV2ForTokenClassification model, object settings)
+    /// <param name="settings">The adapters' settings.</param>
+    public static CardView Adapters(DebertaV2ForTokenClassification model, LoraSettings settings)
     {
         ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(settings);
         var adapted = model.named_modules().Where(pair => pair.module is IAdaptedLayer { Adapter: not null }).Select(pair => (pair.name, Projection: (IAdaptedLayer)pair.module)).ToList();
         var byTarget = adapted.GroupBy(pair => pair.name.Split('.')[^1]).Select(group => new Row(
         [
             new(group.Key, IsCode: true), Number(group.Count()), Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))), new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
         ]));
-        return new("Low-rank adapters", [new("adapted projections", Number(adapted.Count)), .. CountFacts(model)])
+        return new("Low-rank adapters", [
+            new("adapted projections", Number(adapted.Count)), new("rank", Number(settings.Rank), Invariant($"α {settings.Alpha}, so scale {settings.Scale:0.##}; dropout {settings.Dropout}{(settings.TrainsHeadOnly ? "; left as initialised: the head alone is trained" : "")}")),
+            .. CountFacts(model),
+        ])
         {
             Subtitle = "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; W and b stay as they are.",
             Warnings =
@@ -68,7 +72,7 @@ public static class ModelCard
                 .. adapted.Count == 0 ? (string[])["No projection carries an adapter: nothing but what is listed as trained will move."] : [],
                 .. LoraAdapters.Of(model)?.Remark is { } remark ? (string[])[remark] : [],
             ],
-            Tables = [new("Adapted", [new("projection"), new("layers", true), new("parameters", true), new("first")], [.. byTarget]), EnvironmentCard.SettingsTable(settings)],
+            Tables = [new("Adapted", [new("projection"), new("layers", true), new("parameters", true), new("first")], [.. byTarget])],
         };
     }
 

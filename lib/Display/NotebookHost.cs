@@ -6,6 +6,9 @@ namespace NotebookLib.Display;
 /// </summary>
 public static class NotebookHost
 {
+    /// <summary>Begins a line of a view's plain text that is news: worth a line of its own in a terminal, once. The plain text's last line serves as progress.</summary>
+    public const string NewsMark = "› ";
+
     private static INotebookHost? s_explicit;
 
     /// <summary>The host to show values on; found anew at each call, so a host may announce itself late. Setting it wins over all others, null undoes that.</summary>

@@ -8,11 +8,9 @@ namespace NotebookLib.Display;
 internal static class PanelLines
 {
     /// <summary>The line at the start.</summary>
-    public static string Start(PanelState state) => Start(state.Title, state.Summary);
-
-    private static string Start(string title, RunSummary summary) => string.Create(
+    public static string Start(RunSummary summary) => string.Create(
         CultureInfo.InvariantCulture,
-        $"training{(title.Length > 0 ? " " + title : "")}: {summary.Updates:N0} updates of {summary.EffectiveBatch}; {summary.TrainedParameters:N0} of {summary.TotalParameters:N0} parameters; {summary.Device}, {summary.Precision}");
+        $"training: {summary.Updates:N0} updates of {summary.EffectiveBatch}; {summary.TrainedParameters:N0} of {summary.TotalParameters:N0} parameters; {summary.Device}, {summary.Precision}");
 
     /// <summary>A line about the last logged stretch.</summary>
     public static string Step(PanelState state, long memoryBytes)

@@ -12,7 +12,7 @@ public static class RunCard
     /// <summary>The card of what a run decided; says so where nothing is trained.</summary>
     public static HtmlView Plan(RunSummary? summary) => summary is null
         ? new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.")
-        : new CardView("What this run will do", PlanFacts(summary)) { Tables = [EnvironmentCard.SettingsTable(summary.Settings)] };
+        : new CardView("What this run will do", PlanFacts(summary));
 
     /// <summary>The card of a finished run; says so where nothing was trained.</summary>
     /// <param name="result">How it ended, or null.</param>
@@ -82,6 +82,12 @@ public static class RunCard
             : [],
         new("effective batch", summary.EffectiveBatch),
         new("updates", Number(summary.Updates), $"{Number(summary.UpdatesPerEpoch)} an epoch, {Number(summary.WarmupUpdates)} of warm-up"),
+        new("learning rate", $"{PanelLines.Rate(summary.Settings.LearningRate)}, {summary.Settings.Schedule.ToString().ToLowerInvariant()}",
+            Invariant($"AdamW, weight decay {summary.Settings.WeightDecay}, gradients up to norm {summary.Settings.MaximumGradientNorm}")),
+        new("loss", summary.Settings.FocalGamma == 0 ? "cross-entropy" : Invariant($"focal, γ {summary.Settings.FocalGamma}"),
+            (summary.Settings.LossAverage == LossAverage.MeanOfMeans ? "mean of the micro-batches' means" : "mean over an update's labelled pieces") + (summary.Settings.ClassWeights is null ? "" : ", labels weighted")),
+        new("evaluations", summary.Settings.EvaluateEvery.ToString(), $"best by {summary.Settings.BestMetric}{(summary.Settings.EarlyStoppingPatience is { } patience ? Invariant($", stop after {patience} without a new best") : "")}"),
+        new("checkpoints", summary.Settings.SaveEvery.ToString(), summary.Settings.OutputFolder),
         new("seed", summary.Seed.ToString(CultureInfo.InvariantCulture)),
         new("versions", string.Join(", ", summary.Versions.Select(pair => $"{pair.Key} {pair.Value}")), $"commit {summary.Commit[..Math.Min(8, summary.Commit.Length)]}"),
     ];

@@ -88,8 +88,13 @@ public sealed class ExperimentRun
                 ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."] : Array.Empty<string>(),
             .. outputs.FindFaults(folder, environment), .. RunFolderRules.FindFaults(outputs, folder, trains),
         ];
-        return faults.Count == 0 ? new(system, profile, inputs, settings, folder, id, started)
-            : throw new ArgumentException($"The parameters cannot work ({faults.Count} {(faults.Count == 1 ? "fault" : "faults")}):\n  " + string.Join("\n  ", faults));
+        if (faults.Count == 0)
+        {
+            _ = RunScores.Describe($"{profile}: {inputs.ModelName}, {inputs.DataName}");
+            return new(system, profile, inputs, settings, folder, id, started);
+        }
+
+        throw new ArgumentException($"The parameters cannot work ({faults.Count} {(faults.Count == 1 ? "fault" : "faults")}):\n  " + string.Join("\n  ", faults));
     }
 
     /// <summary>A file or folder of the run.</summary>
@@ -153,9 +158,14 @@ public sealed class ExperimentRun
         table ??= new RunTable(RepositoryFiles.PathOf("results"));
         var row = RowOf(model, trained, words, classWeights);
         _ = RunScores.Publish(row);
+        _ = RunScores.Describe(About(row.TotalParameters ?? 0));
         table.Append(row, TypesOf(words.Scores));
         return table;
     }
+
+    /// <summary>Profile, model and data, in one line: what the scores are scores of.</summary>
+    /// <param name="parameters">Of the model.</param>
+    private string About(long parameters) => Invariant($"{Profile}: {_inputs.ModelName} ({parameters / 1e6:0.0} million parameters), {_inputs.DataName}");
 
     internal RunRow RowOf(DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights)
     {

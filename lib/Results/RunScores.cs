@@ -34,6 +34,27 @@ public static class RunScores
         return path;
     }
 
+    /// <summary>The name of the file that says what ran: one JSON object with <c>about</c>, a sentence, and <c>groups</c>, first word of scores' names → what these were counted on.</summary>
+    public const string AboutFileName = "about.json";
+
+    /// <summary>Says what runs, for the head of the page: profile, model and data that are really used, so that no title speaks for others.</summary>
+    /// <param name="about">A sentence, for instance <c>demo: tiny-deberta-v3 (1,446,815 parameters), the repository's own sample</c>.</param>
+    /// <returns>The file, or null when nobody asked for one.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static string? Describe(string about)
+    {
+        ArgumentNullException.ThrowIfNull(about);
+        if (Environment.GetEnvironmentVariable(FolderVariable) is not { Length: > 0 } folder)
+        {
+            return null;
+        }
+
+        var path = Path.Combine(folder, AboutFileName);
+        var groups = new Dictionary<string, string> { ["test"] = "test, by words", ["validation"] = "best validation, by pieces" };
+        AtomicFile.WriteText(path, JsonSerializer.Serialize(new { about, groups }, Indented));
+        return path;
+    }
+
     /// <summary>Writes the scores of a row of the table of runs: those that it has.</summary>
     /// <inheritdoc cref="Publish(IEnumerable{KeyValuePair{string, double}})"/>
     public static string? Publish(RunRow row)

@@ -160,7 +160,7 @@ public sealed class LivePanelTests
     public void Where_nothing_can_be_replaced_it_writes_a_line_now_and_then()
     {
         using var lines = new StringWriter { NewLine = "\n" };
-        using var panel = new LivePanel(new TextHost(lines), _time, () => 3L << 30);
+        using var panel = new LivePanel("", new TextHost(lines), _time, () => 3L << 30);
         panel.RunStarted(Summary, new());
         for (var i = 1; i <= 20; i++)
         {
@@ -220,7 +220,7 @@ public sealed class LivePanelTests
         Assert.True(allocated < 500, $"{allocated} bytes a log; the panel's page has thousands");
     }
 
-    private LivePanel Panel(INotebookHost host) => new(host, _time, () => 2L << 30);
+    private LivePanel Panel(INotebookHost host) => new("", host, _time, () => 2L << 30);
 
     private void Advance(double seconds) => _time.Advance(TimeSpan.FromSeconds(seconds));
 

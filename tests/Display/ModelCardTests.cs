@@ -1,5 +1,6 @@
 using NotebookLib.Charts;
 using NotebookLib.Display;
+using NotebookLib.Lora;
 using NotebookLib.Model;
 using static TorchSharp.torch;
 
@@ -42,16 +43,16 @@ public class ModelCardTests
     public void The_adapters_card_lists_what_is_adapted_and_warns_when_nothing_is()
     {
         using var model = TinyModel();
-        Assert.Contains("No projection carries an adapter", ModelCard.Adapters(model, new { Rank = 4 }).ToText(), StringComparison.Ordinal);
+        Assert.Contains("No projection carries an adapter", ModelCard.Adapters(model, new LoraSettings { Rank = 4 }).ToText(), StringComparison.Ordinal);
         foreach (var (name, module) in model.named_modules().Where(pair => pair.name.EndsWith("query_proj", StringComparison.Ordinal)).ToList())
         {
             ((Projection)module).AttachAdapter("lora_A", nn.Linear(8, 8, hasBias: false));
         }
 
-        var text = ModelCard.Adapters(model, new { Rank = 4, Alpha = 8.0 }).ToText();
+        var text = ModelCard.Adapters(model, new LoraSettings { Rank = 4, Alpha = 8.0 }).ToText();
 
         Assert.Matches(@"query_proj +2 +128 +deberta\.encoder\.layer\.0\.", text);
-        Assert.Matches("Rank +4", text);
+        Assert.Matches("rank +4 +.α 8, so scale 2", text);
         Assert.DoesNotContain("No projection", text, StringComparison.Ordinal);
     }
 

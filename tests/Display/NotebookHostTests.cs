@@ -110,7 +110,7 @@ public class NotebookHostTests
         AppContext.SetData(Interruption.DataName, source.Token);
         try
         {
-            using var panel = new LivePanel(new TextHost(TextWriter.Null));
+            using var panel = new LivePanel(host: new TextHost(TextWriter.Null));
             panel.RunStarted(LivePanelTests.Summary, new());
             Assert.DoesNotContain("Stop was asked for", panel.View!.ToText(), StringComparison.Ordinal);
             source.Cancel();

@@ -23,13 +23,14 @@ public class RunViewsTests
         var plan = RunCard.Plan(Summary).ToText();
         Assert.Matches(@"updates +100  \(100 an epoch, 5 of warm-up\)", plan);
         Assert.Matches(@"versions +libtorch 2.10  \(commit 01234567\)", plan);
-        Assert.Matches("LearningRate +5e-5", plan);
+        Assert.Matches("learning rate +5e-5, linear", plan);
 
         var card = RunCard.Result(Result);
         Assert.Matches(@"best evaluation +f1 0.6000 at update 20", card.ToText());
         Assert.Matches(@"speed +2,000 tokens/s", card.ToText());
         Assert.Matches(@"time +2:05 min", card.ToText());
         Assert.Contains("a &lt;notice&gt;", card.ToHtml(), StringComparison.Ordinal);
+        Assert.Contains("Nothing is trained", RunCard.Plan(null).ToText() + RunCard.Result(null).ToText(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,6 +63,8 @@ public class RunViewsTests
         curves.EvaluationDone(History.Evaluations[0], null!);
 
         Assert.Equal([true, true, false, false], host.Shown.SelectMany(view => ((StackView)view).Views).Select(view => ((Chart)view).IsEmpty));
+        curves.RunEnded(Result);
+        Assert.Equal("", host.Shown[^1].ToHtml());
         new LiveCurves(host: new TextHost(TextWriter.Null)).EvaluationDone(History.Evaluations[0], null!);
     }
 

@@ -119,9 +119,9 @@ public class ViewsTests
         Assert.DoesNotContain("nl-chart", new TableView("t", [new("a")], []).ToHtml() + new CardView("c", []).ToHtml() + new SentencesView("s", [new Sentence(["a"], [1])], Labels).ToHtml(), StringComparison.Ordinal);
 
     [Fact]
-    public void The_environment_card_names_device_versions_and_settings()
+    public void The_environment_card_names_device_and_versions_and_settings_are_listed_with_their_values()
     {
-        var text = EnvironmentCard.Create(new { LearningRate = 5e-5, Epochs = 3.0, Classes = new[] { 1, 2 } }, "demo").ToText();
+        var text = EnvironmentCard.Create("demo").ToText() + EnvironmentCard.SettingsTable(new { LearningRate = 5e-5, Epochs = 3.0, Classes = new[] { 1, 2 } }).ToText();
 
         Assert.Contains("TorchSharp 0.107", text, StringComparison.Ordinal);
         Assert.Contains("threads", text, StringComparison.Ordinal);

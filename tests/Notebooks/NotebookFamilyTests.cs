@@ -2,10 +2,11 @@ using System.Text.RegularExpressions;
 
 namespace NotebookLib.Tests.Notebooks;
 
-/// <summary>The three notebooks are one experiment with three sets of parameters.</summary>
+/// <summary>The three notebooks are one family: the same steps in the same order, and other code only where the experiment is another.</summary>
 public sealed partial class NotebookFamilyTests
 {
-    private const int MostLines = 8;
+    private const int MostLines = 12;
+    private const int MostColumns = 120;
 
     private static readonly string[] Names = ["ner_deberta_base_A", "ner_deberta_base_B", "ner_deberta_large_lora_A"];
 
@@ -14,24 +15,66 @@ public sealed partial class NotebookFamilyTests
         => Assert.Equal(Names, Directory.EnumerateFiles(Repository.PathOf("notebooks")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
 
     [Fact]
-    public void Their_code_differs_in_the_values_of_parameters_only()
+    public void They_have_the_same_sections_and_their_code_differs_where_the_experiments_do()
     {
-        var codes = Names.Select(name => CodeCells(name).Select(cell => IsParameters(cell) ? Literal().Replace(cell, "= …;") : cell).ToList()).ToList();
+        var sections = Names.Select(name => Heading().Matches(File.ReadAllText(Repository.PathOf("notebooks", name + ".dib"))).Select(match => match.Value)).ToList();
+        Assert.Equal(sections[0], sections[1]);
+        Assert.Equal(sections[0], sections[2]);
 
-        Assert.Equal(codes[0], codes[1]);
-        Assert.Equal(codes[0], codes[2]);
-        Assert.Equal(3, Names.Select(name => CodeCells(name).Single(IsParameters)).Distinct().Count());
+        var (a, b, lora) = (Code(Names[0]), Code(Names[1]), Code(Names[2]));
+        Assert.All((string[])["LoraAdapters", "LoraSettings", "FrozenWeights", "RecomputesActivations", "TrainsHeadOnly"], word => Assert.DoesNotContain(word, a + b, StringComparison.Ordinal));
+        Assert.All((string[])["LoraAdapters.Attach(model, lora", "new LoraSettings", "Targets = [\"query_proj\", \"key_proj\"]", "TrainsHeadOnly = true"], word => Assert.Contains(word, lora, StringComparison.Ordinal));
+        Assert.DoesNotContain("MapTo", a + lora, StringComparison.Ordinal);
+        Assert.Contains("source.MapTo(labels)", b, StringComparison.Ordinal);
+        // Systems A and B differ in their labels and their names; every other cell is the same.
+        Assert.Equal(4, CodeCells(Names[0]).Zip(CodeCells(Names[1])).Count(pair => pair.First != pair.Second));
+    }
+
+    [Theory]
+    [InlineData("tokenizer.EncodeWords(")]
+    [InlineData("LabelAligner.AlignLabels(")]
+    [InlineData("new SentenceEncoder(tokenizer)")]
+    [InlineData("ModelFolder.Load(modelFolder, options)")]
+    [InlineData("new TrainingSettings\n{")]
+    [InlineData("new Trainer(model, labels, training, validation, plan, observers)")]
+    [InlineData("trainer?.Train(Interruption.Token)")]
+    [InlineData("TokenEvaluation.Run(model, labels, test, settings, keepPredictions: true, Interruption.Token)")]
+    [InlineData("JudgedSplit.Of(splits.Test, test, tested, labels)")]
+    [InlineData("new EntityTagger(DebertaTokenizer.Load(saved), scorer)")]
+    public void Cells_use_the_librarys_own_pieces(string piece) => Assert.All(Names, name => Assert.Contains(piece, Code(name), StringComparison.Ordinal));
+
+    [Fact]
+    public void Every_argument_of_the_originals_training_stands_in_the_parameter_cell()
+    {
+        string[] arguments =
+        [
+            "Seed", "Epochs", "MaximumUpdates", "BatchSize", "AccumulationSteps", "EvaluationBatchSize", "LearningRate", "WeightDecay", "Schedule", "WarmupRatio", "MaximumGradientNorm", "Precision",
+            "LogEvery", "EvaluateEvery", "SaveEvery", "KeepCheckpoints", "BestMetric", "LoadBestAtEnd", "EarlyStoppingPatience",
+        ];
+        Assert.All(Names, name => Assert.All(arguments, argument => Assert.Matches($@"(?m)^    {argument} = ", CodeCells(name).Single(IsParameters))));
     }
 
     [Fact]
     public void Cells_are_short_and_end_with_something_to_see()
     {
-        foreach (var cell in CodeCells(Names[0]).Where(cell => !IsParameters(cell)))
+        foreach (var cell in Names.SelectMany(CodeCells))
         {
             var lines = cell.Split('\n').Where(line => !line.StartsWith("using ", StringComparison.Ordinal) && !line.StartsWith("#r ", StringComparison.Ordinal)).ToList();
 
-            Assert.True(lines.Count <= MostLines, $"{lines.Count} lines:\n{cell}");
-            Assert.False(lines[^1].EndsWith(';'), $"ends with a statement, so nothing is shown:\n{cell}");
+            Assert.All(lines, line => Assert.True(line.Length <= MostColumns, $"{line.Length} columns: {line}"));
+            Assert.True(IsParameters(cell) || lines.Count <= MostLines, $"{lines.Count} lines:\n{cell}");
+            Assert.False(!IsParameters(cell) && lines[^1].EndsWith(';'), $"ends with a statement, so nothing is shown:\n{cell}");
+        }
+    }
+
+    [Fact]
+    public void A_name_is_declared_in_one_cell()
+    {
+        foreach (var name in Names)
+        {
+            var twice = CodeCells(name).SelectMany(cell => Declaration().Matches(cell).Select(match => match.Groups[1].Value).Distinct()).GroupBy(variable => variable).Where(group => group.Count() > 1);
+
+            Assert.Empty(twice.Select(group => group.Key));
         }
     }
 
@@ -45,6 +88,8 @@ public sealed partial class NotebookFamilyTests
         Assert.Contains("loaded nothing", string.Join('\n', prose[0]), StringComparison.Ordinal);
         Assert.Contains("twice", string.Join('\n', prose[1]), StringComparison.Ordinal);
     }
+
+    private static string Code(string name) => string.Join('\n', CodeCells(name));
 
     private static IEnumerable<string> CodeCells(string name) => Cells(name).Where(cell => cell.Kernel == "csharp").Select(cell => cell.Text);
 
@@ -60,7 +105,9 @@ public sealed partial class NotebookFamilyTests
     [GeneratedRegex(@"^#!(csharp|markdown)$", RegexOptions.Multiline)]
     private static partial Regex Selector();
 
-    // A declaration's literal, with the blanks that line up the comment behind it.
-    [GeneratedRegex("""= ("[^"]*"|[^";]+); *""")]
-    private static partial Regex Literal();
+    [GeneratedRegex("^#{1,3} (?!DeBERTa).*$", RegexOptions.Multiline)]
+    private static partial Regex Heading();
+
+    [GeneratedRegex(@"^(?:var|string\??|int\[\]|ITrainingObserver\[\]) (\w+) = ", RegexOptions.Multiline)]
+    private static partial Regex Declaration();
 }

@@ -56,7 +56,8 @@ public partial class NotebookFormTests
         {
             var at = $"{name}.dib, cell at line {cell.Line}";
             Assert.False(UsingVariableOrNamespace().IsMatch(cell.Source), $"{at}: scripts have neither 'using var' nor namespaces.");
-            Assert.False(KeptDisplay().IsMatch(cell.Source), $"{at}: Update on what display() returns is broken there; NotebookHost.Show(value).Update(value) works.");
+            Assert.False(BareDisplay().IsMatch(cell.Source), $"{at}: display(value) is not in every host; value.Display() is.");
+            Assert.False(KeptDisplay().IsMatch(cell.Source), $"{at}: Update on what Display() returns is broken there; NotebookHost.Show(value).Update(value) works.");
             Assert.False(
                 NullableReference().IsMatch(cell.Source) && !cell.Source.Contains("#nullable enable", StringComparison.Ordinal),
                 $"{at}: 'string?' is underlined there (CS8632) unless a line of the cell says #nullable enable.");
@@ -68,7 +69,10 @@ public partial class NotebookFormTests
     [GeneratedRegex(@"^\s*(using\s+(var|\w+)\s+\w+\s*=|namespace\b)", RegexOptions.Multiline)]
     private static partial Regex UsingVariableOrNamespace();
 
-    [GeneratedRegex(@"=\s*(await\s+)?display\(|\bdisplay\(.*\)\.Update\(|\.Display\(\)")]
+    [GeneratedRegex(@"(?<![.\w])display\(")]
+    private static partial Regex BareDisplay();
+
+    [GeneratedRegex(@"=.*\.Display\(\);|\.Display\(\)\.")]
     private static partial Regex KeptDisplay();
 
     [GeneratedRegex(@"\b(string|[A-Z]\w*)\?\s+\w+\s*[=;,)]")]

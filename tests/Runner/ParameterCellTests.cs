@@ -114,5 +114,94 @@ public class ParameterCellTests
         Assert.Equal(distance, Suggestion.Distance(a, b));
     }
 
+    private const string Settings = """
+        // parameters
+        var profile = "demo";  // demo | full
+        var shape = ScheduleShape.Cosine;
+        var settings = new TrainingSettings
+        {
+            LearningRate = profile switch { "demo" => 5e-3, _ => 1e-4 },  // the peak
+            // over all sentences
+            Epochs = shape == ScheduleShape.Linear || profile is "full" or "other" ? 3 : 4,
+            MaximumUpdates = null,  // null lets the epochs decide
+            BatchSize = profile switch  // sentences
+            {
+                "full" => 16,
+                _ => 32,
+            },
+            Schedule = ScheduleShape.Linear,  // Linear | Cosine | Constant
+            SaveEvery = 257,
+            OutputFolder = Path.Combine("a", "b"),
+        };
+        var lora = new LoraSettings { Rank = 4, Targets = ["query_proj", "key_proj"] };
+        var text = profile == "demo" ? "a" : "b"
+            + "c";
+        var own = new Anything { Width = 3, Unknown = null };
+        """;
+
+    [Fact]
+    public void Properties_of_the_objects_that_the_cell_makes_are_parameters_with_the_value_that_will_hold()
+    {
+        var found = Of(Settings).Valued(new Dictionary<string, string>()).Select(value => $"{value.Parameter.TypeName} {value.Parameter.Name} = {value.Literal} // {value.Parameter.Doc}");
+
+        Assert.Equal(
+            [
+                "string profile = \"demo\" // demo | full", "ScheduleShape shape = ScheduleShape.Cosine // ", "double learningRate = 5e-3 // the peak", "double epochs = 4 // over all sentences",
+                "int? maximumUpdates = null // null lets the epochs decide", "int batchSize = 32 // sentences", "ScheduleShape schedule = ScheduleShape.Linear // Linear | Cosine | Constant",
+                "double saveEvery = 257 // ", "int rank = 4 // ", "string[] targets = [\"query_proj\", \"key_proj\"] // ", "string text = \"a\" // ", "int width = 3 // ",
+            ],
+            found);
+    }
+
+    [Fact]
+    public void What_depends_on_the_profile_follows_it_and_what_is_set_wins()
+    {
+        string Value(string name, params (string Name, string Value)[] set) =>
+            Of(Settings).Valued(set.ToDictionary(pair => pair.Name, pair => pair.Value)).Single(value => value.Parameter.Name == name).Literal;
+
+        Assert.Equal(("1e-4", "16", "3", "\"bc\""), (Value("learningRate", ("profile", "full")), Value("batchSize", ("profile", "full")), Value("epochs", ("profile", "full")), Value("text", ("profile", "full"))));
+        Assert.Equal(("3", "0.002d"), (Value("epochs", ("shape", "linear")), Value("learningRate", ("profile", "full"), ("learningRate", "2e-3"))));
+        var value = Of(Settings).Valued(new Dictionary<string, string> { ["profile"] = "full", ["batchSize"] = "8" }).Single(value => value.Parameter.Name == "batchSize");
+        Assert.Equal(("8", "16", true), (value.Literal, value.Default, value.IsSet));
+    }
+
+    [Theory]
+    [InlineData("batchSize", "8", "    BatchSize = 8,  // sentences", true)]
+    [InlineData("schedule", "CONSTANT", "    Schedule = ScheduleShape.Constant,  // Linear", false)]
+    [InlineData("targets", "query_proj, value_proj", "Targets = [\"query_proj\", \"value_proj\"] }", false)]
+    [InlineData("targets", "", "Targets = [] }", false)]
+    [InlineData("loraRank", "16", "{ Rank = 16, ", false)]
+    [InlineData("updates", "7", "    MaximumUpdates = 7,", false)]
+    [InlineData("saveEvery", "0.5", "    SaveEvery = 0.5d,", false)]
+    public void Setting_a_property_rewrites_its_value_alone(string name, string value, string expected, bool losesComment)
+    {
+        var changed = Of(Settings).With(new Dictionary<string, string> { [name] = value });
+
+        Assert.Contains(losesComment ? expected[..expected.IndexOf("  //", StringComparison.Ordinal)] : expected, changed, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("schedule", "cubic", "expected one of Linear, Cosine, Constant, found 'cubic'")]
+    [InlineData("rank", "1.5", "expected a whole number (int, like 4)")]
+    [InlineData("BatchSize", "8", "Did you mean 'batchSize'?")]
+    [InlineData("outputFolder", "x", "There is no parameter 'outputFolder'")]
+    [InlineData("batchSize", "null", "expected a whole number")]
+    public void A_wrong_property_or_value_is_refused(string name, string value, string expected)
+    {
+        var error = Assert.Throws<ParameterException>(() => Of(Settings).With(new Dictionary<string, string> { [name] = value }));
+
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_parameter_by_two_names_is_set_twice()
+    {
+        var error = Assert.Throws<ParameterException>(() => Of(Settings).With(new Dictionary<string, string> { ["rank"] = "8", ["loraRank"] = "16" }));
+
+        Assert.Contains("'rank' is set twice", error.Message, StringComparison.Ordinal);
+    }
+
+    private static ParameterCell Of(string source) => ParameterCell.Find([new("csharp", source, 1)])!;
+
     private static ParameterCell Cell() => ParameterCell.Find([new("csharp", Source, 1)])!;
 }

@@ -12,19 +12,22 @@ internal static class ParametersCommand
     public static Command Create()
     {
         var notebook = new Argument<string>("notebook") { Description = "The notebook, .dib or .ipynb" };
-        var command = new Command("parameters", "Lists the parameters of a notebook: name, type, default, meaning") { notebook };
-        command.SetAction(arguments => List(arguments.GetValue(notebook)!));
+        var profile = new Option<string?>("--profile") { Description = "Short for -p profile=NAME: what holds in another profile" };
+        var values = new Option<string[]>("-p", "--parameter") { Description = "Sets a parameter, name=value; others may depend on it", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Command("parameters", "Lists the parameters of a notebook: name, type, the value that holds, meaning") { notebook, profile, values };
+        command.SetAction(arguments => List(
+            arguments.GetValue(notebook)!, [.. arguments.GetValue(values) ?? [], .. arguments.GetValue(profile) is { } name ? [$"profile={name}"] : Array.Empty<string>()]));
         return command;
     }
 
-    private static int List(string path)
+    private static int List(string path, IReadOnlyList<string> pairs)
     {
         var cell = ParameterCell.Find(NotebookFile.Read(path).Cells)
             ?? throw new BadInputException($"{path} has no parameter cell: a C# cell whose first line is a comment beginning with 'parameters'.");
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("Name", "Type", "Default", "Meaning");
-        foreach (var parameter in cell.Parameters)
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("Name", "Type", "Value", "Meaning");
+        foreach (var value in cell.Valued(ParameterPairs.Read(pairs)))
         {
-            table.AddRow(new Text(parameter.Name), new Text(parameter.TypeName), new Text(parameter.Literal), new Text(parameter.Doc));
+            table.AddRow(new Text(value.Parameter.Name), new Text(value.Parameter.TypeName), new Text(value.Literal), new Text(value.Parameter.Doc));
         }
 
         AnsiConsole.Write(table);

@@ -26,6 +26,16 @@ internal static partial class RunClosing
 
         var word = run.Status switch { RunStatus.Ok => "Done", RunStatus.Interrupted => "Interrupted", _ => "Failed" };
         Console.Out.WriteLine($"{word} after {Durations.InWords(run.Seconds)}.");
+        if (run.About.Length > 0)
+        {
+            Console.Out.WriteLine($"  {run.About}");
+        }
+
+        foreach (var (title, scores) in run.GroupedScores)
+        {
+            Console.Out.WriteLine($"  {(title.Length > 0 ? title + ": " : "")}{string.Join(", ", scores.Select(score => $"{score.Name} {Numbers.Short(score.Value)}"))}");
+        }
+
         Console.Out.WriteLine($"  page      {files.Page}");
         Console.Out.WriteLine($"  notebook  {files.Jupyter}");
         Console.Out.WriteLine($"  facts     {files.Summary}");

@@ -32,28 +32,30 @@ internal sealed class HtmlPage
         var cells = string.Concat(_run.Cells.Select(CellHtml));
         var title = _markdown.Headings.FirstOrDefault(heading => heading.Level == 1)?.Text ?? _run.NotebookName;
         var needsPlotly = _run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly);
-        _html.Append(PageFrame.Head(title, needsPlotly ? PlotlyScript.Element ?? "" : "")).Append("<body>\n");
-        AppendContents();
+        _html.Append(PageFrame.Head(_run.About.Length > 0 ? $"{title} · {_run.About}" : title, needsPlotly ? PlotlyScript.Element ?? "" : "")).Append("<body>\n");
+        AppendContents("<nav class=\"contents\" aria-label=\"Contents\"><p class=\"caption\">Contents</p>", "</nav>");
         _html.Append("<main>\n");
         AppendRunBar();
         AppendFailure();
         AppendScores();
         AppendParameters();
+        // A narrow screen has no room beside the text: there the contents are folded, below the scores.
+        AppendContents("<details class=\"contents-folded\"><summary>Contents</summary>", "</details>");
         _html.Append(cells);
         AppendColophon();
         _html.Append($"</main>\n<script>\n{PageAssets.Script}</script>\n</body>\n</html>\n");
         return _html.ToString();
     }
 
-    private void AppendContents()
+    private void AppendContents(string before, string after)
     {
-        _html.Append("<nav class=\"contents\" aria-label=\"Contents\"><p class=\"caption\">Contents</p><ol>\n");
+        _html.Append($"{before}<ol>\n");
         foreach (var heading in _markdown.Headings.Where(heading => heading.Level <= 3))
         {
             _html.Append($"<li class=\"level-{heading.Level}\"><a href=\"#{Escape(heading.Id)}\">{Escape(heading.Text)}</a></li>\n");
         }
 
-        _html.Append("</ol></nav>\n");
+        _html.Append($"</ol>{after}\n");
     }
 
     private void AppendRunBar()
@@ -79,10 +81,18 @@ internal sealed class HtmlPage
 
     private void AppendScores()
     {
+        // What a title promises and what was run may be two things: model and data stand over the scores.
+        _html.Append(_run.About.Length > 0 ? $"<p class=\"about\">{Escape(_run.About)}</p>\n" : "");
         if (_run.Scores.Count > 0)
         {
-            var scores = _run.Scores.Select(score => $"<div><dt>{Escape(score.Key)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>");
-            _html.Append($"<dl class=\"scores\">{string.Concat(scores)}</dl>\n");
+            _html.Append("<div class=\"score-groups\">\n");
+            foreach (var (title, scores) in _run.GroupedScores)
+            {
+                var entries = scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>");
+                _html.Append(title.Length > 0 ? $"<p class=\"counted\">{Escape(title)}</p>" : "").Append($"<dl class=\"scores\">{string.Concat(entries)}</dl>\n");
+            }
+
+            _html.Append("</div>\n");
         }
     }
 
@@ -97,9 +107,9 @@ internal sealed class HtmlPage
         var set = _run.Parameters.Where(value => value.IsSet).Select(value => $"{value.Parameter.Name} = {value.Literal}").ToList();
         _html.Append($"<details class=\"parameters\"{(_run.Parameters.Count > MostOpenParameters ? "" : " open")}><summary>Parameters <span class=\"quiet\">{Escape(set.Count == 0 ? "all as in the notebook" : string.Join(", ", set))}</span></summary>")
             .Append("<div class=\"scroll\"><table><thead><tr><th>Name</th><th>Value</th><th>Type</th><th>Meaning</th></tr></thead><tbody>\n");
-        foreach (var (parameter, literal, isSet) in _run.Parameters)
+        foreach (var (parameter, literal, usual, isSet) in _run.Parameters)
         {
-            var was = isSet && literal != parameter.Literal ? $" <span class=\"quiet\">was {Escape(parameter.Literal)}</span>" : "";
+            var was = isSet && literal != usual ? $" <span class=\"quiet\">was {Escape(usual)}</span>" : "";
             _html.Append($"<tr{(isSet ? " class=\"set\"" : "")}><td><code>{Escape(parameter.Name)}</code></td><td><code>{Escape(literal)}</code>{was}</td>")
                 .Append($"<td>{Escape(parameter.TypeName)}</td><td>{Escape(parameter.Doc)}</td></tr>\n");
         }

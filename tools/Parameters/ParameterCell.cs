@@ -7,8 +7,8 @@ using NotebookRunner.Documents;
 namespace NotebookRunner.Parameters;
 
 /// <summary>
-/// The cell with the knobs: the first C# cell whose first line is a comment that begins with "parameters". Every declaration in it whose value is a
-/// literal can be set from outside; only that literal is rewritten, so the cell reads as before.
+/// The cell with the knobs: the first C# cell whose first line is a comment that begins with "parameters". Every declaration in it, and every property of an object that it
+/// makes, whose value is a literal or a choice among literals can be set from outside; only that value is rewritten, so the cell reads as before.
 /// </summary>
 internal sealed partial class ParameterCell
 {
@@ -45,14 +45,13 @@ internal sealed partial class ParameterCell
         return null;
     }
 
-    /// <summary>The cell's source with some literals replaced.</summary>
+    /// <summary>The cell's source with some initialisers replaced by literals.</summary>
     /// <param name="values">Values as given on the command line, by parameter name.</param>
     /// <exception cref="ParameterException">An unknown name (with a suggestion) or a value of another type.</exception>
     public string With(IReadOnlyDictionary<string, string> values)
     {
-        var literals = values.Select(value => (Parameter: Named(value.Key), Text: value.Value)).Select(pair => (pair.Parameter, Literal: LiteralFor(pair.Parameter, pair.Text)));
         var source = _source;
-        foreach (var (parameter, literal) in literals.OrderByDescending(pair => pair.Parameter.LiteralSpan.Start))
+        foreach (var (parameter, literal) in Literals(values).OrderByDescending(pair => pair.Key.LiteralSpan.Start))
         {
             source = string.Concat(source.AsSpan(0, parameter.LiteralSpan.Start), literal, source.AsSpan(parameter.LiteralSpan.End));
         }
@@ -60,10 +59,35 @@ internal sealed partial class ParameterCell
         return source;
     }
 
-    /// <summary>All parameters with the values of a run.</summary>
+    /// <summary>All parameters with the values that hold in a run, what the profile decides included.</summary>
     /// <inheritdoc cref="With" path="/param|/exception"/>
-    public IReadOnlyList<ParameterValue> Valued(IReadOnlyDictionary<string, string> values) => [.. Parameters.Select(parameter =>
-        values.TryGetValue(parameter.Name, out var text) ? new ParameterValue(parameter, LiteralFor(parameter, text), true) : new(parameter, parameter.Literal, false))];
+    public IReadOnlyList<ParameterValue> Valued(IReadOnlyDictionary<string, string> values)
+    {
+        var (literals, known, found) = (Literals(values), new ParameterValues(), new List<ParameterValue>());
+        foreach (var parameter in Parameters)
+        {
+            var usual = known.Of(parameter.Expression);
+            found.Add(literals.TryGetValue(parameter, out var literal) ? new(parameter, literal, usual, true) : new(parameter, usual, usual, false));
+            known.Add(parameter.Place, found[^1].Literal);
+        }
+
+        return found;
+    }
+
+    private Dictionary<Parameter, string> Literals(IReadOnlyDictionary<string, string> values)
+    {
+        var literals = new Dictionary<Parameter, string>();
+        foreach (var (name, text) in values)
+        {
+            var parameter = Named(name);
+            if (!literals.TryAdd(parameter, LiteralFor(parameter, text)))
+            {
+                throw new ParameterException($"'{parameter.Name}' is set twice, once as '{name}'.");
+            }
+        }
+
+        return literals;
+    }
 
     private static ParameterCell Read(int index, string source)
     {
@@ -77,6 +101,10 @@ internal sealed partial class ParameterCell
                 if (ToParameter(declaration, variable) is { } parameter)
                 {
                     parameters.Add(parameter);
+                }
+                else if (variable.Initializer?.Value is ObjectCreationExpressionSyntax { Type: IdentifierNameSyntax type, Initializer: { } properties })
+                {
+                    parameters.AddRange(Properties(variable.Identifier.Text, type.Identifier.Text, properties));
                 }
                 else
                 {
@@ -97,32 +125,52 @@ internal sealed partial class ParameterCell
 
     private static Parameter? ToParameter(VariableDeclarationSyntax declaration, VariableDeclaratorSyntax variable)
     {
-        var value = variable.Initializer?.Value;
-        var literal = value is PrefixUnaryExpressionSyntax { RawKind: (int)SyntaxKind.UnaryMinusExpression } minus ? minus.Operand : value;
-        if (value is null || literal is not LiteralExpressionSyntax { Token: var token } || literal.IsKind(SyntaxKind.DefaultLiteralExpression))
+        if (variable.Initializer?.Value is not { } value || !ParameterValues.CanBe(value))
         {
             return null;
         }
 
         var isNullable = declaration.Type is NullableTypeSyntax;
         var written = declaration.Type is NullableTypeSyntax nullable ? nullable.ElementType : declaration.Type;
-        var type = written.IsVar ? ParameterType.OfValue(token.Value) : ParameterType.OfKeyword(written.ToString());
+        var type = written.IsVar ? ParameterType.OfExpression(value) : ParameterType.OfKeyword(written.ToString());
         var doc = DocOf(declaration.Parent!);
-        return type is null ? null : new(variable.Identifier.Text, type, isNullable, value.ToString(), doc, ChoicesIn(doc), value.Span);
+        return type is null ? null : new(variable.Identifier.Text, variable.Identifier.Text, type, isNullable, value, doc, ChoicesIn(doc));
     }
 
-    /// <summary>The comment behind the declaration, else the comment lines directly above it.</summary>
-    private static string DocOf(SyntaxNode statement)
+    /// <summary>The properties that an object initialiser sets.</summary>
+    private static IEnumerable<Parameter> Properties(string variable, string typeName, InitializerExpressionSyntax initializer)
     {
-        var behind = statement.GetTrailingTrivia().Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia)).ToList();
+        var settings = LibraryTypes.Find(typeName);
+        foreach (var assignment in initializer.Expressions.OfType<AssignmentExpressionSyntax>().Where(assignment => ParameterValues.CanBe(assignment.Right)))
+        {
+            var name = assignment.Left.ToString();
+            var (type, isNullable) = settings?.GetProperty(name) is { } property ? ParameterType.OfProperty(property) : (ParameterType.OfExpression(assignment.Right), false);
+            if (type is not null)
+            {
+                var doc = DocOf(assignment);
+                yield return new(char.ToLowerInvariant(name[0]) + name[1..], $"{variable}.{name}", type, isNullable, assignment.Right, doc, ChoicesIn(doc));
+            }
+        }
+    }
+
+    /// <summary>The comment behind the declaration or at the end of its first line, else the comment lines directly above it.</summary>
+    private static string DocOf(SyntaxNode node)
+    {
+        var firstLine = node.SyntaxTree.GetText().Lines.GetLineFromPosition(node.SpanStart);
+        var behind = node.SyntaxTree.GetRoot().DescendantTrivia()
+            .Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia) && trivia.SpanStart > node.SpanStart && (trivia.SpanStart < firstLine.End || IsBehind(node, trivia))).ToList();
         if (behind.Count > 0)
         {
             return CommentText(behind[0]);
         }
 
-        var above = statement.GetLeadingTrivia().Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia)).Select(CommentText);
+        var above = node.GetLeadingTrivia().Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia)).Select(CommentText);
         return string.Join(' ', above.Where(text => !MarkerText().IsMatch(text)));
     }
+
+    // Behind the comma or semicolon that ends it.
+    private static bool IsBehind(SyntaxNode node, SyntaxTrivia trivia) =>
+        node.SyntaxTree.GetText().Lines.GetLineFromPosition(node.Span.End).Span.Contains(trivia.SpanStart) && trivia.SpanStart >= node.Span.End;
 
     private static string CommentText(SyntaxTrivia comment) => comment.ToString().TrimStart('/').Trim();
 
@@ -131,14 +179,21 @@ internal sealed partial class ParameterCell
 
     private Parameter Named(string name)
     {
-        if (Parameters.FirstOrDefault(parameter => parameter.Name == name) is { } found)
+        // loraRank is Rank of lora; updates is maximumUpdates, as long as no other name ends so.
+        var ending = name.Length == 0 ? name : char.ToUpperInvariant(name[0]) + name[1..];
+        if (Parameters.FirstOrDefault(parameter => parameter.Name == name || parameter.Place.Replace(".", "", StringComparison.Ordinal) == name) is { } found)
         {
             return found;
         }
 
+        if (name.Length > 0 && char.IsLower(name[0]) && Parameters.Where(parameter => parameter.Name.EndsWith(ending, StringComparison.Ordinal)).ToList() is [var only])
+        {
+            return only;
+        }
+
         var names = Parameters.Select(parameter => parameter.Name).ToList();
         throw new ParameterException(_computed.Contains(name)
-            ? $"'{name}' is computed in the notebook, so it cannot be set from outside; parameters are the declarations with a literal: {string.Join(", ", names)}."
+            ? $"'{name}' is computed in the notebook, so it cannot be set from outside; parameters are the values that stand there as literals, or as a choice among some: {string.Join(", ", names)}."
             : $"There is no parameter '{name}'.{Suggestion.For(name, names)} The notebook has: {string.Join(", ", names)}.");
     }
 
@@ -147,6 +202,12 @@ internal sealed partial class ParameterCell
         if (parameter.IsNullable && text == "null")
         {
             return "null";
+        }
+
+        if (parameter.Type.Members.Count > 0)
+        {
+            return parameter.Type.ToLiteral(text) ?? throw new ParameterException(
+                $"Parameter {parameter.Name}: expected {parameter.Type.Expectation}, found '{text}'.{Suggestion.For(text, parameter.Type.Members)}");
         }
 
         if (parameter.Choices.Count > 0 && !parameter.Choices.Contains(text))

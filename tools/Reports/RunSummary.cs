@@ -21,6 +21,7 @@ internal static class RunSummary
     {
         ["formatVersion"] = FormatVersion,
         ["notebook"] = run.NotebookName,
+        ["about"] = run.About,
         ["status"] = Word(run.Status),
         ["started"] = run.Started.ToString("O"),
         ["seconds"] = Math.Round(run.Seconds, 3),
@@ -29,7 +30,7 @@ internal static class RunSummary
             ["name"] = value.Parameter.Name,
             ["type"] = value.Parameter.TypeName,
             ["value"] = value.Literal,
-            ["default"] = value.Parameter.Literal,
+            ["default"] = value.Default,
             ["isSet"] = value.IsSet,
         })]),
         ["cells"] = new JsonArray([.. run.CodeCells.Select(CellOf)]),

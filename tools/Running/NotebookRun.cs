@@ -171,6 +171,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         try
         {
             state.Scores = ScoresFile.Read(options.OutputFolder);
+            (state.About, state.ScoreGroups) = ScoresFile.ReadAbout(options.OutputFolder);
         }
         catch (InvalidDataException error)
         {

@@ -32,7 +32,11 @@ internal sealed class PlainRunView(TextWriter output) : IRunView
     /// <inheritdoc />
     public void Happened(KernelEvent happened)
     {
-        _progress.Read(happened);
+        foreach (var news in _progress.Read(happened))
+        {
+            WriteOwnLine($"        {news}");
+        }
+
         if (happened is KernelEvent.StreamText text)
         {
             foreach (var line in AnsiText.Strip(text.Text.Replace("\r", "", StringComparison.Ordinal)).Split('\n').SkipLast(1))

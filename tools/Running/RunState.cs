@@ -93,5 +93,17 @@ internal sealed class RunState
     /// <summary>What the notebook says its scores are, in its own order; empty when it says nothing.</summary>
     public IReadOnlyDictionary<string, double> Scores { get; set; } = new Dictionary<string, double>();
 
+    /// <summary>What ran, in the notebook's own words: model and data that were really used; empty when it says nothing.</summary>
+    public string About { get; set; } = "";
+
+    /// <summary>What scores were counted on, by the first word of their names.</summary>
+    public IReadOnlyDictionary<string, string> ScoreGroups { get; set; } = new Dictionary<string, string>();
+
+    /// <summary>The scores under what they were counted on; those that belong to no group come last, under an empty title.</summary>
+    public IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> GroupedScores => [.. Scores
+        .GroupBy(score => ScoreGroups.GetValueOrDefault(score.Key.Split(' ', 2)[0], ""))
+        .OrderBy(group => group.Key.Length == 0)
+        .Select(group => (group.Key, (IReadOnlyList<(string, double)>)[.. group.Select(score => (group.Key.Length > 0 && score.Key.Contains(' ', StringComparison.Ordinal) ? score.Key.Split(' ', 2)[1] : score.Key, score.Value))]))];
+
     public IReadOnlyList<CellState> CodeCells => [.. Cells.Where(cell => !cell.Cell.IsMarkdown)];
 }

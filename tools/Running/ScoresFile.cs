@@ -6,10 +6,35 @@ namespace NotebookRunner.Running;
 internal static class ScoresFile
 {
     private const string Name = "scores.json";
+    private const string AboutName = "about.json";
     private const long LargestBytes = 1 << 20;
 
     /// <summary>Removes the scores of an earlier run in the same folder.</summary>
-    public static void Forget(string folder) => File.Delete(Path.Combine(folder, Name));
+    public static void Forget(string folder)
+    {
+        File.Delete(Path.Combine(folder, Name));
+        File.Delete(Path.Combine(folder, AboutName));
+    }
+
+    /// <summary>Reads what the notebook says about its run: a sentence, and what scores were counted on by the first word of their names; empty when it says nothing.</summary>
+    /// <exception cref="InvalidDataException">The file is too large or of another form.</exception>
+    public static (string About, IReadOnlyDictionary<string, string> Groups) ReadAbout(string folder)
+    {
+        var file = new FileInfo(Path.Combine(folder, AboutName));
+        try
+        {
+            var said = !file.Exists ? null
+                : file.Length <= LargestBytes ? JsonSerializer.Deserialize<Said>(File.ReadAllText(file.FullName), JsonSerializerOptions.Web)
+                : throw new JsonException($"{file.Length} bytes are more than a sentence takes");
+            return (said?.About ?? "", said?.Groups ?? new Dictionary<string, string>());
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{file.FullName}: expected an object with about and groups: {error.Message}", error);
+        }
+    }
+
+    private sealed record Said(string? About, Dictionary<string, string>? Groups);
 
     /// <summary>Reads them; empty when the notebook wrote none.</summary>
     /// <exception cref="InvalidDataException">The file is too large or of another form.</exception>

@@ -35,7 +35,11 @@ internal sealed class TerminalRunView(IAnsiConsole console) : IRunView
     /// <inheritdoc />
     public void Happened(KernelEvent happened)
     {
-        _progress.Read(happened);
+        foreach (var news in _progress.Read(happened))
+        {
+            console.MarkupLine($"[grey]   [/]{Markup.Escape(news)}");
+        }
+
         if (happened is KernelEvent.StreamText text)
         {
             _openLine.Append(AnsiText.Strip(text.Text.Replace("\r\n", "\n", StringComparison.Ordinal)));
