@@ -57,17 +57,17 @@ public static class Published
 
     /// <summary>Whether a run is a repetition of a published one: the same pre-trained model, or the author's own weights, on all of MultiNERD's English part.</summary>
     /// <param name="system">One of <see cref="Systems"/>.</param>
-    /// <param name="model">The run's model, by its name on the Hub.</param>
-    /// <param name="data">The run's data, as its row names them.</param>
+    /// <param name="model">The run's model, by its name on the Hub; empty in a row that does not say.</param>
+    /// <param name="data">The run's data, as its row names them; empty in a row that does not say.</param>
     public static bool IsOf(string system, string model, string data)
     {
         ArgumentNullException.ThrowIfNull(model);
         var name = model.Split('@')[0];
-        return data == ProfileData.MultiNerd && system switch
+        return data is ProfileData.MultiNerd or "" && system switch
         {
-            "base-A" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-A",
-            "base-B" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-B",
-            "large-LoRA-A" => name is "microsoft/deberta-v3-large",
+            "base-A" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-A" or "",
+            "base-B" => name is "microsoft/deberta-v3-base" or "alexeyak/deberta-v3-base-ner-B" or "",
+            "large-LoRA-A" => name is "microsoft/deberta-v3-large" or "",
             _ => false,
         };
     }
