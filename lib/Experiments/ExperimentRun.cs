@@ -110,7 +110,7 @@ public sealed class ExperimentRun
         {
             throw new OperationCanceledException(
                 Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. ")
-                + (Platform.HostWords.IsRunner ? $"Go on with -p resume=true -p output={Folder}" : "Run this cell again to go on."), token);
+                + Platform.HostWords.GoOn, token);
         }
     }
 
