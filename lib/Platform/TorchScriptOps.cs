@@ -10,10 +10,10 @@ namespace NotebookLib.Platform;
 public static class TorchScriptOps
 {
     private const string Script = """
-        def adamw(parameters: List[Tensor], gradients: List[Tensor], first_moments: List[Tensor], second_moments: List[Tensor], steps: List[Tensor],
+        def adamw(parameters: List[Tensor], gradients: List[Tensor], first_moments: List[Tensor], second_moments: List[Tensor], steps: List[Tensor], skip: Optional[Tensor],
                   learning_rate: float, beta1: float, beta2: float, weight_decay: float, epsilon: float) -> Tensor:
             torch._fused_adamw_(parameters, gradients, first_moments, second_moments, [], steps, lr=learning_rate, beta1=beta1, beta2=beta2,
-                                weight_decay=weight_decay, eps=epsilon, amsgrad=False, maximize=False)
+                                weight_decay=weight_decay, eps=epsilon, amsgrad=False, maximize=False, found_inf=skip)
             return steps[0]
 
         def norm(tensors: List[Tensor]) -> Tensor:
@@ -22,6 +22,10 @@ public static class TorchScriptOps
         def scale(tensors: List[Tensor], factor: Tensor) -> Tensor:
             torch._foreach_mul_(tensors, factor)
             return factor
+
+        def copy(targets: List[Tensor], sources: List[Tensor]) -> Tensor:
+            torch._foreach_copy_(targets, sources)
+            return targets[0]
 
         def zero(tensors: List[Tensor]) -> Tensor:
             torch._foreach_zero_(tensors)
@@ -40,8 +44,9 @@ public static class TorchScriptOps
     /// <param name="secondMoments">Running means of the squared gradients, changed in place.</param>
     /// <param name="step">Number of this update, from 1.</param>
     /// <param name="rates">Learning rate, betas, decay and epsilon.</param>
+    /// <param name="skip">Scalar, float32, on the parameters' device: 1 leaves everything as it is, without the host knowing. Null makes the update.</param>
     /// <exception cref="ArgumentException">The four lists differ in length.</exception>
-    public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates)
+    public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates, Tensor? skip = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(gradients);
@@ -61,9 +66,10 @@ public static class TorchScriptOps
         }
 
         using var scope = NewDisposeScope();
-        var count = tensor((float)step, device: parameters[0].device);
+        // Filled there: a number sent over would wait for what is queued on the device.
+        var count = full([], (float)step, ScalarType.Float32, parameters[0].device);
         var steps = Enumerable.Repeat(count, parameters.Length).ToArray();
-        Invoke("adamw", parameters, gradients, firstMoments, secondMoments, steps,
+        Invoke("adamw", parameters, gradients, firstMoments, secondMoments, steps, skip!,
             rates.LearningRate, rates.Beta1, rates.Beta2, rates.WeightDecay, rates.Epsilon);
     }
 
@@ -71,6 +77,18 @@ public static class TorchScriptOps
     /// <param name="tensors">At least one tensor, any shapes.</param>
     /// <returns>The norm, scalar, on the tensors' device.</returns>
     public static Tensor TotalNorm(Tensor[] tensors) => (Tensor)Invoke("norm", [tensors])!;
+
+    /// <summary>Copies many tensors in one call, each into one of the same shape, whatever its type.</summary>
+    /// <param name="targets">Written over.</param>
+    /// <param name="sources">As many.</param>
+    public static void CopyAll(Tensor[] targets, Tensor[] sources)
+    {
+        ArgumentNullException.ThrowIfNull(targets);
+        if (targets.Length > 0)
+        {
+            (Invoke("copy", targets, sources) as Tensor)?.Dispose();
+        }
+    }
 
     /// <summary>Multiplies many tensors in place.</summary>
     /// <param name="tensors">Changed in place.</param>

@@ -32,6 +32,41 @@ template <> __device__ inline bfloat16 narrow<bfloat16>(float x)
     return r;
 }
 
+// Four neighbours at once: memory is read and written in 8 or 16 bytes.
+struct __align__(16) Quad { float x, y, z, w; };
+struct __align__(8) Pair { u32 x, y; };
+struct __align__(16) Octet { u32 x, y, z, w; };
+__device__ inline Quad quad(const float* at) { return *(const Quad*)at; }
+__device__ inline Quad load4(const float* at) { return *(const Quad*)at; }
+template <typename T> __device__ inline T element(u32 bits, int high)
+{
+    T t;
+    t.bits = (u16)(high ? bits >> 16 : bits);
+    return t;
+}
+
+template <typename T> __device__ inline Quad load4(const T* at)
+{
+    Pair p = *(const Pair*)at;
+    Quad q = { widen(element<T>(p.x, 0)), widen(element<T>(p.x, 1)), widen(element<T>(p.y, 0)), widen(element<T>(p.y, 1)) };
+    return q;
+}
+
+__device__ inline void store4(float* at, Quad q) { *(Quad*)at = q; }
+template <typename T> __device__ inline void store4(T* at, Quad q)
+{
+    Pair p = { (u32)narrow<T>(q.x).bits | (u32)narrow<T>(q.y).bits << 16, (u32)narrow<T>(q.z).bits | (u32)narrow<T>(q.w).bits << 16 };
+    *(Pair*)at = p;
+}
+
+__device__ inline void load8(const float* at, Quad& a, Quad& b) { a = quad(at); b = quad(at + 4); }
+template <typename T> __device__ inline void load8(const T* at, Quad& a, Quad& b)
+{
+    Octet o = *(const Octet*)at;
+    a = { widen(element<T>(o.x, 0)), widen(element<T>(o.x, 1)), widen(element<T>(o.y, 0)), widen(element<T>(o.y, 1)) };
+    b = { widen(element<T>(o.z, 0)), widen(element<T>(o.z, 1)), widen(element<T>(o.w, 0)), widen(element<T>(o.w, 1)) };
+}
+
 // ---- the pass ----
 
 struct Group { int firstRow, firstRelative, longest, firstDistance, firstSentence, sentences, relatives, unused; i64 scores, firstScore; };
@@ -77,6 +112,22 @@ __device__ inline float factor(const Mask& m, i64 index)
     return x >= m.threshold ? m.scale : 0.0f;
 }
 
+__device__ inline void drop4(Quad& q, const Mask& m, i64 index)
+{
+    q.x *= factor(m, index);
+    q.y *= factor(m, index + 1);
+    q.z *= factor(m, index + 2);
+    q.w *= factor(m, index + 3);
+}
+
+__device__ inline void add4(Quad& to, Quad q)
+{
+    to.x += q.x;
+    to.y += q.y;
+    to.z += q.z;
+    to.w += q.w;
+}
+
 __device__ inline float warp_sum(float x)
 {
     for (int step = 16; step > 0; step >>= 1) x += __shfl_xor_sync(0xffffffffu, x, step);
@@ -114,8 +165,8 @@ struct Attention
     Drop drop;
 };
 
-struct Quad { float x, y, z, w; };
-__device__ inline Quad quad(const float* at) { return *(const Quad*)at; }
+#define WIDE 64        // columns of a head that a block gathers at once
+#define WIDE_STRIDE 68
 
 __device__ inline i64 first_score(const Pass& pass, const Sentence& s, int heads, int head)
 {
@@ -123,23 +174,59 @@ __device__ inline i64 first_score(const Pass& pass, const Sentence& s, int heads
     return heads * g.firstScore + head * g.scores + s.score;
 }
 
-// to[d][r] = from[first + r, head · D + d0 + d], 0 outside.
-template <typename T> __device__ inline void load_transposed(float* to, int stride, const void* from, int first, int rows, int columns, int column, int width)
+__device__ inline void scatter8(float* to, int stride, Quad a, Quad b)
 {
+    to[0] = a.x; to[stride] = a.y; to[2 * stride] = a.z; to[3 * stride] = a.w;
+    to[4 * stride] = b.x; to[5 * stride] = b.y; to[6 * stride] = b.z; to[7 * stride] = b.w;
+}
+
+// to[d][r] = from[first + r, column + d] for 32 rows and 32 columns, 0 outside.
+template <typename T> __device__ inline void load_transposed(float* to, const void* from, int first, int rows, int columns, int column, int width, bool isWhole)
+{
+    const T* source = (const T*)from + (i64)first * columns + column;
+    if (isWhole)
+    {
+        // Lanes take rows: their stores then fall into different banks.
+        for (int i = threadIdx.x; i < TILE * TILE / 8; i += BLOCK)
+        {
+            int r = i % TILE, d = i / TILE * 8;
+            Quad a = {}, b = {};
+            if (r < rows) load8(source + (i64)r * columns + d, a, b);
+            scatter8(to + d * STRIDE + r, STRIDE, a, b);
+        }
+
+        return;
+    }
+
     for (int i = threadIdx.x; i < TILE * TILE; i += BLOCK)
     {
         int r = i / TILE, d = i % TILE;
-        to[d * stride + r] = r < rows && d < width ? widen(((const T*)from)[(i64)(first + r) * columns + column + d]) : 0.0f;
+        to[d * STRIDE + r] = r < rows && d < width ? widen(source[(i64)r * columns + d]) : 0.0f;
     }
 }
 
-// to[r][d] = from[first + r, column + d], 0 outside.
-template <typename T> __device__ inline void load_rows(float* to, const void* from, int first, int rows, int columns, int column, int width)
+// to[r][d] = from[first + r, column + d] for 32 rows and 64 columns, 0 outside.
+template <typename T> __device__ inline void load_rows(float* to, const void* from, int first, int rows, int columns, int column, int width, bool isWhole)
 {
-    for (int i = threadIdx.x; i < TILE * TILE; i += BLOCK)
+    const T* source = (const T*)from + (i64)first * columns + column;
+    if (isWhole)
     {
-        int r = i / TILE, d = i % TILE;
-        to[r * STRIDE + d] = r < rows && d < width ? widen(((const T*)from)[(i64)(first + r) * columns + column + d]) : 0.0f;
+        for (int i = threadIdx.x; i < TILE * WIDE / 8; i += BLOCK)
+        {
+            int r = i / (WIDE / 8), d = i % (WIDE / 8) * 8;
+            Quad a = {}, b = {};
+            if (r < rows && d < width) load8(source + (i64)r * columns + d, a, b);
+            store4(to + r * WIDE_STRIDE + d, a);
+            store4(to + r * WIDE_STRIDE + d + 4, b);
+        }
+
+        return;
+    }
+
+    for (int i = threadIdx.x; i < TILE * WIDE; i += BLOCK)
+    {
+        int r = i / WIDE, d = i % WIDE;
+        to[r * WIDE_STRIDE + d] = r < rows && d < width ? widen(source[(i64)r * columns + d]) : 0.0f;
     }
 }
 
@@ -149,15 +236,37 @@ __device__ inline int relative_row(const Pass& pass, const Group& g, int distanc
     return pass.relativeOfDistance[g.firstDistance + min(max(distance, -farthest), farthest) + farthest];
 }
 
-// Slot s of a band: the relative row of distance first + s. Transposed: to[d][s]; else to[s][d].
-template <typename T> __device__ inline void load_band(float* to, bool transposed, const void* from, const Pass& pass, const Group& g, int first, int columns, int column, int width)
+// Slot s of a band: the relative row of distance first + s; a thread takes a slot. to[d][s], 32 columns.
+template <typename T> __device__ inline void load_band_transposed(float* to, const void* from, int row, int columns, int column, int width, bool isWhole)
 {
-    for (int i = threadIdx.x; i < BAND * TILE; i += BLOCK)
-    {
-        int s = i / TILE, d = i % TILE;
-        float x = d < width ? widen(((const T*)from)[(i64)relative_row(pass, g, first + s) * columns + column + d]) : 0.0f;
-        to[transposed ? d * BAND_STRIDE + s : s * STRIDE + d] = x;
-    }
+    const T* source = (const T*)from + (i64)row * columns + column;
+    const int s = threadIdx.x;
+    if (isWhole)
+        for (int d = 0; d < TILE; d += 8)
+        {
+            Quad a, b;
+            load8(source + d, a, b);
+            scatter8(to + d * BAND_STRIDE + s, BAND_STRIDE, a, b);
+        }
+    else
+        for (int d = 0; d < TILE; d++) to[d * BAND_STRIDE + s] = d < width ? widen(source[d]) : 0.0f;
+}
+
+// The same as to[s][d], 64 columns.
+template <typename T> __device__ inline void load_band(float* to, const void* from, int row, int columns, int column, int width, bool isWhole)
+{
+    const T* source = (const T*)from + (i64)row * columns + column;
+    float* own = to + threadIdx.x * WIDE_STRIDE;
+    if (isWhole)
+        for (int d = 0; d < WIDE; d += 8)
+        {
+            Quad a = {}, b = {};
+            if (d < width) load8(source + d, a, b);
+            store4(own + d, a);
+            store4(own + d + 4, b);
+        }
+    else
+        for (int d = 0; d < WIDE; d++) own[d] = d < width ? widen(source[d]) : 0.0f;
 }
 
 // acc[a][b] += a_a · b_b over one quad each.
@@ -167,10 +276,38 @@ template <typename T> __device__ inline void load_band(float* to, bool transpose
     acc[2][0] += p.z * q.x; acc[2][1] += p.z * q.y; acc[2][2] += p.z * q.z; acc[2][3] += p.z * q.w; \
     acc[3][0] += p.w * q.x; acc[3][1] += p.w * q.y; acc[3][2] += p.w * q.z; acc[3][3] += p.w * q.w;
 
+// A thread's 4 × 4 elements of a tile to rows first … of a matrix.
+template <typename T> __device__ inline void store_tile(void* to, float (&acc)[4][4], int first, int rows, int columns, int column, int width)
+{
+    const int ty = threadIdx.x / 8, tx = threadIdx.x % 8;
+    for (int a = 0; a < 4; a++)
+    {
+        if (4 * ty + a >= rows) return;
+        T* row = (T*)to + (i64)(first + 4 * ty + a) * columns + column + 4 * tx;
+        if (4 * tx + 4 <= width && (columns | column) % 4 == 0)
+        {
+            Quad q = { acc[a][0], acc[a][1], acc[a][2], acc[a][3] };
+            store4(row, q);
+        }
+        else
+            for (int b = 0; b < 4; b++)
+                if (4 * tx + b < width) row[b] = narrow<T>(acc[a][b]);
+    }
+}
+
+#define BAND_QUADS(r, at, step) Quad r##0 = quad(at), r##1 = quad((at) + (step)), r##2 = quad((at) + 2 * (step)), r##3 = quad((at) + 3 * (step));
+
+// acc[a][b] += p_a · (rows of a band, one further for each a)_b
+#define OUTER_BAND(acc, p, r0, r1, r2, r3) \
+    acc[0][0] += p.x * r0.x; acc[0][1] += p.x * r0.y; acc[0][2] += p.x * r0.z; acc[0][3] += p.x * r0.w; \
+    acc[1][0] += p.y * r1.x; acc[1][1] += p.y * r1.y; acc[1][2] += p.y * r1.z; acc[1][3] += p.y * r1.w; \
+    acc[2][0] += p.z * r2.x; acc[2][1] += p.z * r2.y; acc[2][2] += p.z * r2.z; acc[2][3] += p.z * r2.w; \
+    acc[3][0] += p.w * r3.x; acc[3][1] += p.w * r3.y; acc[3][2] += p.w * r3.z; acc[3][3] += p.w * r3.w;
+
 // Scores of a tile of 32 queries against all keys, softmax, and the context.
 template <typename T> __device__ inline void attend(Pass pass, Attention x)
 {
-    __shared__ float queries[TILE * STRIDE], keys[TILE * STRIDE], positionKeys[TILE * BAND_STRIDE], positionQueries[TILE * BAND_STRIDE];
+    __shared__ __align__(16) float queries[TILE * STRIDE], keys[TILE * WIDE_STRIDE], positionKeys[TILE * BAND_STRIDE], positionQueries[TILE * BAND_STRIDE];
     const Tile tile = pass.tiles[blockIdx.x];
     const Sentence s = pass.sentences[tile.sentence];
     const Group g = pass.groups[s.group];
@@ -179,14 +316,16 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
     for (int j0 = 0; j0 < s.length; j0 += TILE)
     {
         float acc[4][4] = {};
+        const int relative = relative_row(pass, g, i0 - j0 - TILE + (int)threadIdx.x);
         for (int d0 = 0; d0 < x.size; d0 += TILE)
         {
-            int width = min(TILE, x.size - d0), column = head * x.size + d0;
+            const int width = min(TILE, x.size - d0), column = head * x.size + d0;
+            const bool isWhole = width == TILE && x.size % 8 == 0;
             __syncthreads();
-            load_transposed<T>(queries, STRIDE, x.query, s.row + i0, s.length - i0, columns, column, width);
-            load_transposed<T>(keys, STRIDE, x.key, s.row + j0, s.length - j0, columns, column, width);
-            if (x.positionKey) load_band<T>(positionKeys, true, x.positionKey, pass, g, i0 - j0 - TILE, columns, column, width);
-            if (x.positionQuery) load_band<T>(positionQueries, true, x.positionQuery, pass, g, i0 - j0 - TILE, columns, column, width);
+            load_transposed<T>(queries, x.query, s.row + i0, s.length - i0, columns, column, width, isWhole);
+            load_transposed<T>(keys, x.key, s.row + j0, s.length - j0, columns, column, width, isWhole);
+            if (x.positionKey) load_band_transposed<T>(positionKeys, x.positionKey, relative, columns, column, width, isWhole);
+            if (x.positionQuery) load_band_transposed<T>(positionQueries, x.positionQuery, relative, columns, column, width, isWhole);
             __syncthreads();
             const int slot = TILE - 4 + 4 * (ty - tx);
             for (int d = 0; d < width; d++)
@@ -247,10 +386,11 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
     float *weights = queries, *values = keys; // [j][i] and [j][d]
     const Mask m = mask_of(pass, x.drop, s.group);
     const i64 dropped = head * g.scores + s.score;
-    for (int d0 = 0; d0 < x.size; d0 += TILE)
+    for (int d0 = 0; d0 < x.size; d0 += WIDE)
     {
-        int width = min(TILE, x.size - d0), column = head * x.size + d0;
-        float acc[4][4] = {};
+        const int width = min(WIDE, x.size - d0), column = head * x.size + d0;
+        const bool isWhole = x.size % 8 == 0;
+        float low[4][4] = {}, high[4][4] = {}; // columns 4 · tx … and 32 + 4 · tx …
         for (int j0 = 0; j0 < s.length; j0 += TILE)
         {
             __syncthreads();
@@ -262,28 +402,26 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
                 weights[(n % TILE) * STRIDE + n / TILE] = m.threshold ? p * factor(m, dropped + at) : p;
             }
 
-            load_rows<T>(values, x.value, s.row + j0, s.length - j0, columns, column, width);
+            load_rows<T>(values, x.value, s.row + j0, s.length - j0, columns, column, width, isWhole);
             __syncthreads();
-            for (int j = 0; j < min(TILE, s.length - j0); j++)
+            const int count = min(TILE, s.length - j0);
+            for (int j = 0; j < count; j++)
             {
-                Quad p = quad(weights + j * STRIDE + 4 * ty), v = quad(values + j * STRIDE + 4 * tx);
-                OUTER(acc, p, v)
+                Quad p = quad(weights + j * STRIDE + 4 * ty), v = quad(values + j * WIDE_STRIDE + 4 * tx), w = quad(values + j * WIDE_STRIDE + TILE + 4 * tx);
+                OUTER(low, p, v)
+                OUTER(high, p, w)
             }
         }
 
-        for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++)
-            {
-                int i = i0 + 4 * ty + a, d = 4 * tx + b;
-                if (i < s.length && d < width) ((T*)x.context)[(i64)(s.row + i) * columns + column + d] = narrow<T>(acc[a][b]);
-            }
+        store_tile<T>(x.context, low, s.row + i0, s.length - i0, columns, column, width);
+        store_tile<T>(x.context, high, s.row + i0, s.length - i0, columns, column + TILE, width - TILE);
     }
 }
 
 // From ∂context to ∂scores (kept for the other two) and ∂query, for a tile of 32 queries.
 template <typename T> __device__ inline void attend_backward_queries(Pass pass, Attention x)
 {
-    __shared__ float first[TILE * STRIDE], second[TILE * STRIDE], band[BAND * STRIDE];
+    __shared__ __align__(16) float first[TILE * STRIDE], second[TILE * WIDE_STRIDE], band[BAND * WIDE_STRIDE];
     const Tile tile = pass.tiles[blockIdx.x];
     const Sentence s = pass.sentences[tile.sentence];
     const Group g = pass.groups[s.group];
@@ -298,10 +436,11 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
         float acc[4][4] = {};
         for (int d0 = 0; d0 < x.size; d0 += TILE)
         {
-            int width = min(TILE, x.size - d0), column = head * x.size + d0;
+            const int width = min(TILE, x.size - d0), column = head * x.size + d0;
+            const bool isWhole = width == TILE && x.size % 8 == 0;
             __syncthreads();
-            load_transposed<T>(first, STRIDE, x.contextGradient, s.row + i0, s.length - i0, columns, column, width);
-            load_transposed<T>(second, STRIDE, x.value, s.row + j0, s.length - j0, columns, column, width);
+            load_transposed<T>(first, x.contextGradient, s.row + i0, s.length - i0, columns, column, width, isWhole);
+            load_transposed<T>(second, x.value, s.row + j0, s.length - j0, columns, column, width, isWhole);
             __syncthreads();
             for (int d = 0; d < width; d++)
             {
@@ -334,10 +473,11 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
         for (int j = lane; j < s.length; j += 32) row[j] = (row[j] - dot) * p[j] * x.inverseScale;
     }
 
-    for (int d0 = 0; d0 < x.size; d0 += TILE)
+    for (int d0 = 0; d0 < x.size; d0 += WIDE)
     {
-        int width = min(TILE, x.size - d0), column = head * x.size + d0;
-        float acc[4][4] = {};
+        const int width = min(WIDE, x.size - d0), column = head * x.size + d0;
+        const bool isWhole = x.size % 8 == 0;
+        float low[4][4] = {}, high[4][4] = {};
         for (int j0 = 0; j0 < s.length; j0 += TILE)
         {
             __syncthreads();
@@ -347,50 +487,48 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
                 first[(n % TILE) * STRIDE + n / TILE] = i < s.length && j < s.length ? gradients[(i64)i * s.padded + j] : 0.0f;
             }
 
-            load_rows<T>(second, x.key, s.row + j0, s.length - j0, columns, column, width);
-            if (x.positionKey) load_band<T>(band, false, x.positionKey, pass, g, i0 - j0 - TILE, columns, column, width);
+            load_rows<T>(second, x.key, s.row + j0, s.length - j0, columns, column, width, isWhole);
+            if (x.positionKey) load_band<T>(band, x.positionKey, relative_row(pass, g, i0 - j0 - TILE + (int)threadIdx.x), columns, column, width, isWhole);
             __syncthreads();
             const int count = min(TILE, s.length - j0);
             for (int j = 0; j < count; j++)
             {
                 // ∂query_i += ∂score_ij · (key_j + κ(i − j))
-                Quad p = quad(first + j * STRIDE + 4 * ty), k = quad(second + j * STRIDE + 4 * tx);
-                OUTER(acc, p, k)
+                Quad p = quad(first + j * STRIDE + 4 * ty), k = quad(second + j * WIDE_STRIDE + 4 * tx), l = quad(second + j * WIDE_STRIDE + TILE + 4 * tx);
+                OUTER(low, p, k)
+                OUTER(high, p, l)
                 if (x.positionKey)
                 {
-                    const float* at = band + (TILE + 4 * ty - j) * STRIDE + 4 * tx;
-                    Quad r0 = quad(at), r1 = quad(at + STRIDE), r2 = quad(at + 2 * STRIDE), r3 = quad(at + 3 * STRIDE);
-                    acc[0][0] += p.x * r0.x; acc[0][1] += p.x * r0.y; acc[0][2] += p.x * r0.z; acc[0][3] += p.x * r0.w;
-                    acc[1][0] += p.y * r1.x; acc[1][1] += p.y * r1.y; acc[1][2] += p.y * r1.z; acc[1][3] += p.y * r1.w;
-                    acc[2][0] += p.z * r2.x; acc[2][1] += p.z * r2.y; acc[2][2] += p.z * r2.z; acc[2][3] += p.z * r2.w;
-                    acc[3][0] += p.w * r3.x; acc[3][1] += p.w * r3.y; acc[3][2] += p.w * r3.z; acc[3][3] += p.w * r3.w;
+                    const float* at = band + (TILE + 4 * ty - j) * WIDE_STRIDE + 4 * tx;
+                    BAND_QUADS(r, at, WIDE_STRIDE)
+                    OUTER_BAND(low, p, r0, r1, r2, r3)
+                    at += TILE;
+                    BAND_QUADS(t, at, WIDE_STRIDE)
+                    OUTER_BAND(high, p, t0, t1, t2, t3)
                 }
             }
         }
 
-        for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++)
-            {
-                int i = i0 + 4 * ty + a, d = 4 * tx + b;
-                if (i < s.length && d < width) ((T*)x.queryGradient)[(i64)(s.row + i) * columns + column + d] = narrow<T>(acc[a][b]);
-            }
+        store_tile<T>(x.queryGradient, low, s.row + i0, s.length - i0, columns, column, width);
+        store_tile<T>(x.queryGradient, high, s.row + i0, s.length - i0, columns, column + TILE, width - TILE);
     }
 }
 
 // ∂key and ∂value, for a tile of 32 keys.
 template <typename T> __device__ inline void attend_backward_keys(Pass pass, Attention x)
 {
-    __shared__ float weights[TILE * STRIDE], gradients[TILE * STRIDE], upper[TILE * STRIDE], queries[TILE * STRIDE], band[BAND * STRIDE];
+    __shared__ __align__(16) float weights[TILE * STRIDE], gradients[TILE * STRIDE], upper[TILE * WIDE_STRIDE], queries[TILE * WIDE_STRIDE], band[BAND * WIDE_STRIDE];
     const Tile tile = pass.tiles[blockIdx.x];
     const Sentence s = pass.sentences[tile.sentence];
     const Group g = pass.groups[s.group];
     const int head = blockIdx.y, columns = x.heads * x.size, j0 = tile.first, ty = threadIdx.x / 8, tx = threadIdx.x % 8;
     const i64 at0 = first_score(pass, s, x.heads, head), dropped = head * g.scores + s.score;
     const Mask m = mask_of(pass, x.drop, s.group);
-    for (int d0 = 0; d0 < x.size; d0 += TILE)
+    for (int d0 = 0; d0 < x.size; d0 += WIDE)
     {
-        int width = min(TILE, x.size - d0), column = head * x.size + d0;
-        float values[4][4] = {}, keys[4][4] = {};
+        const int width = min(WIDE, x.size - d0), column = head * x.size + d0;
+        const bool isWhole = x.size % 8 == 0;
+        float values[4][4] = {}, valuesHigh[4][4] = {}, keys[4][4] = {}, keysHigh[4][4] = {};
         for (int i0 = 0; i0 < s.length; i0 += TILE)
         {
             __syncthreads();
@@ -404,46 +542,44 @@ template <typename T> __device__ inline void attend_backward_keys(Pass pass, Att
                 gradients[n / TILE * STRIDE + n % TILE] = inside ? x.scoreGradients[at0 + at] : 0.0f;
             }
 
-            load_rows<T>(upper, x.contextGradient, s.row + i0, s.length - i0, columns, column, width);
-            load_rows<T>(queries, x.query, s.row + i0, s.length - i0, columns, column, width);
-            if (x.positionQuery) load_band<T>(band, false, x.positionQuery, pass, g, i0 - j0 - TILE, columns, column, width);
+            load_rows<T>(upper, x.contextGradient, s.row + i0, s.length - i0, columns, column, width, isWhole);
+            load_rows<T>(queries, x.query, s.row + i0, s.length - i0, columns, column, width, isWhole);
+            if (x.positionQuery) load_band<T>(band, x.positionQuery, relative_row(pass, g, i0 - j0 - TILE + (int)threadIdx.x), columns, column, width, isWhole);
             __syncthreads();
             const int count = min(TILE, s.length - i0);
             for (int i = 0; i < count; i++)
             {
                 // ∂value_j += weight_ij · ∂context_i;  ∂key_j += ∂score_ij · (query_i + ρ(i − j))
-                Quad p = quad(weights + i * STRIDE + 4 * ty), o = quad(upper + i * STRIDE + 4 * tx);
+                Quad p = quad(weights + i * STRIDE + 4 * ty), o = quad(upper + i * WIDE_STRIDE + 4 * tx), u = quad(upper + i * WIDE_STRIDE + TILE + 4 * tx);
                 OUTER(values, p, o)
-                Quad e = quad(gradients + i * STRIDE + 4 * ty), q = quad(queries + i * STRIDE + 4 * tx);
+                OUTER(valuesHigh, p, u)
+                Quad e = quad(gradients + i * STRIDE + 4 * ty), q = quad(queries + i * WIDE_STRIDE + 4 * tx), v = quad(queries + i * WIDE_STRIDE + TILE + 4 * tx);
                 OUTER(keys, e, q)
+                OUTER(keysHigh, e, v)
                 if (x.positionQuery)
                 {
-                    const float* at = band + (TILE + i - 4 * ty) * STRIDE + 4 * tx;
-                    Quad r0 = quad(at), r1 = quad(at - STRIDE), r2 = quad(at - 2 * STRIDE), r3 = quad(at - 3 * STRIDE);
-                    keys[0][0] += e.x * r0.x; keys[0][1] += e.x * r0.y; keys[0][2] += e.x * r0.z; keys[0][3] += e.x * r0.w;
-                    keys[1][0] += e.y * r1.x; keys[1][1] += e.y * r1.y; keys[1][2] += e.y * r1.z; keys[1][3] += e.y * r1.w;
-                    keys[2][0] += e.z * r2.x; keys[2][1] += e.z * r2.y; keys[2][2] += e.z * r2.z; keys[2][3] += e.z * r2.w;
-                    keys[3][0] += e.w * r3.x; keys[3][1] += e.w * r3.y; keys[3][2] += e.w * r3.z; keys[3][3] += e.w * r3.w;
+                    const float* at = band + (TILE + i - 4 * ty) * WIDE_STRIDE + 4 * tx;
+                    BAND_QUADS(r, at, -WIDE_STRIDE)
+                    OUTER_BAND(keys, e, r0, r1, r2, r3)
+                    at += TILE;
+                    BAND_QUADS(t, at, -WIDE_STRIDE)
+                    OUTER_BAND(keysHigh, e, t0, t1, t2, t3)
                 }
             }
         }
 
-        for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++)
-            {
-                int j = j0 + 4 * ty + a, d = 4 * tx + b;
-                if (j >= s.length || d >= width) continue;
-                i64 at = (i64)(s.row + j) * columns + column + d;
-                ((T*)x.valueGradient)[at] = narrow<T>(values[a][b]);
-                ((T*)x.keyGradient)[at] = narrow<T>(keys[a][b]);
-            }
+        const int first = s.row + j0, rows = s.length - j0;
+        store_tile<T>(x.valueGradient, values, first, rows, columns, column, width);
+        store_tile<T>(x.valueGradient, valuesHigh, first, rows, columns, column + TILE, width - TILE);
+        store_tile<T>(x.keyGradient, keys, first, rows, columns, column, width);
+        store_tile<T>(x.keyGradient, keysHigh, first, rows, columns, column + TILE, width - TILE);
     }
 }
 
 // ∂κ and ∂ρ, for 32 relative rows of one group: sums over its sentences in one order, so the same at every run. Block (rows, head, group · 2 + table).
 template <typename T> __device__ inline void attend_backward_positions(Pass pass, Attention x)
 {
-    __shared__ float diagonals[TILE * STRIDE], rows[TILE * STRIDE];
+    __shared__ __align__(16) float diagonals[TILE * STRIDE], rows[TILE * WIDE_STRIDE];
     const int group = blockIdx.z / 2, head = blockIdx.y, columns = x.heads * x.size, ty = threadIdx.x / 8, tx = threadIdx.x % 8;
     const bool ofKeys = blockIdx.z % 2 == 0; // κ: query_i times ∂score[i, i − δ]; ρ: key_j times ∂score[j + δ, j]
     const Group g = pass.groups[group];
@@ -454,10 +590,14 @@ template <typename T> __device__ inline void attend_backward_positions(Pass pass
     const int lowest = pass.firstDistanceOfRelative[g.firstRelative + u0];
     const int highest = pass.firstDistanceOfRelative[g.firstRelative + u1] + pass.distancesOfRelative[g.firstRelative + u1] - 1;
     const int nearest = lowest > 0 ? lowest : highest < 0 ? -highest : 0;
-    for (int d0 = 0; d0 < x.size; d0 += TILE)
+    // A thread gathers for one relative row.
+    const int u = u0 + threadIdx.x % TILE;
+    const int distance0 = u < g.relatives ? pass.firstDistanceOfRelative[g.firstRelative + u] : 0;
+    const int distances = u < g.relatives ? pass.distancesOfRelative[g.firstRelative + u] : 0;
+    for (int d0 = 0; d0 < x.size; d0 += WIDE)
     {
-        int width = min(TILE, x.size - d0), column = head * x.size + d0;
-        float acc[4][4] = {};
+        const int width = min(WIDE, x.size - d0), column = head * x.size + d0;
+        float low[4][4] = {}, high[4][4] = {};
         for (int n = g.firstSentence; n < g.firstSentence + g.sentences; n++)
         {
             const Sentence s = pass.sentences[n];
@@ -466,40 +606,34 @@ template <typename T> __device__ inline void attend_backward_positions(Pass pass
             for (int r0 = 0; r0 < s.length; r0 += TILE)
             {
                 __syncthreads();
-                for (int i = threadIdx.x; i < TILE * TILE; i += BLOCK)
+                for (int i = threadIdx.x / TILE; i < TILE; i += BLOCK / TILE)
                 {
-                    int r = r0 + i / TILE, u = u0 + i % TILE;
+                    const int r = r0 + i;
                     float sum = 0;
-                    if (r < s.length && u < g.relatives)
-                    {
-                        int distance = pass.firstDistanceOfRelative[g.firstRelative + u], end = distance + pass.distancesOfRelative[g.firstRelative + u];
-                        for (; distance < end; distance++)
+                    if (r < s.length)
+                        for (int k = 0; k < distances; k++)
                         {
-                            int other = ofKeys ? r - distance : r + distance;
+                            int other = ofKeys ? r - distance0 - k : r + distance0 + k;
                             if (other >= 0 && other < s.length) sum += gradients[ofKeys ? (i64)r * s.padded + other : (i64)other * s.padded + r];
                         }
-                    }
 
-                    diagonals[i / TILE * STRIDE + i % TILE] = sum;
+                    diagonals[i * STRIDE + threadIdx.x % TILE] = sum;
                 }
 
-                load_rows<T>(rows, ofKeys ? x.query : x.key, s.row + r0, s.length - r0, columns, column, width);
+                load_rows<T>(rows, ofKeys ? x.query : x.key, s.row + r0, s.length - r0, columns, column, width, x.size % 8 == 0);
                 __syncthreads();
                 const int count = min(TILE, s.length - r0);
                 for (int r = 0; r < count; r++)
                 {
-                    Quad p = quad(diagonals + r * STRIDE + 4 * ty), q = quad(rows + r * STRIDE + 4 * tx);
-                    OUTER(acc, p, q)
+                    Quad p = quad(diagonals + r * STRIDE + 4 * ty), q = quad(rows + r * WIDE_STRIDE + 4 * tx), t = quad(rows + r * WIDE_STRIDE + TILE + 4 * tx);
+                    OUTER(low, p, q)
+                    OUTER(high, p, t)
                 }
             }
         }
 
-        for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++)
-            {
-                int u = u0 + 4 * ty + a, d = 4 * tx + b;
-                if (u < g.relatives && d < width) ((T*)target)[(i64)(g.firstRelative + u) * columns + column + d] = narrow<T>(acc[a][b]);
-            }
+        store_tile<T>(target, low, g.firstRelative + u0, g.relatives - u0, columns, column, width);
+        store_tile<T>(target, high, g.firstRelative + u0, g.relatives - u0, columns, column + TILE, width - TILE);
     }
 }
 
@@ -533,19 +667,20 @@ template <typename T> __device__ inline void norm(Pass pass, Norm x)
     const i64 at = (i64)row * x.columns, dropped = (i64)(row - pass.groups[group].firstRow) * x.columns;
     const Mask m = mask_of(pass, x.drop, group);
     float total = 0, squares = 0;
-    for (int c = lane; c < x.columns; c += 32)
+    for (int c = 4 * lane; c < x.columns; c += 128)
     {
-        float h = widen(((const T*)x.hidden)[at + c]);
-        float sum = (m.threshold ? h * factor(m, dropped + c) : h) + x.residual[at + c];
-        x.sum[at + c] = sum;
-        total += sum;
+        Quad h = load4((const T*)x.hidden + at + c), r = load4(x.residual + at + c);
+        if (m.threshold) drop4(h, m, dropped + c);
+        Quad sum = { h.x + r.x, h.y + r.y, h.z + r.z, h.w + r.w };
+        store4(x.sum + at + c, sum);
+        total += sum.x + sum.y + sum.z + sum.w;
     }
 
     const float mean = warp_sum(total) / x.columns;
-    for (int c = lane; c < x.columns; c += 32)
+    for (int c = 4 * lane; c < x.columns; c += 128)
     {
-        float centred = x.sum[at + c] - mean;
-        squares += centred * centred;
+        Quad v = load4(x.sum + at + c);
+        squares += (v.x - mean) * (v.x - mean) + (v.y - mean) * (v.y - mean) + (v.z - mean) * (v.z - mean) + (v.w - mean) * (v.w - mean);
     }
 
     const float scale = 1 / sqrtf(warp_sum(squares) / x.columns + x.epsilon);
@@ -555,22 +690,23 @@ template <typename T> __device__ inline void norm(Pass pass, Norm x)
         x.statistics[2 * (i64)row + 1] = scale;
     }
 
-    for (int c = lane; c < x.columns; c += 32)
+    for (int c = 4 * lane; c < x.columns; c += 128)
     {
-        float y = (x.sum[at + c] - mean) * scale * x.weight[c] + x.bias[c];
-        x.output[at + c] = y;
-        if (x.copy) ((T*)x.copy)[at + c] = narrow<T>(y);
+        Quad v = load4(x.sum + at + c), w = load4(x.weight + c), b = load4(x.bias + c);
+        Quad y = { (v.x - mean) * scale * w.x + b.x, (v.y - mean) * scale * w.y + b.y, (v.z - mean) * scale * w.z + b.z, (v.w - mean) * scale * w.w + b.w };
+        store4(x.output + at + c, y);
+        if (x.copy) store4((T*)x.copy + at + c, y);
     }
 }
 
 #define NORM_THREADS 256
-#define NORM_COLUMNS 16 // columns of a thread at most: C up to 4,096
+#define NORM_QUADS 4 // of columns, that a thread takes at most: C up to 4,096
 
 // A block takes some rows one after another, a thread its columns of each: column sums stay in registers.
 template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
 {
     __shared__ float totals[2][NORM_THREADS / 32];
-    float gamma[NORM_COLUMNS] = {}, beta[NORM_COLUMNS] = {}, bias[NORM_COLUMNS] = {};
+    Quad gamma[NORM_QUADS] = {}, beta[NORM_QUADS] = {}, bias[NORM_QUADS] = {};
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int end = min(x.rows, (int)(blockIdx.x + 1) * x.rowsPerBlock);
     for (int row = blockIdx.x * x.rowsPerBlock; row < end; row++)
@@ -579,22 +715,26 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
         const i64 at = (i64)row * x.columns, dropped = (i64)(row - pass.groups[group].firstRow) * x.columns;
         const Mask m = mask_of(pass, x.drop, group);
         const float mean = x.statistics[2 * (i64)row], scale = x.statistics[2 * (i64)row + 1];
-        float weighted[NORM_COLUMNS], normal[NORM_COLUMNS], total = 0, projected = 0;
+        Quad weighted[NORM_QUADS], normal[NORM_QUADS];
+        float total = 0, projected = 0;
 #pragma unroll
-        for (int k = 0; k < NORM_COLUMNS; k++)
+        for (int k = 0; k < NORM_QUADS; k++)
         {
-            int c = threadIdx.x + k * NORM_THREADS;
+            int c = 4 * (threadIdx.x + k * NORM_THREADS);
             if (c >= x.columns) break;
-            float upper = x.upper[at + c];
-            if (x.product0) upper += widen(((const T*)x.product0)[at + c]);
-            if (x.product1) upper += widen(((const T*)x.product1)[at + c]);
-            if (x.product2) upper += widen(((const T*)x.product2)[at + c]);
-            normal[k] = (x.sum[at + c] - mean) * scale;
-            gamma[k] += upper * normal[k];
-            beta[k] += upper;
-            weighted[k] = upper * x.weight[c];
-            total += weighted[k];
-            projected += weighted[k] * normal[k];
+            Quad u = load4(x.upper + at + c), v = load4(x.sum + at + c), w = load4(x.weight + c);
+            if (x.product0) add4(u, load4((const T*)x.product0 + at + c));
+            if (x.product1) add4(u, load4((const T*)x.product1 + at + c));
+            if (x.product2) add4(u, load4((const T*)x.product2 + at + c));
+            Quad n = { (v.x - mean) * scale, (v.y - mean) * scale, (v.z - mean) * scale, (v.w - mean) * scale };
+            Quad g = { u.x * n.x, u.y * n.y, u.z * n.z, u.w * n.w };
+            add4(gamma[k], g);
+            add4(beta[k], u);
+            Quad y = { u.x * w.x, u.y * w.y, u.z * w.z, u.w * w.w };
+            total += y.x + y.y + y.z + y.w;
+            projected += y.x * n.x + y.y * n.y + y.z * n.z + y.w * n.w;
+            weighted[k] = y;
+            normal[k] = n;
         }
 
         total = warp_sum(total);
@@ -617,28 +757,63 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
         total /= x.columns;
         projected /= x.columns;
 #pragma unroll
-        for (int k = 0; k < NORM_COLUMNS; k++)
+        for (int k = 0; k < NORM_QUADS; k++)
         {
-            int c = threadIdx.x + k * NORM_THREADS;
+            int c = 4 * (threadIdx.x + k * NORM_THREADS);
             if (c >= x.columns) break;
-            float lower = (weighted[k] - total - normal[k] * projected) * scale;
-            x.lower[at + c] = lower;
-            lower = m.threshold ? lower * factor(m, dropped + c) : lower;
-            ((T*)x.hiddenGradient)[at + c] = narrow<T>(lower);
-            bias[k] += lower;
+            Quad w = weighted[k], n = normal[k];
+            Quad lower = { (w.x - total - n.x * projected) * scale, (w.y - total - n.y * projected) * scale,
+                (w.z - total - n.z * projected) * scale, (w.w - total - n.w * projected) * scale };
+            store4(x.lower + at + c, lower);
+            if (m.threshold) drop4(lower, m, dropped + c);
+            store4((T*)x.hiddenGradient + at + c, lower);
+            add4(bias[k], lower);
         }
     }
 
+    float* sums = x.columnSums + (i64)blockIdx.x * 3 * x.columns;
 #pragma unroll
-    for (int k = 0; k < NORM_COLUMNS; k++)
+    for (int k = 0; k < NORM_QUADS; k++)
     {
-        int c = threadIdx.x + k * NORM_THREADS;
+        int c = 4 * (threadIdx.x + k * NORM_THREADS);
         if (c >= x.columns) break;
-        float* sums = x.columnSums + (i64)blockIdx.x * 3 * x.columns;
-        sums[c] = gamma[k];
-        sums[x.columns + c] = beta[k];
-        sums[2 * x.columns + c] = bias[k];
+        store4(sums + c, gamma[k]);
+        store4(sums + x.columns + c, beta[k]);
+        store4(sums + 2 * x.columns + c, bias[k]);
     }
+}
+
+// ---- column sums, in two steps and one order: rows to blocks' sums, those to the gradient ----
+
+// sums[block, matrix, column] = Σ over a block's rows of matrices[matrix, row, column]; a thread takes four columns.
+template <typename T> __device__ inline void column_sums(const void* matrices, float* sums, int rows, int columns, int rowsPerBlock)
+{
+    const int c = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
+    if (c >= columns) return;
+    const int end = min(rows, (int)(blockIdx.y + 1) * rowsPerBlock);
+    const T* from = (const T*)matrices + (i64)blockIdx.z * rows * columns + c;
+    Quad total = {};
+    for (int row = blockIdx.y * rowsPerBlock; row < end; row++) add4(total, load4(from + (i64)row * columns));
+    store4(sums + ((i64)blockIdx.y * gridDim.z + blockIdx.z) * columns + c, total);
+}
+
+struct Totals { float* target[3]; int accumulate[3]; int unused; };
+
+// target[matrix][column] (+)= Σ_block sums[block, matrix, column]. A block of 32 × 8 threads takes 32 columns of one matrix.
+extern "C" __global__ void column_totals(const float* sums, Totals to, int blocks, int columns)
+{
+    __shared__ float partial[8][33];
+    const int column = blockIdx.x * 32 + threadIdx.x % 32, part = threadIdx.x / 32;
+    float* target = to.target[blockIdx.y];
+    if (!target) return;
+    float total = 0;
+    if (column < columns)
+        for (int b = part; b < blocks; b += 8) total += sums[((i64)b * gridDim.y + blockIdx.y) * columns + column];
+    partial[part][threadIdx.x % 32] = total;
+    __syncthreads();
+    if (part != 0 || column >= columns) return;
+    for (int p = 1; p < 8; p++) total += partial[p][threadIdx.x];
+    target[column] = to.accumulate[blockIdx.y] ? target[column] + total : total;
 }
 
 // ---- GELU with the error function: Hendrycks and Gimpel 2016, eq. 1; erf by Abramowitz and Stegun 7.1.26 ----
@@ -658,31 +833,43 @@ __device__ inline float distribution(float x, float& bell)
 
 template <typename T> __device__ inline void gelu(const void* input, void* output, i64 count)
 {
-    for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (i64)gridDim.x * blockDim.x)
+    for (i64 i = 4 * ((i64)blockIdx.x * blockDim.x + threadIdx.x); i < count; i += 4 * (i64)gridDim.x * blockDim.x)
     {
-        float bell, x = widen(((const T*)input)[i]);
-        ((T*)output)[i] = narrow<T>(x * distribution(x, bell));
+        float bell;
+        Quad x = load4((const T*)input + i);
+        Quad y = { x.x * distribution(x.x, bell), x.y * distribution(x.y, bell), x.z * distribution(x.z, bell), x.w * distribution(x.w, bell) };
+        store4((T*)output + i, y);
     }
 }
 
-// gradient ·= gelu'(x), x becomes gelu(x); sums of some rows' gradients, [blockIdx.y, columns]. A thread takes a column.
+__device__ inline float gelu_slope(float& x)
+{
+    float bell, phi = distribution(x, bell), slope = x * 0.39894228040143268f * bell + phi;
+    x *= phi;
+    return slope;
+}
+
+// gradient ·= gelu'(x), x becomes gelu(x); sums of some rows' gradients, [blockIdx.y, columns]. A thread takes four columns.
 template <typename T> __device__ inline void gelu_backward(void* input, void* gradient, float* sums, int rows, int columns, int rowsPerBlock)
 {
-    const int c = blockIdx.x * blockDim.x + threadIdx.x;
+    const int c = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= columns) return;
     const int end = min(rows, (int)(blockIdx.y + 1) * rowsPerBlock);
-    float total = 0;
+    Quad total = {};
     for (int row = blockIdx.y * rowsPerBlock; row < end; row++)
     {
-        i64 at = (i64)row * columns + c;
-        float bell, x = widen(((const T*)input)[at]), phi = distribution(x, bell);
-        float lower = widen(((const T*)gradient)[at]) * (x * 0.39894228040143268f * bell + phi);
-        ((T*)gradient)[at] = narrow<T>(lower);
-        ((T*)input)[at] = narrow<T>(x * phi);
-        total += lower;
+        const i64 at = (i64)row * columns + c;
+        Quad x = load4((const T*)input + at), g = load4((const T*)gradient + at);
+        g.x *= gelu_slope(x.x);
+        g.y *= gelu_slope(x.y);
+        g.z *= gelu_slope(x.z);
+        g.w *= gelu_slope(x.w);
+        store4((T*)gradient + at, g);
+        store4((T*)input + at, x);
+        add4(total, g);
     }
 
-    sums[(i64)blockIdx.y * columns + c] = total;
+    store4(sums + (i64)blockIdx.y * columns + c, total);
 }
 
 // ---- dropout ----
@@ -694,11 +881,12 @@ template <typename S, typename T> __device__ inline void drop_rows(Pass pass, co
     const int group = areRelative ? pass.groupOfRelative[row] : pass.groupOfRow[row];
     const int first = areRelative ? pass.groups[group].firstRelative : pass.groups[group].firstRow;
     const Mask m = mask_of(pass, drop, group);
-    for (int c = threadIdx.x; c < columns; c += blockDim.x)
+    for (int c = 4 * threadIdx.x; c < columns; c += 4 * blockDim.x)
     {
         i64 at = (i64)row * columns + c;
-        float x = widen(((const S*)input)[at]);
-        ((T*)output)[at] = narrow<T>(m.threshold ? x * factor(m, (i64)(row - first) * columns + c) : x);
+        Quad x = load4((const S*)input + at);
+        if (m.threshold) drop4(x, m, (i64)(row - first) * columns + c);
+        store4((T*)output + at, x);
     }
 }
 
@@ -728,6 +916,8 @@ extern "C" __global__ void half_hash_mask(float* mask, i64 count, u32 key, u32 s
     extern "C" __global__ void attend_backward_positions_##name(Pass pass, Attention x) { attend_backward_positions<T>(pass, x); } \
     extern "C" __global__ void norm_##name(Pass pass, Norm x) { norm<T>(pass, x); } \
     extern "C" __global__ void norm_backward_##name(Pass pass, Norm x) { norm_backward<T>(pass, x); } \
+    extern "C" __global__ void column_sums_##name(const void* matrices, float* sums, int rows, int columns, int rowsPerBlock) \
+        { column_sums<T>(matrices, sums, rows, columns, rowsPerBlock); } \
     extern "C" __global__ void gelu_##name(const void* input, void* output, i64 count) { gelu<T>(input, output, count); } \
     extern "C" __global__ void gelu_backward_##name(void* input, void* gradient, float* sums, int rows, int columns, int rowsPerBlock) \
         { gelu_backward<T>(input, gradient, sums, rows, columns, rowsPerBlock); } \

@@ -132,10 +132,19 @@ internal sealed unsafe class CpuOperations : LayerOperations
             });
         }
 
-        return new(new(query, columnSums[0]), new(key, columnSums[1]), new(value, columnSums[2]), Summed(positionKey, type), Summed(positionQuery, type));
+        return new(query, key, value, columnSums.unsqueeze(0), positionKey?.to(type, copy: true), positionQuery?.to(type, copy: true), PositionSums(positionKey, positionQuery));
     }
 
-    private static SummedGradient? Summed(Tensor? gradient, ScalarType type) => gradient is null ? null : new(gradient.to(type, copy: true), gradient.sum(dim: 0));
+    private static Tensor? PositionSums(Tensor? key, Tensor? query)
+    {
+        if ((key ?? query) is not { } any)
+        {
+            return null;
+        }
+
+        using Tensor first = (key ?? any).sum(dim: 0), second = (query ?? any).sum(dim: 0), both = stack([first, second]);
+        return both.unsqueeze(0);
+    }
 
     private static AttentionKernel.Inputs Pointers(AttentionTensors t, Tensor? context, PackedPass pass, int g, PackedLayerSettings settings, DropoutSite site)
     {
@@ -202,7 +211,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
         using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         int rowCount = (int)state.Sum.shape[0], columns = (int)state.Sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         var hidden = New(type, state.Sum.shape);
-        using var sums = zeros(parts, 3, columns, float32);
+        var sums = zeros(parts, 3, columns, float32);
         var partial = PackedMemory.Floats(sums);
         foreach (var segment in Segments(pass, site, rowCount))
         {
@@ -231,7 +240,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
             });
         }
 
-        return (hidden, sums.sum(dim: 0));
+        return (hidden, sums);
     }
 
     private static NormKernel.Rows Pointers(NormState state, PackedNorm norm, Segment segment) => new()
@@ -269,7 +278,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     {
         using var part = StepClock.Part("GELU, gradient");
         int rowCount = (int)inner.shape[0], columns = (int)inner.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
-        using var sums = zeros(parts, columns, float32);
+        var sums = zeros(parts, 1, columns, float32);
         var isHalf = inner.dtype == ScalarType.BFloat16;
         void* x = PackedMemory.Address(inner), g = PackedMemory.Address(gradient);
         var partial = PackedMemory.Floats(sums);
@@ -285,7 +294,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
                 GeluKernel.Backward<Kernels.Float32>(x, g, columns, own, start, end);
             }
         });
-        return sums.sum(dim: 0);
+        return sums;
     }
 
     /// <inheritdoc />

@@ -19,22 +19,93 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     private const int AttentionThreads = 64;
     private const int NormThreads = 256;
     private const int RowThreads = 128;
-    private const int NormRows = 4;
-    private const int GeluRows = 64;
+    private const int RowsPerBlock = 16;
+    private const int Quad = 4;
 
     /// <inheritdoc />
     public override Device Device => device;
 
     /// <inheritdoc />
+    public override bool KeepsCopies => true;
+
+    /// <inheritdoc />
     public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
     {
+        if (CudaProducts.Instance is { } products && device.type == TorchSharp.DeviceType.CUDA)
+        {
+            var result = New(x.dtype, x.size(0), weight.size(0));
+            products.Multiply(x, weight, bias, result, accumulates: false);
+            return result;
+        }
+
         using var transposed = weight.t();
         return bias is null ? mm(x, transposed) : addmm(bias, x, transposed, 1, 1);
     }
 
     /// <inheritdoc />
+    public override void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
+    {
+        if (CudaProducts.Instance is { } products && device.type == TorchSharp.DeviceType.CUDA)
+        {
+            using Tensor rows = a.t(), columns = b.t();
+            products.Multiply(rows, columns, null, target, accumulates: !isFirst);
+            return;
+        }
+
+        base.AddProduct(a, b, target, isFirst);
+    }
+
+    /// <inheritdoc />
+    public override void AddColumnSums(Tensor sums, IReadOnlyList<(Tensor Target, bool IsFirst)?> targets)
+    {
+        using var part = StepClock.Part("column sums");
+        var (from, blocks, columns) = (DeviceMemory.Address(sums), (int)sums.shape[0], (int)sums.shape[2]);
+        var to = default(DeviceTotals);
+        // One that stands there twice is written by a launch of its own, or the two would race.
+        var again = new List<int>();
+        for (var i = 0; i < targets.Count; i++)
+        {
+            if (targets[i] is { } target)
+            {
+                if (targets.Take(i).Any(earlier => earlier?.Target.Handle == target.Target.Handle))
+                {
+                    again.Add(i);
+                    continue;
+                }
+
+                to.Set(i, DeviceMemory.Address(target.Target), !target.IsFirst);
+            }
+        }
+
+        LaunchTotals(from, to, blocks, columns, (int)sums.shape[1]);
+        foreach (var i in again)
+        {
+            var single = default(DeviceTotals);
+            single.Set(i, DeviceMemory.Address(targets[i]!.Value.Target), accumulates: true);
+            LaunchTotals(from, single, blocks, columns, (int)sums.shape[1]);
+        }
+    }
+
+    private void LaunchTotals(nint from, DeviceTotals to, int blocks, int columns, int matrices) =>
+        program.Launch("column_totals", ((columns + 31) / 32, matrices, 1), NormThreads, [At(ref from), At(ref to), At(ref blocks), At(ref columns)]);
+
+    /// <summary>Sums of the columns of some matrices, in parts.</summary>
+    /// <param name="matrices">[matrices, rows, columns].</param>
+    private Tensor PartialSums(Tensor matrices)
+    {
+        var (from, rows, columns, perBlock) = (DeviceMemory.Address(matrices), (int)matrices.shape[1], (int)matrices.shape[2], RowsPerBlock);
+        var blocks = (rows + RowsPerBlock - 1) / RowsPerBlock;
+        var sums = New(ScalarType.Float32, blocks, matrices.shape[0], columns);
+        var to = DeviceMemory.Address(sums);
+        program.Launch(Name("column_sums", matrices.dtype), ((columns + (Quad * NormThreads) - 1) / (Quad * NormThreads), blocks, (int)matrices.shape[0]), NormThreads,
+            [At(ref from), At(ref to), At(ref rows), At(ref columns), At(ref perBlock)]);
+        return sums;
+    }
+
+    /// <inheritdoc />
     public override Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type)
     {
+        using var part = StepClock.Part("dropout of relative rows");
         var drop = DropOf(pass, site);
         if (drop.Threshold == 0)
         {
@@ -58,6 +129,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
     {
+        using var part = StepClock.Part("attention, forward");
         var tables = TablesOf(pass);
         var context = New(tensors.Query.dtype, tensors.Query.shape);
         var arguments = Arguments(tensors, pass, settings, site);
@@ -69,11 +141,14 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
     {
+        using var part = StepClock.Part("attention, gradient");
         var tables = TablesOf(pass);
         var (type, shape) = (tensors.Query.dtype, tensors.Query.shape);
-        Tensor query = New(type, shape), key = New(type, shape), value = New(type, shape);
-        var positionKey = tensors.PositionKey is null ? null : New(type, tensors.PositionKey.shape);
-        var positionQuery = tensors.PositionQuery is null ? null : New(type, tensors.PositionQuery.shape);
+        using var all = New(type, 3, shape[0], shape[1]);
+        Tensor query = all[0], key = all[1], value = all[2];
+        using var positions = (tensors.PositionKey ?? tensors.PositionQuery) is { } any ? New(type, 2, any.shape[0], any.shape[1]) : null;
+        var positionKey = tensors.PositionKey is null ? null : positions![0];
+        var positionQuery = tensors.PositionQuery is null ? null : positions![1];
         using var scoreGradients = New(ScalarType.Float32, tensors.Probabilities.shape);
         var arguments = Arguments(tensors, pass, settings, site);
         arguments.ContextGradient = DeviceMemory.Address(contextGradient);
@@ -88,10 +163,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
             Launch("attend_backward_positions", (blocks, settings.Heads, 2 * pass.Groups.Count), tables.Pass, arguments, type);
         }
 
-        return new(Summed(query), Summed(key), Summed(value), positionKey is null ? null : Summed(positionKey), positionQuery is null ? null : Summed(positionQuery));
+        return new(query, key, value, PartialSums(all), positionKey, positionQuery, positions is null ? null : PartialSums(positions));
     }
-
-    private static SummedGradient Summed(Tensor gradient) => new(gradient, gradient.sum(dim: 0, type: ScalarType.Float32));
 
     private static DeviceAttention Arguments(AttentionTensors t, PackedPass pass, PackedLayerSettings settings, DropoutSite site) => new()
     {
@@ -113,6 +186,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps)
     {
+        using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
         var isNarrow = hidden.dtype != ScalarType.Float32;
         var output = New(ScalarType.Float32, residual.shape);
         var copy = isNarrow ? New(hidden.dtype, residual.shape) : output;
@@ -139,11 +213,12 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type)
     {
+        using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         var hidden = New(type, state.Sum.shape);
         var arguments = Arguments(state, norm, pass, site);
-        arguments.RowsPerBlock = NormRows;
-        var blocks = (arguments.Rows + NormRows - 1) / NormRows;
-        using var sums = New(ScalarType.Float32, blocks, 3, arguments.Columns);
+        arguments.RowsPerBlock = RowsPerBlock;
+        var blocks = (arguments.Rows + RowsPerBlock - 1) / RowsPerBlock;
+        var sums = New(ScalarType.Float32, blocks, 3, arguments.Columns);
         nint Product(int i) => i < upper.Products.Count ? DeviceMemory.Address(upper.Products[i]) : 0;
         (arguments.Product0, arguments.Product1, arguments.Product2) = (Product(0), Product(1), Product(2));
         arguments.Upper = arguments.Lower = DeviceMemory.Address(upper.Residual);
@@ -151,7 +226,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
         arguments.ColumnSums = DeviceMemory.Address(sums);
         var own = TablesOf(pass).Pass;
         program.Launch(Name("norm_backward", type), (blocks, 1, 1), NormThreads, [At(ref own), At(ref arguments)]);
-        return (hidden, sums.sum(dim: 0));
+        return (hidden, sums);
     }
 
     private static DeviceNorm Arguments(NormState state, PackedNorm norm, PackedPass pass, DropoutSite site) => new()
@@ -168,26 +243,29 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override void Gelu(Tensor inner, Tensor output)
     {
+        using var part = StepClock.Part("GELU, forward");
         var (from, to, count) = (DeviceMemory.Address(inner), DeviceMemory.Address(output), inner.numel());
-        program.Launch(Name("gelu", inner.dtype), ((int)Math.Min((count + NormThreads - 1) / NormThreads, 65_536), 1, 1), NormThreads, [At(ref from), At(ref to), At(ref count)]);
+        program.Launch(Name("gelu", inner.dtype), ((int)Math.Min((count + (Quad * NormThreads) - 1) / (Quad * NormThreads), 65_536), 1, 1), NormThreads, [At(ref from), At(ref to), At(ref count)]);
     }
 
     /// <inheritdoc />
     public override Tensor GeluBackward(Tensor inner, Tensor gradient)
     {
-        var (x, g, rows, columns, perBlock) = (DeviceMemory.Address(inner), DeviceMemory.Address(gradient), (int)inner.shape[0], (int)inner.shape[1], GeluRows);
-        var blocks = (rows + GeluRows - 1) / GeluRows;
-        using var sums = New(ScalarType.Float32, blocks, columns);
+        using var part = StepClock.Part("GELU, gradient");
+        var (x, g, rows, columns, perBlock) = (DeviceMemory.Address(inner), DeviceMemory.Address(gradient), (int)inner.shape[0], (int)inner.shape[1], RowsPerBlock);
+        var blocks = (rows + RowsPerBlock - 1) / RowsPerBlock;
+        var sums = New(ScalarType.Float32, blocks, 1, columns);
         var to = DeviceMemory.Address(sums);
-        program.Launch(Name("gelu_backward", inner.dtype), ((columns + NormThreads - 1) / NormThreads, blocks, 1), NormThreads,
+        program.Launch(Name("gelu_backward", inner.dtype), ((columns + (Quad * NormThreads) - 1) / (Quad * NormThreads), blocks, 1), NormThreads,
             [At(ref x), At(ref g), At(ref to), At(ref rows), At(ref columns), At(ref perBlock)]);
-        return sums.sum(dim: 0);
+        return sums;
     }
 
     /// <inheritdoc />
     /// <remarks>Products in the type of x, as autocast has them in PEFT.</remarks>
     public override void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output)
     {
+        using var part = StepClock.Part("adapters, forward");
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var inner = mm(Dropped(x, pass, site), adapter.Down.to(x.dtype).t());
@@ -197,6 +275,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
     {
+        using var part = StepClock.Part("adapters, gradient");
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype), dropped = Dropped(x, pass, site);

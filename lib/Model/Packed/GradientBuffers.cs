@@ -41,19 +41,64 @@ internal sealed class GradientBuffers(LayerOperations operations)
     /// <param name="gradient">Same shape, float32 or bfloat16.</param>
     public void Add(Tensor parameter, Tensor gradient)
     {
-        if (!parameter.requires_grad)
+        if (TargetOf(parameter) is not { } target)
         {
             return;
         }
 
         using var part = Platform.StepClock.Part("adding gradients up");
-        if (parameter.grad is { } existing)
+        using var scope = NewDisposeScope();
+        if (target.IsFirst)
         {
-            operations.AddInPlace(existing, gradient);
+            target.Target.copy_(gradient);
         }
         else
         {
-            parameter.grad = (_buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype, parameter.device)).copy_(gradient);
+            operations.AddInPlace(target.Target, gradient);
         }
+    }
+
+    /// <summary>Adds aᵀ · b, the gradient of a linear layer's weight.</summary>
+    /// <param name="parameter">[rows, columns], float32; a frozen one is passed over.</param>
+    /// <param name="a">∂L/∂y, [M, rows].</param>
+    /// <param name="b">x, [M, columns].</param>
+    public void AddProduct(Tensor parameter, Tensor a, Tensor b)
+    {
+        if (TargetOf(parameter) is { } target)
+        {
+            operations.AddProduct(a, b, target.Target, target.IsFirst);
+        }
+    }
+
+    /// <summary>Adds column sums to the parameters whose gradient they are.</summary>
+    /// <param name="sums">In parts, [parts, parameters, columns], float32.</param>
+    /// <param name="parameters">[columns] each; null and frozen ones are passed over. The same one may stand there twice.</param>
+    public void AddColumnSums(Tensor sums, params ReadOnlySpan<Tensor?> parameters)
+    {
+        var targets = new (Tensor Target, bool IsFirst)?[parameters.Length];
+        for (var i = 0; i < targets.Length; i++)
+        {
+            targets[i] = parameters[i] is null ? null : TargetOf(parameters[i]!);
+        }
+
+        operations.AddColumnSums(sums, targets);
+    }
+
+    /// <summary>Where a parameter's gradient is added up, and whether this is its first part; null for a frozen one.</summary>
+    private (Tensor Target, bool IsFirst)? TargetOf(Tensor parameter)
+    {
+        if (!parameter.requires_grad)
+        {
+            return null;
+        }
+
+        if (parameter.grad is { } existing)
+        {
+            return (existing, false);
+        }
+
+        var target = _buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
+        parameter.grad = target;
+        return (target, true);
     }
 }

@@ -32,24 +32,20 @@ internal readonly record struct Rows(Tensor Exact, Tensor Copy)
 /// <param name="Probabilities">Before dropout, by group, head and sentence, float32.</param>
 internal sealed record AttentionTensors(Tensor Query, Tensor Key, Tensor Value, Tensor? PositionKey, Tensor? PositionQuery, Tensor Probabilities);
 
-/// <summary>A gradient and its column sums, which are the gradient of a bias. Owned by whoever receives it.</summary>
-/// <param name="Value">[rows, C], element type of the products.</param>
-/// <param name="ColumnSums">[C], float32.</param>
-internal sealed record SummedGradient(Tensor Value, Tensor ColumnSums) : IDisposable
+/// <summary>Gradients of what attention read, in the element type of the products, and their column sums, which are the gradients of biases.</summary>
+/// <param name="Query">[N, C].</param>
+/// <param name="Key">[N, C].</param>
+/// <param name="Value">[N, C].</param>
+/// <param name="ColumnSums">Of these three, in parts, [parts, 3, C], float32.</param>
+/// <param name="PositionKey">[U, C]; null without content → position.</param>
+/// <param name="PositionQuery">[U, C]; null without position → content.</param>
+/// <param name="PositionColumnSums">Of these two, [parts, 2, C]; what stands for a missing one means nothing; null without both.</param>
+internal sealed record AttentionGradients(
+    Tensor Query, Tensor Key, Tensor Value, Tensor ColumnSums, Tensor? PositionKey, Tensor? PositionQuery, Tensor? PositionColumnSums) : IDisposable
 {
     public void Dispose()
     {
-        Value.Dispose();
-        ColumnSums.Dispose();
-    }
-}
-
-/// <summary>Gradients of what attention read.</summary>
-internal sealed record AttentionGradients(SummedGradient Query, SummedGradient Key, SummedGradient Value, SummedGradient? PositionKey, SummedGradient? PositionQuery) : IDisposable
-{
-    public void Dispose()
-    {
-        foreach (var gradient in (SummedGradient?[])[Query, Key, Value, PositionKey, PositionQuery])
+        foreach (var gradient in (Tensor?[])[Query, Key, Value, ColumnSums, PositionKey, PositionQuery, PositionColumnSums])
         {
             gradient?.Dispose();
         }
@@ -86,6 +82,9 @@ internal abstract class LayerOperations
 
     /// <summary>Whether weights are rearranged for products that serve many batches.</summary>
     public virtual bool PacksWeights => false;
+
+    /// <summary>Whether narrower copies of trained weights keep their memory through a training: more of it, and one call to write them all.</summary>
+    public virtual bool KeepsCopies => false;
 
     /// <summary>x · weightᵀ + bias, in the type of x.</summary>
     public abstract Tensor Multiply(Tensor x, Tensor weight, Tensor? bias);
@@ -128,14 +127,14 @@ internal abstract class LayerOperations
     /// <param name="pass">The forward pass's.</param>
     /// <param name="site">The dropout of the forward pass.</param>
     /// <param name="type">Element type of the result.</param>
-    /// <returns>∂L/∂hidden [N, C], and the column sums [3, C] that are the gradients of γ, β and the bias of hidden's product.</returns>
+    /// <returns>∂L/∂hidden [N, C], and the column sums, in parts [parts, 3, C], that are the gradients of γ, β and the bias of hidden's product.</returns>
     public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type);
 
     /// <summary>output = gelu(inner); the two may be one tensor.</summary>
     public abstract void Gelu(Tensor inner, Tensor output);
 
     /// <summary>∂L/∂gelu(inner) becomes ∂L/∂inner, and inner becomes gelu(inner).</summary>
-    /// <returns>Column sums of ∂L/∂inner, [columns], float32.</returns>
+    /// <returns>Column sums of ∂L/∂inner, in parts [parts, 1, columns], float32.</returns>
     public abstract Tensor GeluBackward(Tensor inner, Tensor gradient);
 
     /// <summary>output += scale · B(A(dropout(x))), in place.</summary>
@@ -144,6 +143,46 @@ internal abstract class LayerOperations
     /// <summary>The gradients of A and B; the adapter's part of ∂L/∂x is added to <paramref name="inputGradient"/> where that is wanted.</summary>
     /// <returns>∂L/∂A [rank, in] and ∂L/∂B [out, rank].</returns>
     public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient);
+
+    /// <summary>target = aᵀ · b, or target += aᵀ · b.</summary>
+    /// <param name="a">[M, rows], element type of the products.</param>
+    /// <param name="b">[M, columns].</param>
+    /// <param name="target">[rows, columns], float32.</param>
+    /// <param name="isFirst">Whether what the target holds counts for nothing.</param>
+    public virtual void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
+    {
+        using Tensor rows = a.t(), columns = b.t(), product = Multiply(rows, columns, null);
+        Put(product, target, isFirst);
+    }
+
+    /// <summary>Each target = the sum of its column sums' parts, or += that.</summary>
+    /// <param name="sums">[parts, targets, columns], float32.</param>
+    /// <param name="targets">[columns] each, and whether what it holds counts for nothing; null is passed over. At most three.</param>
+    public virtual void AddColumnSums(Tensor sums, IReadOnlyList<(Tensor Target, bool IsFirst)?> targets)
+    {
+        using var totals = sums.sum(dim: 0);
+        for (var i = 0; i < targets.Count; i++)
+        {
+            if (targets[i] is { } target)
+            {
+                using var total = totals[i];
+                Put(total, target.Target, target.IsFirst);
+            }
+        }
+    }
+
+    private void Put(Tensor values, Tensor target, bool isFirst)
+    {
+        if (isFirst)
+        {
+            using var scope = NewDisposeScope();
+            target.copy_(values);
+        }
+        else
+        {
+            AddInPlace(target, values);
+        }
+    }
 
     /// <summary>sum += values, both of the same shape; float32 += float32 or a narrower type.</summary>
     public virtual void AddInPlace(Tensor sum, Tensor values)

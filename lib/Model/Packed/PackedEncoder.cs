@@ -44,10 +44,13 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
 
         if (_keepers > 0)
         {
+            List<(Tensor Copy, Tensor Source)> stale = [];
             foreach (var projection in Projections)
             {
-                projection.MakeCopies(type);
+                projection.MakeCopies(type, stale);
             }
+
+            Platform.TorchScriptOps.CopyAll([.. stale.Select(pair => pair.Copy)], [.. stale.Select(pair => pair.Source)]);
         }
 
         return isTraining
@@ -94,7 +97,7 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
     {
         foreach (var projection in Projections)
         {
-            projection.DropCopies(keepsFrozen: _trainings > 0);
+            projection.DropCopies(keepsFrozen: _trainings > 0, keepsMemory: _trainings > 0 && operations.KeepsCopies);
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed partial class PackedLayer
         using var innerGradient = ProjectBack(parameters.Output, fedGradient, activated, pass, PackedStream.Output);
         using (var sums = operations.GeluBackward(saved.Inner, innerGradient))
         {
-            parameters.Intermediate.AccumulateBias(sums);
+            buffers.AddColumnSums(sums, parameters.Intermediate.Bias);
         }
 
         parameters.Output.AccumulateWeight(fedGradient, saved.Inner);
@@ -42,10 +42,7 @@ internal sealed partial class PackedLayer
         upper.DisposeProducts();
         using (columnSums)
         {
-            using Tensor weight = columnSums[0], bias = columnSums[1], projected = columnSums[2];
-            buffers.Add(norm.Weight, weight);
-            buffers.Add(norm.Bias, bias);
-            projection.AccumulateBias(projected);
+            buffers.AddColumnSums(columnSums, norm.Weight, norm.Bias, projection.Bias);
         }
 
         return hidden;
@@ -54,43 +51,47 @@ internal sealed partial class PackedLayer
     private List<Tensor> AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor? relativeGradient, bool wantsInput)
     {
         using var gradients = operations.AttendBackward(saved.Attention, contextGradient, pass, settings, WeightsSite);
+        buffers.AddColumnSums(gradients.ColumnSums, parameters.Query.Bias, parameters.Key.Bias, parameters.Value.Bias);
+        if (gradients.PositionColumnSums is { } sums)
+        {
+            buffers.AddColumnSums(sums, gradients.PositionKey is null ? null : parameters.PositionKey.Bias, gradients.PositionQuery is null ? null : parameters.PositionQuery.Bias);
+        }
+
         AccumulatePositions(parameters.PositionKey, gradients.PositionKey, saved.Relative, pass, PackedStream.PositionKey, relativeGradient);
         AccumulatePositions(parameters.PositionQuery, gradients.PositionQuery, saved.Relative, pass, PackedStream.PositionQuery, relativeGradient);
         List<Tensor> products = [];
-        foreach (var (projection, gradient, stream) in ((PackedProjection, SummedGradient, PackedStream)[])
+        foreach (var (projection, gradient, stream) in ((PackedProjection, Tensor, PackedStream)[])
             [(parameters.Query, gradients.Query, PackedStream.Query), (parameters.Key, gradients.Key, PackedStream.Key), (parameters.Value, gradients.Value, PackedStream.Value)])
         {
-            projection.AccumulateWeight(gradient.Value, saved.Input);
-            projection.AccumulateBias(gradient.ColumnSums);
+            projection.AccumulateWeight(gradient, saved.Input);
             if (wantsInput)
             {
-                products.Add(ProjectBack(projection, gradient.Value, saved.Input, pass, stream));
+                products.Add(ProjectBack(projection, gradient, saved.Input, pass, stream));
             }
             else
             {
-                projection.BackwardAdapter(gradient.Value, saved.Input, pass, Site(stream, projection.AdapterDropout));
+                projection.BackwardAdapter(gradient, saved.Input, pass, Site(stream, projection.AdapterDropout));
             }
         }
 
         return products;
     }
 
-    private void AccumulatePositions(PackedProjection projection, SummedGradient? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor? relativeGradient)
+    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor? relativeGradient)
     {
         if (gradient is null || (relativeGradient is null && !projection.IsTrained))
         {
             return;
         }
 
-        projection.AccumulateWeight(gradient.Value, relative);
-        projection.AccumulateBias(gradient.ColumnSums);
+        projection.AccumulateWeight(gradient, relative);
         if (relativeGradient is null)
         {
-            projection.BackwardAdapter(gradient.Value, relative, pass, Site(stream, projection.AdapterDropout));
+            projection.BackwardAdapter(gradient, relative, pass, Site(stream, projection.AdapterDropout));
             return;
         }
 
-        using var lower = ProjectBack(projection, gradient.Value, relative, pass, stream);
+        using var lower = ProjectBack(projection, gradient, relative, pass, stream);
         using var exact = lower.to(float32);
         using var dropped = operations.Drop(exact, pass, Site(PackedStream.Relative, settings.HiddenDropout), float32);
         operations.AddInPlace(relativeGradient, dropped);

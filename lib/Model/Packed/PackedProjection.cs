@@ -20,12 +20,16 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     private readonly bool _isDense = stored.Weight.dtype == ScalarType.Float32;
     private readonly Dictionary<(ScalarType Type, bool IsPacked), Tensor> _copies = [];
     private readonly Dictionary<ScalarType, Tensor> _biases = [];
+    private bool _areStale;
 
     /// <summary>Probability that an element of an adapter's input is dropped; 0 without adapter.</summary>
     public double AdapterDropout => adapter?.DropoutProbability ?? 0;
 
     /// <summary>W, b, and the adapter's, trained or not.</summary>
     public IEnumerable<Tensor> Parameters => [_weight, .. bias is null ? Array.Empty<Tensor>() : [bias], .. adapter is null ? Array.Empty<Tensor>() : [adapter.Down, adapter.Up]];
+
+    /// <summary>b, or null.</summary>
+    public Tensor? Bias => bias;
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
     public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { Down.requires_grad: true } or { Up.requires_grad: true };
@@ -53,7 +57,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, isPacked);
         using var packed = !isPacked && operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
-        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, Bias(x.dtype)) : operations.Multiply(x, weight, Bias(x.dtype));
+        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : operations.Multiply(x, weight, BiasIn(x.dtype));
         if (adapter is not null)
         {
             operations.AddAdapter(adapter, x, pass, site, output);
@@ -74,7 +78,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         }
 
         using var weight = Weight(x.dtype, UsesPackedWeight);
-        return DispatcherOperators.LinearGelu(x, weight, Bias(x.dtype));
+        return DispatcherOperators.LinearGelu(x, weight, BiasIn(x.dtype));
     }
 
     /// <summary>∂L/∂x = ∂L/∂y · W, and the adapter's part; the adapter's own gradients are added on the way.</summary>
@@ -123,24 +127,13 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         }
 
         using var part = StepClock.Part("products, gradient of the weight");
-        using var rows = gradient.t();
-        using var columns = x!.t();
-        using var product = operations.Multiply(rows, columns, null);
-        gradients.Add(_weight, product);
+        gradients.AddProduct(_weight, gradient, x!);
     }
 
-    /// <summary>Adds column sums of ∂L/∂y to b's gradient, unless b is absent or frozen.</summary>
-    /// <param name="columnSums">[out], float32.</param>
-    public void AccumulateBias(Tensor columnSums)
-    {
-        if (bias is not null)
-        {
-            gradients.Add(bias, columnSums);
-        }
-    }
-
-    /// <summary>Makes what the products of a pass in this type take.</summary>
-    public void MakeCopies(ScalarType type)
+    /// <summary>Makes what the products of a pass in this type take, and names the copies that are there but older than what they were made of.</summary>
+    /// <param name="type">The products' type.</param>
+    /// <param name="stale">Receives them with their source: the caller copies all at once.</param>
+    public void MakeCopies(ScalarType type, List<(Tensor Copy, Tensor Source)> stale)
     {
         // What is stored in fewer bits is restored by each product.
         if (_isDense)
@@ -148,13 +141,27 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
             Weight(type, UsesPackedWeight).Dispose();
         }
 
-        _ = Bias(type);
+        _ = BiasIn(type);
+        if (_areStale)
+        {
+            stale.AddRange(_copies.Values.Select(copy => (copy, _weight)));
+            stale.AddRange(_biases.Values.Select(copy => (copy, bias!)));
+            _areStale = false;
+        }
     }
 
     /// <summary>Frees the copies of weight and bias: they are made anew where they are next asked for.</summary>
     /// <param name="keepsFrozen">Leaves the narrower copy of a weight that is not trained.</param>
-    public void DropCopies(bool keepsFrozen)
+    /// <param name="keepsMemory">Leaves the copies of trained weights too, to be written anew in one call for all.</param>
+    public void DropCopies(bool keepsFrozen, bool keepsMemory = false)
     {
+        if (keepsMemory)
+        {
+            _areStale |= !IsFrozen;
+            return;
+        }
+
+        _areStale = false;
         foreach (var (key, copy) in _copies.Where(pair => !keepsFrozen || !IsFrozen || pair.Key.IsPacked).ToList())
         {
             copy.Dispose();
@@ -181,7 +188,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// </summary>
     private static bool MixesCacheSets(Tensor weight) => weight.dtype == ScalarType.Float32 && weight.shape[1] * sizeof(float) % CacheStride == 0;
 
-    private Tensor? Bias(ScalarType type) =>
+    private Tensor? BiasIn(ScalarType type) =>
         bias is null || type == bias.dtype ? bias
         : _biases.TryGetValue(type, out var copy) ? copy
         : _biases[type] = Copy(bias, type, isPacked: false);

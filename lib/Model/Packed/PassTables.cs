@@ -42,6 +42,31 @@ internal struct DeviceNorm
     public DeviceDrop Drop;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+internal struct DeviceTotals
+{
+    public nint Target0, Target1, Target2;
+    public int Accumulates0, Accumulates1, Accumulates2, Unused;
+
+    /// <summary>Names a target.</summary>
+    public void Set(int index, nint target, bool accumulates)
+    {
+        var value = accumulates ? 1 : 0;
+        switch (index)
+        {
+            case 0:
+                (Target0, Accumulates0) = (target, value);
+                break;
+            case 1:
+                (Target1, Accumulates1) = (target, value);
+                break;
+            default:
+                (Target2, Accumulates2) = (target, value);
+                break;
+        }
+    }
+}
+
 #pragma warning restore CS0649
 
 /// <summary>Where a pass's groups, sentences, tiles and distances lie, as one table on the device: sent over once, without waiting for it.</summary>
