@@ -152,7 +152,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     {
         try
         {
-            return cell.Valued(new Dictionary<string, string> { [value.Key] = value.Value }).First(found => found.IsSet).Parameter.Name;
+            return cell.Valued(new Dictionary<string, string> { [value.Key] = value.Value }).FirstOrDefault(found => found.IsSet)?.Parameter.Name;
         }
         catch (ParameterException) when (cell.Parameters.All(parameter => parameter.Name != value.Key))
         {
