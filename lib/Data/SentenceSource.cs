@@ -11,13 +11,14 @@ public sealed record ReadSummary(long RowCount, long SentenceCount, long OtherLa
 
 /// <summary>What was decided about a file, for people to check.</summary>
 /// <param name="File">Its name.</param>
+/// <param name="Sentences">How many it gave.</param>
 /// <param name="Format">Kind of file.</param>
 /// <param name="Encoding">Encoding and packing; null where the format has its own.</param>
 /// <param name="Layout">Which fields or columns are words and tags.</param>
 /// <param name="Scheme">How its tags mark entities.</param>
 /// <param name="Numbering">What its numbers stand for; null where its tags have names.</param>
 /// <param name="Notices">What a reader should know: conversions, slips, what was left out or never occurs.</param>
-public sealed record SourceReport(string File, string Format, string? Encoding, string Layout, string Scheme, string? Numbering, IReadOnlyList<string> Notices);
+public sealed record SourceReport(string File, long Sentences, string Format, string? Encoding, string Layout, string Scheme, string? Numbering, IReadOnlyList<string> Notices);
 
 /// <summary>
 /// The sentences of one file. It is gone through once to see how it is laid out and how its tags are to be read, then streamed. Wrong rows are gathered, and from
@@ -78,7 +79,7 @@ public sealed class SentenceSource : IEnumerable<Sentence>
         }
 
         Summary = new(pass.RowCount, given, pass.OtherLanguageCount, pass.RepeatCount);
-        Report = new(System.IO.Path.GetFileName(Path), rows.Format, rows.Encoding, rows.Layout, tags.Scheme, tags.Numbering, [.. tags.Notices, .. rows.Notices(), .. pass.Notices(given)]);
+        Report = new(System.IO.Path.GetFileName(Path), given, rows.Format, rows.Encoding, rows.Layout, tags.Scheme, tags.Numbering, [.. tags.Notices, .. rows.Notices(), .. pass.Notices(given)]);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();

@@ -178,6 +178,25 @@ public static class Tables
             (strict is null ? "" : "Strict: an I without its B begins no entity. ") + (publishedSystem is null ? "" : $"Published: {publishedSystem}, words, on MultiNERD's English test split."));
     }
 
+    /// <summary>What was decided about each file: format, encoding, columns, scheme, numbers; below it what else to know.</summary>
+    /// <param name="sources">The files.</param>
+    /// <param name="notices">What to know of them together.</param>
+    public static TableView Sources(IReadOnlyList<SourceReport> sources, IReadOnlyList<string> notices)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        ArgumentNullException.ThrowIfNull(notices);
+        var hasNumbers = sources.Any(source => source.Numbering is not null);
+        List<Column> columns = [new("file"), new("sentences", true), new("format"), new("encoding"), new("words and tags"), new("scheme"), .. hasNumbers ? [new("numbers")] : Array.Empty<Column>()];
+        // What is said of every file is said once.
+        var said = sources.SelectMany(source => source.Notices.Select(notice => (notice, source.File))).GroupBy(pair => pair.notice, pair => pair.File)
+            .Select(files => files.Count() == sources.Count ? files.Key : $"{string.Join(", ", files)}: {files.Key}");
+        return new(
+            "What was read",
+            columns,
+            [.. sources.Select(source => new Row([source.File, source.Sentences.ToString("N0", CultureInfo.InvariantCulture), source.Format, source.Encoding ?? "", source.Layout, source.Scheme, .. hasNumbers ? [(Cell)(source.Numbering ?? "")] : Array.Empty<Cell>()]))],
+            note: string.Join(" · ", said.Concat(notices)));
+    }
+
     /// <summary>The counts of each split, type by type.</summary>
     public static TableView Splits(IReadOnlyList<SplitStatistics> splits)
     {

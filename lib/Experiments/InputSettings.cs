@@ -23,7 +23,7 @@ public sealed record InputSettings
     /// <summary>The data set when <see cref="TrainData"/> and <see cref="TestData"/> are null: a folder with files <c>train.*</c>, <c>validation.*</c>, <c>test.*</c>, or MultiNERD's name on the Hub.</summary>
     public string Dataset { get; init; } = MultiNerd;
 
-    /// <summary>Your own training sentences: Parquet, JSON lines, CoNLL or CoNLL-U, gzipped or not.</summary>
+    /// <summary>Your own training sentences: a file (CoNLL, JSON, CSV, Parquet and their kin, docs/DATA.md), or a data set's name on the Hub (<c>org/name</c>).</summary>
     public string? TrainData { get; init; }
 
     /// <summary>Your own validation sentences; null splits <see cref="ValidationRows"/> off the training sentences.</summary>
@@ -46,6 +46,18 @@ public sealed record InputSettings
 
     /// <summary>What becomes of entity types in the data that the label set lacks.</summary>
     public UnknownTypes OtherTypes { get; init; } = UnknownTypes.Error;
+
+    /// <summary>How the tags of your own data mark entities; null goes by what the files show.</summary>
+    public TagScheme? Scheme { get; init; }
+
+    /// <summary>The word's column in your own CoNLL and CSV files, from 0, −1 for the last; null looks for it.</summary>
+    public int? WordColumn { get; init; }
+
+    /// <summary>The tag's column in your own CoNLL and CSV files; null looks for it.</summary>
+    public int? TagColumn { get; init; }
+
+    /// <summary>Names of the words' and the tags' fields or columns in your own data, with a comma between; null looks for the usual ones.</summary>
+    public string? Fields { get; init; }
 
     /// <summary>Which rows of a file count.</summary>
     public RowListing Listing { get; init; } = RowListing.AsListed;
@@ -94,7 +106,9 @@ public sealed record InputSettings
         Refuse(trains && TrainData is null && TestData is not null, "TestData is set, TrainData is not; only the published profile needs no training data.");
         foreach (var (name, path) in (ReadOnlySpan<(string, string?)>)[("TrainData", TrainData), ("ValidationData", ValidationData), ("TestData", TestData)])
         {
-            Refuse(path is not null && RepositoryFiles.Find(path) is null, $"{name} is \"{path}\": there is no such file, neither from {Environment.CurrentDirectory} nor from {RepositoryFiles.Root}.");
+            Refuse(
+                path is not null && RepositoryFiles.Find(path) is null && !(name == nameof(TrainData) && HubDatasets.IsName(path)),
+                $"{name} is \"{path}\": there is no such file, neither from {Environment.CurrentDirectory} nor from {RepositoryFiles.Root}.");
         }
 
         foreach (var (name, rows) in (ReadOnlySpan<(string, int?)>)[("TrainRows", TrainRows), ("ValidationRows", ValidationRows), ("TestRows", TestRows)])
@@ -102,6 +116,8 @@ public sealed record InputSettings
             Refuse(rows < 0, Invariant($"{name} is {rows}; expected a number of sentences, for instance 1000, or null."));
         }
 
+        Refuse(!IsOwn && (Scheme is not null || WordColumn is not null || TagColumn is not null || Fields is not null), "Scheme, WordColumn, TagColumn and Fields belong to data of your own, but TrainData is null.");
+        Refuse(Fields is not null && Fields.Split(',').Length != 2, $"Fields is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags.");
         faults.AddRange(FaultOfTypes() is { } fault ? [fault] : []);
         return faults;
 

@@ -48,7 +48,17 @@ public static class SanityCheck
         model.eval();
         TokenEvaluation.RefuseForeignPieces(model, "training", training);
         var rows = training.Count == 0 ? [] : BatchOrder.Reference(training.Count, settings.Seed, 0).Rows.Take(OverfitRows).Select(row => training[row]).ToList();
-        return [.. rows.Count == 0 ? Array.Empty<SanityFinding>() : [FirstLoss(loaded, rows, settings), Overfit(model, rows, settings)], TwoBatches(model, labels, evaluation, settings)];
+        return [.. rows.Count == 0 ? Array.Empty<SanityFinding>() : [FirstLoss(loaded, rows, settings), Overfit(model, rows, settings)], TwoBatches(model, labels, evaluation, settings), Lengths(model.Config, [.. training, .. evaluation])];
+    }
+
+    private static SanityFinding Lengths(DebertaConfig config, IReadOnlyList<EncodedSentence> rows)
+    {
+        var (most, longer) = (config.FarthestDistance, rows.Count(row => row.Length > config.FarthestDistance));
+        return new(
+            "Lengths",
+            Invariant($"at most {most} pieces: the model does not tell greater distances apart"),
+            Invariant($"the longest sentence has {rows.Select(row => row.Length).DefaultIfEmpty().Max()} pieces{(longer == 0 ? "" : $"; {longer} of {rows.Count} are longer: split them")}"),
+            longer == 0);
     }
 
     private static SanityFinding FirstLoss(Loaded<DebertaV2ForTokenClassification> loaded, List<EncodedSentence> rows, TrainingSettings settings)

@@ -28,9 +28,23 @@ public sealed class SanityCheckTests
         var findings = SanityCheck.Find(loaded, LabelSet.SystemA, rows, rows, Settings);
 
         Assert.Equal(before, Weights(model));
-        Assert.Equal(["First loss", "One batch by heart", "An evaluation"], findings.Select(finding => finding.Name));
+        Assert.Equal(["First loss", "One batch by heart", "An evaluation", "Lengths"], findings.Select(finding => finding.Name));
         // Adapters of rank 4 learn a batch more slowly than forty updates.
         Assert.All(findings.Where(finding => !withAdapters || finding.Name != "One batch by heart"), finding => Assert.True(finding.Holds, finding.ToString()));
+    }
+
+    [Fact]
+    public async Task Sentences_longer_than_the_model_can_tell_positions_apart_are_said()
+    {
+        var (loaded, _) = await LoadAsync();
+        using var model = loaded.Model;
+        var length = model.Config.FarthestDistance + 1;
+        EncodedSentence longest = new([.. Enumerable.Repeat(5, length)], [.. Enumerable.Repeat(0, length)], [.. Enumerable.Range(0, length)]);
+
+        var finding = SanityCheck.Find(loaded, LabelSet.SystemA, [], [longest], Settings)[^1];
+
+        Assert.False(finding.Holds);
+        Assert.Contains("1 of 1 are longer", finding.Found, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,7 +53,7 @@ public sealed class SanityCheckTests
         var (loaded, rows) = await LoadAsync();
         using var model = loaded.Model;
 
-        Assert.Equal("An evaluation", Assert.Single(SanityCheck.Find(loaded, LabelSet.SystemA, [], rows, Settings)).Name);
+        Assert.Equal(["An evaluation", "Lengths"], SanityCheck.Find(loaded, LabelSet.SystemA, [], rows, Settings).Select(finding => finding.Name));
         Assert.Contains("no validation sentences", SanityCheck.Run(loaded, LabelSet.SystemA, [], [], Settings).ToText(), StringComparison.Ordinal);
         var error = Assert.Throws<ArgumentException>(() => SanityCheck.Run(loaded, LabelSet.SystemA, [new([1, 1_000_000, 2], [-100, 0, -100], [-1, 0, -1])], rows, Settings));
         Assert.Contains("training row 0 has the piece id 1,000,000", error.Message, StringComparison.Ordinal);

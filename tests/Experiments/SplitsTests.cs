@@ -115,6 +115,54 @@ public sealed class SplitsTests : IDisposable
         Assert.Contains("TestData is null; set TestData to the file", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Numbers_without_types_are_refused_and_with_them_are_what_they_say()
+    {
+        var path = Path.Combine(_folder.FullName, "own.jsonl");
+        File.WriteAllText(path, string.Concat(Enumerable.Range(0, 5).Select(i => $$"""{"tokens": ["Gadget", "{{i}}"], "ner_tags": [3, 0]}""" + "\n")));
+        var inputs = new InputSettings { Model = "m", TrainData = path };
+
+        Assert.Contains("numbers (0 to 3) that nothing names", (await Assert.ThrowsAsync<DataFormatException>(() => Read(inputs, LabelSet.SystemA))).Message, StringComparison.Ordinal);
+        var named = inputs with { Types = ["PER", "PRODUCT"] };
+        var splits = await Read(named, named.LabelsOr(LabelSet.SystemA));
+
+        Assert.Equal("B-PRODUCT", named.LabelsOr(LabelSet.SystemA).Names[splits.Train[0].Tags[0]]);
+        Assert.Contains("3 B-PRODUCT", Assert.Single(splits.Sources).Numbering, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_was_decided_and_what_stands_in_two_splits_is_said()
+    {
+        var inputs = Own(Enumerable.Range(0, 20).Select(i => $"Marie I-PER\nsings{i} O\n")) with { TestData = Path.Combine(_folder.FullName, "own.conll") };
+
+        var splits = await Read(inputs, LabelSet.SystemA);
+
+        Assert.Equal("IOB1, converted to IOB2", splits.Sources[0].Scheme);
+        Assert.Equal(["18 of 20 test sentences are training sentences too, words and tags: their scores are too good"], splits.Notices);
+        var table = NotebookLib.Display.Tables.Sources(splits.Sources, splits.Notices).ToText();
+        Assert.Contains("word column 0, tag column 1 of 2", table, StringComparison.Ordinal);
+        Assert.Contains("18 of 20 test sentences", table, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Training_data_without_an_entity_is_said()
+    {
+        var splits = await Read(Own(Enumerable.Range(0, 20).Select(i => $"word{i} O\n")), LabelSet.SystemA);
+
+        Assert.Contains("no training sentence has an entity: there is nothing to learn", splits.Notices);
+    }
+
+    [Fact]
+    public void A_name_on_the_Hub_is_no_missing_file_and_columns_belong_to_data_of_ones_own()
+    {
+        var inputs = new InputSettings { Model = "m", TrainData = "org/news:en" };
+
+        Assert.Empty(inputs.FindFaults(trains: true));
+        Assert.Contains("there is no such file", Assert.Single((inputs with { TrainData = "org/news.conll" }).FindFaults(trains: true)), StringComparison.Ordinal);
+        Assert.Contains("belong to data of your own", Assert.Single((new InputSettings { Model = "m" } with { TagColumn = 2 }).FindFaults(trains: true)), StringComparison.Ordinal);
+        Assert.Contains("expected two names with a comma between", Assert.Single((inputs with { Fields = "words" }).FindFaults(trains: true)), StringComparison.Ordinal);
+    }
+
     private static Task<Splits> Read(InputSettings inputs, LabelSet labels) => Splits.ReadAsync(inputs, labels, cancellation: TestContext.Current.CancellationToken);
 
     private InputSettings Own(IEnumerable<string> sentences)
