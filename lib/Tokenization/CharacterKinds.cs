@@ -27,9 +27,6 @@ internal static class CharacterKinds
         _ => false,
     };
 
-    /// <summary>A mark of any kind.</summary>
-    public static bool IsMark(int rune) => CategoryOf(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
-
     /// <summary>A mark that takes no place of its own.</summary>
     public static bool IsNonSpacingMark(int rune) => CategoryOf(rune) == UnicodeCategory.NonSpacingMark;
 

@@ -20,7 +20,7 @@ internal sealed class TextNormalizer(Func<AlignedText, AlignedText> apply, Func<
     public static TextNormalizer None { get; } = new(text => text);
 
     /// <summary>Marks go, of every kind.</summary>
-    public static TextNormalizer StripAccents { get; } = new(text => text.Where(rune => !CharacterKinds.IsMark(rune)));
+    public static TextNormalizer StripAccents { get; } = new(text => text.Where(rune => !UnicodeForm.IsMark(rune)));
 
     /// <summary>Small letters, each character by itself.</summary>
     public static TextNormalizer Lowercase { get; } = new(ToLower, character => !char.IsAsciiLetterUpper(character));

@@ -18,6 +18,9 @@ internal sealed class UnicodeForm(bool isCompatible, bool isComposed)
     // No character below has a class, decomposes, or is the second half of a composition.
     private readonly int _firstAffected = isCompatible ? 0xA0 : isComposed ? 0x300 : 0xC0;
 
+    /// <summary>A mark of any kind, of those that Unicode 9.0 has.</summary>
+    public static bool IsMark(int rune) => Tables.IsMark(rune);
+
     /// <summary>The text in this form.</summary>
     public AlignedText Normalize(AlignedText text)
     {
@@ -119,6 +122,7 @@ internal sealed class UnicodeForm(bool isCompatible, bool isComposed)
     private static class Tables
     {
         private static readonly Dictionary<int, byte> s_classes = [];
+        private static readonly HashSet<int> s_marks = [];
         private static readonly Dictionary<int, int[]> s_canonical = [];
         private static readonly Dictionary<int, int[]> s_compatible = [];
         private static readonly Dictionary<(int, int), int> s_pairs = [];
@@ -133,12 +137,14 @@ internal sealed class UnicodeForm(bool isCompatible, bool isComposed)
                 switch (parts[1])
                 {
                     case ":":
-                        var ends = parts[0].Split('-');
-                        for (var rune = Hex(ends[0]); rune <= Hex(ends[^1]); rune++)
+                        foreach (var rune in Range(parts[0]))
                         {
                             s_classes[rune] = byte.Parse(parts[2], CultureInfo.InvariantCulture);
                         }
 
+                        break;
+                    case "^":
+                        s_marks.UnionWith(Range(parts[0]));
                         break;
                     case "~":
                         s_compatible[Hex(parts[0])] = [.. parts[2..].Select(Hex)];
@@ -167,6 +173,8 @@ internal sealed class UnicodeForm(bool isCompatible, bool isComposed)
 
         public static int ClassOf(int rune) => rune < 0x300 ? 0 : s_classes.GetValueOrDefault(rune);
 
+        public static bool IsMark(int rune) => rune >= 0x300 && s_marks.Contains(rune);
+
         public static int[]? DecompositionOf(int rune, bool isCompatible) =>
             rune < 0xA0 ? null : (isCompatible ? s_compatible : s_canonical).GetValueOrDefault(rune);
 
@@ -181,6 +189,9 @@ internal sealed class UnicodeForm(bool isCompatible, bool isComposed)
         private static IEnumerable<int> Whole(int rune, bool isCompatible) =>
             s_canonical.TryGetValue(rune, out var parts) || (isCompatible && s_compatible.TryGetValue(rune, out parts))
                 ? parts.SelectMany(part => Whole(part, isCompatible)) : [rune];
+
+        private static IEnumerable<int> Range(string ends) =>
+            ends.Split('-') is [var first, .. var last] ? Enumerable.Range(Hex(first), last.Length == 0 ? 1 : Hex(last[0]) - Hex(first) + 1) : [];
 
         private static int Hex(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }

@@ -176,6 +176,12 @@ public sealed class TokenizerJsonTests : IDisposable
         Assert.Equal(expected, new UnicodeForm(isCompatible, isComposed).Normalize(AlignedText.Of(text)).ToString());
 
     [Theory]
+    [InlineData("e\u0301\u0F71", "e")]
+    [InlineData("\U00011938", "\U00011938")] // a mark since Unicode 13, which the reference's library does not know
+    public void Accents_go_that_Unicode_9_has(string text, string expected) =>
+        Assert.Equal(expected, TextNormalizer.StripAccents.Normalize(AlignedText.Of(text)).ToString());
+
+    [Theory]
     [InlineData("\\d{3}|[A-Z]+(?=[a-z])", "123ABc", "123|AB|c")]
     [InlineData("\\w+", "ab-é😀𝒳", "ab|-|é|😀|𝒳")]
     [InlineData("(?m:a.b)", "xa\nby", "x|a\nb|y")]
