@@ -103,7 +103,7 @@ public sealed class ExperimentRun
     /// <summary>Ends a cell whose training was interrupted, so that nothing is tested which is half trained. The same cell, run again, goes on.</summary>
     /// <param name="result">How the training ended; null where nothing was trained.</param>
     /// <exception cref="OperationCanceledException">It was interrupted; the message says how to go on.</exception>
-    public void ThrowIfInterrupted(TrainingResult? result)
+    public static void ThrowIfInterrupted(TrainingResult? result)
     {
         var token = Platform.Interruption.Token;
         if (token.IsCancellationRequested && result?.End == TrainingEnd.Stopped)
