@@ -39,7 +39,7 @@ internal sealed class OurTrainer : IDisposable
         Tensor loss;
         using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, DeviceType.CPU).Enter())
         {
-            loss = _task.ComputeLoss(rows, i, null);
+            loss = _task.ComputeLosses([rows], i, null).sum();
         }
 
         BackwardPass.Run(loss / _settings.AccumulationSteps);

@@ -40,6 +40,9 @@ public sealed class RaggedBatch : IDisposable
     /// <summary>Pieces of each sentence, by micro-batch.</summary>
     internal int[][] Groups { get; }
 
+    /// <summary>Pieces of each micro-batch.</summary>
+    internal IReadOnlyList<int> PiecesOfGroups => [.. Groups.Select(group => group.Sum())];
+
     /// <summary>The ids on the host, [N].</summary>
     internal int[] Ids { get; }
 

@@ -1,11 +1,12 @@
 using NotebookLib.Batching;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Inference;
 
-/// <summary>Scores pieces with a network: longest texts first, in padded batches, without gradients and without dropout. One thread at a time.</summary>
-// B rows, L pieces of the longest row, K labels
+/// <summary>Scores pieces with a network: longest texts first, without padding, gradients and dropout. One thread at a time.</summary>
+// N pieces of all texts, K labels
 public sealed class ModelPieceScorer : IPieceScorer
 {
     private readonly DebertaV2ForTokenClassification _model;
@@ -13,7 +14,7 @@ public sealed class ModelPieceScorer : IPieceScorer
 
     /// <summary>Takes a network; the caller goes on owning it.</summary>
     /// <param name="model">On any device.</param>
-    /// <param name="batchSize">Texts that go through the network together, B.</param>
+    /// <param name="batchSize">Texts that go through the network together, at least: on a CUDA device as many times that as its memory holds.</param>
     public ModelPieceScorer(DebertaV2ForTokenClassification model, int batchSize = 32)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -35,12 +36,13 @@ public sealed class ModelPieceScorer : IPieceScorer
         try
         {
             var order = BatchOrder.SortedByLength([.. inputIds.Select(ids => ids.Length)]);
+            EncodedSentence[][] batches = [.. order.Batches(_batchSize).Select(rows => rows.Select(row => new EncodedSentence(inputIds[row], new int[inputIds[row].Length], [])).ToArray())];
             var logits = new List<float[]>(inputIds.Count);
-            foreach (var rows in order.Batches(_batchSize))
+            PassMemory.InPasses([.. batches.Select(batch => batch.Sum(row => row.Length))], PiecesAtOnce(inputIds), (first, count) =>
             {
                 cancellation.ThrowIfCancellationRequested();
-                AddLogits([.. rows.Select(row => inputIds[row])], logits);
-            }
+                AddLogits([.. batches.Skip(first).Take(count).SelectMany(batch => batch)], logits);
+            });
 
             return order.PutBack(logits);
         }
@@ -50,15 +52,26 @@ public sealed class ModelPieceScorer : IPieceScorer
         }
     }
 
-    private void AddLogits(IReadOnlyList<int[]> rows, List<float[]> logits)
+    private int PiecesAtOnce(IReadOnlyList<int[]> inputIds)
+    {
+        var weight = _model.Classifier.Weight;
+        return inputIds.Count > 0 && _model.TakesGroups
+            ? PassMemory.PiecesThatFit(_model, inputIds.Max(ids => ids.Length), Autocast.ProductType(weight.device_type), trains: false) ?? 0
+            : 0;
+    }
+
+    private void AddLogits(IReadOnlyList<EncodedSentence> rows, List<float[]> logits)
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        using var batch = Batch.Pad([.. rows.Select(ids => new EncodedSentence(ids, new int[ids.Length], []))], _model.parameters().First().device);
-        var logits_BLK = _model.call(batch.InputIds, batch.AttentionMask).to(ScalarType.Float32).cpu();
-        for (var row = 0; row < rows.Count; row++)
+        using var batch = RaggedBatch.Of(rows, _model.Classifier.Weight.device);
+        var logits_NK = _model.Score(batch);
+        var width = (int)logits_NK.shape[1];
+        ReadOnlySpan<float> values = DeviceRead.Floats([logits_NK.to(ScalarType.Float32)]);
+        foreach (var row in rows)
         {
-            var row_LK = logits_BLK[row].slice(0, 0, rows[row].Length, 1).contiguous().data<float>().ToArray();
+            var row_LK = values[..(row.Length * width)].ToArray();
+            values = values[row_LK.Length..];
             if (!Array.TrueForAll(row_LK, float.IsFinite))
             {
                 throw new InvalidOperationException("The network's scores are not finite; are the weights damaged, or did training diverge?");

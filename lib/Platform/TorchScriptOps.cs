@@ -49,11 +49,29 @@ public static class TorchScriptOps
     public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates, Tensor? skip = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
+        ArgumentOutOfRangeException.ThrowIfLessThan(step, 1);
+        // Filled there: a number sent over would wait for what is queued on the device.
+        using var count = full([], step, ScalarType.Float32, parameters.Length == 0 ? CPU : parameters[0].device);
+        AdamWStep(parameters, gradients, firstMoments, secondMoments, count, rates, skip);
+    }
+
+    /// <inheritdoc cref="AdamWStep(Tensor[], Tensor[], Tensor[], Tensor[], int, AdamWRates)"/>
+    /// <param name="parameters">Changed in place; float32, any shapes.</param>
+    /// <param name="gradients">One per parameter, same shapes.</param>
+    /// <param name="firstMoments">Running means of the gradients, changed in place.</param>
+    /// <param name="secondMoments">Running means of the squared gradients, changed in place.</param>
+    /// <param name="step">Number of this update, from 1; a float32 scalar on the parameters' device, whose value need not leave it.</param>
+    /// <param name="rates">Learning rate, betas, decay and epsilon.</param>
+    /// <param name="skip">1 leaves everything as it is, 0 makes the update: a float32 scalar on the parameters' device; null makes it.</param>
+    public static void AdamWStep(
+        Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, Tensor step, AdamWRates rates, Tensor? skip = null)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(gradients);
         ArgumentNullException.ThrowIfNull(firstMoments);
         ArgumentNullException.ThrowIfNull(secondMoments);
+        ArgumentNullException.ThrowIfNull(step);
         ArgumentNullException.ThrowIfNull(rates);
-        ArgumentOutOfRangeException.ThrowIfLessThan(step, 1);
         if (gradients.Length != parameters.Length || firstMoments.Length != parameters.Length || secondMoments.Length != parameters.Length)
         {
             throw new ArgumentException($"AdamW needs as many gradients and moments as parameters: {parameters.Length} parameters, "
@@ -66,9 +84,7 @@ public static class TorchScriptOps
         }
 
         using var scope = NewDisposeScope();
-        // Filled there: a number sent over would wait for what is queued on the device.
-        var count = full([], (float)step, ScalarType.Float32, parameters[0].device);
-        var steps = Enumerable.Repeat(count, parameters.Length).ToArray();
+        var steps = Enumerable.Repeat(step, parameters.Length).ToArray();
         Invoke("adamw", parameters, gradients, firstMoments, secondMoments, steps, skip!,
             rates.LearningRate, rates.Beta1, rates.Beta2, rates.WeightDecay, rates.Epsilon);
     }

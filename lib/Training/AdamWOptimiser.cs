@@ -14,6 +14,7 @@ public sealed class AdamWOptimiser : IDisposable
     private readonly TrainingSettings _settings;
     private readonly Slot[] _decayed;
     private readonly Slot[] _undecayed;
+    private readonly Tensor _made;
 
     /// <summary>An optimiser that has made no update yet.</summary>
     /// <param name="groups">What to train.</param>
@@ -26,9 +27,10 @@ public sealed class AdamWOptimiser : IDisposable
         _settings = settings;
         _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
         _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
+        _made = zeros([], device: Slots.FirstOrDefault()?.Parameter.device ?? CPU).DetachFromDisposeScope();
     }
 
-    /// <summary>Updates made.</summary>
+    /// <summary>Updates made; those that were left out on the device are among them until <see cref="Discount"/>.</summary>
     public int UpdateCount { get; private set; }
 
     /// <summary>The 2-norm over all gradients there are; the value stays on the device.</summary>
@@ -37,7 +39,7 @@ public sealed class AdamWOptimiser : IDisposable
     {
         using var scope = NewDisposeScope();
         using var part = StepClock.Part("norm and clipping");
-        var norm = Gradients() is { Length: > 0 } gradients ? TorchScriptOps.TotalNorm(gradients) : zeros([]);
+        var norm = Gradients() is { Length: > 0 } gradients ? TorchScriptOps.TotalNorm(gradients) : zeros([], device: _made.device);
         return norm.MoveToOuterDisposeScope();
     }
 
@@ -56,18 +58,40 @@ public sealed class AdamWOptimiser : IDisposable
     public void ScaleGradients(double factor)
     {
         using var scope = NewDisposeScope();
-        var gradients = Gradients();
-        TorchScriptOps.ScaleInPlace(gradients, tensor((float)factor, device: gradients.Length == 0 ? CPU : gradients[0].device));
+        TorchScriptOps.ScaleInPlace(Gradients(), full([], factor, ScalarType.Float32, _made.device));
     }
 
     /// <summary>Makes one update from the gradients there are; parameters without one stay as they are, as in torch.</summary>
-    public void Step(double learningRate)
+    /// <param name="learningRate">Its rate.</param>
+    /// <param name="skip">1 leaves everything as it is: a float32 scalar on the parameters' device, so that nobody waits to learn it. Null makes the update; so it must be with trained rows.</param>
+    public void Step(double learningRate, Tensor? skip = null)
     {
         using var scope = NewDisposeScope();
         using var part = StepClock.Part("AdamW");
         UpdateCount++;
-        Step(_decayed, new(learningRate, _settings.WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
-        Step(_undecayed, new(learningRate, 0, _settings.Beta1, _settings.Beta2, _settings.Epsilon));
+        var step = _made + 1;
+        Step(_decayed, new(learningRate, _settings.WeightDecay, _settings.Beta1, _settings.Beta2, _settings.Epsilon), step, skip);
+        Step(_undecayed, new(learningRate, 0, _settings.Beta1, _settings.Beta2, _settings.Epsilon), step, skip);
+        _made.copy_(skip is null ? step : step - skip);
+    }
+
+    /// <summary>Takes updates that were left out on the device out of the count.</summary>
+    public void Discount(int updates) => UpdateCount -= updates;
+
+    /// <summary>Copies of the gradients there are, by name, for <see cref="PutBack"/>; they belong to the caller's dispose scope.</summary>
+    internal Dictionary<string, Tensor> CopyGradients() =>
+        Slots.Where(slot => slot.Gradient is not null).ToDictionary(slot => slot.Name, slot => slot.Gradient!.clone(), StringComparer.Ordinal);
+
+    /// <summary>Makes the gradients what <see cref="CopyGradients"/> gave, and no others.</summary>
+    internal void PutBack(IReadOnlyDictionary<string, Tensor> gradients)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        ClearGradients();
+        foreach (var slot in Slots.Where(slot => gradients.ContainsKey(slot.Name)))
+        {
+            slot.SetGradient(gradients[slot.Name]);
+        }
     }
 
     /// <summary>Forgets the gradients: the next backward pass then leaves its own instead of adding to zeros.</summary>
@@ -123,6 +147,7 @@ public sealed class AdamWOptimiser : IDisposable
         }
 
         UpdateCount = updates;
+        _made.fill_(updates);
     }
 
     /// <inheritdoc />
@@ -133,18 +158,20 @@ public sealed class AdamWOptimiser : IDisposable
             slot.FirstMoment.Dispose();
             slot.SecondMoment.Dispose();
         }
+
+        _made.Dispose();
     }
 
     private IEnumerable<Slot> Slots => _decayed.Concat(_undecayed);
 
     private Tensor[] Gradients() => [.. Slots.Select(slot => slot.Gradient).OfType<Tensor>()];
 
-    private void Step(Slot[] slots, AdamWRates rates)
+    private static void Step(Slot[] slots, AdamWRates rates, Tensor step, Tensor? skip)
     {
         var pairs = slots.Select(slot => (slot, gradient: slot.Gradient)).Where(pair => pair.gradient is not null).ToArray();
         Tensor[] values = [.. pairs.Select(pair => pair.slot.Values())];
         TorchScriptOps.AdamWStep(
-            values, [.. pairs.Select(pair => pair.gradient!)], [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], UpdateCount, rates);
+            values, [.. pairs.Select(pair => pair.gradient!)], [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], step, rates, skip);
         for (var i = 0; i < pairs.Length; i++)
         {
             pairs[i].slot.Rows?.Write(values[i], (float)(1 - (rates.LearningRate * rates.WeightDecay)));

@@ -27,12 +27,23 @@ internal interface ITrainingTask : IDisposable
     /// <summary>What a row adds to the loss's divisor.</summary>
     double LossWeightOf(int row);
 
-    /// <summary>Forward pass and loss of a micro-batch.</summary>
-    /// <param name="rows">Which rows.</param>
-    /// <param name="microBatch">Its number since the start, for tasks that draw at random.</param>
-    /// <param name="divisor">The whole update's divisor, or null for the micro-batch's own mean.</param>
-    /// <returns>Scalar with its graph, in the caller's dispose scope.</returns>
-    Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor);
+    /// <summary>Whether <see cref="ComputeLosses"/> takes several micro-batches at once, in the precision that is on in this thread.</summary>
+    bool TakesGroups => false;
+
+    /// <summary>Whether a look at a value on the device holds everything up there, so that losses and norms are read as seldom as can be.</summary>
+    bool ReadsLate => false;
+
+    /// <summary>Pieces that the device's memory holds at once beside what is there now, by an estimate; null where one micro-batch a pass is best (a CPU), or nothing is known.</summary>
+    /// <param name="longest">Pieces of the longest row.</param>
+    /// <param name="productType">Element type of the matrix products.</param>
+    int? PiecesThatFit(int longest, ScalarType productType) => null;
+
+    /// <summary>Forward pass and losses of micro-batches.</summary>
+    /// <param name="microBatches">Which rows; several only where <see cref="TakesGroups"/> says so.</param>
+    /// <param name="first">The first one's number since the start, for tasks that draw at random.</param>
+    /// <param name="divisor">The whole update's divisor, or null for each micro-batch's own mean.</param>
+    /// <returns>A loss for each, with its graph, in the caller's dispose scope.</returns>
+    Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor);
 
     /// <summary>Promises that the weights stay as they are until the result is disposed: around the micro-batches of an update.</summary>
     IDisposable HoldWeights();

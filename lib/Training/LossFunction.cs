@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
 
-// Shapes: B batch, L length, K labels, N = B*L pieces.
+// Shapes: N pieces of all sentences, K labels, G micro-batches.
 
 /// <summary>
 /// The training loss over labelled pieces: Σ w(y) (1 − p(y))^γ · −ln p(y), divided by Σ w(y). With equal weights and γ = 0 it is mean cross-entropy.
@@ -39,39 +39,31 @@ public sealed class LossFunction : IDisposable
         return weight;
     }
 
-    /// <summary>The loss of a micro-batch.</summary>
-    /// <param name="logits_BLK">[B, L, K], any float type; half-width ones are widened to float32 first (a bfloat16 sum over pieces would lose digits).</param>
-    /// <param name="labels_BL">[B, L], int64, −100 where nothing counts.</param>
-    /// <param name="divisor">Σ w(y) over the whole update, or null for this micro-batch's own.</param>
-    /// <returns>Scalar. Without any labelled piece and divisor it is NaN, as in torch.</returns>
-    public Tensor Compute(Tensor logits_BLK, Tensor labels_BL, double? divisor = null)
+    /// <summary>The losses of micro-batches whose pieces lie one after another.</summary>
+    /// <param name="logits_NK">[N, K], any float type; half-width ones are widened to float32 first (a bfloat16 sum over pieces would lose digits).</param>
+    /// <param name="labels_N">[N], int64, −100 where nothing counts.</param>
+    /// <param name="pieces">Pieces of each micro-batch, [G]; together N.</param>
+    /// <param name="divisors">What each micro-batch's sum is divided by, [G]: Σ w(y) over itself, for its mean, or over the whole update.</param>
+    /// <returns>[G]. Where a divisor is 0 the loss is NaN, and its gradient 0 without a focal exponent, as in torch.</returns>
+    public Tensor Compute(Tensor logits_NK, Tensor labels_N, IReadOnlyList<int> pieces, IReadOnlyList<double> divisors)
     {
-        ArgumentNullException.ThrowIfNull(logits_BLK);
-        ArgumentNullException.ThrowIfNull(labels_BL);
+        ArgumentNullException.ThrowIfNull(logits_NK);
+        ArgumentNullException.ThrowIfNull(labels_N);
+        ArgumentNullException.ThrowIfNull(pieces);
+        ArgumentNullException.ThrowIfNull(divisors);
         using var scope = NewDisposeScope();
         using var part = Platform.StepClock.Part("loss");
-        var wide_BLK = logits_BLK.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits_BLK.to(ScalarType.Float32) : logits_BLK;
-        var logits_NK = wide_BLK.view(-1, logits_BLK.shape[^1]);
-        var labels_N = labels_BL.reshape(-1);
-        Tensor loss;
-        if (_focalGamma == 0)
-        {
-            loss = nn.functional.cross_entropy(logits_NK, labels_N, _weights_K, Batch.IgnoredLabel, divisor is null ? nn.Reduction.Mean : nn.Reduction.Sum);
-            loss = divisor is null ? loss : loss / divisor.Value;
-        }
-        else
-        {
-            var (sum, weight) = FocalSum(logits_NK, labels_N);
-            loss = divisor is null ? sum / weight : sum / divisor.Value;
-        }
-
-        return loss.MoveToOuterDisposeScope();
+        var wide_NK = logits_NK.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits_NK.to(ScalarType.Float32) : logits_NK;
+        var losses_N = _focalGamma == 0 ? nn.functional.cross_entropy(wide_NK, labels_N, _weights_K, Batch.IgnoredLabel, nn.Reduction.None) : FocalLosses(wide_NK, labels_N);
+        var sums_G = pieces.Count == 1 ? losses_N.sum(0, keepdim: true) : stack([.. losses_N.split([.. pieces.Select(count => (long)count)]).Select(losses => losses.sum())]);
+        using var divisors_G = Platform.DeviceMemory.Send(tensor(divisors.Select(divisor => (float)divisor).ToArray()), logits_NK.device);
+        return (sums_G / divisors_G).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc />
     public void Dispose() => _weights_K?.Dispose();
 
-    private (Tensor Sum, Tensor Weight) FocalSum(Tensor logits_NK, Tensor labels_N)
+    private Tensor FocalLosses(Tensor logits_NK, Tensor labels_N)
     {
         var counts_N = labels_N.ne(Batch.IgnoredLabel);
         var known_N = labels_N.clamp_min(0);
@@ -79,6 +71,6 @@ public sealed class LossFunction : IDisposable
         var weight_N = _weights_K is null ? counts_N.to(ScalarType.Float32) : _weights_K.index_select(0, known_N) * counts_N;
         // 1 - p without cancellation; kept off 0, where the power's slope is infinite for γ < 1.
         var rest_N = (-logProbability_N.expm1()).clamp_min(1e-12);
-        return ((weight_N * rest_N.pow(_focalGamma) * -logProbability_N).sum(), weight_N.sum());
+        return weight_N * rest_N.pow(_focalGamma) * -logProbability_N;
     }
 }

@@ -1,3 +1,4 @@
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
@@ -7,22 +8,35 @@ internal sealed class LossLedger(Device device) : IDisposable
 {
     private readonly Tensor _sinceLog = zeros([], device: device).DetachFromDisposeScope();
     private readonly Tensor _update = zeros([], device: device).DetachFromDisposeScope();
-    private readonly List<(long MicroBatch, Tensor Loss)> _microBatches = [];
+    private readonly Tensor _before = zeros([], device: device).DetachFromDisposeScope();
+    private List<MicroBatchLosses> _passes = [];
 
-    /// <summary>Adds a micro-batch's share of its update's loss.</summary>
-    public void Add(long microBatch, Tensor loss)
+    /// <summary>Adds a pass's shares of its update's loss.</summary>
+    /// <param name="first">Number of its first micro-batch.</param>
+    /// <param name="shares">One per micro-batch.</param>
+    public void Add(long first, Tensor shares)
     {
         using var scope = NewDisposeScope(); // In-place operations return a new handle each.
-        var value = loss.detach().DetachFromDisposeScope();
-        _microBatches.Add((microBatch, value));
-        _update.add_(value);
+        _passes.Add(new(first, shares.detach().DetachFromDisposeScope()));
+        _update.add_(shares.detach().sum());
+    }
+
+    /// <summary>Keeps the update's sum as it is now, for <see cref="StartAgain"/>.</summary>
+    public void Keep() => _before.copy_(_update).Dispose();
+
+    /// <summary>Goes back to what <see cref="Keep"/> kept.</summary>
+    public void StartAgain()
+    {
+        ClearUpdate();
+        _update.copy_(_before).Dispose();
     }
 
     /// <summary>The update was made: its loss counts.</summary>
-    public void CommitUpdate()
+    /// <param name="skip">1 where it was left out on the device; null where it was made.</param>
+    public void CommitUpdate(Tensor? skip = null)
     {
         using var scope = NewDisposeScope();
-        _sinceLog.add_(_update);
+        _sinceLog.add_(skip is null ? _update : where(skip.ne(0), zeros_like(_update), _update));
         ClearUpdate();
     }
 
@@ -31,21 +45,28 @@ internal sealed class LossLedger(Device device) : IDisposable
     {
         using var scope = NewDisposeScope();
         _update.zero_();
-        _microBatches.ForEach(pair => pair.Loss.Dispose());
-        _microBatches.Clear();
+        TakePasses().ForEach(pass => pass.Dispose());
+    }
+
+    /// <summary>The shares of the current update's micro-batches since the process began. Whoever takes them disposes them.</summary>
+    public List<MicroBatchLosses> TakePasses()
+    {
+        var taken = _passes;
+        _passes = [];
+        return taken;
     }
 
     /// <summary>Reads the sum since the last log and starts a new one.</summary>
     public float TakeSinceLog()
     {
         using var scope = NewDisposeScope();
-        var sum = _sinceLog.item<float>();
+        var sum = DeviceRead.Scalar(_sinceLog);
         _sinceLog.zero_();
         return sum;
     }
 
     /// <summary>Both sums, for a checkpoint.</summary>
-    public (float SinceLog, float Update) Read() => (_sinceLog.item<float>(), _update.item<float>());
+    public (float SinceLog, float Update) Read() => (DeviceRead.Scalar(_sinceLog), DeviceRead.Scalar(_update));
 
     /// <summary>Goes on from a checkpoint's sums.</summary>
     public void Restore(float sinceLog, float update)
@@ -55,14 +76,24 @@ internal sealed class LossLedger(Device device) : IDisposable
         _update.fill_(update);
     }
 
-    /// <summary>The shares of the current update's micro-batches since the process began.</summary>
-    public IReadOnlyList<(long MicroBatch, float Loss)> MicroBatches => [.. _microBatches.Select(pair => (pair.MicroBatch, pair.Loss.item<float>()))];
-
     /// <inheritdoc />
     public void Dispose()
     {
         ClearUpdate();
         _sinceLog.Dispose();
         _update.Dispose();
+        _before.Dispose();
     }
+}
+
+/// <summary>What the micro-batches of a pass add to their update's loss.</summary>
+/// <param name="First">Number of the first.</param>
+/// <param name="Shares">One per micro-batch, on the device, outside every dispose scope.</param>
+internal sealed record MicroBatchLosses(long First, Tensor Shares) : IDisposable
+{
+    /// <summary>Reads them.</summary>
+    public IEnumerable<(long MicroBatch, float Loss)> Read() => DeviceRead.Floats([Shares]).Select((loss, i) => (First + i, loss));
+
+    /// <inheritdoc />
+    public void Dispose() => Shares.Dispose();
 }

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
 
-// Shapes: B batch, L length, K labels.
+// Shapes: N pieces of all sentences, K labels, G micro-batches.
 
 /// <summary>Tagging pieces: the task of the original notebooks.</summary>
 internal sealed class TokenClassificationTask : ITrainingTask
@@ -24,8 +24,15 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private readonly Device _device;
     private IDisposable _trainingMemory;
 
+    /// <param name="model">Trained in place.</param>
+    /// <param name="labels">Names the label ids; null leaves the scores out.</param>
+    /// <param name="training">Rows to train on.</param>
+    /// <param name="evaluation">Rows to evaluate on.</param>
+    /// <param name="settings">What the run decides.</param>
+    /// <param name="readsLate">Whether the run goes as on CUDA; null leaves it to the model's device.</param>
     public TokenClassificationTask(
-        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
+        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings,
+        bool? readsLate = null)
     {
         _model = model;
         _labels = labels;
@@ -35,6 +42,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _device = model.parameters().First().device;
         _loss = new(settings, _device);
         _weights = new(model);
+        ReadsLate = readsLate ?? _device.type == TorchSharp.DeviceType.CUDA;
         TrainedRows = FindTrainedRows();
         model.Deberta.Embeddings.WordEmbeddings.TrainedRows = TrainedRows;
         _trainingMemory = model.Deberta.Encoder.KeepTrainingMemory();
@@ -56,20 +64,27 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public double LossWeightOf(int row) => _loss.WeightOf(_training[row].Labels);
 
-    public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
+    public bool TakesGroups => _model.TakesGroups;
+
+    public bool ReadsLate { get; }
+
+    public int? PiecesThatFit(int longest, ScalarType productType) => PassMemory.PiecesThatFit(_model, longest, productType, trains: true);
+
+    public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor)
     {
         using var scope = NewDisposeScope();
-        using var batch = PadBatch(rows);
-        var logits_BLK = _model.call(batch.InputIds, batch.AttentionMask);
-        return _loss.Compute(logits_BLK, batch.Labels, divisor).MoveToOuterDisposeScope();
+        using var batch = Gather(microBatches);
+        var logits_NK = _model.Score(batch);
+        double[] divisors = [.. microBatches.Select(rows => divisor ?? MemoryMarshal.ToEnumerable(rows).Sum(LossWeightOf))];
+        return _loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope();
     }
 
     public IDisposable HoldWeights() => _model.Deberta.Encoder.KeepWeightCopies();
 
-    private Batch PadBatch(ReadOnlyMemory<int> rows)
+    private RaggedBatch Gather(IReadOnlyList<ReadOnlyMemory<int>> microBatches)
     {
         using var part = Platform.StepClock.Part("making the batch");
-        return Batch.Pad(_training, MemoryMarshal.ToEnumerable(rows), _device);
+        return RaggedBatch.OfGroups([.. microBatches.Select(rows => MemoryMarshal.ToEnumerable(rows).Select(row => _training[row]).ToArray())], _device);
     }
 
     public object Describe(int row) => new { inputIds = _training[row].InputIds, labels = _training[row].Labels };
@@ -113,7 +128,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private TrainedRows? FindTrainedRows()
     {
         var table = _model.Deberta.Embeddings.WordEmbeddings.Weight;
-        if (!table.requires_grad || table.dtype != ScalarType.Float32 || _device.type != TorchSharp.DeviceType.CPU)
+        if (!table.requires_grad || table.dtype != ScalarType.Float32 || ReadsLate)
         {
             return null;
         }

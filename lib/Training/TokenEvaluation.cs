@@ -3,12 +3,12 @@ using NotebookLib.Batching;
 using NotebookLib.Data;
 using NotebookLib.Metrics;
 using NotebookLib.Model;
-using TorchSharp;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
 
-// Shapes: B batch, L length, K labels.
+// Shapes: N pieces of all sentences, K labels, G batches.
 
 /// <summary>Scores a tagger on rows with labels, piece by piece: what the original's Trainer does at every evaluation.</summary>
 public static class TokenEvaluation
@@ -17,12 +17,13 @@ public static class TokenEvaluation
     /// <param name="model">In evaluation mode.</param>
     /// <param name="labels">Names the label ids; null leaves the scores out.</param>
     /// <param name="rows">Rows with labels; −100 is not scored.</param>
-    /// <param name="batchSize">Sentences per batch.</param>
+    /// <param name="batchSize">Sentences per batch. The loss depends on it; how many batches go through at once follows from the memory of a CUDA device.</param>
     /// <param name="order">Sorted by length for speed, as given for the reference's loss.</param>
     /// <param name="precision">In which type products run.</param>
     /// <param name="cancellation">Ends it between batches.</param>
     /// <returns>Loss and scores.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">One batch alone does not fit into the device's memory.</exception>
     public static EvaluationResult Run(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize,
         EvaluationOrder order = EvaluationOrder.SortedByLength, PrecisionPolicy? precision = null, CancellationToken cancellation = default) =>
@@ -36,39 +37,34 @@ public static class TokenEvaluation
         ArgumentNullException.ThrowIfNull(rows);
         RefuseForeignPieces(model, "evaluation", rows);
         var clock = Stopwatch.StartNew();
-        var scorer = labels is null ? null : new SequenceScorer(labels);
         var device = model.parameters().First().device;
-        var rowOrder = order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count);
-        var lossSum = 0.0;
-        long tokens = 0;
+        int[][] indices = [.. (order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count)).Batches(batchSize)];
+        EncodedSentence[][] batches = [.. indices.Select(batch => batch.Select(index => rows[index]).ToArray())];
+        int[] pieces = [.. batches.Select(batch => batch.Sum(row => row.Length))];
+        var (losses, predicted) = (new List<Tensor>(), new List<Tensor>());
+        using var scope = NewDisposeScope();
         using var held = model.Deberta.Encoder.KeepWeightCopies();
         using var noGrad = no_grad(); // Not inference_mode: tables that the model caches on the way must serve training afterwards.
-        foreach (var indices in rowOrder.Batches(batchSize))
+        using var loss = new LossFunction(new(), device);
+        PassMemory.InPasses(pieces, PiecesAtOnce(model, rows, precision), (first, count) =>
         {
             cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using var batch = Batch.Pad(rows, indices, device);
-            Tensor logits_BLK;
-            using (precision?.Enter())
-            {
-                logits_BLK = model.call(batch.InputIds, batch.AttentionMask);
-            }
-
-            // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.
-            lossSum += DebertaV2ForTokenClassification.Loss(logits_BLK, batch.Labels).ToDouble() * batch.RowCount;
-            tokens += batch.PieceCount;
+            using var pass = NewDisposeScope();
+            var (losses_G, logits_NK) = Pass(model, loss, new(batches, first, count), precision);
+            var predicted_N = logits_NK.argmax(-1);
             if (predictions is not null)
             {
-                Keep(predictions, rows, indices, logits_BLK);
+                Keep(predictions, rows, indices.Skip(first).Take(count).SelectMany(batch => batch), logits_NK);
             }
 
-            if (scorer is not null)
-            {
-                Score(scorer, rows, indices, logits_BLK.argmax(-1).cpu());
-            }
-        }
+            losses.Add(losses_G.MoveToOuterDisposeScope());
+            predicted.Add(predicted_N.MoveToOuterDisposeScope());
+        });
 
-        return new(lossSum / Math.Max(1, rows.Count), rows.Count, tokens, clock.Elapsed.TotalSeconds,
+        // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.
+        var lossSum = DeviceRead.Floats(losses).Zip(batches).Sum(pair => (double)pair.First * pair.Second.Length);
+        var scorer = labels is null ? null : Scored(new(labels), batches, predicted);
+        return new(lossSum / Math.Max(1, rows.Count), rows.Count, pieces.Sum(count => (long)count), clock.Elapsed.TotalSeconds,
             scorer?.Scores(EntityScheme.Lenient), scorer?.Scores(EntityScheme.StrictIob2));
     }
 
@@ -109,36 +105,57 @@ public static class TokenEvaluation
         }
     }
 
-    private static void Score(SequenceScorer scorer, IReadOnlyList<EncodedSentence> rows, int[] indices, Tensor predicted_BL)
-    {
-        var width = (int)predicted_BL.shape[1];
-        var predicted = predicted_BL.data<long>().ToArray();
-        for (var r = 0; r < indices.Length; r++)
-        {
-            var row = rows[indices[r]];
-            var tags = new int[row.Length];
-            for (var i = 0; i < tags.Length; i++)
-            {
-                tags[i] = (int)predicted[(r * width) + i];
-            }
-
-            scorer.Add(row.Labels, tags);
-        }
-    }
-
-    private static void Keep(PredictedPieces[] predictions, IReadOnlyList<EncodedSentence> rows, int[] indices, Tensor logits_BLK)
+    /// <summary>The losses of some batches, [G], and the scores of each of their pieces, [N, K]; nothing is read from the device.</summary>
+    private static (Tensor Losses, Tensor Logits) Pass(
+        DebertaV2ForTokenClassification model, LossFunction loss, ArraySegment<EncodedSentence[]> batches, PrecisionPolicy? precision)
     {
         using var scope = NewDisposeScope();
-        var probabilities_BLK = logits_BLK.to(ScalarType.Float32).softmax(-1).cpu();
-        var (width, labels) = ((int)probabilities_BLK.shape[1], (int)probabilities_BLK.shape[2]);
-        var all = probabilities_BLK.data<float>().ToArray();
-        for (var r = 0; r < indices.Length; r++)
+        using var batch = RaggedBatch.OfGroups(batches, model.Classifier.Weight.device);
+        Tensor logits_NK;
+        using (precision?.Enter())
         {
-            var row = rows[indices[r]];
+            logits_NK = model.Score(batch);
+        }
+
+        double[] divisors = [.. batches.Select(rows => rows.Sum(row => loss.WeightOf(row.Labels)))];
+        return (loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope(), logits_NK.MoveToOuterDisposeScope());
+    }
+
+    private static int PiecesAtOnce(DebertaV2ForTokenClassification model, IReadOnlyList<EncodedSentence> rows, PrecisionPolicy? precision)
+    {
+        using var open = precision?.Enter();
+        return rows.Count > 0 && model.TakesGroups
+            ? PassMemory.PiecesThatFit(model, rows.Max(row => row.Length), precision?.ProductType ?? ScalarType.Float32, trains: false) ?? 0
+            : 0;
+    }
+
+    private static SequenceScorer Scored(SequenceScorer scorer, IEnumerable<EncodedSentence[]> batches, IReadOnlyList<Tensor> predicted_N)
+    {
+        var predicted = predicted_N.Count == 0 ? [] : DeviceRead.Host(cat([.. predicted_N])).data<long>().ToArray();
+        var at = 0;
+        foreach (var row in batches.SelectMany(batch => batch))
+        {
+            scorer.Add(row.Labels, Array.ConvertAll(predicted[at..(at + row.Length)], id => (int)id));
+            at += row.Length;
+        }
+
+        return scorer;
+    }
+
+    private static void Keep(PredictedPieces[] predictions, IReadOnlyList<EncodedSentence> rows, IEnumerable<int> indices, Tensor logits_NK)
+    {
+        using var scope = NewDisposeScope();
+        var probabilities_NK = DeviceRead.Host(logits_NK.to(ScalarType.Float32).softmax(-1));
+        var labels = (int)probabilities_NK.shape[1];
+        var all = probabilities_NK.data<float>().ToArray();
+        var at = 0;
+        foreach (var index in indices)
+        {
+            var row = rows[index];
             var (tags, scores, loss, labelled) = (new int[row.Length], new float[row.Length], 0.0, 0);
-            for (var i = 0; i < row.Length; i++)
+            for (var i = 0; i < row.Length; i++, at++)
             {
-                var piece_K = all.AsSpan(((r * width) + i) * labels, labels);
+                var piece_K = all.AsSpan(at * labels, labels);
                 for (var label = 1; label < labels; label++)
                 {
                     tags[i] = piece_K[label] > piece_K[tags[i]] ? label : tags[i];
@@ -151,7 +168,7 @@ public static class TokenEvaluation
                 }
             }
 
-            predictions[indices[r]] = new(tags, scores, loss, labelled);
+            predictions[index] = new(tags, scores, loss, labelled);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using NotebookLib.Model;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
@@ -8,6 +9,9 @@ namespace NotebookLib.Training;
 /// <summary>The training of any <see cref="ITrainingTask"/>: micro-batches, updates, logs, evaluations, checkpoints, in the order of a <see cref="TrainingPlan"/>.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
+    /// <summary>Updates whose norms may wait on the device, however seldom is logged.</summary>
+    private const int MostUnread = 1000;
+
     private readonly ITrainingTask _task;
     private readonly TrainingSettings _settings;
     private readonly TrainingPlan _plan;
@@ -19,12 +23,15 @@ internal sealed class TrainingLoop : IDisposable
     private readonly LossScaler? _scaler;
     private readonly Observers _observers;
     private readonly HealthCheck _health;
+    private readonly PassPlanner _passes;
     private readonly CheckpointKeeper _checkpoints;
     private readonly Evaluations _evaluations;
     private readonly TrainingControl _control = new();
     private readonly Stopwatch _wholeRun = new();
     private readonly Stopwatch _training = new();
     private readonly HeapTrimmer _heap = new();
+    private readonly Device _device;
+    private readonly bool _readsLate;
     private RunPosition _position = new();
     private double _secondsBefore;
     private double _lastNorm;
@@ -37,17 +44,20 @@ internal sealed class TrainingLoop : IDisposable
         _task = task;
         _settings = settings;
         var groups = ParameterGroups.Of(task.Model);
-        var device = groups.Decayed.Concat(groups.Undecayed).First().Value.device;
+        _device = groups.Decayed.Concat(groups.Undecayed).First().Value.device;
         _plan = new(settings, task.RowCount);
         _schedule = new(settings.Schedule, settings.LearningRate, _plan.WarmupUpdates, _plan.Updates);
         _order = new(_plan, settings.Seed);
-        _precision = new(settings.Precision, device.type);
+        _precision = new(settings.Precision, _device.type);
         _precision.EnsureAvailable();
         _optimiser = new(groups, settings, task.TrainedRows);
-        _ledger = new(device);
+        _ledger = new(_device);
         _scaler = _precision.NeedsLossScale ? new() : null;
+        // Whether the loss scale and the schedule move has to be known at every update.
+        _readsLate = task.ReadsLate && _scaler is null;
         _observers = new(observers);
-        _health = new(task, settings, _order, _ledger, _observers);
+        _health = new(task, settings, _order, _observers);
+        _passes = new(task, settings, _order, _precision, _observers);
         _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers);
         _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers);
         Summary = RunSummary.Of(task.Model, settings, _plan, task.EvaluationRowCount);
@@ -87,6 +97,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         _optimiser.ClearGradients();
         _optimiser.Dispose();
+        _health.Dispose();
         _ledger.Dispose();
         _checkpoints.Dispose();
     }
@@ -122,14 +133,27 @@ internal sealed class TrainingLoop : IDisposable
         }
     }
 
-    /// <summary>Gathers the gradients of an update.</summary>
+    /// <summary>Gathers the gradients of an update, in as few passes as memory allows; where it was short, again in smaller ones.</summary>
     /// <returns>False when somebody asked for a stop before the last micro-batch.</returns>
     private bool RunMicroBatches(List<long> microBatches, double? divisor)
     {
+        using var scope = NewDisposeScope();
         using var held = _task.HoldWeights();
+        var start = new UpdateStart(_position.MicroBatches, _position.Accumulated, _position.TokensSinceLog, _task.RandomStates, _optimiser.CopyGradients());
+        _ledger.Keep();
         while (_position.Accumulated < microBatches.Count)
         {
-            RunMicroBatch(microBatches[_position.Accumulated], divisor);
+            var pass = _passes.Next(microBatches, _position.Accumulated);
+            try
+            {
+                RunPass(pass, divisor);
+            }
+            catch (Exception error) when (PassMemory.IsShort(error))
+            {
+                _passes.Shrink(_position.Update + 1, pass, error);
+                StartAgain(start);
+            }
+
             if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
             {
                 return false;
@@ -139,70 +163,129 @@ internal sealed class TrainingLoop : IDisposable
         return true;
     }
 
-    /// <summary>Forward and backward of one micro-batch; its gradients add to those of the update.</summary>
-    private void RunMicroBatch(long microBatch, double? divisor)
+    /// <summary>Forward and backward of some micro-batches; their gradients add to those of the update.</summary>
+    private void RunPass(IReadOnlyList<long> microBatches, double? divisor)
     {
         using var scope = NewDisposeScope();
         _savedFolder = null;
-        var rows = _order.RowsOf(microBatch);
-        Tensor loss;
+        ReadOnlyMemory<int>[] rows = [.. microBatches.Select(_order.RowsOf)];
+        Tensor losses;
         using (_precision.Enter())
         {
-            loss = _task.ComputeLoss(rows, microBatch, divisor);
+            losses = _task.ComputeLosses(rows, microBatches[0], divisor);
         }
 
         // The reference divides by the accumulation steps even where an epoch's end makes the update smaller.
-        var share = divisor is null ? loss / _settings.AccumulationSteps : loss;
+        var shares = divisor is null ? losses / _settings.AccumulationSteps : losses;
+        var share = shares.sum();
         BackwardPass.Run(_scaler is null ? share : share * _scaler.Scale);
-        _ledger.Add(microBatch, share);
-        foreach (var row in rows.Span)
-        {
-            _position.TokensSinceLog += _task.TokensOf(row);
-        }
+        _ledger.Add(microBatches[0], shares);
+        _position.TokensSinceLog += rows.Sum(batch => MemoryMarshal.ToEnumerable(batch).Sum(row => (long)_task.TokensOf(row)));
+        _position.MicroBatches += microBatches.Count;
+        _position.Accumulated += microBatches.Count;
+    }
 
-        _position.MicroBatches++;
-        _position.Accumulated++;
+    /// <summary>Goes back to where the update stood when this process began with it: a pass that failed may have left some gradients.</summary>
+    private void StartAgain(UpdateStart start)
+    {
+        (_position.MicroBatches, _position.Accumulated, _position.TokensSinceLog) = (start.MicroBatches, start.Accumulated, start.Tokens);
+        _task.RestoreRandomStates(start.RandomStates);
+        _optimiser.PutBack(start.Gradients);
+        _ledger.StartAgain();
     }
 
     /// <summary>Clips the gathered gradients and moves the weights, unless something is not finite.</summary>
     private void MakeUpdate(IReadOnlyList<long> microBatches)
     {
         using var scope = NewDisposeScope();
-        if (_scaler is not null)
+        if (_readsLate)
         {
-            _optimiser.ScaleGradients(1 / _scaler.Scale);
+            MakeUpdateUnread(microBatches);
+        }
+        else
+        {
+            MakeUpdateByNorm(microBatches);
         }
 
-        var norm = _optimiser.GradientNorm();
-        _lastNorm = norm.item<float>();
-        var isFinite = double.IsFinite(_lastNorm);
-        if (isFinite)
-        {
-            if (_settings.MaximumGradientNorm > 0)
-            {
-                _optimiser.ClipGradients(norm, _settings.MaximumGradientNorm);
-            }
-
-            OwnRuns.AddTrained(_task.Model);
-            _optimiser.Step(_schedule.RateAt(_position.Update));
-            _ledger.CommitUpdate();
-            _position.UpdatesSinceLog++;
-        }
-        else if (_scaler is null || _ledger.MicroBatches.Any(pair => !float.IsFinite(pair.Loss)))
-        {
-            _health.Report(_position.Update + 1, _lastNorm, microBatches);
-        }
-
-        _scaler?.Update(overflowed: !isFinite);
         _ledger.ClearUpdate();
         _optimiser.ClearGradients();
         _position.Update++;
         _position.Accumulated = 0;
     }
 
+    private void MakeUpdateByNorm(IReadOnlyList<long> microBatches)
+    {
+        if (_scaler is not null)
+        {
+            _optimiser.ScaleGradients(1 / _scaler.Scale);
+        }
+
+        var norm = _optimiser.GradientNorm();
+        _lastNorm = DeviceRead.Scalar(norm);
+        var isFinite = double.IsFinite(_lastNorm);
+        if (isFinite)
+        {
+            Clip(norm);
+            OwnRuns.AddTrained(_task.Model);
+            _optimiser.Step(_schedule.RateAt(ScheduleSteps));
+            _ledger.CommitUpdate();
+            _position.UpdatesSinceLog++;
+        }
+        else
+        {
+            var losses = _ledger.TakePasses();
+            if (_scaler is null || losses.Any(pass => pass.Read().Any(pair => !float.IsFinite(pair.Loss))))
+            {
+                _health.Report(_position.Update + 1, _lastNorm, microBatches, losses);
+            }
+
+            losses.ForEach(pass => pass.Dispose());
+        }
+
+        _scaler?.Update(overflowed: !isFinite);
+    }
+
+    // Nothing is read from the device: it is told to leave the update out if its norm is not finite.
+    private void MakeUpdateUnread(IReadOnlyList<long> microBatches)
+    {
+        var norm = _optimiser.GradientNorm();
+        var skip = _health.Note(_position.Update + 1, norm, microBatches, _ledger.TakePasses());
+        Clip(norm);
+        OwnRuns.AddTrained(_task.Model);
+        _optimiser.Step(_schedule.RateAt(ScheduleSteps), skip);
+        _ledger.CommitUpdate(skip);
+    }
+
+    private void Clip(Tensor norm)
+    {
+        if (_settings.MaximumGradientNorm > 0)
+        {
+            _optimiser.ClipGradients(norm, _settings.MaximumGradientNorm);
+        }
+    }
+
+    // transformers 4.35.2, trainer.py: lr_scheduler.step() only where the optimiser stepped, which a loss scale alone can prevent.
+    private int ScheduleSteps => _scaler is null ? _position.Update : _optimiser.UpdateCount;
+
+    /// <summary>Reads what the updates since the last time came to, where that was not done at once.</summary>
+    private void Settle()
+    {
+        if (_health.Settle() is var (made, skipped, norm))
+        {
+            _lastNorm = norm;
+            _optimiser.Discount(skipped);
+            _position.UpdatesSinceLog += made;
+        }
+    }
+
     /// <summary>What follows an update: log, evaluation, checkpoint, in the reference's order.</summary>
     private void Follow(CancellationToken cancellation)
     {
+        if (_health.UnreadCount >= MostUnread)
+        {
+            Settle();
+        }
+
         if (TrainingPlan.IsDue(_position.Update, _plan.LogEvery))
         {
             Log();
@@ -221,20 +304,26 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Evaluate(CancellationToken cancellation)
     {
+        Settle();
         _task.TrainedRows?.CatchUp();
         _evaluations.Run(_position, cancellation);
     }
 
     private void Log()
     {
+        Settle();
         // Whoever watches may look at the weights.
         _task.TrainedRows?.CatchUp();
         var loss = _ledger.TakeSinceLog();
+        var device = DeviceUsage.Of(_device);
         var step = new LoggedStep(
             _position.Update, _plan.EpochAt(_position.MicroBatches), _position.UpdatesSinceLog == 0 ? double.NaN : (double)loss / _position.UpdatesSinceLog,
-            _schedule.RateAt(_position.Update), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds)
+            _schedule.RateAt(ScheduleSteps), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds)
         {
-            MemoryBytes = Platform.ResidentMemory.CurrentBytes,
+            MemoryBytes = ResidentMemory.CurrentBytes,
+            DeviceMemoryBytes = device?.UsedBytes ?? 0,
+            DeviceMemoryTotalBytes = device?.TotalBytes ?? 0,
+            DeviceUtilisation = device?.Utilisation,
         };
         _position.LossBeforeLog += loss;
         _position.UpdatesSinceLog = 0;
@@ -246,6 +335,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Save()
     {
+        Settle();
         _task.TrainedRows?.CatchUp();
         _position.ElapsedSeconds = ElapsedSeconds;
         _savedFolder = _checkpoints.Save(_position, Summary);
@@ -253,6 +343,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingResult End()
     {
+        Settle();
         if (_savedFolder is null)
         {
             Save();
@@ -283,4 +374,13 @@ internal sealed class TrainingLoop : IDisposable
 
         return weight > 0 ? weight : 1; // An update without a labelled piece has no gradient, not a NaN.
     }
+
+    /// <summary>Where an update stood when this process began with it.</summary>
+    /// <param name="MicroBatches">Micro-batches done since the start of the run.</param>
+    /// <param name="Accumulated">Those of the update among them; some only after a resume in the middle of it.</param>
+    /// <param name="Tokens">Pieces since the last log.</param>
+    /// <param name="RandomStates">The task's generators.</param>
+    /// <param name="Gradients">What the update had gathered.</param>
+    private sealed record UpdateStart(
+        long MicroBatches, int Accumulated, long Tokens, IReadOnlyDictionary<string, byte[]> RandomStates, IReadOnlyDictionary<string, Tensor> Gradients);
 }

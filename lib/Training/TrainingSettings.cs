@@ -15,7 +15,13 @@ public sealed record TrainingSettings
     /// <summary>Micro-batches per update. 16 sentences × 8 = 128 sentences an update.</summary>
     public int AccumulationSteps { get; init; } = 8;
 
-    /// <summary>Sentences per evaluation batch.</summary>
+    /// <summary>
+    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: one micro-batch on a CPU, as many of an update's as the free
+    /// memory holds by an estimate on CUDA. The update is the same up to rounding: <see cref="BatchSize"/> and <see cref="AccumulationSteps"/> alone decide the numbers.
+    /// </summary>
+    public int? PiecesPerPass { get; init; }
+
+    /// <summary>Sentences per evaluation batch, of which the evaluation loss is made; on CUDA as many batches go through at once as memory holds.</summary>
     public int EvaluationBatchSize { get; init; } = 16;
 
     /// <summary>In which order evaluation rows form batches.</summary>

@@ -22,6 +22,7 @@ internal static class TrainingSettingsRules
         Require(s.AccumulationSteps >= 1, nameof(s.AccumulationSteps), s.AccumulationSteps, "a number of micro-batches from 1 on, for instance 8", faults);
         Require(s.BatchSize < 1 || s.AccumulationSteps < 1 || (long)s.BatchSize * s.AccumulationSteps <= 1 << 24, "BatchSize × AccumulationSteps",
             $"{s.BatchSize} × {s.AccumulationSteps}", "at most 16,777,216 sentences an update, for instance 16 × 8", faults);
+        Require(s.PiecesPerPass is null or >= 1, nameof(s.PiecesPerPass), s.PiecesPerPass, "a number of pieces from 1 on, for instance 4096, or null to let the device decide", faults);
         Require(s.EvaluationBatchSize >= 1, nameof(s.EvaluationBatchSize), s.EvaluationBatchSize, "a number of sentences from 1 on, for instance 16", faults);
         Require(s.MaximumUpdates is not null || s.Epochs is > 0 and <= 1e6, nameof(s.Epochs), s.Epochs, "a number of passes above 0, for instance 3", faults);
         Require(s.MaximumUpdates is null or >= 1, nameof(s.MaximumUpdates), s.MaximumUpdates, "a number of updates from 1 on, or null to let Epochs decide", faults);

@@ -107,7 +107,7 @@ internal sealed record TrainerState
     // What may change between a run and its continuation without changing the weights that come out.
     private static readonly HashSet<string> FreeSettings = new(StringComparer.Ordinal)
     {
-        "evaluationBatchSize", "evaluationOrder", "logEvery", "evaluateEvery", "saveEvery", "earlyStoppingPatience",
+        "piecesPerPass", "evaluationBatchSize", "evaluationOrder", "logEvery", "evaluateEvery", "saveEvery", "earlyStoppingPatience",
         "keepCheckpoints", "loadBestAtEnd", "onNonFinite", "outputFolder", "existingRun", "effectiveBatchSize",
     };
 

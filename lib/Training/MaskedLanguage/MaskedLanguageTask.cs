@@ -31,10 +31,11 @@ internal sealed class MaskedLanguageTask(
 
     public double LossWeightOf(int row) => throw new NotSupportedException("Which pieces are guessed is drawn anew every time; use LossAverage MeanOfMeans.");
 
-    public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
+    public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor)
     {
-        using var batch = Batch.Pad([.. MemoryMarshal.ToEnumerable(rows).Select(row => _masker.Mask(training[row], microBatch, row))], _device);
-        return Loss(batch);
+        using var scope = NewDisposeScope();
+        using var batch = Batch.Pad([.. MemoryMarshal.ToEnumerable(microBatches.Single()).Select(row => _masker.Mask(training[row], first, row))], _device);
+        return Loss(batch).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
     public object Describe(int row) => new { inputIds = training[row] };
@@ -54,7 +55,7 @@ internal sealed class MaskedLanguageTask(
                 using var scope = NewDisposeScope();
                 using var batch = Batch.Pad([.. rows.Select(row => _masker.Mask(evaluation[row], EvaluationDraw, row))], _device);
                 using var open = precision.Enter();
-                lossSum += Loss(batch).item<float>() * (double)batch.LabelledCount;
+                lossSum += Platform.DeviceRead.Scalar(Loss(batch)) * (double)batch.LabelledCount;
                 guesses += batch.LabelledCount;
                 tokens += batch.PieceCount;
             }

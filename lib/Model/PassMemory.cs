@@ -1,0 +1,124 @@
+using NotebookLib.Platform;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model;
+
+// C hidden size, I intermediate size, H heads, L pieces of the longest sentence
+
+/// <summary>How many pieces go through a network at once, and what becomes of a pass that does not fit into its device's memory after all.</summary>
+internal static class PassMemory
+{
+    /// <summary>More at once makes nothing faster without gradients.</summary>
+    private const int MostWithoutGradients = 1 << 16;
+
+    /// <summary>Part of the free memory that is counted on; the rest is for what no formula knows (workspaces, fragments).</summary>
+    private const double Usable = 0.85;
+
+    /// <summary>Bytes that a piece takes on the kernels, estimated from what a layer keeps for its gradient, and as much again of one layer for what comes and goes.</summary>
+    /// <param name="config">The network's sizes.</param>
+    /// <param name="longest">L.</param>
+    /// <param name="productBytes">Bytes of an element of the matrix products.</param>
+    /// <param name="keptLayers">Layers whose activations wait for the backward pass; the others keep their input.</param>
+    public static double BytesPerPiece(DebertaConfig config, int longest, int productBytes, int keptLayers)
+    {
+        // Query, key, value, context, input and middle rows in the products' type; two sums in float32; GELU's input; attention's weights in float32.
+        var layer = (config.HiddenSize * ((6.0 * productBytes) + 8)) + (config.IntermediateSize * (double)productBytes) + (4.0 * config.NumAttentionHeads * (longest + 8));
+        var input = config.HiddenSize * (double)productBytes;
+        // A layer's backward pass holds gradients of all that, and the widest ones twice.
+        return (keptLayers * layer) + ((config.NumHiddenLayers - keptLayers) * input) + (2 * layer) + (16.0 * config.HiddenSize) + (12.0 * config.Labels.Count);
+    }
+
+    /// <summary>Pieces that a network's device holds at once beside what is there now.</summary>
+    /// <param name="model">On its device.</param>
+    /// <param name="longest">Pieces of the longest sentence, L.</param>
+    /// <param name="productType">Element type of the matrix products.</param>
+    /// <param name="trains">Whether a backward pass follows; the gradients' memory is then reckoned as still to be had.</param>
+    /// <param name="freeBytes">Memory that is free; null asks the device.</param>
+    /// <returns>Null on a CPU, where one batch a pass is as fast, and where the driver does not tell.</returns>
+    public static int? PiecesThatFit(DebertaV2ForTokenClassification model, int longest, ScalarType productType, bool trains, long? freeBytes = null)
+    {
+        if ((freeBytes ?? DeviceUsage.Of(model.Classifier.Weight.device)?.FreeBytes) is not { } free)
+        {
+            return null;
+        }
+
+        var encoder = model.Deberta.Encoder;
+        var productBytes = productType == ScalarType.Float32 ? 4 : 2;
+        var kept = !trains ? 0 : encoder.RecomputesActivations ? 1 : model.Config.NumHiddenLayers;
+        var (all, trained) = (0L, 0L);
+        foreach (var parameter in model.parameters())
+        {
+            all += parameter.numel();
+            trained += parameter.requires_grad ? parameter.numel() : 0;
+        }
+
+        var beside = (productBytes == 2 ? 2.0 * all : 0) + (trains ? 4.0 * trained : 0) + (trains && encoder.RecomputesActivations ? encoder.ActivationBudget : 0);
+        var pieces = Math.Max(0, (free * Usable) - beside) / BytesPerPiece(model.Config, longest, productBytes, kept);
+        return (int)Math.Min(pieces, trains ? int.MaxValue : MostWithoutGradients);
+    }
+
+    /// <summary>How many of the units that come next make a pass: as many as fit, one at least.</summary>
+    /// <param name="pieces">Pieces of each unit.</param>
+    /// <param name="first">The unit that comes next.</param>
+    /// <param name="most">Pieces at once, at most.</param>
+    public static int Count(IReadOnlyList<int> pieces, int first, int most)
+    {
+        var (count, sum) = (1, (long)pieces[first]);
+        while (first + count < pieces.Count && (sum += pieces[first + count]) <= most)
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    /// <summary>Runs over units, as many at once as fit; a pass that does not fit after all is done again in halves.</summary>
+    /// <param name="pieces">Pieces of each unit.</param>
+    /// <param name="most">Pieces at once, at most; 0 takes each unit by itself.</param>
+    /// <param name="run">Runs a number of units from a first one on; what it left when it fails it must be able to do again.</param>
+    /// <exception cref="InvalidOperationException">One unit alone does not fit.</exception>
+    public static void InPasses(IReadOnlyList<int> pieces, int most, Action<int, int> run)
+    {
+        for (var first = 0; first < pieces.Count;)
+        {
+            var count = Count(pieces, first, most);
+            try
+            {
+                run(first, count);
+                first += count;
+            }
+            catch (Exception error) when (IsShort(error))
+            {
+                most = Halve(Enumerable.Range(first, count).Sum(unit => pieces[unit]), count, error, "Use smaller batches.");
+            }
+        }
+    }
+
+    /// <summary>Whether an exception says that a device's memory was short.</summary>
+    public static bool IsShort(Exception error) =>
+        error is OutOfMemoryException || (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException && SaysShort(error.Message)) || error is { InnerException: { } inner } && IsShort(inner);
+
+    /// <summary>Makes of a pass that did not fit the size of the next.</summary>
+    /// <param name="pieces">Its pieces.</param>
+    /// <param name="units">Its units.</param>
+    /// <param name="error">What happened.</param>
+    /// <param name="advice">What to do when it cannot be split.</param>
+    /// <returns>Pieces at once from here on.</returns>
+    /// <exception cref="InvalidOperationException">It was one unit.</exception>
+    public static int Halve(int pieces, int units, Exception error, string advice)
+    {
+        if (units == 1)
+        {
+            throw new InvalidOperationException($"The device's memory does not hold one batch of {pieces} pieces. {advice} ({error.Message.Split('\n')[0]})", error);
+        }
+
+        // What the failed pass had made may wait for finalisers only.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return pieces / 2;
+    }
+
+    private static bool SaysShort(string message) =>
+        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || message.Contains("CUBLAS_STATUS_ALLOC_FAILED", StringComparison.Ordinal);
+}
