@@ -41,13 +41,24 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
     public void StepLogged(LoggedStep logged)
     {
         ArgumentNullException.ThrowIfNull(logged);
-        Log(logged.Update, logged.Epoch, new()
+        var row = new Dictionary<string, object?>
         {
             ["loss"] = logged.Loss,
             ["learning_rate"] = logged.LearningRate,
             ["grad_norm"] = logged.GradientNorm,
             ["tokens_per_second"] = logged.TokensPerSecond,
-        });
+        };
+        if (logged.DeviceMemoryBytes > 0)
+        {
+            row["gpu_memory_bytes"] = logged.DeviceMemoryBytes;
+        }
+
+        if (logged.DeviceUtilisation is { } share)
+        {
+            row["gpu_utilisation"] = share;
+        }
+
+        Log(logged.Update, logged.Epoch, row);
     }
 
     /// <inheritdoc/>

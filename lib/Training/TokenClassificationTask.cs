@@ -94,7 +94,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _model.eval();
         try
         {
-            return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision, cancellation);
+            return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision, _settings.PiecesPerPass, cancellation);
         }
         finally
         {

@@ -20,18 +20,20 @@ public static class TokenEvaluation
     /// <param name="batchSize">Sentences per batch. The loss depends on it; how many batches go through at once follows from the memory of a CUDA device.</param>
     /// <param name="order">Sorted by length for speed, as given for the reference's loss.</param>
     /// <param name="precision">In which type products run.</param>
-    /// <param name="cancellation">Ends it between batches.</param>
+    /// <param name="piecesPerPass">Pieces that go through at once, at most; one batch always does. Null: one batch on a CPU, as many as memory holds on CUDA.</param>
+    /// <param name="cancellation">Ends it between passes.</param>
     /// <returns>Loss and scores.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">One batch alone does not fit into the device's memory.</exception>
     public static EvaluationResult Run(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize,
-        EvaluationOrder order = EvaluationOrder.SortedByLength, PrecisionPolicy? precision = null, CancellationToken cancellation = default) =>
-        Run(model, labels, rows, batchSize, order, precision, null, cancellation);
+        EvaluationOrder order = EvaluationOrder.SortedByLength, PrecisionPolicy? precision = null, int? piecesPerPass = null,
+        CancellationToken cancellation = default) =>
+        Run(model, labels, rows, batchSize, order, precision, piecesPerPass, null, cancellation);
 
     private static EvaluationResult Run(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order, PrecisionPolicy? precision,
-        PredictedPieces[]? predictions, CancellationToken cancellation)
+        int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
@@ -46,7 +48,7 @@ public static class TokenEvaluation
         using var held = model.Deberta.Encoder.KeepWeightCopies();
         using var noGrad = no_grad(); // Not inference_mode: tables that the model caches on the way must serve training afterwards.
         using var loss = new LossFunction(new(), device);
-        PassMemory.InPasses(pieces, PiecesAtOnce(model, rows, precision), (first, count) =>
+        PassMemory.InPasses(pieces, PiecesAtOnce(model, rows, precision, piecesPerPass), (first, count) =>
         {
             cancellation.ThrowIfCancellationRequested();
             using var pass = NewDisposeScope();
@@ -75,7 +77,7 @@ public static class TokenEvaluation
     /// <param name="settings">Batch size, order and precision.</param>
     /// <param name="keepPredictions">Keeps what was predicted for each piece (9 bytes a piece): word-level scores need no second pass then.</param>
     /// <param name="cancellation">Ends it between batches.</param>
-    /// <inheritdoc cref="Run(DebertaV2ForTokenClassification, LabelSet?, IReadOnlyList{EncodedSentence}, int, EvaluationOrder, PrecisionPolicy?, CancellationToken)" path="/returns|/exception"/>
+    /// <inheritdoc cref="Run(DebertaV2ForTokenClassification, LabelSet?, IReadOnlyList{EncodedSentence}, int, EvaluationOrder, PrecisionPolicy?, int?, CancellationToken)" path="/returns|/exception"/>
     /// <exception cref="InvalidOperationException">The model gives something that is no number; its weights are broken.</exception>
     public static EvaluationResult Run(
         DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> rows, TrainingSettings settings, bool keepPredictions, CancellationToken cancellation = default)
@@ -85,7 +87,7 @@ public static class TokenEvaluation
         ArgumentNullException.ThrowIfNull(settings);
         var predictions = keepPredictions ? new PredictedPieces[rows.Count] : null;
         var policy = new PrecisionPolicy(settings.Precision, model.parameters().First().device_type);
-        return Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, predictions, cancellation) with { Predictions = predictions };
+        return Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, settings.PiecesPerPass, predictions, cancellation) with { Predictions = predictions };
     }
 
     /// <summary>Refuses rows of another tokenizer before the embedding meets them.</summary>
@@ -121,11 +123,11 @@ public static class TokenEvaluation
         return (loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope(), logits_NK.MoveToOuterDisposeScope());
     }
 
-    private static int PiecesAtOnce(DebertaV2ForTokenClassification model, IReadOnlyList<EncodedSentence> rows, PrecisionPolicy? precision)
+    private static int PiecesAtOnce(DebertaV2ForTokenClassification model, IReadOnlyList<EncodedSentence> rows, PrecisionPolicy? precision, int? piecesPerPass)
     {
         using var open = precision?.Enter();
         return rows.Count > 0 && model.TakesGroups
-            ? PassMemory.PiecesThatFit(model, rows.Max(row => row.Length), precision?.ProductType ?? ScalarType.Float32, trains: false) ?? 0
+            ? piecesPerPass ?? PassMemory.PiecesThatFit(model, rows.Max(row => row.Length), precision?.ProductType ?? ScalarType.Float32, trains: false) ?? 0
             : 0;
     }
 

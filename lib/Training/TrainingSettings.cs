@@ -21,7 +21,7 @@ public sealed record TrainingSettings
     /// </summary>
     public int? PiecesPerPass { get; init; }
 
-    /// <summary>Sentences per evaluation batch, of which the evaluation loss is made; on CUDA as many batches go through at once as memory holds.</summary>
+    /// <summary>Sentences per evaluation batch, of which the evaluation loss is made; how many batches go through at once, <see cref="PiecesPerPass"/> says.</summary>
     public int EvaluationBatchSize { get; init; } = 16;
 
     /// <summary>In which order evaluation rows form batches.</summary>

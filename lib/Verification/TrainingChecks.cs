@@ -22,13 +22,16 @@ public sealed class TrainingChecks : IGoldenCheck
     /// <inheritdoc />
     public string FolderName => "training";
 
+    /// <summary>As <see cref="TrainingSettings.PiecesPerPass"/>.</summary>
+    internal int? PiecesPerPass { get; init; }
+
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) => Directory.EnumerateDirectories(folder)
         .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")))
         .Order(StringComparer.Ordinal)
         .SelectMany(run => Guarded($"{FolderName}/{Path.GetFileName(run)}", run));
 
-    private static List<CheckResult> Guarded(string name, string folder)
+    private List<CheckResult> Guarded(string name, string folder)
     {
         try
         {
@@ -42,13 +45,13 @@ public sealed class TrainingChecks : IGoldenCheck
         }
     }
 
-    private static List<CheckResult> CheckRun(string name, string folder)
+    private List<CheckResult> CheckRun(string name, string folder)
     {
         var reference = ReferenceRun.Load(folder);
         var output = Directory.CreateTempSubdirectory("verify-training-");
         try
         {
-            var settings = reference.Settings with { OutputFolder = output.FullName };
+            var settings = reference.Settings with { OutputFolder = output.FullName, PiecesPerPass = PiecesPerPass };
             using var model = ModelFolder.Load(Path.Combine(folder, "start")).Model;
             var adapter = Path.Combine(folder, "adapter-start");
             using var adapters = Directory.Exists(adapter) ? LoraAdapters.Load(adapter, model) : null;

@@ -20,7 +20,7 @@ public class LossFunctionTests
         var logits = Logits();
         var labels = Labels();
 
-        var ours = loss.Compute(logits, labels).item<float>();
+        var ours = Whole(loss, logits, labels).item<float>();
 
         Assert.Equal(Formula(logits, labels, gamma, isWeighted ? weights : [1, 1, 1, 1]), ours, Tolerance);
     }
@@ -33,11 +33,11 @@ public class LossFunctionTests
         using var scope = NewDisposeScope();
         using var loss = new LossFunction(new() { FocalGamma = gamma, ClassWeights = [0.2, 1, 3, 0.7] }, CPU);
         var (logits, labels) = (Logits(), Labels());
-        var divisor = Enumerable.Range(0, 3).Sum(row => loss.WeightOf([.. labels[row].data<long>().ToArray().Select(label => (int)label)]));
+        var divisor = WeightOf(loss, labels);
 
-        var parts = Enumerable.Range(0, 3).Sum(row => loss.Compute(logits[row].unsqueeze(0), labels[row].unsqueeze(0), divisor).item<float>());
+        var parts = loss.Compute(logits.view(15, 4), labels.view(-1), [5, 5, 5], [divisor, divisor, divisor]).sum().item<float>();
 
-        Assert.Equal(loss.Compute(logits, labels).item<float>(), parts, Tolerance);
+        Assert.Equal(Whole(loss, logits, labels).item<float>(), parts, Tolerance);
     }
 
     [Theory]
@@ -50,10 +50,58 @@ public class LossFunctionTests
         using var loss = new LossFunction(new() { FocalGamma = gamma }, CPU);
         var logits = tensor(new[] { 200f, 0, 0, 0, 0, 200f, 0, 0 }).view(1, 2, 4).requires_grad_();
 
-        loss.Compute(logits, tensor(new long[] { 0, 0 }).view(1, 2)).backward();
+        Whole(loss, logits, tensor(new long[] { 0, 0 }).view(1, 2)).backward();
 
         Assert.All(logits.grad!.data<float>().ToArray(), gradient => Assert.True(float.IsFinite(gradient)));
     }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(0, true)]
+    [InlineData(2, true)]
+    public void Micro_batches_side_by_side_have_the_losses_and_gradients_that_each_has_alone(double gamma, bool isWeighted)
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new LossFunction(new() { FocalGamma = gamma, ClassWeights = isWeighted ? [0.2, 1, 3, 0.7] : null }, CPU);
+        var labels = Labels();
+        var together = Logits().requires_grad_();
+        var divisors = Enumerable.Range(0, 3).Select(row => WeightOf(loss, labels[row])).ToArray();
+
+        var losses = loss.Compute(together.view(15, 4), labels.view(-1), [5, 5, 5], divisors);
+        losses.sum().backward();
+
+        for (var row = 0; row < 3; row++)
+        {
+            var alone = Logits()[row].clone().requires_grad_();
+            var own = Whole(loss, alone.unsqueeze(0), labels[row].unsqueeze(0));
+            own.backward();
+            Assert.Equal(own.item<float>(), losses[row].item<float>(), Tolerance);
+            Assert.Equal(alone.grad!.data<float>().ToArray(), together.grad![row].data<float>().ToArray());
+        }
+    }
+
+    [Fact]
+    public void A_micro_batch_without_labelled_pieces_is_NaN_and_pulls_nothing_as_in_torch()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new LossFunction(new(), CPU);
+        var logits = Logits().view(15, 4).requires_grad_();
+        var labels = Labels().view(-1);
+        labels[TensorIndex.Slice(0, 5)] = -100;
+
+        var losses = loss.Compute(logits, labels, [5, 10], [0, 5]);
+        losses.sum().backward();
+
+        Assert.True(float.IsNaN(losses[0].item<float>()));
+        Assert.True(float.IsFinite(losses[1].item<float>()));
+        Assert.All(logits.grad!.data<float>().ToArray(), gradient => Assert.True(float.IsFinite(gradient)));
+        Assert.All(logits.grad![TensorIndex.Slice(0, 5)].data<float>().ToArray(), gradient => Assert.Equal(0, gradient));
+    }
+
+    private static Tensor Whole(LossFunction loss, Tensor logits_BLK, Tensor labels_BL) =>
+        loss.Compute(logits_BLK.view(-1, logits_BLK.shape[^1]), labels_BL.view(-1), [(int)labels_BL.numel()], [WeightOf(loss, labels_BL)])[0];
+
+    private static double WeightOf(LossFunction loss, Tensor labels) => loss.WeightOf([.. labels.contiguous().data<long>().ToArray().Select(label => (int)label)]);
 
     private static Tensor Logits()
     {

@@ -22,14 +22,18 @@ internal sealed class StoppingTask(ITrainingTask inner, Action happen, int micro
 
     public double LossWeightOf(int row) => inner.LossWeightOf(row);
 
-    public Tensor ComputeLoss(ReadOnlyMemory<int> rows, long microBatch, double? divisor)
+    public bool TakesGroups => inner.TakesGroups;
+
+    public bool ReadsLate => inner.ReadsLate;
+
+    public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> rows, long first, double? divisor)
     {
-        if (++_computed == microBatches)
+        if (_computed < microBatches && (_computed += rows.Count) >= microBatches)
         {
             happen();
         }
 
-        return inner.ComputeLoss(rows, microBatch, divisor);
+        return inner.ComputeLosses(rows, first, divisor);
     }
 
     public IDisposable HoldWeights() => inner.HoldWeights();
