@@ -42,6 +42,7 @@ public sealed class LivePanelView : HtmlView
                 ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)), ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
             ],
             ("memory", ByteText.Gigabytes(memoryBytes)),
+            .. PanelLines.OnDevice(step) is { Length: > 0 } device ? [("GPU", device)] : Array.Empty<(string, string)>(),
         ];
         _sparkline = Sparkline.Of(state.Steps, state.Evaluations, summary.Updates);
         _evaluations = EvaluationTable(state);

@@ -18,12 +18,12 @@ internal static class PanelLines
         var step = state.LastStep!;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {ByteText.Gigabytes(memoryBytes)}{OnDevice(step)} · left {Left(state.SecondsLeft())}");
+            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {ByteText.Gigabytes(memoryBytes)}{(OnDevice(step) is { Length: > 0 } device ? " · GPU " + device : "")} · left {Left(state.SecondsLeft())}");
     }
 
-    /// <summary>What a CUDA device tells of itself, behind the process's memory; empty on a CPU.</summary>
+    /// <summary>What a CUDA device tells of itself: memory, and how busy it was; empty on a CPU.</summary>
     public static string OnDevice(LoggedStep? step) => step is not { DeviceMemoryBytes: > 0 } ? ""
-        : string.Create(CultureInfo.InvariantCulture, $" · GPU {ByteText.Gigabytes(step.DeviceMemoryBytes)} of {ByteText.Gigabytes(step.DeviceMemoryTotalBytes)}")
+        : string.Create(CultureInfo.InvariantCulture, $"{ByteText.Gigabytes(step.DeviceMemoryBytes)} of {ByteText.Gigabytes(step.DeviceMemoryTotalBytes)}")
             + (step.DeviceUtilisation is { } share ? string.Create(CultureInfo.InvariantCulture, $", {share:0 %} busy") : "");
 
     /// <summary>A line about an evaluation.</summary>

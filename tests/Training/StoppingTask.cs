@@ -1,3 +1,4 @@
+using NotebookLib.Model;
 using NotebookLib.Training;
 using static TorchSharp.torch;
 
@@ -18,9 +19,13 @@ internal sealed class StoppingTask(ITrainingTask inner, Action happen, int micro
 
     public IReadOnlyDictionary<string, byte[]> RandomStates => inner.RandomStates;
 
+    public int? PiecesThatFit(int longest, ScalarType productType) => inner.PiecesThatFit(longest, productType);
+
     public int TokensOf(int row) => inner.TokensOf(row);
 
     public double LossWeightOf(int row) => inner.LossWeightOf(row);
+
+    public TrainedRows? TrainedRows => inner.TrainedRows;
 
     public bool TakesGroups => inner.TakesGroups;
 
