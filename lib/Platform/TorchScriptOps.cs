@@ -55,7 +55,7 @@ public static class TorchScriptOps
         AdamWStep(parameters, gradients, firstMoments, secondMoments, count, rates, skip);
     }
 
-    /// <inheritdoc cref="AdamWStep(Tensor[], Tensor[], Tensor[], Tensor[], int, AdamWRates)"/>
+    /// <inheritdoc cref="AdamWStep(Tensor[], Tensor[], Tensor[], Tensor[], int, AdamWRates, Tensor)"/>
     /// <param name="parameters">Changed in place; float32, any shapes.</param>
     /// <param name="gradients">One per parameter, same shapes.</param>
     /// <param name="firstMoments">Running means of the gradients, changed in place.</param>

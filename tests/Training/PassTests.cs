@@ -318,7 +318,7 @@ public class PassTests
         using var model = run.LoadModel();
         using var source = new CancellationTokenSource();
         using var task = new FaultyTask(
-            new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings, readsLate), source, stopAfter ?? -1), happen);
+            new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings, readsLate), source.Cancel, stopAfter ?? -1), happen);
         using var loop = new TrainingLoop(task, settings, observers ?? []);
         return (loop.Run(source.Token), task.Passes, TinyRun.WeightsOf(model));
     }
