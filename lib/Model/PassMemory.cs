@@ -1,5 +1,4 @@
 using NotebookLib.Platform;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;

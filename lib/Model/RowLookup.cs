@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -70,7 +71,10 @@ internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
         }
 
         table.Values.grad ??= zeros_like(table.Values);
-        table.Values.grad!.index_add_(0, rows, exact, 1);
+        // The factor is held here: made by the call itself, it may be finalised before native code reads it.
+        using var one = 1.ToScalar();
+        table.Values.grad!.index_add_(0, rows, exact, one);
+        GC.KeepAlive(one);
     }
 
     // As a plain tensor the table would become an input.

@@ -1,5 +1,6 @@
 using NotebookLib.Kernels;
 using NotebookLib.Model.Packed;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -65,7 +66,10 @@ public sealed class TrainedRows : IDisposable
             throw new InvalidOperationException($"A batch looks up row {rows_N[slots_N.lt(0)][0].item<long>()} of the embedding table, which is not among the {Rows.shape[0]} rows named for this training.");
         }
 
-        SumGradient().index_add_(0, slots_N, gradient_NC, 1);
+        // The factor is held here: made by the call itself, it may be finalised before native code reads it.
+        using var one = 1.ToScalar();
+        SumGradient().index_add_(0, slots_N, gradient_NC, one);
+        GC.KeepAlive(one);
     }
 
     /// <summary>Sets the gradient: a checkpoint's, in the middle of an accumulation.</summary>

@@ -8,6 +8,8 @@ using NotebookLib.Training;
 using NotebookLib.Verification;
 using static TorchSharp.torch;
 
+#pragma warning disable CA2201 // What libtorch throws when memory is short.
+
 namespace NotebookLib.Tests.Training;
 
 /// <summary>An update in few passes, nothing read between logs, memory that is short: what a training does on a device, on a CPU.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using NotebookLib.Kernels;
 using NotebookLib.Kernels.Cuda;
 using NotebookLib.Platform;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model.Packed;
@@ -31,7 +32,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
     {
-        if (CudaProducts.Instance is { } products && device.type == TorchSharp.DeviceType.CUDA)
+        if (CudaProducts.Instance is { } products && device.type == DeviceType.CUDA)
         {
             var result = New(x.dtype, x.size(0), weight.size(0));
             products.Multiply(x, weight, bias, result, accumulates: false);
@@ -45,7 +46,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
     {
-        if (CudaProducts.Instance is { } products && device.type == TorchSharp.DeviceType.CUDA)
+        if (CudaProducts.Instance is { } products && device.type == DeviceType.CUDA)
         {
             using Tensor rows = a.t(), columns = b.t();
             products.Multiply(rows, columns, null, target, accumulates: !isFirst);
@@ -280,13 +281,15 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
         using var quiet = no_grad();
         Tensor down = adapter.Down.to(x.dtype), up = adapter.Up.to(x.dtype), dropped = Dropped(x, pass, site);
         var inner = mm(dropped, down.t());
-        var innerGradient = mm(gradient, up).mul_(adapter.Scale);
+        // Held here: made by the calls themselves, a factor may be finalised before native code reads it.
+        using var scale = adapter.Scale.ToScalar();
+        var innerGradient = mm(gradient, up).mul_(scale);
         if (inputGradient is not null)
         {
             inputGradient.add_(Dropped(mm(innerGradient, down), pass, site));
         }
 
-        return (mm(innerGradient.t(), dropped).MoveToOuterDisposeScope(), mm(gradient.t(), inner).mul_(adapter.Scale).MoveToOuterDisposeScope());
+        return (mm(innerGradient.t(), dropped).MoveToOuterDisposeScope(), mm(gradient.t(), inner).mul_(scale).MoveToOuterDisposeScope());
     }
 
     private Tensor Dropped(Tensor x, PackedPass pass, DropoutSite site)
