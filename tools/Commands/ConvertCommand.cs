@@ -1,11 +1,12 @@
 using System.CommandLine;
 using NotebookLib.Platform;
 using NotebookRunner.Documents;
+using NotebookRunner.Programs;
 using NotebookRunner.Reports;
 
 namespace NotebookRunner.Commands;
 
-/// <summary><c>convert NOTEBOOK --to ipynb|dib</c>: the same cells in the other format, without running them.</summary>
+/// <summary><c>convert NOTEBOOK --to ipynb|dib|cs</c>: the same cells in another format, or as a program, without running them.</summary>
 internal static class ConvertCommand
 {
     /// <summary>Builds the verb.</summary>
@@ -13,10 +14,10 @@ internal static class ConvertCommand
     {
         var notebook = new Argument<string>("notebook") { Description = "The notebook, .dib or .ipynb" };
         var format = new Option<string>("--to") { Description = "The format to write", Required = true };
-        format.AcceptOnlyFromAmong("ipynb", "dib");
+        format.AcceptOnlyFromAmong("ipynb", "dib", "cs");
         var output = new Option<string?>("--output", "-o") { Description = "The file to write [default: beside the notebook]", HelpName = "file" };
         var force = new Option<bool>("--force") { Description = "Replace the file when it exists" };
-        var command = new Command("convert", "Writes a notebook in the other format, without outputs") { notebook, format, output, force };
+        var command = new Command("convert", "Writes a notebook in another format without outputs, or as a program (cs) that `dotnet run` takes") { notebook, format, output, force };
         command.SetAction(arguments => Convert(arguments.GetValue(notebook)!, arguments.GetValue(format)!, arguments.GetValue(output), arguments.GetValue(force)));
         return command;
     }
@@ -41,7 +42,13 @@ internal static class ConvertCommand
             throw new BadInputException($"{target} exists already and was left as it is. Name another file with --output, or replace it with --force.");
         }
 
-        WritableFolder.Prove(target, () => AtomicFile.WriteText(target, format == "dib" ? notebook.ToDib() : JupyterExport.ToJson(notebook)));
+        var text = format switch
+        {
+            "dib" => notebook.ToDib(),
+            "cs" => ProgramText.Of(notebook, Path.GetFileName(path), target, Path.GetFullPath(Path.Combine(LibraryFolder.Location, "..", ".."))),
+            _ => JupyterExport.ToJson(notebook),
+        };
+        WritableFolder.Prove(target, () => AtomicFile.WriteText(target, text));
         Console.Out.WriteLine(target);
         return ExitCodes.Ok;
     }

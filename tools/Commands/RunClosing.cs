@@ -11,8 +11,8 @@ internal static partial class RunClosing
     /// <summary>Prints them; the error goes to stderr.</summary>
     /// <param name="run">The run.</param>
     /// <param name="files">Its reports.</param>
-    /// <param name="folder">Its folder.</param>
-    public static void Print(RunState run, ReportFiles files, string folder)
+    /// <param name="folder">Its folder, when the runner can go on with it there; null for a program.</param>
+    public static void Print(RunState run, ReportFiles files, string? folder)
     {
         if (run.CodeCells.FirstOrDefault(cell => cell.Error is not null) is { } failed)
         {
@@ -39,7 +39,7 @@ internal static partial class RunClosing
         Console.Out.WriteLine($"  page      {files.Page}");
         Console.Out.WriteLine($"  notebook  {files.Jupyter}");
         Console.Out.WriteLine($"  facts     {files.Summary}");
-        if (run.Status is not RunStatus.Ok)
+        if (run.Status is not RunStatus.Ok && folder is not null)
         {
             Console.Out.WriteLine($"Go on with\n  {KeptRun.CommandFor(folder)}");
         }

@@ -3,25 +3,25 @@ using GenuineEvent = Microsoft.DotNet.Interactive.Events.KernelEvent;
 
 namespace NotebookRunner.Kernel;
 
-/// <summary>What the kernels of .NET Interactive publish, as messages for the parent.</summary>
+/// <summary>What the kernels of .NET Interactive publish, as messages of ours.</summary>
 internal static class EventForwarding
 {
     /// <summary>Sends one event on; what no report shows is left out.</summary>
-    public static void Forward(GenuineEvent happened, EventSink sink)
+    public static void Forward(GenuineEvent happened, Action<KernelEvent> send)
     {
         switch (happened)
         {
             case StandardOutputValueProduced text:
-                sink.Write("stdout", TextOf(text));
+                send(new KernelEvent.StreamText("stdout", TextOf(text)));
                 break;
             case StandardErrorValueProduced text:
-                sink.Write("stderr", TextOf(text));
+                send(new KernelEvent.StreamText("stderr", TextOf(text)));
                 break;
             case DisplayedValueUpdated updated:
-                sink.Send(new KernelEvent.Updated(updated.ValueId, DataOf(updated)));
+                send(new KernelEvent.Updated(updated.ValueId, DataOf(updated)));
                 break;
             case DisplayEvent shown and (DisplayedValueProduced or ReturnValueProduced) when DataOf(shown) is { Count: > 0 } data:
-                sink.Send(new KernelEvent.Displayed(shown.ValueId, data, IsResult: shown is ReturnValueProduced));
+                send(new KernelEvent.Displayed(shown.ValueId, data, IsResult: shown is ReturnValueProduced));
                 break;
         }
     }

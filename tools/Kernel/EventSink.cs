@@ -33,8 +33,20 @@ internal sealed class EventSink : IDisposable
         }
     }
 
-    /// <summary>Adds text to one of the streams.</summary>
-    public void Write(string stream, ReadOnlySpan<char> text)
+    /// <summary>Takes an event: text waits for its line to end, everything else goes at once.</summary>
+    public void Take(KernelEvent happened)
+    {
+        if (happened is KernelEvent.StreamText text)
+        {
+            Write(text.Name, text.Text);
+        }
+        else
+        {
+            Send(happened);
+        }
+    }
+
+    private void Write(string stream, ReadOnlySpan<char> text)
     {
         lock (_lock)
         {

@@ -19,10 +19,10 @@ internal sealed class KernelHost : IDisposable
     public const int OrphanExitCode = 3;
 
     /// <summary>Where the library finds the token of Ctrl-C and SIGTERM (<c>NotebookLib.Platform.Interruption.DataName</c>).</summary>
-    private const string InterruptedName = "NotebookHost.Interrupted";
+    internal const string InterruptedName = "NotebookHost.Interrupted";
 
     /// <summary>Where the library's charts learn that the page brings plotly.js (<c>NotebookLib.Charts.PlotlyScript.EmbeddedByHost</c>).</summary>
-    private const string PlotlyName = "NotebookHost.EmbedsPlotly";
+    internal const string PlotlyName = "NotebookHost.EmbedsPlotly";
 
     private readonly EventSink _sink;
     private readonly NativeOutput _nativeOutput;
@@ -41,7 +41,7 @@ internal sealed class KernelHost : IDisposable
         _errors = new(_submissions);
         _libraries = new(_kernels);
         _kernels.RegisterCommandHandler<RequestInput>(Answer);
-        _kernels.KernelEvents.Subscribe(happened => EventForwarding.Forward(happened, sink));
+        _kernels.KernelEvents.Subscribe(happened => EventForwarding.Forward(happened, sink.Take));
     }
 
     /// <summary>Serves until told to stop.</summary>

@@ -33,7 +33,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
             // The signal that asked to stop went to the whole group, and the kernel was not up to listen: no cell was run.
         }
 
-        state.Status = FinalStatus();
+        state.Status = state.Outcome;
         Save();
     }
 
@@ -60,12 +60,6 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         }
 
         return variables;
-    }
-
-    private RunStatus FinalStatus()
-    {
-        var worst = state.CodeCells.Select(cell => cell.Status).FirstOrDefault(status => status is not RunStatus.Ok, RunStatus.Ok);
-        return worst is RunStatus.NotRun ? RunStatus.Interrupted : worst;
     }
 
     private async Task<bool> RunCellAsync(KernelProcess kernel, CellState cell)
@@ -131,25 +125,12 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         }
 
         view.Happened(happened);
+        state.Record(cell, happened);
         switch (happened)
         {
             case KernelEvent.Ready ready:
                 state.Versions["runtime"] = ready.Runtime;
                 state.Versions["system"] = ready.System;
-                break;
-            case KernelEvent.StreamText text:
-                cell.Outputs.Append(text);
-                break;
-            case KernelEvent.Displayed displayed:
-                cell.Outputs.Add(displayed);
-                break;
-            case KernelEvent.Updated updated:
-                if (!state.Cells.Any(any => any.Outputs.Update(updated)))
-                {
-                    // `display(x).Update(y)` comes under an id of its own: as in the editor it is shown as one more value.
-                    cell.Outputs.Add(new(updated.Id, updated.Data, IsResult: false));
-                }
-
                 break;
             case KernelEvent.Raised raised:
                 cell.Error = raised.Error;

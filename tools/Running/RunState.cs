@@ -106,4 +106,29 @@ internal sealed class RunState
         .Select(group => (group.Key, (IReadOnlyList<(string, double)>)[.. group.Select(score => (group.Key.Length > 0 && score.Key.Contains(' ', StringComparison.Ordinal) ? score.Key.Split(' ', 2)[1] : score.Key, score.Value))]))];
 
     public IReadOnlyList<CellState> CodeCells => [.. Cells.Where(cell => !cell.Cell.IsMarkdown)];
+
+    /// <summary>How the run ended: as the first cell did that did not end well; a cell that was not reached means that somebody stopped it.</summary>
+    public RunStatus Outcome => CodeCells.Select(cell => cell.Status).FirstOrDefault(status => status is not RunStatus.Ok, RunStatus.Ok) switch
+    {
+        RunStatus.NotRun => RunStatus.Interrupted,
+        var status => status,
+    };
+
+    /// <summary>Takes what a running cell shows.</summary>
+    public void Record(CellState cell, KernelEvent happened)
+    {
+        switch (happened)
+        {
+            case KernelEvent.StreamText text:
+                cell.Outputs.Append(text);
+                break;
+            case KernelEvent.Displayed displayed:
+                cell.Outputs.Add(displayed);
+                break;
+            case KernelEvent.Updated updated when !Cells.Any(any => any.Outputs.Update(updated)):
+                // `display(x).Update(y)` comes under an id of its own: as in the editor it is shown as one more value.
+                cell.Outputs.Add(new(updated.Id, updated.Data, IsResult: false));
+                break;
+        }
+    }
 }

@@ -75,7 +75,7 @@ public sealed record TrackingSettings
     public double RequestSeconds { get; init; } = 60;
 
     /// <summary>Says what the user should know, once each: the mode, a refusal, an outage. Default: standard error.</summary>
-    public Action<string> Notice { get; init; } = message => Console.Error.WriteLine("tracking: " + message);
+    public Action<string> Notice { get; init; } = message => Console.Out.WriteLine("tracking: " + message);
 
     /// <summary>The mode that results from <see cref="Mode"/> and <see cref="Key"/>.</summary>
     public TrackingMode ResolvedMode => Mode ?? (Key is null ? TrackingMode.Offline : TrackingMode.Online);
