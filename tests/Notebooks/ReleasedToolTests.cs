@@ -1,0 +1,89 @@
+extern alias runner;
+
+using runner::NotebookRunner.Documents;
+using runner::NotebookRunner.Parameters;
+
+namespace NotebookLib.Tests.Notebooks;
+
+/// <summary>
+/// Notebooks in the released tool that VS Code's Polyglot Notebooks runs. The three of the project are trained there when NOTEBOOKS_IN_TOOL is set (some minutes each);
+/// their set-up, repeated and out-of-order cells and the stop button are looked at always.
+/// </summary>
+public sealed class ReleasedToolTests
+{
+    [Fact]
+    public async Task A_users_cells_show_the_same_as_in_the_runner()
+    {
+        await using var tool = await ReleasedTool.StartAsync(Repository.PathOf("tests", "Runner", "notebooks"));
+
+        var values = await RunAsync(tool, "values.dib");
+        var csharp = await RunAsync(tool, "csharp.dib");
+
+        Assert.Contains("ReturnValueProduced: 42 40", values);
+        Assert.Contains(values, shown => shown.StartsWith("ReturnValueProduced:", StringComparison.Ordinal) && shown.Contains("13", StringComparison.Ordinal));
+        Assert.Contains("StandardOutputValueProduced: printed\n", csharp);
+        Assert.Equal(2, csharp.Count(shown => shown is "DisplayedValueProduced: shown" or "DisplayedValueProduced: displayed"));
+        Assert.Contains(csharp, shown => shown.StartsWith("DisplayedValueUpdated:", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Cells_of_a_notebook_can_be_repeated_and_the_stop_button_reaches_long_work_that_can_go_on()
+    {
+        await using var tool = await ReleasedTool.StartAsync(Repository.PathOf("notebooks"));
+        var cells = NotebookFile.Read(Repository.PathOf("notebooks", "ner_deberta_base_A.dib")).Cells.Where(cell => cell.IsCSharp).ToList();
+
+        var early = await tool.RunAsync("new NotebookLib.Display.SetupView()");
+        var setup = await tool.RunAsync(cells[0].Source);
+        var again = await tool.RunAsync(cells[0].Source);
+        var token = await tool.SendAsync("""
+            var stopped = NotebookLib.Platform.Interruption.Token;
+            Console.WriteLine("at work");
+            while (!stopped.IsCancellationRequested) { await Task.Delay(20); }
+            AppContext.SetData("left", "a checkpoint");
+            """);
+        await tool.UntilAsync("at work");
+        await tool.CancelAsync();
+        var cancelled = await tool.EndOfAsync(token);
+        // The next cell begins at once, whether or not the stopped one has come to its end.
+        var after = await tool.RunAsync("while (AppContext.GetData(\"left\") is null) { await Task.Delay(20); }\n(string)AppContext.GetData(\"left\")");
+
+        Assert.StartsWith("CommandFailed:", early[^1], StringComparison.Ordinal);
+        Assert.All([setup, again], shown => Assert.Equal("CommandSucceeded: ", shown[^1]));
+        Assert.Contains(setup, shown => shown.Contains("NotebookLib", StringComparison.Ordinal));
+        Assert.StartsWith("CommandFailed: Command cancelled", cancelled[^1], StringComparison.Ordinal);
+        Assert.Equal(["ReturnValueProduced: a checkpoint", "CommandSucceeded: "], after);
+    }
+
+    [Theory]
+    [InlineData("ner_deberta_base_A")]
+    [InlineData("ner_deberta_base_B")]
+    [InlineData("ner_deberta_large_lora_A")]
+    public async Task A_notebook_of_the_project_runs_to_its_end(string name)
+    {
+        Assert.SkipWhen(Environment.GetEnvironmentVariable("NOTEBOOKS_IN_TOOL") is null, "set NOTEBOOKS_IN_TOOL=1 to train the notebooks in the released tool");
+        await using var tool = await ReleasedTool.StartAsync(Repository.PathOf("notebooks"));
+        var output = Directory.CreateTempSubdirectory("in-tool-");
+
+        var shown = await RunAsync(tool, Repository.PathOf("notebooks", name + ".dib"), new() { ["output"] = Path.Combine(output.FullName, "run") });
+
+        Assert.DoesNotContain(shown, text => text.StartsWith("CommandFailed", StringComparison.Ordinal));
+        Assert.Contains(shown, text => text.StartsWith("DisplayedValueUpdated", StringComparison.Ordinal));
+        output.Delete(recursive: true);
+    }
+
+    private static async Task<List<string>> RunAsync(ReleasedTool tool, string notebook, Dictionary<string, string>? values = null)
+    {
+        var cells = NotebookFile.Read(Path.IsPathRooted(notebook) ? notebook : Repository.PathOf("tests", "Runner", "notebooks", notebook)).Cells;
+        var parameters = ParameterCell.Find(cells);
+        var shown = new List<string>();
+        for (var i = 0; i < cells.Count; i++)
+        {
+            if (!cells[i].IsMarkdown)
+            {
+                shown.AddRange(await tool.RunAsync(i == parameters?.Index ? parameters.With(values ?? []) : cells[i].Source, cells[i].Kernel));
+            }
+        }
+
+        return shown;
+    }
+}
