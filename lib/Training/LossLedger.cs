@@ -22,13 +22,18 @@ internal sealed class LossLedger(Device device) : IDisposable
     }
 
     /// <summary>Keeps the update's sum as it is now, for <see cref="StartAgain"/>.</summary>
-    public void Keep() => _before.copy_(_update).Dispose();
+    public void Keep()
+    {
+        using var scope = NewDisposeScope();
+        _before.copy_(_update);
+    }
 
     /// <summary>Goes back to what <see cref="Keep"/> kept.</summary>
     public void StartAgain()
     {
+        using var scope = NewDisposeScope();
         ClearUpdate();
-        _update.copy_(_before).Dispose();
+        _update.copy_(_before);
     }
 
     /// <summary>The update was made: its loss counts.</summary>

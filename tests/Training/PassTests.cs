@@ -44,9 +44,11 @@ public class PassTests
         var together = Gradients(task, model, [microBatches], divisor);
 
         Assert.Equal(separate.Keys, together.Keys);
+        // The keys' biases move every score of a row alike: their gradient is what is left of sums a hundred times as large.
+        var floor = separate.Values.Max(values => values.Max(Math.Abs)) / 100;
         Assert.All(separate, pair =>
         {
-            var largest = pair.Value.Max(Math.Abs);
+            var largest = Math.Max(floor, pair.Value.Max(Math.Abs));
             Assert.All(pair.Value.Zip(together[pair.Key]), values => Assert.Equal(values.First, values.Second, Math.Max(Relative * largest, 1e-12)));
         });
     }
@@ -62,7 +64,7 @@ public class PassTests
 
     [Theory]
     [InlineData(Huge, 1)]
-    [InlineData(150, 2)]
+    [InlineData(250, 2)]
     [InlineData(1, 4)]
     [InlineData(null, 4)]
     public void Pieces_per_pass_say_how_many_passes_an_update_takes_and_leave_what_comes_out(int? piecesPerPass, int mostPassesOfTheFirstUpdate)
