@@ -19,6 +19,9 @@ internal sealed record DeviceUsage(long FreeBytes, long TotalBytes, double? Util
     /// <returns>Null on a CPU, and where the driver does not answer.</returns>
     public static DeviceUsage? Of(Device device) => device.type == DeviceType.CUDA ? Known.Value?.Ask(Math.Max(0, device.index)) : null;
 
+    /// <summary>The major number of a CUDA device's compute capability: 8 for Ampere, 9 for Hopper. Null as above.</summary>
+    public static int? ComputeCapability(Device device) => device.type == DeviceType.CUDA ? Known.Value?.MajorOf(Math.Max(0, device.index)) : null;
+
     private sealed unsafe class Driver
     {
         private readonly nint _cuda;
@@ -29,7 +32,8 @@ internal sealed record DeviceUsage(long FreeBytes, long TotalBytes, double? Util
         public static Driver? Find()
         {
             var isWindows = OperatingSystem.IsWindows();
-            if (!NativeLibrary.TryLoad(isWindows ? "nvcuda.dll" : "libcuda.so.1", out var cuda))
+            if (!NativeLibrary.TryLoad(isWindows ? "nvcuda.dll" : "libcuda.so.1", out var cuda)
+                || ((delegate* unmanaged<uint, int>)NativeLibrary.GetExport(cuda, "cuInit"))(0) != 0)
             {
                 return null;
             }
@@ -56,6 +60,16 @@ internal sealed record DeviceUsage(long FreeBytes, long TotalBytes, double? Util
             _ = ((delegate* unmanaged<nint*, int>)Export("cuCtxPopCurrent_v2"))(&popped);
             _ = ((delegate* unmanaged<int, int>)Export("cuDevicePrimaryCtxRelease_v2"))(device);
             return result == 0 ? new((long)free, (long)total, UtilisationOf(device)) : null;
+        }
+
+        public int? MajorOf(int index)
+        {
+            const int MajorOfComputeCapability = 75;
+            int device, major;
+            return ((delegate* unmanaged<int*, int, int>)Export("cuDeviceGet"))(&device, index) == 0
+                && ((delegate* unmanaged<int*, int, int, int>)Export("cuDeviceGetAttribute"))(&major, MajorOfComputeCapability, device) == 0
+                ? major
+                : null;
         }
 
         // The two libraries number the devices differently (CUDA_VISIBLE_DEVICES): they meet at the place on the bus.

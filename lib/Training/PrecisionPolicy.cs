@@ -13,8 +13,15 @@ public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Dev
     public static IReadOnlyList<string> AlwaysFloat32 { get; } =
         ["weights", "gradients", "AdamW moments and update", "gradient norm", "loss (logits are cast first)"];
 
-    /// <summary>Half precision as it is worth its while here: float16 on a CUDA device, as the original; bfloat16 on a CPU, where it is the fast one and needs no loss scale.</summary>
-    public static TrainingPrecision Half => cuda.is_available() ? TrainingPrecision.Float16 : TrainingPrecision.BFloat16;
+    /// <summary>
+    /// Half precision as it is worth its while here: bfloat16, which needs no loss scale, on a CPU and on a CUDA device that has it in hardware (compute capability 8.0 on);
+    /// float16 on an older one.
+    /// </summary>
+    public static TrainingPrecision Half => cuda.is_available() ? HalfOf(DeviceUsage.ComputeCapability(CUDA)) : TrainingPrecision.BFloat16;
+
+    /// <summary>What is worth its while on a CUDA device.</summary>
+    /// <param name="computeCapability">Its major number; null where the driver does not tell.</param>
+    internal static TrainingPrecision HalfOf(int? computeCapability) => computeCapability >= 8 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float16;
 
     /// <summary>The type of matrix products.</summary>
     public ScalarType ProductType => Precision switch

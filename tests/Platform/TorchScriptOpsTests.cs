@@ -35,6 +35,23 @@ public class TorchScriptOpsTests
     }
 
     [Fact]
+    public void An_update_that_the_device_is_told_to_leave_out_changes_nothing_even_where_gradients_are_no_numbers()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] parameters = [ones(3)], gradients = [full([3], float.NaN)], first = [full([3], 2f)], second = [full([3], 3f)];
+        var step = ones([]);
+
+        TorchScriptOps.AdamWStep(parameters, gradients, first, second, step, new AdamWRates(0.1, 0.5), skip: ones([]));
+
+        Assert.Equal([1, 1, 1], parameters[0].data<float>().ToArray());
+        Assert.Equal([2, 2, 2], first[0].data<float>().ToArray());
+        Assert.Equal([3, 3, 3], second[0].data<float>().ToArray());
+        gradients[0].fill_(1);
+        TorchScriptOps.AdamWStep(parameters, gradients, first, second, step, new AdamWRates(0.1, 0.5), skip: zeros([]));
+        Assert.All(parameters[0].data<float>().ToArray(), value => Assert.True(value < 1));
+    }
+
+    [Fact]
     public void Total_norm_and_scaling_treat_many_tensors_as_one_vector()
     {
         using var scope = NewDisposeScope();
