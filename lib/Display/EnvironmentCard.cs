@@ -19,11 +19,11 @@ public static class EnvironmentCard
         List<Fact> facts =
         [
             .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
-            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s)" : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
+            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s){(CudaCard.First is { } card ? $": {card}" : "")}" : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
             new("memory", ByteText.Gigabytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
             new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
             new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
-            new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}"),
+            new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, {NativeLibraries.TorchVersion}"),
         ];
         return new("Where this runs", facts);
     }

@@ -16,7 +16,7 @@ public static unsafe class ThreadTeam
     static ThreadTeam()
     {
         if (OperatingSystem.IsLinux()
-            && Directory.EnumerateFiles(NativeLibraries.Folder, "libgomp*.so*").FirstOrDefault() is { } path
+            && Directory.EnumerateFiles(NativeLibraries.TorchFolder, "libgomp*.so*").FirstOrDefault() is { } path
             && NativeLibrary.TryLoad(path, out var library)
             && NativeLibrary.TryGetExport(library, "GOMP_parallel", out var fork))
         {

@@ -88,7 +88,7 @@ public sealed unsafe class Autocast : IDisposable
     private static Entries Find()
     {
         NativeLibraries.EnsureLoaded();
-        var path = Path.Combine(NativeLibraries.Folder, OperatingSystem.IsWindows() ? "torch_cpu.dll" : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so");
+        var path = Path.Combine(NativeLibraries.TorchFolder, OperatingSystem.IsWindows() ? "torch_cpu.dll" : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so");
         var library = NativeLibrary.Load(path);
         string[] names =
         [

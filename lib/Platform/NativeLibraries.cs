@@ -9,6 +9,14 @@ namespace NotebookLib.Platform;
 /// </summary>
 public static class NativeLibraries
 {
+    /// <summary>
+    /// The environment variable that names a folder with a libtorch installed elsewhere, for instance PyTorch's <c>torch/lib</c>. It wins over the build's (MSBuild's
+    /// <c>TorchLibrary</c>, which lies beside the library as <see cref="SettingFile"/>).
+    /// </summary>
+    public const string Setting = "TORCH_LIBRARY";
+
+    private const string SettingFile = "torch-library.txt";
+
     private static readonly Lazy<Outcome> Loaded = new(Load);
 
     /// <summary>The folder that the native libraries were loaded from.</summary>
@@ -21,6 +29,21 @@ public static class NativeLibraries
             return Loaded.Value.Folder!;
         }
     }
+
+    /// <summary>The folder that libtorch was loaded from: <see cref="Folder"/>, unless <see cref="Setting"/> or the build names another.</summary>
+    /// <inheritdoc cref="Folder" path="/exception"/>
+    public static string TorchFolder
+    {
+        get
+        {
+            EnsureLoaded();
+            return Loaded.Value.TorchFolder!;
+        }
+    }
+
+    /// <summary>Version of libtorch, and its folder where that is not the build's own.</summary>
+    /// <inheritdoc cref="Folder" path="/exception"/>
+    public static string TorchVersion => $"libtorch {TorchSharp.torch.__version__}{(TorchFolder == Folder ? "" : $" from {TorchFolder}")}";
 
     /// <summary>Loads the native libraries once per process; later calls cost nothing.</summary>
     /// <exception cref="PlatformNotSupportedException">They are missing or ask for a newer system; the message says what to install.</exception>
@@ -45,31 +68,56 @@ public static class NativeLibraries
         var folder = folders.FirstOrDefault(f => File.Exists(Path.Combine(f, FileName("LibTorchSharp"))));
         if (folder is null)
         {
-            return new(null, $"{FileName("LibTorchSharp")} was not found; looked in {string.Join(", ", folders)}. "
+            return Outcome.Failed($"{FileName("LibTorchSharp")} was not found; looked in {string.Join(", ", folders)}. "
                 + "Build the library first (dotnet build NotebookLib.csproj): it puts its native parts into bin/lib.");
+        }
+
+        var foreign = ForeignTorch(folders);
+        var (torchFolder, origin) = (foreign?.Folder ?? folder, foreign?.Origin);
+        if (origin is not null && !File.Exists(Path.Combine(torchFolder, FileName("torch_cpu"))))
+        {
+            return Outcome.Failed($"{origin} names {torchFolder}, which holds no {FileName("torch_cpu")}; expected the folder of libtorch's libraries. "
+                + """For PyTorch's: python3 -c "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))".""");
         }
 
         try
         {
             NativeEnvironment.Prepare();
             // The order matters: LibTorchSharp names the others by soname, which resolves to what is loaded already.
-            foreach (var name in (string[])["torch_cpu", "torch_cuda", "LibTorchSharp"])
+            foreach (var path in (string[])[.. TorchNames.Select(name => Path.Combine(torchFolder, FileName(name))), Path.Combine(folder, FileName("LibTorchSharp"))])
             {
-                var path = Path.Combine(folder, FileName(name));
                 if (File.Exists(path))
                 {
                     NativeLibrary.Load(path);
                 }
             }
 
-            return new(folder, null);
+            return new(folder, torchFolder, null);
         }
         catch (Exception error) when (error is DllNotFoundException or BadImageFormatException)
         {
-            return new(null, $"The native libraries in {folder} could not be loaded on {RuntimeInformation.RuntimeIdentifier}: {error.Message.Trim()} "
-                + "On Linux they need glibc 2.28, libstdc++ 6 and libgomp (Debian: apt-get install libstdc++6 libgomp1); "
-                + "on Windows the Visual C++ runtime 2022. Rebuild NotebookLib.csproj after installing.");
+            return Outcome.Failed($"The native libraries in {folder}{(origin is null ? "" : $", with libtorch in {torchFolder} ({origin}),")} could not be loaded on "
+                + $"{RuntimeInformation.RuntimeIdentifier}: {error.Message.Trim()} "
+                + (origin is null
+                    ? "On Linux they need glibc 2.28, libstdc++ 6 and libgomp (Debian: apt-get install libstdc++6 libgomp1); on Windows the Visual C++ runtime 2022. "
+                        + "Rebuild NotebookLib.csproj after installing."
+                    : "libtorch 2.10 and 2.11 fit; libraries that it needs itself are found beside it, or through LD_LIBRARY_PATH."));
         }
+    }
+
+    // A foreign libtorch.so must come from its own folder too, or the linker would take another's.
+    private static string[] TorchNames => ["c10", "torch_cpu", "torch_cuda", "torch"];
+
+    /// <summary>The folder that was named for libtorch, and by what.</summary>
+    private static (string Folder, string Origin)? ForeignTorch(IEnumerable<string> folders)
+    {
+        if (Environment.GetEnvironmentVariable(Setting) is { Length: > 0 } named)
+        {
+            return (Path.GetFullPath(named), $"The environment variable {Setting}");
+        }
+
+        var file = folders.Select(folder => Path.Combine(folder, SettingFile)).FirstOrDefault(File.Exists);
+        return file is not null && File.ReadAllText(file).Trim() is { Length: > 0 } built ? (Path.GetFullPath(built), $"The build's setting TorchLibrary, in {file},") : null;
     }
 
     /// <summary>Beside the library (flat or portable layout), then in its sibling bin/lib: only that output folder holds libtorch and TorchSharp's native half.</summary>
@@ -89,5 +137,8 @@ public static class NativeLibraries
     private static string FileName(string name) =>
         OperatingSystem.IsWindows() ? name + ".dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
 
-    private sealed record Outcome(string? Folder, string? Problem);
+    private sealed record Outcome(string? Folder, string? TorchFolder, string? Problem)
+    {
+        public static Outcome Failed(string problem) => new(null, null, problem);
+    }
 }

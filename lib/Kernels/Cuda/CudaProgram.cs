@@ -192,11 +192,15 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
     {
         if (OperatingSystem.IsWindows())
         {
-            return Directory.EnumerateFiles(Platform.NativeLibraries.Folder, "nvrtc64_*.dll").Where(file => !file.Contains("alt", StringComparison.Ordinal));
+            return Directory.EnumerateFiles(Platform.NativeLibraries.TorchFolder, "nvrtc64_*.dll").Where(file => !file.Contains("alt", StringComparison.Ordinal));
         }
 
-        // libtorch's own packages bring it under a name with a hash.
-        var beside = Directory.EnumerateFiles(Platform.NativeLibraries.Folder, "libnvrtc*.so*").Where(file => !Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal));
-        return [.. beside.Order(StringComparer.Ordinal), "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
+        // libtorch's own packages bring it beside them, under a name with a hash; pip's bring it in packages of its own.
+        var torch = Platform.NativeLibraries.TorchFolder;
+        var nvidia = Path.GetFullPath(Path.Combine(torch, "..", "..", "nvidia"));
+        var files = ((string[])[torch, Path.Combine(nvidia, "cu13", "lib"), Path.Combine(nvidia, "cuda_nvrtc", "lib")]).Where(Directory.Exists)
+            .SelectMany(folder => Directory.EnumerateFiles(folder, "libnvrtc*.so*").Order(StringComparer.Ordinal))
+            .Where(file => !Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal) && !Path.GetFileName(file).Contains(".alt.", StringComparison.Ordinal));
+        return [.. files, "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
     }
 }

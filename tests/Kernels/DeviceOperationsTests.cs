@@ -1,0 +1,114 @@
+using NotebookLib.Kernels.Cuda;
+using NotebookLib.Model;
+using NotebookLib.Model.Packed;
+using NotebookLib.Tests.Kernels.Emulation;
+using NotebookLib.Tests.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Tests.Kernels;
+
+/// <summary>CUDA's kernels, emulated, against the CPU's: the same network with the same dropout on both.</summary>
+public sealed class DeviceOperationsTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    // Heads narrower than a block's tile of 32, as wide, wider, and wider by a part.
+    [Theory]
+    [InlineData(4, 8)]
+    [InlineData(1, 32)]
+    [InlineData(2, 40)]
+    [InlineData(1, 64)]
+    public void Scores_and_gradients_are_the_CPUs(int heads, int size)
+    {
+        var (expected, actual, _) = Both(() => GroupedPasses.New(heads, size));
+
+        GroupedPasses.AssertClose(expected, actual, 1e-5);
+    }
+
+    [Fact]
+    public void With_adapters_too()
+    {
+        var (expected, actual, _) = Both(() => GroupedPasses.New(hasAdapters: true));
+
+        GroupedPasses.AssertClose(expected, actual, 1e-5);
+    }
+
+    [Fact]
+    public void In_bfloat16_both_round_alike()
+    {
+        var (expected, actual, _) = Both(() => GroupedPasses.New(), type: bfloat16);
+
+        // The two round in other places: eight bits of mantissa through two layers.
+        GroupedPasses.AssertClose(expected, actual, 0.05);
+        Assert.True(Numbers.Difference(expected["logits"], actual["logits"]) > 0);
+    }
+
+    [Fact]
+    public void Evaluation_is_the_CPUs_too()
+    {
+        static DebertaV2ForTokenClassification New()
+        {
+            var model = GroupedPasses.New();
+            model.eval();
+            return model;
+        }
+
+        var (expected, actual, _) = Both(New);
+
+        GroupedPasses.AssertClose(expected, actual, 1e-5);
+    }
+
+    [Fact]
+    public void One_pass_gives_the_gradient_of_one_pass_for_each_in_a_third_of_the_launches()
+    {
+        var (_, separate, many) = Both(() => GroupedPasses.New(), together: false);
+        var (_, merged, few) = Both(() => GroupedPasses.New());
+
+        GroupedPasses.AssertClose(separate, merged, 1e-6);
+        Assert.Equal(many.Count, 3 * few.Count);
+    }
+
+    [Fact]
+    public void Recomputed_activations_are_the_kept_ones_to_the_bit()
+    {
+        static DebertaV2ForTokenClassification New(bool recomputes)
+        {
+            var model = GroupedPasses.New();
+            (model.Deberta.Encoder.RecomputesActivations, model.Deberta.Encoder.ActivationBudget) = (recomputes, 0);
+            return model;
+        }
+
+        var (_, kept, _) = Both(() => New(recomputes: false));
+        var (_, recomputed, _) = Both(() => New(recomputes: true));
+
+        GroupedPasses.AssertClose(kept, recomputed, 0);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(513)]
+    [InlineData(1000)]
+    public void Masks_are_the_CPUs_to_the_bit(int count)
+    {
+        const ulong Stream = 0x0123_4567_89AB_CDEF;
+        var expected = new float[count];
+        DropoutRandom.Fill(expected, Stream, 6554, 1.25f);
+
+        var mask = HalfHashMask.Make(new EmulatedProgram(), CPU, [count], unchecked((uint)Stream), (uint)(Stream >> 32), 6554, 1.25f);
+
+        Assert.Equal(expected, mask.data<float>().ToArray());
+    }
+
+    private static (Dictionary<string, Tensor> Expected, Dictionary<string, Tensor> Actual, IReadOnlyList<string> Launches) Both(
+        Func<DebertaV2ForTokenClassification> make, bool together = true, ScalarType type = ScalarType.Float32)
+    {
+        using DebertaV2ForTokenClassification ours = make(), emulated = make();
+        var program = new EmulatedProgram();
+        emulated.Deberta.Encoder.Operations = new DeviceOperations(program, CPU);
+        return (GroupedPasses.Run(ours, together, type), GroupedPasses.Run(emulated, together, type), program.Launches);
+    }
+}
