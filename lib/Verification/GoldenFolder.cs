@@ -1,3 +1,4 @@
+using NotebookLib.Model;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Verification;
@@ -5,6 +6,10 @@ namespace NotebookLib.Verification;
 /// <summary>Small services for checks of numbers.</summary>
 internal static class GoldenFolder
 {
+    /// <summary>Reads a file of tensors to where networks are.</summary>
+    public static Dictionary<string, Tensor> Read(string path, VerifyOptions options) =>
+        SafetensorsFile.ReadAll(path).ToDictionary(pair => pair.Key, pair => pair.Value.to(options.Device), StringComparer.Ordinal);
+
     /// <summary>The largest absolute difference of two tensors; NaN when shapes differ or a number is not finite.</summary>
     public static double Difference(Tensor actual, Tensor golden)
     {
@@ -14,7 +19,7 @@ internal static class GoldenFolder
             return double.NaN;
         }
 
-        return actual.numel() == 0 ? 0 : (actual.detach().to(float64).flatten() - golden.to(float64).flatten()).abs().max().item<double>();
+        return actual.numel() == 0 ? 0 : (actual.detach().cpu().to(float64).flatten() - golden.cpu().to(float64).flatten()).abs().max().item<double>();
     }
 
     /// <summary>The folder itself when it holds a network, else the folders below it, by name.</summary>

@@ -1,3 +1,6 @@
+using NotebookLib.Model;
+using static TorchSharp.torch;
+
 namespace NotebookLib.Verification;
 
 /// <summary>One kind of golden: knows a folder layout under <c>reference/</c> and compares this build with it.</summary>
@@ -15,7 +18,21 @@ public interface IGoldenCheck
 
 /// <summary>Switches of a verification.</summary>
 /// <param name="IncludeLarge">Also check goldens that need more than 8 GB of memory or minutes of time (deberta-v3-large).</param>
-public sealed record VerifyOptions(bool IncludeLarge = false);
+/// <param name="OnCuda">Compute on the first CUDA device; what has no network in it stays on the CPU.</param>
+public sealed record VerifyOptions(bool IncludeLarge = false, bool OnCuda = false)
+{
+    // Other orders of addition than the CPU's, with TF32 off.
+    private const double CudaFactor = 4;
+
+    /// <summary>Where networks are.</summary>
+    internal Device Device => OnCuda ? CUDA : CPU;
+
+    /// <summary>What a difference of float32 numbers may be there.</summary>
+    internal double Allow(double tolerance) => OnCuda ? CudaFactor * tolerance : tolerance;
+
+    /// <summary>How to load a network.</summary>
+    internal LoadOptions Loading(ScalarType dtype = ScalarType.Float32, bool isStrict = false) => new() { Dtype = dtype, IsStrict = isStrict, Device = Device };
+}
 
 /// <summary>One row of the table that <c>verify</c> prints.</summary>
 /// <param name="Folder">The golden's folder below the root, for instance <c>model/v3-tiny</c>.</param>

@@ -19,22 +19,22 @@ public sealed class LoraChecks : IGoldenCheck
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) => ((string[])["adapter", "adapter-bin"])
         .Where(name => Directory.Exists(Path.Combine(folder, name)))
-        .SelectMany(name => GoldenFolder.Guard($"{FolderName}/{name}", () => CheckAdapter(folder, name)).Select(row => row with { Folder = $"{FolderName}/{name}" }));
+        .SelectMany(name => GoldenFolder.Guard($"{FolderName}/{name}", () => CheckAdapter(folder, name, options)).Select(row => row with { Folder = $"{FolderName}/{name}" }));
 
-    private static List<CheckResult> CheckAdapter(string folder, string name)
+    private static List<CheckResult> CheckAdapter(string folder, string name, VerifyOptions options)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var golden = SafetensorsFile.ReadAll(Path.Combine(folder, "expected_f32.safetensors"));
-        using var model = ModelFolder.Load(Path.Combine(folder, "base")).Model;
+        var golden = GoldenFolder.Read(Path.Combine(folder, "expected_f32.safetensors"), options);
+        using var model = ModelFolder.Load(Path.Combine(folder, "base"), options.Loading()).Model;
         var before = Snapshot(model);
         using var adapters = LoraAdapters.Load(Path.Combine(folder, name), model);
-        List<CheckResult> rows = [CompareCounts(folder, adapters), .. CompareLogits(model, golden, "logits")];
+        List<CheckResult> rows = [CompareCounts(folder, adapters), .. CompareLogits(model, golden, "logits", options)];
 
         adapters.Merge();
-        rows.AddRange(CompareLogits(model, golden, "logits_merged"));
+        rows.AddRange(CompareLogits(model, golden, "logits_merged", options));
         rows.AddRange(golden.Where(pair => pair.Key.StartsWith("merged.query_proj.", StringComparison.Ordinal)).Select(pair => new CheckResult(
-            "", pair.Key, GoldenFolder.Difference(model.Deberta.Encoder.Layers[int.Parse(pair.Key.Split('.')[^1], System.Globalization.CultureInfo.InvariantCulture)].Attention.Self.QueryProjection.Weight, pair.Value), Tolerance)));
+            "", pair.Key, GoldenFolder.Difference(model.Deberta.Encoder.Layers[int.Parse(pair.Key.Split('.')[^1], System.Globalization.CultureInfo.InvariantCulture)].Attention.Self.QueryProjection.Weight, pair.Value), options.Allow(Tolerance))));
         var merged = Snapshot(model);
         adapters.Merge();
         rows.Add(new("", "merging twice: weights that differ", CountDifferent(merged, Snapshot(model)), 0));
@@ -52,14 +52,14 @@ public sealed class LoraChecks : IGoldenCheck
         return new("", "counts", difference, 0, adapters.ToString());
     }
 
-    private static IEnumerable<CheckResult> CompareLogits(DebertaV2ForTokenClassification model, Dictionary<string, Tensor> golden, string name)
+    private static IEnumerable<CheckResult> CompareLogits(DebertaV2ForTokenClassification model, Dictionary<string, Tensor> golden, string name, VerifyOptions options)
     {
         var places = golden["attention_mask"].to(ScalarType.Bool);
         foreach (var usesKernels in (bool[])[true, false])
         {
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
-            yield return new("", $"{name}{(usesKernels ? " (kernels)" : "")}", GoldenFolder.Difference(logits[places], golden[name][places]), Tolerance);
+            yield return new("", $"{name}{(usesKernels ? " (kernels)" : "")}", GoldenFolder.Difference(logits[places], golden[name][places]), options.Allow(Tolerance));
         }
     }
 
@@ -96,7 +96,7 @@ public sealed class LoraChecks : IGoldenCheck
     /// <summary>Copies of the base's parameters.</summary>
     internal static Dictionary<string, Tensor> Snapshot(DebertaV2ForTokenClassification model) => model.named_parameters()
         .Where(pair => !pair.name.Contains("lora_", StringComparison.Ordinal) && !pair.name.StartsWith("classifier.", StringComparison.Ordinal))
-        .ToDictionary(pair => pair.name, pair => pair.parameter.detach().clone(), StringComparer.Ordinal);
+        .ToDictionary(pair => pair.name, pair => pair.parameter.detach().cpu().clone(), StringComparer.Ordinal);
 
     /// <summary>How many differ by a bit, or are missing.</summary>
     internal static int CountDifferent(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual) =>

@@ -17,19 +17,19 @@ public sealed class ModelChecks : IGoldenCheck
 
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) =>
-        GoldenFolder.Networks(folder).SelectMany(network => GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network)));
+        GoldenFolder.Networks(folder).SelectMany(network => GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network, options)));
 
-    private IEnumerable<CheckResult> CheckNetwork(string folder)
+    private IEnumerable<CheckResult> CheckNetwork(string folder, VerifyOptions options)
     {
         var name = $"{FolderName}/{Path.GetFileName(folder)}";
         foreach (var (file, dtype, tolerance) in Kinds.Where(kind => File.Exists(Path.Combine(folder, kind.File))))
         {
-            using var model = ModelFolder.Load(folder, new LoadOptions { Dtype = dtype, IsStrict = true }).Model;
+            using var model = ModelFolder.Load(folder, options.Loading(dtype, isStrict: true)).Model;
             // float64 has no kernels; float32 is checked on both ways, the kernels' and autograd's.
             foreach (var usesKernels in dtype == ScalarType.Float32 ? (bool[])[true, false] : [false])
             {
                 model.Deberta.Encoder.UsesPackedKernels = usesKernels;
-                foreach (var row in Compare(model, folder, file, tolerance))
+                foreach (var row in Compare(model, folder, file, options, dtype == ScalarType.Float32 ? options.Allow(tolerance) : tolerance))
                 {
                     yield return row with { Folder = name, Quantity = $"{row.Quantity} ({dtype.ToString().ToLowerInvariant()}{(usesKernels ? ", kernels" : "")})" };
                 }
@@ -42,11 +42,11 @@ public sealed class ModelChecks : IGoldenCheck
         }
     }
 
-    private static List<CheckResult> Compare(DebertaV2ForTokenClassification model, string folder, string file, double tolerance)
+    private static List<CheckResult> Compare(DebertaV2ForTokenClassification model, string folder, string file, VerifyOptions options, double tolerance)
     {
         using var scope = NewDisposeScope();
-        var expected = SafetensorsFile.ReadAll(Path.Combine(folder, file));
-        var inputs = SafetensorsFile.ReadAll(Path.Combine(folder, "inputs.safetensors"));
+        var expected = GoldenFolder.Read(Path.Combine(folder, file), options);
+        var inputs = GoldenFolder.Read(Path.Combine(folder, "inputs.safetensors"), options);
         var places = inputs["attention_mask"].to(ScalarType.Bool);
         List<CheckResult> rows = [];
         model.zero_grad();

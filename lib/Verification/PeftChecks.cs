@@ -24,7 +24,7 @@ public sealed class PeftChecks : IGoldenCheck
         foreach (var kind in Directory.EnumerateDirectories(folder).Where(kind => File.Exists(Path.Combine(kind, "expected.safetensors"))).Order(StringComparer.Ordinal))
         {
             var name = $"{FolderName}/{Path.GetFileName(kind)}";
-            foreach (var row in GoldenFolder.Guard(name, () => CheckKind(folder, kind)))
+            foreach (var row in GoldenFolder.Guard(name, () => CheckKind(folder, kind, options)))
             {
                 compared++;
                 yield return row with { Folder = name };
@@ -44,25 +44,25 @@ public sealed class PeftChecks : IGoldenCheck
         }
     }
 
-    private static List<CheckResult> CheckKind(string folder, string kind)
+    private static List<CheckResult> CheckKind(string folder, string kind, VerifyOptions options)
     {
         using var scope = NewDisposeScope();
-        var inputs = SafetensorsFile.ReadAll(Path.Combine(folder, "inputs.safetensors"));
-        var golden = SafetensorsFile.ReadAll(Path.Combine(kind, "expected.safetensors"));
-        using var model = ModelFolder.Load(Path.Combine(folder, BaseName), new LoadOptions { IsStrict = true }).Model;
+        var inputs = GoldenFolder.Read(Path.Combine(folder, "inputs.safetensors"), options);
+        var golden = GoldenFolder.Read(Path.Combine(kind, "expected.safetensors"), options);
+        using var model = ModelFolder.Load(Path.Combine(folder, BaseName), options.Loading(isStrict: true)).Model;
         var before = LoraChecks.Snapshot(model);
         using var adapters = LoraAdapters.Load(kind, model);
         List<CheckResult> rows = [];
         foreach (var usesKernels in (bool[])[true, false])
         {
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
-            rows.AddRange(CompareTraining(model, adapters, inputs, golden, usesKernels ? " (kernels)" : ""));
+            rows.AddRange(CompareTraining(model, adapters, inputs, golden, usesKernels ? " (kernels)" : "", options.Allow(Tolerance)));
         }
 
         using var quiet = no_grad();
-        rows.Add(CompareSaved(folder, adapters, inputs, golden));
+        rows.Add(CompareSaved(folder, adapters, inputs, golden, options));
         adapters.Merge();
-        rows.Add(new("", "logits, merged", LogitDifference(model, inputs, golden["logits_merged"]), Tolerance));
+        rows.Add(new("", "logits, merged", LogitDifference(model, inputs, golden["logits_merged"]), options.Allow(Tolerance)));
         adapters.Unmerge();
         var changed = adapters.TensorsByFileName().Keys.Select(name => name["base_model.model.".Length..]).ToHashSet(StringComparer.Ordinal);
         rows.Add(new("", "unmerged: base weights that differ", LoraChecks.CountDifferent(
@@ -71,22 +71,22 @@ public sealed class PeftChecks : IGoldenCheck
     }
 
     private static IEnumerable<CheckResult> CompareTraining(
-        DebertaV2ForTokenClassification model, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, string way)
+        DebertaV2ForTokenClassification model, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, string way, double tolerance)
     {
         var places = inputs["attention_mask"].to(ScalarType.Bool);
         model.zero_grad();
         using var logits = model.call(inputs["input_ids"], inputs["attention_mask"]);
         using var loss = DebertaV2ForTokenClassification.Loss(logits, inputs["labels"]);
         BackwardPass.Run(loss);
-        yield return new("", $"logits{way}", GoldenFolder.Difference(logits[places], golden["logits"][places]), Tolerance);
-        yield return new("", $"loss{way}", GoldenFolder.Difference(loss, golden["loss"].squeeze()), Tolerance);
+        yield return new("", $"logits{way}", GoldenFolder.Difference(logits[places], golden["logits"][places]), tolerance);
+        yield return new("", $"loss{way}", GoldenFolder.Difference(loss, golden["loss"].squeeze()), tolerance);
         var ours = adapters.TensorsByFileName();
         var gradients = golden.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal)).ToDictionary(pair => AdapterFile.Canonical(pair.Key["grad.".Length..]), pair => pair.Value);
         if (gradients.Keys.ToHashSet().SetEquals(ours.Keys))
         {
             var worst = gradients.Select(pair => (pair.Key, Difference: GoldenFolder.Difference(ours[pair.Key].grad ?? zeros_like(ours[pair.Key]), pair.Value)))
                 .MaxBy(pair => double.IsNaN(pair.Difference) ? double.PositiveInfinity : pair.Difference);
-            yield return new("", $"gradients{way}", worst.Difference, Tolerance, $"{gradients.Count} parameters, worst {worst.Key}");
+            yield return new("", $"gradients{way}", worst.Difference, tolerance, $"{gradients.Count} parameters, worst {worst.Key}");
         }
         else
         {
@@ -95,15 +95,15 @@ public sealed class PeftChecks : IGoldenCheck
     }
 
     /// <summary>What is saved again and put on another base gives the same.</summary>
-    private static CheckResult CompareSaved(string folder, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden)
+    private static CheckResult CompareSaved(string folder, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, VerifyOptions options)
     {
         var saved = Directory.CreateTempSubdirectory("verify-peft-");
         try
         {
             adapters.Save(saved.FullName);
-            using var model = ModelFolder.Load(Path.Combine(folder, BaseName)).Model;
+            using var model = ModelFolder.Load(Path.Combine(folder, BaseName), options.Loading()).Model;
             using var again = LoraAdapters.Load(saved.FullName, model);
-            return new("", "logits, saved and loaded again", LogitDifference(model, inputs, golden["logits"]), Tolerance, again.ToString());
+            return new("", "logits, saved and loaded again", LogitDifference(model, inputs, golden["logits"]), options.Allow(Tolerance), again.ToString());
         }
         finally
         {

@@ -20,10 +20,10 @@ public sealed class PipelineChecks : IGoldenCheck
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options)
     {
         var tokenizer = DebertaTokenizer.Load(VocabularyOf(folder));
-        using var model = LoadModel(folder);
+        using var model = LoadModel(folder, options);
         var pipeline = new TokenClassificationPipeline(tokenizer, new ModelPieceScorer(model));
         var compared = 0;
-        foreach (var row in GoldenLines.FilesOf(folder, ".jsonl").SelectMany(path => CompareLines(FolderName, path, pipeline)))
+        foreach (var row in GoldenLines.FilesOf(folder, ".jsonl").SelectMany(path => CompareLines(FolderName, path, pipeline, options)))
         {
             compared++;
             yield return row;
@@ -36,12 +36,12 @@ public sealed class PipelineChecks : IGoldenCheck
     }
 
     /// <summary>Compares the cases of one file.</summary>
-    internal static IEnumerable<CheckResult> CompareLines(string folderName, string path, TokenClassificationPipeline pipeline)
+    internal static IEnumerable<CheckResult> CompareLines(string folderName, string path, TokenClassificationPipeline pipeline, VerifyOptions options)
     {
         var name = $"{folderName}/{Path.GetFileName(path)}";
         var scores = new Dictionary<string, double>();
         var rows = new ExactTally(name).Rows(tally => Compare(path, pipeline, tally, scores));
-        return rows.Concat(scores.Select(pair => new CheckResult(name, $"scores ({pair.Key})", pair.Value, ScoreTolerance)));
+        return rows.Concat(scores.Select(pair => new CheckResult(name, $"scores ({pair.Key})", pair.Value, options.Allow(ScoreTolerance))));
     }
 
     private static void Compare(string path, TokenClassificationPipeline pipeline, ExactTally tally, Dictionary<string, double> scores)
@@ -79,12 +79,12 @@ public sealed class PipelineChecks : IGoldenCheck
     }
 
     /// <summary>Loads the folder's model; weights under a name of their own (<c>model.f16.safetensors</c>) go through a folder where they have the usual one.</summary>
-    private static DebertaV2ForTokenClassification LoadModel(string folder)
+    private static DebertaV2ForTokenClassification LoadModel(string folder, VerifyOptions options)
     {
         string[] weights = [.. GoldenLines.FilesOf(folder, ".safetensors")];
         if (weights.Length != 1 || Path.GetFileName(weights[0]) == "model.safetensors")
         {
-            return ModelFolder.Load(folder).Model;
+            return ModelFolder.Load(folder, options.Loading()).Model;
         }
 
         var staged = Directory.CreateTempSubdirectory("notebooklib-verify-");
@@ -92,7 +92,7 @@ public sealed class PipelineChecks : IGoldenCheck
         {
             File.Copy(Path.Combine(folder, "config.json"), Path.Combine(staged.FullName, "config.json"));
             File.Copy(weights[0], Path.Combine(staged.FullName, "model.safetensors"));
-            return ModelFolder.Load(staged.FullName).Model;
+            return ModelFolder.Load(staged.FullName, options.Loading()).Model;
         }
         finally
         {

@@ -13,7 +13,8 @@ namespace NotebookLib.Verification;
 public sealed class TrainingChecks : IGoldenCheck
 {
     // A loss is logged with 4 decimals: half of the last one, and float32 noise.
-    private const double LossTolerance = 0.5e-4 + 1e-6;
+    private const double LoggedDigits = 0.5e-4;
+    private const double LossTolerance = 1e-6;
     private const double EpochTolerance = 0.5e-2 + 1e-9;
     private const double RateTolerance = 1e-12;
     private const double EvaluationLossTolerance = 1e-4;
@@ -29,13 +30,13 @@ public sealed class TrainingChecks : IGoldenCheck
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) => Directory.EnumerateDirectories(folder)
         .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")))
         .Order(StringComparer.Ordinal)
-        .SelectMany(run => Guarded($"{FolderName}/{Path.GetFileName(run)}", run));
+        .SelectMany(run => Guarded($"{FolderName}/{Path.GetFileName(run)}", run, options));
 
-    private List<CheckResult> Guarded(string name, string folder)
+    private List<CheckResult> Guarded(string name, string folder, VerifyOptions options)
     {
         try
         {
-            return CheckRun(name, folder);
+            return CheckRun(name, folder, options);
         }
 #pragma warning disable CA1031 // One unreadable golden is a failed row; the others still get theirs.
         catch (Exception error)
@@ -45,20 +46,20 @@ public sealed class TrainingChecks : IGoldenCheck
         }
     }
 
-    private List<CheckResult> CheckRun(string name, string folder)
+    private List<CheckResult> CheckRun(string name, string folder, VerifyOptions options)
     {
         var reference = ReferenceRun.Load(folder);
         var output = Directory.CreateTempSubdirectory("verify-training-");
         try
         {
             var settings = reference.Settings with { OutputFolder = output.FullName, PiecesPerPass = PiecesPerPass };
-            using var model = ModelFolder.Load(Path.Combine(folder, "start")).Model;
+            using var model = ModelFolder.Load(Path.Combine(folder, "start"), options.Loading()).Model;
             var adapter = Path.Combine(folder, "adapter-start");
             using var adapters = Directory.Exists(adapter) ? LoraAdapters.Load(adapter, model) : null;
             using var task = new TokenClassificationTask(model, labels: null, reference.Training, reference.Evaluation, settings);
             using var loop = new TrainingLoop(task, settings, []);
             var result = loop.Run(CancellationToken.None);
-            return [.. CompareLogs(name, reference, result), CompareWeights(name, folder, model, adapters)];
+            return [.. CompareLogs(name, reference, result, options), CompareWeights(name, folder, model, adapters, options)];
         }
         finally
         {
@@ -66,7 +67,7 @@ public sealed class TrainingChecks : IGoldenCheck
         }
     }
 
-    private static IEnumerable<CheckResult> CompareLogs(string name, ReferenceRun reference, TrainingResult result)
+    private static IEnumerable<CheckResult> CompareLogs(string name, ReferenceRun reference, TrainingResult result, VerifyOptions options)
     {
         var steps = result.History.Steps.ToDictionary(step => step.Update);
         var evaluations = result.History.Evaluations.ToDictionary(evaluation => evaluation.Update, evaluation => evaluation.Loss);
@@ -74,8 +75,8 @@ public sealed class TrainingChecks : IGoldenCheck
         yield return CompareOrder(name, reference);
         yield return Compare(name, "learning rates", reference.LearningRates, update => steps[update].LearningRate, RateTolerance);
         yield return Compare(name, "epochs as logged (2 decimals)", reference.Epochs, update => steps[update].Epoch, EpochTolerance);
-        yield return Compare(name, "losses as logged (4 decimals)", reference.Losses, update => MeanSinceLog(reference, steps, update), LossTolerance);
-        yield return Compare(name, "evaluation losses", reference.EvaluationLosses, update => evaluations[update], EvaluationLossTolerance);
+        yield return Compare(name, "losses as logged (4 decimals)", reference.Losses, update => MeanSinceLog(reference, steps, update), LoggedDigits + options.Allow(LossTolerance));
+        yield return Compare(name, "evaluation losses", reference.EvaluationLosses, update => evaluations[update], options.Allow(EvaluationLossTolerance));
     }
 
     private static CheckResult CompareOrder(string name, ReferenceRun reference)
@@ -99,7 +100,7 @@ public sealed class TrainingChecks : IGoldenCheck
     private static CheckResult Compare(string name, string quantity, SortedDictionary<int, double> expected, Func<int, double> ours, double tolerance) =>
         new(name, quantity, expected.Select(pair => Math.Abs(pair.Value - ours(pair.Key))).DefaultIfEmpty(0).Max(), tolerance, $"{expected.Count} values");
 
-    private static CheckResult CompareWeights(string name, string folder, DebertaV2ForTokenClassification model, LoraAdapters? adapters)
+    private static CheckResult CompareWeights(string name, string folder, DebertaV2ForTokenClassification model, LoraAdapters? adapters, VerifyOptions options)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -115,6 +116,6 @@ public sealed class TrainingChecks : IGoldenCheck
         var worst = expected.Tensors.Keys
             .Select(tensor => (tensor, difference: GoldenFolder.Difference(ours[tensor], expected.Read(tensor))))
             .MaxBy(pair => double.IsNaN(pair.difference) ? double.PositiveInfinity : pair.difference);
-        return new(name, quantity, worst.difference, WeightTolerance, $"{expected.Tensors.Count} tensors, worst {worst.tensor}");
+        return new(name, quantity, worst.difference, options.Allow(WeightTolerance), $"{expected.Tensors.Count} tensors, worst {worst.tensor}");
     }
 }

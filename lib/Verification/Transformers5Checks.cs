@@ -24,7 +24,7 @@ public sealed class Transformers5Checks : IGoldenCheck
         foreach (var model in Directory.EnumerateDirectories(folder).Where(model => File.Exists(Path.Combine(model, ExpectedName))).Order(StringComparer.Ordinal))
         {
             var name = $"{FolderName}/{Path.GetFileName(model)}";
-            foreach (var row in GoldenFolder.Guard(name, () => CheckLogits(name, model)))
+            foreach (var row in GoldenFolder.Guard(name, () => CheckLogits(name, model, options)))
             {
                 compared++;
                 yield return row;
@@ -35,7 +35,7 @@ public sealed class Transformers5Checks : IGoldenCheck
         if (File.Exists(lines))
         {
             compared++;
-            foreach (var row in GoldenFolder.Guard($"{FolderName}/pipeline.jsonl", () => CheckPipeline(lines, Path.Combine(folder, "float32"))))
+            foreach (var row in GoldenFolder.Guard($"{FolderName}/pipeline.jsonl", () => CheckPipeline(lines, Path.Combine(folder, "float32"), options)))
             {
                 yield return row;
             }
@@ -47,12 +47,12 @@ public sealed class Transformers5Checks : IGoldenCheck
         }
     }
 
-    private static List<CheckResult> CheckLogits(string name, string folder)
+    private static List<CheckResult> CheckLogits(string name, string folder, VerifyOptions options)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var model = ModelFolder.Load(folder, new LoadOptions { IsStrict = true }).Model;
-        var golden = SafetensorsFile.ReadAll(Path.Combine(folder, ExpectedName));
+        using var model = ModelFolder.Load(folder, options.Loading(isStrict: true)).Model;
+        var golden = GoldenFolder.Read(Path.Combine(folder, ExpectedName), options);
         var places = golden["attention_mask"].to(ScalarType.Bool);
         // The last digits of float32 are in proportion to the numbers.
         var scale = Math.Max(1, golden["logits"].abs().max().item<float>());
@@ -61,16 +61,16 @@ public sealed class Transformers5Checks : IGoldenCheck
         {
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
-            rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]), Tolerance * scale));
+            rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]), options.Allow(Tolerance) * scale));
         }
 
         return rows;
     }
 
-    private static IEnumerable<CheckResult> CheckPipeline(string lines, string folder)
+    private static IEnumerable<CheckResult> CheckPipeline(string lines, string folder, VerifyOptions options)
     {
-        using var model = ModelFolder.Load(folder, new LoadOptions { IsStrict = true }).Model;
+        using var model = ModelFolder.Load(folder, options.Loading(isStrict: true)).Model;
         var pipeline = new TokenClassificationPipeline(DebertaTokenizer.Load(folder), new ModelPieceScorer(model));
-        return PipelineChecks.CompareLines("transformers-5", lines, pipeline);
+        return PipelineChecks.CompareLines("transformers-5", lines, pipeline, options);
     }
 }

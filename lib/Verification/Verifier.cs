@@ -1,3 +1,6 @@
+using NotebookLib.Platform;
+using static TorchSharp.torch;
+
 namespace NotebookLib.Verification;
 
 /// <summary>Runs this build against goldens laid out as in <c>reference/</c>: what a user does once on a new machine.</summary>
@@ -24,10 +27,16 @@ public static class Verifier
     /// <param name="options">What to include.</param>
     /// <returns>Rows, as they are computed; a check that throws becomes a failed row, so that the others still run.</returns>
     /// <exception cref="DirectoryNotFoundException">The folder is missing, or holds none of the known folders.</exception>
-    /// <exception cref="PlatformNotSupportedException">The native libraries are missing or ask for a newer system.</exception>
+    /// <exception cref="PlatformNotSupportedException">The native libraries are missing or ask for a newer system, or a CUDA device is asked for and there is none.</exception>
     public static IEnumerable<CheckResult> Run(string root, VerifyOptions options)
     {
-        Platform.NativeLibraries.EnsureLoaded();
+        ArgumentNullException.ThrowIfNull(options);
+        NativeLibraries.EnsureLoaded();
+        if (options.OnCuda)
+        {
+            EnsureCuda();
+        }
+
         var full = Path.GetFullPath(root);
         if (!Directory.Exists(full))
         {
@@ -46,6 +55,34 @@ public static class Verifier
         }
 
         return found.SelectMany(pair => Guarded(pair.check, pair.folder, options));
+    }
+
+    /// <summary>What the numbers are computed with: libtorch, and the CUDA device where that is asked for.</summary>
+    /// <inheritdoc cref="Run" path="/exception[@cref='PlatformNotSupportedException']"/>
+    public static string Describe(VerifyOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (!options.OnCuda)
+        {
+            return $"CPU, {NativeLibraries.TorchVersion}";
+        }
+
+        EnsureCuda();
+        var kernels = Kernels.Cuda.CudaProgram.Problem ?? "the layers' kernels were compiled for it";
+        return $"{CudaCard.First?.ToString() ?? "CUDA device"}, {NativeLibraries.TorchVersion}, TF32 off; {kernels}";
+    }
+
+    private static void EnsureCuda()
+    {
+        if (!cuda.is_available())
+        {
+            throw new PlatformNotSupportedException($"No CUDA device can be used: {(CudaCard.First is { } card
+                ? $"this machine has {card}, but {NativeLibraries.TorchVersion} in {NativeLibraries.TorchFolder} was built without CUDA. Name one that has it: {NativeLibraries.Setting}=…/torch/lib."
+                : "NVIDIA's driver shows no card on this machine. Leave --device out to verify on the CPU.")}");
+        }
+
+        // Products of float32 with all of its digits.
+        backends.cuda.matmul.allow_tf32 = false;
     }
 
     private static string KnownNames => string.Join(", ", Checks.Select(check => check.FolderName));

@@ -39,4 +39,54 @@ public class NativeLibrariesTests
 
         Assert.Contains($"GOMP_SPINCOUNT = '{spins}'", told, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_libtorch_installed_elsewhere_serves_when_the_environment_names_its_folder()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "names the libraries as Linux does");
+        var elsewhere = Directory.CreateTempSubdirectory("libtorch-elsewhere-");
+        try
+        {
+            // Copies, no links: two files would be two libtorches in one process, which abort it.
+            foreach (var file in Directory.EnumerateFiles(NativeLibraries.TorchFolder).Where(file => Path.GetFileName(file).Split('.', '-')[0] is "libtorch" or "libtorch_cpu" or "libc10" or "libgomp"))
+            {
+                File.Copy(file, Path.Combine(elsewhere.FullName, Path.GetFileName(file)));
+            }
+
+            var (exitCode, output, told) = await VerifyAsync(elsewhere.FullName);
+
+            Assert.True(exitCode == 0, output + told);
+            Assert.Contains(elsewhere.Name, output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            elsewhere.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_folder_without_libtorch_is_refused_by_name()
+    {
+        var elsewhere = Directory.CreateTempSubdirectory("libtorch-missing-");
+        try
+        {
+            var (exitCode, _, told) = await VerifyAsync(elsewhere.FullName);
+
+            Assert.NotEqual(0, exitCode);
+            Assert.Contains("TORCH_LIBRARY", told, StringComparison.Ordinal);
+            Assert.Contains(elsewhere.Name, told, StringComparison.Ordinal);
+        }
+        finally
+        {
+            elsewhere.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<(int ExitCode, string Output, string Told)> VerifyAsync(string torchFolder)
+    {
+        var start = RunnerProcess.HowToStart("verify", Repository.PathOf("tests", "goldens", "model"));
+        start.Environment[NativeLibraries.Setting] = torchFolder;
+        using var process = Process.Start(start)!;
+        return await RunnerProcess.FinishAsync(process);
+    }
 }

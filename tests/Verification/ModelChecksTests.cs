@@ -17,4 +17,14 @@ public class ModelChecksTests
         Assert.True(rows.Count >= atLeast, $"{rows.Count} rows");
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
     }
+
+    [Fact]
+    public void Without_a_CUDA_device_it_says_so_before_anything_is_computed()
+    {
+        Assert.SkipWhen(TorchSharp.torch.cuda.is_available(), "there is a GPU");
+
+        var error = Assert.Throws<PlatformNotSupportedException>(() => Verifier.Run(Repository.PathOf("tests", "goldens", "model"), new VerifyOptions(OnCuda: true)));
+
+        Assert.Contains("No CUDA device can be used", error.Message, StringComparison.Ordinal);
+    }
 }

@@ -15,21 +15,24 @@ internal static class VerifyCommand
     {
         var folder = new Argument<string>("folder") { Description = "A folder laid out like reference/ (model, tokenizer, alignment, metrics, …), or one of those" };
         var large = new Option<bool>("--large") { Description = "Also what needs more than 8 GB of memory or minutes of time" };
-        var command = new Command("verify", "Compares this build with golden files: what to do once on a new machine") { folder, large };
+        var device = new Option<string>("--device") { Description = "Where networks compute", DefaultValueFactory = _ => "cpu" };
+        device.AcceptOnlyFromAmong("cpu", "cuda");
+        var command = new Command("verify", "Compares this build with golden files: what to do once on a new machine") { folder, large, device };
         command.SetAction(arguments =>
         {
             LibraryFolder.MakeLoadable();
-            return Verify(arguments.GetValue(folder)!, arguments.GetValue(large));
+            return Verify(arguments.GetValue(folder)!, new(arguments.GetValue(large), OnCuda: arguments.GetValue(device) == "cuda"));
         });
         return command;
     }
 
-    private static int Verify(string folder, bool includeLarge)
+    private static int Verify(string folder, VerifyOptions options)
     {
         var rows = new List<CheckResult>();
         try
         {
-            foreach (var row in Verifier.Run(folder, new(includeLarge)))
+            Console.Out.WriteLine(Verifier.Describe(options));
+            foreach (var row in Verifier.Run(folder, options))
             {
                 rows.Add(row);
                 ShowProgress(row);
