@@ -21,13 +21,15 @@ internal static class VerifyCommand
         command.SetAction(arguments =>
         {
             LibraryFolder.MakeLoadable();
-            return Verify(arguments.GetValue(folder)!, new(arguments.GetValue(large), OnCuda: arguments.GetValue(device) == "cuda"));
+            return Verify(arguments.GetValue(folder)!, arguments.GetValue(large), onCuda: arguments.GetValue(device) == "cuda");
         });
         return command;
     }
 
-    private static int Verify(string folder, VerifyOptions options)
+    // The library's types stand in methods of their own: one that names them is compiled only after they can be loaded.
+    private static int Verify(string folder, bool includeLarge, bool onCuda)
     {
+        var options = new VerifyOptions(includeLarge, OnCuda: onCuda);
         var rows = new List<CheckResult>();
         try
         {
