@@ -43,7 +43,6 @@ public sealed class DeviceOperationsTests : IDisposable
 
         // The two round in other places: eight bits of mantissa through two layers.
         GroupedPasses.AssertClose(expected, actual, 0.05);
-        Assert.True(Numbers.Difference(expected["logits"], actual["logits"]) > 0);
     }
 
     [Fact]
