@@ -2,6 +2,7 @@ extern alias lib;
 
 using System.CommandLine;
 using System.Globalization;
+using lib::NotebookLib.Platform;
 using lib::NotebookLib.Verification;
 using Spectre.Console;
 
@@ -33,6 +34,7 @@ internal static class VerifyCommand
         var rows = new List<CheckResult>();
         try
         {
+            NativeLibraries.EnsureLoaded();
             Console.Out.WriteLine(Verifier.Describe(options));
             foreach (var row in Verifier.Run(folder, options))
             {
