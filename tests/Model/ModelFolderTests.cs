@@ -73,8 +73,8 @@ public sealed class ModelFolderTests : IDisposable
     {
         var report = ModelFolder.Load(Golden, new LoadOptions { Labels = LabelSet.SystemB, HeadSeed = 7 });
         using var model = report.Model;
-        manual_seed(7);
-        using var expected = empty(11, 32).normal_(0, 0.02);
+        using var generator = new Generator(7);
+        using var expected = empty(11, 32).normal_(0, 0.02, generator);
 
         Numbers.AssertClose(model.Classifier.Weight, expected, 0, "head");
         Assert.Equal(0, model.Classifier.Bias!.abs().max().item<float>());
