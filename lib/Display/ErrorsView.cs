@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using NotebookLib.Data;
 using NotebookLib.Html;
+using NotebookLib.Inference;
 using NotebookLib.Metrics;
 
 namespace NotebookLib.Display;

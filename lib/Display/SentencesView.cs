@@ -1,5 +1,6 @@
 using NotebookLib.Data;
 using NotebookLib.Html;
+using NotebookLib.Inference;
 using NotebookLib.Metrics;
 
 namespace NotebookLib.Display;

@@ -128,7 +128,7 @@ public sealed class ExperimentRun
         return new()
         {
             Repository = repository ?? Id,
-            BaseModel = _inputs.BaseModel is { Length: > 0 } name ? name.Split('@')[0] : null,
+            BaseModel = _inputs.BaseModel is [not '.', ..] name ? name.Split('@')[0] : null,
             Labels = labels,
             DataName = _inputs.DataName,
             Dataset = isOnHub ? _inputs.Dataset : null,

@@ -77,8 +77,11 @@ public sealed record InputSettings
     /// <summary>What to call the model: a folder by its last name.</summary>
     public string ModelName => RepositoryFiles.Find(Model) is { } folder ? Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) : Model;
 
-    /// <summary>The model's name on the Hub; empty for a folder: where an adapter says that its base comes from.</summary>
-    public string BaseModel => RepositoryFiles.Find(Model) is null ? Model : "";
+    /// <summary>
+    /// Where an adapter says that its base comes from: the model's name on the Hub, or its folder as it was given, which begins with a dot then. Empty for a full path, which
+    /// is nobody else's business.
+    /// </summary>
+    public string BaseModel => RepositoryFiles.Find(Model) is null ? Model : Path.IsPathRooted(Model) ? "" : Model.StartsWith('.') ? Model : "./" + Model;
 
     private bool IsSample => RepositoryFiles.Find(Dataset) is { } folder && Path.TrimEndingDirectorySeparator(folder) == RepositoryFiles.PathOf("data", "sample");
 

@@ -1,71 +1,134 @@
 using NotebookLib.Alignment;
 using NotebookLib.Data;
+using NotebookLib.Hub;
 using NotebookLib.Metrics;
+using NotebookLib.Model;
 using NotebookLib.Tokenization;
 
 namespace NotebookLib.Inference;
 
 /// <summary>
-/// Tags words and finds entities as the original notebooks do: pieces are predicted, then <see cref="LabelAligner.AlignTagsWithWords"/> brings the labels back to
-/// the words.
+/// Finds entities in texts of any length. As the original notebooks do it, pieces are predicted, <see cref="LabelAligner.AlignTagsWithWords"/> brings the labels back to the
+/// words, and the tags of words are read as entities; or, by an <see cref="AggregationStrategy"/>, as transformers' pipeline does it. A text longer than the network was made
+/// for goes through it in overlapping windows. One thread at a time.
 /// </summary>
-public sealed class EntityTagger
+/// <example><code>using var tagger = EntityTagger.Load("results/runs/MY-RUN"); tagger.Tag("Marie Curie was born in Warsaw.").Entities</code></example>
+public sealed class EntityTagger : IDisposable
 {
-    private readonly DebertaTokenizer _tokenizer;
-    private readonly IPieceScorer _scorer;
-    private readonly LabelIds _ids;
+    /// <summary>Texts that a thread prepares at a time; one is too little work to hand out.</summary>
+    private const int ChunkLength = 64;
+
+    private readonly LabelIds? _ids;
+    private readonly string? _foreignLabel;
+    private readonly IDisposable? _owned;
 
     /// <summary>Makes a tagger of a tokenizer and a model; the caller goes on owning them.</summary>
-    /// <exception cref="NotSupportedException">The model's labels are not O, B-type, I-type.</exception>
     public EntityTagger(DebertaTokenizer tokenizer, IPieceScorer scorer)
+        : this(tokenizer, scorer, owned: null)
+    {
+    }
+
+    internal EntityTagger(DebertaTokenizer tokenizer, IPieceScorer scorer, IDisposable? owned)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(scorer);
-        (_tokenizer, _scorer, _ids) = (tokenizer, scorer, LabelIds.Of(scorer.Labels));
+        (Tokenizer, Scorer, _owned) = (tokenizer, scorer, owned);
+        _foreignLabel = LabelIds.FindForeign(scorer.Labels);
+        _ids = _foreignLabel is null ? LabelIds.Of(scorer.Labels) : null;
+        Labels = _ids?.Labels ?? new LabelSet(scorer.Labels.Where(label => label != "O").Select(LabelIds.TypeOf).Distinct());
+        Pipeline = new(tokenizer, scorer);
     }
 
     /// <summary>The labels of the tags that come out.</summary>
-    public LabelSet Labels => _ids.Labels;
+    public LabelSet Labels { get; }
 
-    /// <summary>Tags a sentence, split on white space.</summary>
-    /// <param name="text">Punctuation that stands apart is a word of its own, as in the data sets; what is written together stays together.</param>
-    public TaggedSentence Tag(string text)
+    /// <summary>The model's tokenizer.</summary>
+    public DebertaTokenizer Tokenizer { get; }
+
+    /// <summary>The network.</summary>
+    public IPieceScorer Scorer { get; }
+
+    /// <summary>The same model behind transformers' interface.</summary>
+    public TokenClassificationPipeline Pipeline { get; }
+
+    /// <summary>What a reader should know about the files that it was loaded from.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
+    /// <summary>Loads a trained model and its tokenizer; what is not here is fetched from the Hub.</summary>
+    /// <param name="source">The folder of a run, of a saved model or of saved adapters, or a name on the Hub (<c>org/name</c>, <c>org/name@revision</c>).</param>
+    /// <param name="options">Device and labels; null takes a CUDA device where there is one, and the labels that the folder names.</param>
+    /// <param name="baseModel">The model that adapters belong to, a folder or a name on the Hub; null takes the one that they name.</param>
+    /// <param name="observer">Follows transfers from the Hub.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or hostile, the parts do not belong together, or the model has not been trained to tag.</exception>
+    /// <exception cref="NotSupportedException">The model is of a kind that is not computed here.</exception>
+    /// <exception cref="ArgumentException">Something has to be said that no file says: the base of adapters, or the names of their labels; or the source is no name.</exception>
+    /// <exception cref="HubException">It cannot be had from the Hub.</exception>
+    public static Task<EntityTagger> LoadAsync(
+        string source, LoadOptions? options = null, string? baseModel = null, IHubObserver? observer = null, CancellationToken cancellation = default) =>
+        new TaggerFolder(options ?? new LoadOptions { Device = LoadOptions.BestDevice }, observer, cancellation).LoadAsync(source, baseModel);
+
+    /// <inheritdoc cref="LoadAsync"/>
+    public static EntityTagger Load(string source, LoadOptions? options = null, string? baseModel = null) =>
+        Task.Run(() => LoadAsync(source, options, baseModel)).GetAwaiter().GetResult();
+
+    /// <summary>Tags a text.</summary>
+    /// <param name="text">Running text of any length. Words are told by white space, punctuation at their edges is a word of its own, as the training data has it.</param>
+    /// <param name="strategy">Null tags words; else how pieces become entities.</param>
+    /// <param name="threshold">Entities with a lower score are left out.</param>
+    public TaggedText Tag(string text, AggregationStrategy? strategy = null, double threshold = 0)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return Tag(text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return TagAll([SplitText.Of(text)], strategy, threshold, CancellationToken.None)[0];
     }
 
-    /// <summary>Tags a sentence given as words.</summary>
-    public TaggedSentence Tag(IReadOnlyList<string> words) => TagAll([words])[0];
+    /// <summary>Tags a sentence given as words, which stay as they are.</summary>
+    /// <param name="words">The words.</param>
+    /// <param name="strategy">Null tags words; else how pieces become entities.</param>
+    /// <param name="threshold">Entities with a lower score are left out.</param>
+    public TaggedText Tag(IReadOnlyList<string> words, AggregationStrategy? strategy = null, double threshold = 0)
+    {
+        ArgumentNullException.ThrowIfNull(words);
+        return TagAll([SplitText.Of(words)], strategy, threshold, CancellationToken.None)[0];
+    }
 
-    /// <summary>Tags many sentences, in batches.</summary>
-    /// <param name="sentences">Each as words.</param>
+    /// <summary>Tags many texts, in batches of like length.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="strategy">Null tags words; else how pieces become entities.</param>
+    /// <param name="threshold">Entities with a lower score are left out.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>The sentences with their tags, in order.</returns>
+    /// <returns>One result a text, in order.</returns>
+    /// <exception cref="NotSupportedException">Words are to be tagged, and the model's labels are not O, B-type, I-type.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public IReadOnlyList<TaggedSentence> TagAll(IReadOnlyList<IReadOnlyList<string>> sentences, CancellationToken cancellation = default)
+    public IReadOnlyList<TaggedText> TagAll(
+        IReadOnlyList<string> texts, AggregationStrategy? strategy = null, double threshold = 0, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        return TagAll(OnAllThreads(texts.Count, index => SplitText.Of(texts[index])), strategy, threshold, cancellation);
+    }
+
+    /// <summary>Tags many sentences given as words, in batches of like length.</summary>
+    /// <param name="sentences">Each as words.</param>
+    /// <param name="strategy">Null tags words; else how pieces become entities.</param>
+    /// <param name="threshold">Entities with a lower score are left out.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>One result a sentence, in order.</returns>
+    /// <inheritdoc cref="TagAll(IReadOnlyList{string}, AggregationStrategy?, double, CancellationToken)" path="/exception"/>
+    public IReadOnlyList<TaggedText> TagAll(
+        IReadOnlyList<IReadOnlyList<string>> sentences, AggregationStrategy? strategy = null, double threshold = 0, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(sentences);
-        Encoding[] encodings = [.. sentences.Select(_tokenizer.EncodeWords)];
-        var logits = _scorer.Score([.. encodings.Select(encoding => encoding.Ids)], cancellation);
-        return [.. sentences.Select((words, index) => Tagged(words, encodings[index].WordIds, logits[index]))];
+        return TagAll(OnAllThreads(sentences.Count, index => SplitText.Of(sentences[index])), strategy, threshold, cancellation);
     }
 
-    private TaggedSentence Tagged(IReadOnlyList<string> words, int[] wordIds, float[] logits_LK)
-    {
-        var (pieceTags, pieceScores) = (new int[wordIds.Length], new float[wordIds.Length]);
-        for (var piece = 0; piece < wordIds.Length; piece++)
-        {
-            var (label, score) = ScoredPiece.BestOf(ScoredPiece.Softmax(logits_LK.AsSpan(piece * _ids.IdOf.Length, _ids.IdOf.Length)));
-            (pieceTags[piece], pieceScores[piece]) = (_ids.IdOf[label], score);
-        }
+    /// <summary>Frees the network where <see cref="Load"/> made it.</summary>
+    public void Dispose() => _owned?.Dispose();
 
-        var tags = LabelAligner.AlignTagsWithWords(pieceTags, wordIds, words.Count);
-        var scores = ScoresOfWords(pieceTags, pieceScores, wordIds, words.Count);
-        var entities = EntitySpans.Find(tags, Labels, EntityScheme.Lenient)
-            .Select(entity => new TaggedEntity(entity, string.Join(' ', words.Skip(entity.Start).Take(entity.Length)), scores.AsSpan(entity.Start, entity.Length).ToArray().Average()));
-        return new(new Sentence(words, tags), Labels, [.. entities]);
-    }
+    /// <summary>Tags texts whose words are known.</summary>
+    internal IReadOnlyList<TaggedText> TagAll(IReadOnlyList<SplitText> texts, AggregationStrategy? strategy, double threshold, CancellationToken cancellation) =>
+        strategy is { } chosen ? BySpans(texts, chosen, threshold, cancellation) : ByWords(texts, threshold, cancellation);
 
     /// <summary>The score of the piece whose label the aligner took: the first that is not O, else the first.</summary>
     internal static float[] ScoresOfWords(int[] pieceTags, float[] pieceScores, int[] wordIds, int wordCount)
@@ -85,5 +148,118 @@ public sealed class EntityTagger
         }
 
         return scores;
+    }
+
+    private TaggedText[] ByWords(IReadOnlyList<SplitText> texts, double threshold, CancellationToken cancellation)
+    {
+        var ids = _ids ?? throw new NotSupportedException(
+            $"The model has a label {_foreignLabel}; words can be tagged only with labels O, B-type and I-type. Name an aggregation strategy, which takes any labels.");
+        var encodings = OnAllThreads(texts.Count, index => Tokenizer.EncodeWords(texts[index].Words));
+        var tags = Array.ConvertAll(encodings, encoding => new int[encoding.Ids.Length]);
+        var scores = Array.ConvertAll(encodings, encoding => new float[encoding.Ids.Length]);
+        PieceWindows.Score(Scorer, encodings, Read, cancellation);
+        return OnAllThreads(texts.Count, index => Tagged(texts[index], encodings[index].WordIds, tags[index], scores[index], threshold));
+
+        void Read(int text, int piece, ReadOnlySpan<float> logits_K)
+        {
+            var (label, score) = ScoredPiece.BestOfLogits(logits_K);
+            (tags[text][piece], scores[text][piece]) = (ids.IdOf[label], score);
+        }
+    }
+
+    private TaggedText Tagged(SplitText text, int[] wordIds, int[] pieceTags, float[] pieceScores, double threshold)
+    {
+        var tags = LabelAligner.AlignTagsWithWords(pieceTags, wordIds, text.Words.Length);
+        var scores = ScoresOfWords(pieceTags, pieceScores, wordIds, text.Words.Length);
+        var entities = new List<TaggedEntity>();
+        foreach (var entity in EntitySpans.Find(tags, Labels, EntityScheme.Lenient))
+        {
+            var sum = 0.0;
+            for (var word = entity.Start; word < entity.End; word++)
+            {
+                sum += scores[word];
+            }
+
+            var score = (float)(sum / entity.Length);
+            if (score >= threshold)
+            {
+                var (start, end) = (text.Places[entity.Start].Start, text.Places[entity.End - 1].End);
+                entities.Add(new(entity.Type, start, end, text.Text[start..end], score));
+            }
+            else
+            {
+                tags.AsSpan(entity.Start, entity.Length).Clear();
+            }
+        }
+
+        return new(text, tags, Labels, entities);
+    }
+
+    private TaggedText[] BySpans(IReadOnlyList<SplitText> texts, AggregationStrategy strategy, double threshold, CancellationToken cancellation)
+    {
+        var found = Pipeline.Classify([.. texts.Select(text => text.Text)], strategy, cancellation: cancellation);
+        return OnAllThreads(texts.Count, index => Tagged(texts[index], found[index], threshold));
+    }
+
+    /// <summary>Entities without the white space that a piece brings along, and the tags of the words that they touch.</summary>
+    private TaggedText Tagged(SplitText split, IReadOnlyList<TokenEntity> found, double threshold)
+    {
+        var places = CodePoints.ToUtf16(split.Text, [.. found.Select(entity => (entity.Start, entity.End))]);
+        var (entities, tags, next) = (new List<TaggedEntity>(found.Count), new int[split.Words.Length], 0);
+        for (var i = 0; i < places.Length; i++)
+        {
+            var (start, end) = places[i];
+            while (start < end && char.IsWhiteSpace(split.Text[start]))
+            {
+                start++;
+            }
+
+            while (end > start && char.IsWhiteSpace(split.Text[end - 1]))
+            {
+                end--;
+            }
+
+            if (start == end || found[i].Score < threshold)
+            {
+                continue;
+            }
+
+            entities.Add(new(found[i].Label, start, end, split.Text[start..end], found[i].Score));
+            while (next < tags.Length && split.Places[next].End <= start)
+            {
+                next++;
+            }
+
+            var begin = Labels.FindId("B-" + LabelIds.TypeOf(found[i].Label)) ?? 0;
+            var continues = begin == 0 || found[i].Label.StartsWith("I-", StringComparison.Ordinal);
+            for (var word = next; word < tags.Length && split.Places[word].Start < end; word++)
+            {
+                // A word that two entities share has the tag of the first.
+                tags[word] = tags[word] != 0 || begin == 0 ? tags[word] : word > next || (continues && word > 0 && tags[word - 1] >= begin && tags[word - 1] <= begin + 1) ? begin + 1 : begin;
+            }
+        }
+
+        return new(split, tags, Labels, entities);
+    }
+
+    private static T[] OnAllThreads<T>(int count, Func<int, T> make)
+    {
+        var results = new T[count];
+        if (count <= ChunkLength)
+        {
+            MakeFrom(0);
+            return results;
+        }
+
+        Parallel.For(0, (count + ChunkLength - 1) / ChunkLength, chunk => MakeFrom(chunk * ChunkLength));
+        return results;
+
+        void MakeFrom(int first)
+        {
+            for (var index = first; index < Math.Min(first + ChunkLength, count); index++)
+            {
+                results[index] = make(index);
+            }
+        }
     }
 }

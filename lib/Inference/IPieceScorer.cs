@@ -6,6 +6,9 @@ public interface IPieceScorer
     /// <summary>Label names by id, K of them.</summary>
     IReadOnlyList<string> Labels { get; }
 
+    /// <summary>Pieces of the longest text that it was made for, <c>[CLS]</c> and <c>[SEP]</c> among them; longer texts are best given in windows.</summary>
+    int MaximumPieces => int.MaxValue;
+
     /// <summary>Scores texts.</summary>
     /// <param name="inputIds">Piece ids of each text, with <c>[CLS]</c> and <c>[SEP]</c>, [L]; L differs from text to text.</param>
     /// <param name="cancellation">Stops between batches.</param>

@@ -12,14 +12,20 @@ internal sealed record LabelIds(LabelSet Labels, int[] IdOf)
     /// <exception cref="NotSupportedException">A label is neither O nor B- or I- with a type.</exception>
     public static LabelIds Of(IReadOnlyList<string> names)
     {
-        if (names.FirstOrDefault(name => name != "O" && !IsPrefixed(name)) is { } other)
+        if (FindForeign(names) is { } other)
         {
-            throw new NotSupportedException($"The model has a label {other}; words can be tagged only with labels O, B-type and I-type. Use the pipeline, which takes any labels.");
+            throw new NotSupportedException($"There is a label {other}; expected O, B-type and I-type.");
         }
 
         var labels = new LabelSet(names.Where(IsPrefixed).Select(name => name[2..]).Distinct());
         return new(labels, [.. names.Select(name => labels.FindId(name)!.Value)]);
     }
+
+    /// <summary>The first label that is neither O nor B- or I- with a type, or null.</summary>
+    public static string? FindForeign(IReadOnlyList<string> names) => names.FirstOrDefault(name => name != "O" && !IsPrefixed(name));
+
+    /// <summary>A label without its prefix.</summary>
+    public static string TypeOf(string label) => IsPrefixed(label) ? label[2..] : label;
 
     private static bool IsPrefixed(string name) =>
         name.Length > 2 && (name.StartsWith("B-", StringComparison.Ordinal) || name.StartsWith("I-", StringComparison.Ordinal));

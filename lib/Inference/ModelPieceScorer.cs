@@ -26,6 +26,9 @@ public sealed class ModelPieceScorer : IPieceScorer
     public IReadOnlyList<string> Labels => _model.Config.Labels;
 
     /// <inheritdoc />
+    public int MaximumPieces => _model.Config.MaxPositionEmbeddings;
+
+    /// <inheritdoc />
     /// <exception cref="InvalidOperationException">The network gives something that is no number; its weights are broken.</exception>
     public IReadOnlyList<float[]> Score(IReadOnlyList<int[]> inputIds, CancellationToken cancellation = default)
     {

@@ -24,6 +24,20 @@ internal readonly record struct ScoredPiece(string Word, float[] Probabilities, 
         return (best, probabilities[best]);
     }
 
+    /// <summary>The best label and its probability, without the others' probabilities.</summary>
+    /// <param name="logits">[K].</param>
+    public static (int Label, float Score) BestOfLogits(ReadOnlySpan<float> logits)
+    {
+        var (label, largest) = BestOf(logits);
+        var sum = 0f;
+        foreach (var logit in logits)
+        {
+            sum += MathF.Exp(logit - largest);
+        }
+
+        return (label, 1 / sum);
+    }
+
     /// <summary>Probabilities of one piece, in float32 as the reference computes them.</summary>
     /// <param name="logits">[K].</param>
     public static float[] Softmax(ReadOnlySpan<float> logits)

@@ -35,11 +35,12 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     {
         ArgumentNullException.ThrowIfNull(texts);
         Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];
-        var logits = scorer.Score([.. encodings.Select(encoding => encoding.Ids)], cancellation);
+        float[][][] probabilities = [.. encodings.Select(encoding => new float[encoding.Ids.Length][])];
+        PieceWindows.Score(scorer, encodings, (text, piece, logits_K) => probabilities[text][piece] = ScoredPiece.Softmax(logits_K), cancellation);
         var results = new IReadOnlyList<TokenEntity>[texts.Count];
         for (var text = 0; text < results.Length; text++)
         {
-            var entities = _aggregation.Aggregate(PiecesOf(texts[text], encodings[text], logits[text]), strategy);
+            var entities = _aggregation.Aggregate(PiecesOf(texts[text], encodings[text], probabilities[text]), strategy);
             results[text] = [.. entities.Where(entity => !(ignoredLabels ?? s_outside).Contains(entity.Label))];
         }
 
@@ -47,14 +48,8 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     }
 
     /// <summary>All pieces but those that the tokenizer puts around every text.</summary>
-    private List<ScoredPiece> PiecesOf(string text, Encoding encoding, float[] logits)
+    private List<ScoredPiece> PiecesOf(string text, Encoding encoding, float[][] probabilities)
     {
-        var labelCount = scorer.Labels.Count;
-        if (logits.Length != encoding.Ids.Length * labelCount)
-        {
-            throw new InvalidOperationException($"The scorer gave {logits.Length} logits for {encoding.Ids.Length} pieces and {labelCount} labels; expected {encoding.Ids.Length * labelCount}.");
-        }
-
         var places = CodePoints.ToUtf16(text, encoding.Offsets);
         var pieces = new List<ScoredPiece>(encoding.Ids.Length);
         for (var piece = 0; piece < encoding.Ids.Length; piece++)
@@ -68,7 +63,7 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
             var (start, end) = encoding.Offsets[piece];
             pieces.Add(new(
                 isUnknown ? text[places[piece].Start..places[piece].End] : tokenizer.PieceOf(encoding.Ids[piece]),
-                ScoredPiece.Softmax(logits.AsSpan(piece * labelCount, labelCount)),
+                probabilities[piece],
                 start,
                 end,
                 piece,

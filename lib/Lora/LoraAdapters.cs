@@ -1,4 +1,5 @@
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -188,13 +189,15 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>Saves adapters and head for PEFT and <see cref="Load"/>; each file appears whole or not at all.</summary>
-    /// <param name="folder">Receives <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <param name="folder">Receives <c>adapter_config.json</c>, <c>adapter_model.safetensors</c>, and the model's <c>config.json</c> with the labels' names.</param>
     public void Save(string folder)
     {
         var adapted = _adapted.Where(part => part.Place is Projection).Select(part => AdapterFile.NameOf(part.Module.Name, "bias")).ToHashSet(StringComparer.Ordinal);
         SafetensorsFile.Write(Path.Combine(folder, AdapterFile.SafetensorsName),
             TensorsByFileName().Select(pair => KeyValuePair.Create(adapted.Contains(pair.Key) ? AdapterFile.OnDisk(pair.Key) : pair.Key, pair.Value)));
         AdapterConfig.Write(folder, Settings);
+        // PEFT has no place for the labels' names; its loaders take the base's configuration and leave this one alone.
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), _model.Config.ToJson());
     }
 
     /// <summary>Frees what <see cref="Unmerge"/> and <see cref="Detach"/> need, and adapters that are not attached; attached ones belong to the model.</summary>

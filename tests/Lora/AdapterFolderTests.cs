@@ -40,7 +40,7 @@ public sealed class AdapterFolderTests : IDisposable
         Assert.Equal(File.ReadAllBytes(Path.Combine(LoraNetwork.AdapterFolder, "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_folder.FullName, "adapter_model.safetensors")));
         var keys = Config(_folder.FullName).Select(pair => pair.Key).ToList();
         Assert.Equal(keys.Order(StringComparer.Ordinal), keys);
-        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], _folder.EnumerateFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "config.json"], _folder.EnumerateFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
     }
 
     [Theory]

@@ -1,7 +1,9 @@
+using System.Globalization;
+using System.Text;
 using NotebookLib.Html;
 using NotebookLib.Metrics;
 
-namespace NotebookLib.Display;
+namespace NotebookLib.Inference;
 
 /// <summary>What an entity in a running text is shown as.</summary>
 /// <param name="Entity">Its words and type.</param>
@@ -14,7 +16,7 @@ internal static class EntityMarkup
     /// <summary>
     /// Okabe and Ito's colours as tints, so that the text keeps the page's ink; the types of a label set take them in turn, the eighth again the first but dashed.
     /// </summary>
-    public const string Style = ".nl-text{line-height:2.25;overflow-wrap:anywhere}.nl-text+.nl-text{margin-top:.2em}"
+    public const string Style = ".nl-text{line-height:2.25;overflow-wrap:anywhere}.nl-text+.nl-text{margin-top:.2em}.nl-running{white-space:pre-wrap}"
         + ".nl-e{padding:.22em .4em;margin:0 .1em;border-radius:.4em;background:rgba(var(--c),.24);border:1.5px solid rgba(var(--c),.75);color:inherit;line-height:1;box-decoration-break:clone;-webkit-box-decoration-break:clone}"
         + ".nl-e b{font-size:.68em;font-weight:700;letter-spacing:.03em;margin-left:.45em;vertical-align:.08em;opacity:.85}"
         + ".nl-e i{font-size:.72em;font-style:normal;margin-left:.4em}"
@@ -58,6 +60,25 @@ internal static class EntityMarkup
         }
 
         return string.Join(' ', parts.Concat(words.Skip(next)));
+    }
+
+    /// <summary>A running text with its entities, white space as it stands.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="entities">In reading order; what overlaps the one before it is left out.</param>
+    /// <param name="types">All types, in the label set's order: they give the colours.</param>
+    public static string ToHtml(string text, IEnumerable<TaggedEntity> entities, IReadOnlyList<string> types)
+    {
+        var html = new StringBuilder("<div class=\"nl-text nl-running\" dir=\"auto\">");
+        var next = 0;
+        foreach (var entity in entities.Where(entity => entity.Start >= next && entity.End > entity.Start))
+        {
+            html.Append(Markup.Escape(text[next..entity.Start]))
+                .Append(CultureInfo.InvariantCulture, $"<mark class=\"{ClassOf(entity.Type, types)}\" title=\"{Markup.Escape(entity.Type)} {entity.Score:0.000}\">")
+                .Append(Markup.Escape(text[entity.Start..entity.End])).Append("<b>").Append(Markup.Escape(entity.Type)).Append("</b></mark>");
+            next = entity.End;
+        }
+
+        return html.Append(Markup.Escape(text[next..])).Append("</div>").ToString();
     }
 
     private static string WordsHtml(IReadOnlyList<string> words, int start, int end) => string.Join(' ', Enumerable.Range(start, end - start).Select(i => Markup.Escape(words[i])));

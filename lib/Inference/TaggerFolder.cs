@@ -1,0 +1,147 @@
+using NotebookLib.Data;
+using NotebookLib.Hub;
+using NotebookLib.Lora;
+using NotebookLib.Model;
+using NotebookLib.Platform;
+using NotebookLib.Tokenization;
+
+namespace NotebookLib.Inference;
+
+/// <summary>Finds out what a folder or a name holds, a model or adapters, and makes a tagger of it.</summary>
+/// <param name="options">Device and labels.</param>
+/// <param name="observer">Follows transfers.</param>
+/// <param name="cancellation">Gives up.</param>
+internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, CancellationToken cancellation)
+{
+    private const string ModelConfig = "config.json";
+
+    /// <summary>Loads what a source holds.</summary>
+    public async Task<EntityTagger> LoadAsync(string source, string? baseModel)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(source);
+        NativeLibraries.EnsureLoaded();
+        var folder = FolderOf(await FetchAsync(source).ConfigureAwait(false));
+        return AdapterConfig.IsIn(folder) ? await LoadAdaptersAsync(folder, baseModel).ConfigureAwait(false)
+            : baseModel is not null ? throw new ArgumentException($"{source} is a whole model, not adapters; leave {baseModel} out.", nameof(baseModel))
+            : LoadModel(folder);
+    }
+
+    private Task<string> FetchAsync(string source) => HubModels.FetchAsync(source, observer, cancel: cancellation);
+
+    /// <summary>The folder of the model: a run keeps it in one called model.</summary>
+    private static string FolderOf(string folder)
+    {
+        if (HoldsModel(folder))
+        {
+            return folder;
+        }
+
+        var within = Path.Combine(folder, "model");
+        return HoldsModel(within) ? within : throw new FileNotFoundException(
+            $"{folder}: holds no trained model; expected {ModelConfig} with weights, adapter_config.json with weights, or the folder of a run that has finished, in which model/ holds them.");
+    }
+
+    private static bool HoldsModel(string folder) => File.Exists(Path.Combine(folder, ModelConfig)) || AdapterConfig.IsIn(folder);
+
+    private EntityTagger LoadModel(string folder)
+    {
+        var tokenizer = DebertaTokenizer.Load(folder);
+        var loaded = ModelFolder.Load(folder, options);
+        return Own(loaded.Model, () =>
+        {
+            EnsureTrained(folder, loaded);
+            return new(tokenizer, new ModelPieceScorer(loaded.Model), loaded.Model) { Remarks = Remarks(loaded.Report.Remarks, tokenizer) };
+        });
+    }
+
+    private async Task<EntityTagger> LoadAdaptersAsync(string folder, string? baseModel)
+    {
+        var named = baseModel ?? AdapterConfig.Read(folder).BaseModel;
+        if (string.IsNullOrWhiteSpace(named))
+        {
+            throw new ArgumentException($"{folder}: its adapter_config.json does not say which model the adapters belong to (base_model_name_or_path is empty); name that model's folder, or its name on the Hub, as the base.", nameof(baseModel));
+        }
+
+        var start = await FetchAsync(baseModel is null ? FromAdapters(folder, named) : named).ConfigureAwait(false);
+        var hasOwnTokenizer = File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "spm.model"));
+        var tokenizer = DebertaTokenizer.Load(hasOwnTokenizer ? folder : start);
+        var loaded = ModelFolder.Load(start, options with { Labels = options.Labels ?? LabelsOf(folder, start) });
+        return Own(loaded.Model, () =>
+        {
+            var adapters = LoraAdapters.Load(folder, loaded.Model);
+            if (!adapters.Settings.TrainsHead)
+            {
+                EnsureTrained(start, loaded);
+            }
+
+            adapters.Merge();
+            return new(tokenizer, new ModelPieceScorer(loaded.Model), new Both(adapters, loaded.Model)) { Remarks = Remarks([.. loaded.Report.Remarks, .. adapters.Remark is { } remark ? [remark] : Array.Empty<string>()], tokenizer) };
+        });
+    }
+
+    /// <summary>A base's folder may be meant as seen from the working directory, or from any folder above the adapters: then the whole repository may be moved.</summary>
+    private static string FromAdapters(string folder, string named)
+    {
+        for (var above = Path.GetFullPath(folder); !Directory.Exists(named) && !Path.IsPathRooted(named) && above is not null; above = Path.GetDirectoryName(above))
+        {
+            if (File.Exists(Path.Combine(above, named, ModelConfig)))
+            {
+                return Path.GetFullPath(Path.Combine(above, named));
+            }
+        }
+
+        return named;
+    }
+
+    /// <summary>The labels' names: beside the adapters, or the base's own. Null where the base has them in its own order.</summary>
+    private static LabelSet? LabelsOf(string folder, string start)
+    {
+        var own = DebertaConfig.Read(Path.Combine(start, ModelConfig)).Labels;
+        var beside = File.Exists(Path.Combine(folder, ModelConfig)) ? DebertaConfig.Read(Path.Combine(folder, ModelConfig)).Labels : own;
+        if (beside.All(name => name.StartsWith("LABEL_", StringComparison.Ordinal)))
+        {
+            throw new ArgumentException($"{folder}: no file says what its labels are called; name their entity types, in their order.");
+        }
+
+        if (beside.SequenceEqual(own))
+        {
+            return null;
+        }
+
+        var labels = LabelIds.Of(beside).Labels;
+        return labels.Names.SequenceEqual(beside) ? labels
+            : throw new NotSupportedException($"{folder}: its labels are {string.Join(", ", beside.Take(6))}, …; adapters are read with labels in the order O, B-type, I-type, B-type, …");
+    }
+
+    private static void EnsureTrained(string folder, Loaded<DebertaV2ForTokenClassification> loaded)
+    {
+        if (loaded.Report.Missing.Count > 0)
+        {
+            throw new InvalidDataException($"{folder}: has weights, but none for tagging ({loaded.Report.Missing[0]} is missing): it is a model to start a training from. Name one that was fine-tuned, for instance the folder of a run.");
+        }
+    }
+
+    private static IReadOnlyList<string> Remarks(IReadOnlyList<string> found, DebertaTokenizer tokenizer) => tokenizer.Remark is { } remark ? [.. found, remark] : found;
+
+    private static EntityTagger Own(IDisposable model, Func<EntityTagger> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private sealed class Both(IDisposable first, IDisposable second) : IDisposable
+    {
+        public void Dispose()
+        {
+            first.Dispose();
+            second.Dispose();
+        }
+    }
+}
