@@ -160,6 +160,8 @@ public sealed class ExperimentRun
         _ = RunScores.Publish(row);
         _ = RunScores.Describe(About(row.TotalParameters ?? 0));
         table.Append(row, TypesOf(words.Scores));
+        // A reader of all runs wants to know which of those beside this one are no longer at work.
+        LostRuns.MarkIn(Path.GetDirectoryName(Folder)!);
         return table;
     }
 

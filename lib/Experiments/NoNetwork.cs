@@ -34,6 +34,11 @@ internal static class NoNetwork
             }
         }
 
+        if (inputs.TrainData is { } own && RepositoryFiles.Find(own) is null && !await IsThereAsync(() => HubDatasets.FetchAsync(own, settings: offline)).ConfigureAwait(false))
+        {
+            missing.Add($"data {own}");
+        }
+
         if (NeedsHub(inputs) && !await IsThereAsync(() => MultiNerd.FetchAsync(options: new() { Splits = ["test"] }, settings: offline)).ConfigureAwait(false))
         {
             missing.Add($"data {inputs.Dataset}");

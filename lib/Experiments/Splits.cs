@@ -89,7 +89,7 @@ public sealed class Splits
         ArgumentNullException.ThrowIfNull(labels);
         var files = inputs.TrainData is { } name && RepositoryFiles.Find(name) is null && HubDatasets.IsName(name) ? await FetchOwnAsync(inputs, name, cancellation).ConfigureAwait(false)
             : inputs.TrainData is not null || inputs.TestData is not null ? new Files(Find(inputs.TrainData), Find(inputs.ValidationData), Find(inputs.TestData))
-            : inputs.Dataset == InputSettings.MultiNerd ? await FetchAsync(inputs.Dataset, trains, cancellation).ConfigureAwait(false)
+            : inputs.Dataset == InputSettings.MultiNerd ? await FetchMultiNerdAsync(inputs, trains, cancellation).ConfigureAwait(false)
             : InFolder(RepositoryFiles.Find(inputs.Dataset) ?? inputs.Dataset, trains);
         return new Reading(inputs, files, labels, source ?? labels, trains).Read();
     }
@@ -99,14 +99,15 @@ public sealed class Splits
     // Files that are named win over the data set's own splits.
     private static async Task<Files> FetchOwnAsync(InputSettings inputs, string name, CancellationToken cancellation)
     {
-        var fetched = await HubDatasets.FetchAsync(name, new DownloadPanel(), cancel: cancellation).ConfigureAwait(false);
+        var fetched = await NoNetwork.ExplainAsync(inputs, () => HubDatasets.FetchAsync(name, new DownloadPanel(), cancel: cancellation)).ConfigureAwait(false);
         return new(fetched.Train, inputs.ValidationData is null ? fetched.Validation : Find(inputs.ValidationData), inputs.TestData is null ? fetched.Test : Find(inputs.TestData));
     }
 
-    private static async Task<Files> FetchAsync(string dataset, bool trains, CancellationToken cancellation)
+    private static async Task<Files> FetchMultiNerdAsync(InputSettings inputs, bool trains, CancellationToken cancellation)
     {
-        var options = new MultiNerdOptions { Repository = dataset };
-        var fetched = await MultiNerd.FetchAsync(new DownloadPanel(), trains ? options : options with { Splits = ["test"] }, cancel: cancellation).ConfigureAwait(false);
+        var options = new MultiNerdOptions { Repository = inputs.Dataset };
+        var asked = trains ? options : options with { Splits = ["test"] };
+        var fetched = await NoNetwork.ExplainAsync(inputs, () => MultiNerd.FetchAsync(new DownloadPanel(), asked, cancel: cancellation)).ConfigureAwait(false);
         return trains ? new([fetched.PathOf("train")], [fetched.PathOf("validation")], [fetched.PathOf("test")], IsDistinct: true) : new([], [], [fetched.PathOf("test")], IsDistinct: true);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 
 namespace NotebookLib.Tracking;
 
@@ -14,45 +15,22 @@ public sealed class TrackedRun : ITracker
     private static readonly ConcurrentDictionary<string, TrackedRun> OpenRuns = new(StringComparer.Ordinal);
 
     private readonly TrackingSettings _settings;
-    private readonly FanOutTracker _trackers;
-    private readonly RunJournal? _journal;
-    private readonly WandbTracker? _wandb;
-    private readonly RunHousekeeper? _housekeeper;
-    private readonly ITimer? _sampler;
-    private readonly ConsoleTee? _console;
+    private readonly TimeProvider _clock;
+    private readonly ITracker[] _also;
+    private FanOutTracker _trackers;
+    private RunJournal? _journal;
+    private WandbTracker? _wandb;
+    private RunHousekeeper? _housekeeper;
+    private ITimer? _sampler;
+    private ConsoleTee? _console;
+    private int _exitCode;
     private int _finished;
     private int _disposed;
 
     private TrackedRun(TrackingSettings settings, TimeProvider clock, IEnumerable<ITracker> also, RunJournal? journal, bool isFresh)
     {
-        (_settings, _journal) = (settings, journal);
-        List<ITracker> trackers = [];
-        try
-        {
-            if (journal is not null)
-            {
-                trackers.Add(new JournalTracker(journal, Secrets.Of(settings.Key, settings.HubToken), settings.Notice));
-                _housekeeper = new RunHousekeeper(journal, clock, settings.Notice);
-                _wandb = settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, settings, isFresh, clock) : null;
-                trackers.AddRange(_wandb is null ? [] : [_wandb]);
-            }
-
-            trackers.AddRange(also);
-            _trackers = new FanOutTracker(trackers, settings.Notice);
-            if (journal is not null)
-            {
-                _sampler = StartSampling(journal, clock);
-                _console = settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
-            }
-        }
-        catch
-        {
-            // The journal is closed by who opened it; until then nobody may write to it or read it any more.
-            _sampler?.Dispose();
-            _housekeeper?.Dispose();
-            _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            throw;
-        }
+        (_settings, _clock, _also) = (settings, clock, [.. also]);
+        Open(journal, isFresh);
     }
 
     /// <summary>The run's id; empty when disabled.</summary>
@@ -220,7 +198,7 @@ public sealed class TrackedRun : ITracker
             return;
         }
 
-        exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? Stopped : exitCode;
+        _exitCode = exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? Stopped : exitCode;
         NotebookFiles.Save(this, _settings.Notice);
         _console?.Dispose();
         if (_sampler is not null)
@@ -267,6 +245,55 @@ public sealed class TrackedRun : ITracker
         var found = false;
         _trackers.Keep(() => found = _journal?.TryReturnTo(name, isEarlier) ?? false);
         return found;
+    }
+
+    /// <summary>Opens the run again where a stop or a failure ended it: its training goes on in the same process, as when a notebook's cell is run again.</summary>
+    /// <exception cref="IOException">The folder cannot be written; the run stays ended.</exception>
+    internal void GoOn()
+    {
+        if (_journal is not { } ended || _disposed == 1 || _finished == 0 || _exitCode == 0)
+        {
+            return;
+        }
+
+        _housekeeper?.Dispose();
+        _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        ended.Dispose();
+        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, Secrets.Of(_settings.Key, _settings.HubToken)), isFresh: false);
+        Interlocked.Exchange(ref _finished, 0);
+    }
+
+    [MemberNotNull(nameof(_trackers))]
+    private void Open(RunJournal? journal, bool isFresh)
+    {
+        (_journal, _wandb, _housekeeper, _sampler, _console) = (journal, null, null, null, null);
+        List<ITracker> trackers = [];
+        try
+        {
+            if (journal is not null)
+            {
+                trackers.Add(new JournalTracker(journal, Secrets.Of(_settings.Key, _settings.HubToken), _settings.Notice));
+                _housekeeper = new RunHousekeeper(journal, _clock, _settings.Notice);
+                _wandb = _settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, _settings, isFresh, _clock) : null;
+                trackers.AddRange(_wandb is null ? [] : [_wandb]);
+            }
+
+            trackers.AddRange(_also);
+            _trackers = new FanOutTracker(trackers, _settings.Notice);
+            if (journal is not null)
+            {
+                _sampler = StartSampling(journal, _clock);
+                _console = _settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
+            }
+        }
+        catch
+        {
+            // The journal is closed by who opened it; until then nobody may write to it or read it any more.
+            _sampler?.Dispose();
+            _housekeeper?.Dispose();
+            _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
+        }
     }
 
     private ITimer? StartSampling(RunJournal journal, TimeProvider clock)

@@ -30,6 +30,8 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         ArgumentNullException.ThrowIfNull(summary);
         ArgumentNullException.ThrowIfNull(control);
         _summary = summary;
+        // The training's cell, run again after a stop or a failure, comes with the run that these have ended.
+        run.GoOn();
         GoOn(summary);
         run.LogConfig(TrainingConfig.Of(summary, model));
         HuggingFaceKeys.DefineStep(run);

@@ -18,6 +18,7 @@ public sealed class Trainer
     private readonly IReadOnlyList<EncodedSentence> _evaluation;
     private readonly TrainingSettings _settings;
     private readonly IReadOnlyList<ITrainingObserver> _observers;
+    private readonly Lock _turn = new();
 
     /// <summary>Prepares a run and checks everything that can be checked before it.</summary>
     /// <param name="model">Trained in place; its parameters that require a gradient change.</param>
@@ -53,7 +54,26 @@ public sealed class Trainer
     /// <exception cref="InvalidOperationException">The output folder holds a run that may not be continued.</exception>
     /// <exception cref="NonFiniteLossException">A loss or norm was not finite and the settings say stop.</exception>
     /// <exception cref="IOException">The last checkpoint could not be written.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled while an earlier call had not come to its end.</exception>
     public TrainingResult Train(CancellationToken cancellation = default)
+    {
+        // An editor runs a stopped cell again at once, while its last micro-batch may still be at work on the same model.
+        while (!_turn.TryEnter(TimeSpan.FromMilliseconds(50)))
+        {
+            cancellation.ThrowIfCancellationRequested();
+        }
+
+        try
+        {
+            return TrainAlone(cancellation);
+        }
+        finally
+        {
+            _turn.Exit();
+        }
+    }
+
+    private TrainingResult TrainAlone(CancellationToken cancellation)
     {
         _ = ResidentMemory.TryResetPeak();
         var result = Run(cancellation) with { PeakMemoryBytes = ResidentMemory.PeakBytes };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace NotebookLib.Tests.Notebooks;
@@ -15,7 +16,9 @@ internal sealed class ReleasedTool : IAsyncDisposable
     private ReleasedTool(Process process) => _process = process;
 
     /// <summary>Installs the tool (once) and starts it, as for a notebook in a folder; skips the test where it cannot be had.</summary>
-    public static async Task<ReleasedTool> StartAsync(string workingFolder)
+    /// <param name="workingFolder">The folder.</param>
+    /// <param name="threads">How many cores its kernels may use; null for all.</param>
+    public static async Task<ReleasedTool> StartAsync(string workingFolder, int? threads = null)
     {
         var program = Path.Combine(Folder, "dotnet-interactive");
         if (!File.Exists(program))
@@ -37,6 +40,11 @@ internal sealed class ReleasedTool : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = workingFolder,
         };
+        if (threads is { } count)
+        {
+            start.Environment["OMP_NUM_THREADS"] = count.ToString(CultureInfo.InvariantCulture);
+        }
+
         start.Environment["DOTNET_INTERACTIVE_CLI_TELEMETRY_OPTOUT"] = "1";
         start.Environment["DOTNET_ROOT"] = Path.GetDirectoryName(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : typeof(object).Assembly.Location.Split("/shared/")[0] + "/dotnet");
         var tool = new ReleasedTool(Process.Start(start)!);
@@ -62,21 +70,24 @@ internal sealed class ReleasedTool : IAsyncDisposable
     public async Task<List<string>> RunAsync(string code, string kernel = "csharp") => await EndOfAsync(await SendAsync(code, kernel));
 
     /// <summary>Waits for a cell's end.</summary>
+    /// <param name="token">The cell's.</param>
+    /// <param name="happened">Told of each event as it comes.</param>
     /// <inheritdoc cref="RunAsync" path="/returns"/>
-    public async Task<List<string>> EndOfAsync(string token)
+    public async Task<List<string>> EndOfAsync(string token, Action<string>? happened = null)
     {
         var seen = new List<string>();
-        await ReadAsync(happened =>
+        await ReadAsync(message =>
         {
-            var type = (string)happened["eventType"]!;
-            var own = (string?)happened["command"]?["token"] is { } of && (of == token || of.StartsWith(token + ".", StringComparison.Ordinal));
+            var type = (string)message["eventType"]!;
+            var own = (string?)message["command"]?["token"] is { } of && (of == token || of.StartsWith(token + ".", StringComparison.Ordinal));
             if (own && type is "DisplayedValueProduced" or "DisplayedValueUpdated" or "ReturnValueProduced" or "StandardOutputValueProduced" or "StandardErrorValueProduced" or "CommandFailed" or "CommandSucceeded")
             {
-                var values = happened["event"]?["formattedValues"]?.AsArray().Select(value => (string?)value!["value"]) ?? [];
-                seen.Add($"{type}: {(string?)happened["event"]?["message"] ?? string.Concat(values)}");
+                var values = message["event"]?["formattedValues"]?.AsArray().Select(value => (string?)value!["value"]) ?? [];
+                seen.Add($"{type}: {(string?)message["event"]?["message"] ?? string.Concat(values)}");
+                happened?.Invoke(seen[^1]);
             }
 
-            return own && type is "CommandSucceeded" or "CommandFailed" && (string)happened["command"]!["token"]! == token;
+            return own && type is "CommandSucceeded" or "CommandFailed" && (string)message["command"]!["token"]! == token;
         });
         return seen;
     }

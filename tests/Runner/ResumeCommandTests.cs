@@ -1,8 +1,6 @@
-extern alias runner;
-
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using runner::NotebookRunner.Running;
+using NotebookLib.Results;
 
 namespace NotebookLib.Tests.Runner;
 
@@ -145,14 +143,14 @@ public sealed partial class ResumeCommandTests : IDisposable
     {
         using var process = RunnerProcess.StartGroup("run", _runner.WriteNotebook("Console.WriteLine(\"training\");\nawait Task.Delay(60_000);"), "--output", _runner.Output);
         await RunnerProcess.ReadUntilAsync(process, "| training");
-        KeptRun.MarkIfLost(_runner.Output);
+        LostRuns.Mark(_runner.Output);
         var alive = (string)_runner.Summary["status"]!;
         Assert.Equal(0, Kill(-process.Id, KillAtOnce));
         await process.WaitForExitAsync(Cancel);
 
         for (var tries = 0; (string)_runner.Summary["status"]! == "running" && tries < 100; tries++)
         {
-            KeptRun.MarkIfLost(_runner.Output);
+            LostRuns.Mark(_runner.Output);
             await Task.Delay(50, Cancel);
         }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using NotebookLib.Data;
+using NotebookLib.Model;
 using NotebookLib.Tests.Training;
 using NotebookLib.Tracking;
 using NotebookLib.Tracking.TransactionLog;
@@ -52,6 +53,43 @@ public sealed class ResumedTrainingTests
         Assert.Equal(LogRows(unbroken), LogRows(run));
         Assert.Empty(fixture.Server.State.Problems);
         Assert.False((await RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: Cancel)).HasSent);
+    }
+
+    /// <summary>A notebook's training cell that is stopped, or fails, ends the run; the cell, run again, comes with the same one.</summary>
+    [Theory]
+    [InlineData(true, TrackedRun.Stopped)]
+    [InlineData(false, TrackedRun.Stopped)]
+    [InlineData(false, 1)]
+    public async Task A_run_that_a_stop_has_ended_goes_on_with_the_training_in_the_same_process(bool online, int exitCode)
+    {
+        await using var fixture = await StartAsync();
+        fixture.Server.State.MaySupersede = true;
+        using var tiny = new TinyRun();
+        using var unbrokenTiny = new TinyRun();
+        var settings = (online ? fixture.Settings : fixture.Offline) with { Name = "resumed" };
+        var unbroken = await TrainAsync(unbrokenTiny, Path.Combine(fixture.Folder, "unbroken"), settings, killAfter: null);
+        var output = Path.Combine(fixture.Folder, "stopped");
+        await using var run = TrackedRun.StartIn(output, settings with { Directory = output });
+        using var model = tiny.LoadModel();
+        using var observer = new TrackingObserver(run, model.Config);
+
+        Train(tiny, model, observer, stopAfter: 26);
+        await run.FinishAsync(exitCode, Cancel);
+        Train(tiny, model, observer, stopAfter: null);
+        await run.FinishAsync(cancel: Cancel);
+        foreach (var folder in new[] { unbroken.Folder!, run.Folder! })
+        {
+            await run.DisposeAsync();
+            await RunSync.SyncAsync(folder, fixture.Settings, cancel: Cancel);
+        }
+
+        var (expected, actual) = (fixture.Server.State.Run(unbroken.RunId), fixture.Server.State.Run(run.RunId));
+        Assert.Equal(expected.History.Select(Comparable), actual.History.Select(Comparable));
+        Assert.Equal(Comparable(expected.Summary!), Comparable(actual.Summary!));
+        Assert.Equal((true, 0), (actual.IsComplete, actual.ExitCode));
+        Assert.Single(Directory.EnumerateDirectories(Path.Combine(output, "wandb")));
+        Assert.Empty(fixture.Server.State.Problems);
+        Assert.DoesNotContain(fixture.Notices, notice => notice.Contains("finished", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -145,19 +183,14 @@ public sealed class ResumedTrainingTests
         return run;
     }
 
-    /// <summary>A line without what the clock decides.</summary>
-    private static string Comparable(string line)
+    private static void Train(TinyRun tiny, DebertaV2ForTokenClassification model, TrackingObserver observer, int? stopAfter)
     {
-        var row = (JsonObject)JsonNode.Parse(line)!;
-        foreach (var key in row.Select(member => member.Key).ToArray())
-        {
-            if (key is "_timestamp" or "_runtime" or "_wandb" || key.Contains("_per_second", StringComparison.Ordinal) || key.EndsWith("runtime", StringComparison.Ordinal))
-            {
-                row.Remove(key);
-            }
-        }
-
-        return string.Join(' ', row.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => $"{member.Key}={member.Value?.ToJsonString()}"));
+        using var stop = new CancellationTokenSource();
+        var plan = tiny.Settings with { ExistingRun = ExistingRun.Resume };
+        using var inner = new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, plan);
+        using ITrainingTask task = stopAfter is { } microBatches ? new StoppingTask(inner, stop.Cancel, microBatches) : inner;
+        using var loop = new TrainingLoop(task, plan, [observer]);
+        loop.Run(stop.Token);
     }
 
     private static string[] Keys(JsonObject config) => [.. config.Select(member => member.Key).Order(StringComparer.Ordinal)];

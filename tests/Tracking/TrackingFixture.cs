@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using NotebookLib.Tests.Tracking.FakeWandb;
 using NotebookLib.Tracking;
 
@@ -47,6 +48,21 @@ internal sealed class TrackingFixture : IAsyncDisposable
         await run.FinishAsync(exitCode);
         await run.DisposeAsync();
         return run;
+    }
+
+    /// <summary>A row or a summary, as text that can be compared: without what the clock decides, in the order of its keys.</summary>
+    public static string Comparable(string line)
+    {
+        var row = (JsonObject)JsonNode.Parse(line)!;
+        foreach (var key in row.Select(member => member.Key).ToArray())
+        {
+            if (key is "_timestamp" or "_runtime" or "_wandb" || key.Contains("_per_second", StringComparison.Ordinal) || key.EndsWith("runtime", StringComparison.Ordinal))
+            {
+                row.Remove(key);
+            }
+        }
+
+        return string.Join(' ', row.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => $"{member.Key}={member.Value?.ToJsonString()}"));
     }
 
     public async ValueTask DisposeAsync()

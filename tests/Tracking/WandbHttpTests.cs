@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Flurl.Http.Testing;
@@ -32,25 +34,42 @@ public sealed class WandbHttpTests : IDisposable
         await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
         await http.PutAsync("https://storage.test/x?sig=a%2Fb", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file, Cancel);
 
-        var (call, upload) = (_test.CallLog[0].Request, _test.CallLog[1].Request);
+        var (call, upload) = (_test.CallLog[0].HttpRequestMessage, _test.CallLog[1].HttpRequestMessage);
         Assert.Equal("Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + KeyText)), call.Headers.GetValues("Authorization").Single());
         Assert.Equal("application/json", call.Content!.Headers.ContentType!.ToString());
-        Assert.Equal(["User-Agent"], upload.Headers.Select(header => header.Key));
+        Assert.Equal(["User-Agent", "x-amz-acl"], upload.Headers.Select(header => header.Key));
+        Assert.False(upload.Content!.Headers.Contains("x-amz-acl"), "it would be sent twice");
         // Values may hold colons, and are sent as they came.
         Assert.Equal("abc:def==", upload.Content!.Headers.NonValidated["Content-MD5"].Single());
         Assert.Null(upload.Content.Headers.ContentType);
-        Assert.DoesNotContain(KeyText, _test.CallLog.Select(one => one.Request.RequestUri!.OriginalString).Aggregate(string.Concat), StringComparison.Ordinal);
+        Assert.DoesNotContain(KeyText, _test.CallLog.Select(one => one.HttpRequestMessage.RequestUri!.OriginalString).Aggregate(string.Concat), StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("https://storage.test/a%2Fb?sig=a%2Fb%7Ec%3D%3D&x=%C3%A4+b")]
-    [InlineData("https://storage.test/a/../b?q=<>")]
-    public async Task Signed_addresses_go_out_as_they_were_written(string url)
+    [InlineData("/a%2Fb?sig=a%2Fb%7Ec%3D%3D&x=%C3%A4+b")]
+    [InlineData("/a/../b?q=<>")]
+    public async Task Signed_addresses_and_their_headers_go_out_as_they_were_written(string target)
     {
-        using var http = Create();
-        await http.PutAsync(url, [], _file, Cancel);
+        _test.AllowRealHttp();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var http = Create(TimeProvider.System);
+        var put = http.PutAsync($"http://{listener.LocalEndpoint}{target}", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file, Cancel);
 
-        Assert.Equal(url, _test.CallLog.Single().Request.RequestUri!.OriginalString);
+        using var connection = await listener.AcceptTcpClientAsync(Cancel);
+        using var reader = new StreamReader(connection.GetStream());
+        var line = await reader.ReadLineAsync(Cancel);
+        List<string> headers = [];
+        while (await reader.ReadLineAsync(Cancel) is { Length: > 0 } header)
+        {
+            headers.Add(header);
+        }
+
+        await connection.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), Cancel);
+
+        Assert.Equal($"PUT {target} HTTP/1.1", line);
+        Assert.Equal(["Content-Length: 7", "Content-MD5: abc:def==", "x-amz-acl: private"], headers.Where(header => !header.StartsWith("Host:", StringComparison.Ordinal) && !header.StartsWith("User-Agent:", StringComparison.Ordinal) && !header.StartsWith("Accept-Encoding:", StringComparison.Ordinal)).Order(StringComparer.OrdinalIgnoreCase));
+        Assert.True((await put).IsSuccess);
     }
 
     [Theory]
@@ -206,7 +225,7 @@ public sealed class WandbHttpTests : IDisposable
 
         await api.FileStreamAsync("an entity", "a/b?", "é", Body, gzip: false, Cancel);
 
-        Assert.Equal(Address + "/files/an%20entity/a%2Fb%3F/%C3%A9/file_stream", _test.CallLog.Single().Request.RequestUri!.AbsoluteUri);
+        Assert.Equal(Address + "/files/an%20entity/a%2Fb%3F/%C3%A9/file_stream", _test.CallLog.Single().HttpRequestMessage.RequestUri!.AbsoluteUri);
     }
 
     [Theory]
@@ -269,17 +288,8 @@ public sealed class WandbHttpTests : IDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    // HttpTest.RespondWith of Flurl.Http 2.4.2 needs a method that Flurl 3.0.1 no longer has.
     private void Respond(string text, int status = 200, string? retryAfter = null)
-    {
-        var response = new HttpResponseMessage((System.Net.HttpStatusCode)status) { Content = new StringContent(text) };
-        if (retryAfter is not null)
-        {
-            response.Headers.Add("Retry-After", retryAfter);
-        }
-
-        _test.ResponseQueue.Enqueue(response);
-    }
+        => _test.RespondWith(text, status, retryAfter is null ? null : new Dictionary<string, string> { ["Retry-After"] = retryAfter });
 
     private WandbHttp Create(TimeProvider? clock = null)
         => new(Address, new WandbKey(KeyText), 60, clock ?? new ScaledClock(1000), (reason, wait) => _waits.Add((reason, wait.TotalSeconds)));

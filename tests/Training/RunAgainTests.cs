@@ -31,6 +31,28 @@ public class RunAgainTests
     }
 
     [Fact]
+    public async Task Run_again_while_the_stopped_one_is_at_its_end_it_waits_for_that_and_goes_on()
+    {
+        using var unbroken = new TinyRun();
+        using var run = new TinyRun();
+        var (_, expected) = unbroken.Train(unbroken.Settings);
+        using var model = run.LoadModel();
+        using var stop = new CancellationTokenSource();
+        using var gate = new ManualResetEventSlim();
+        var stopping = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var trainer = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { ExistingRun = ExistingRun.Resume }, new HeldAtEvaluation(stop, stopping, gate));
+
+        var first = Task.Run(() => trainer.Train(stop.Token), TestContext.Current.CancellationToken);
+        await stopping.Task;
+        var second = Task.Run(() => trainer.Train(TestContext.Current.CancellationToken), TestContext.Current.CancellationToken);
+        gate.Set();
+
+        Assert.Equal(TrainingEnd.Stopped, (await first).End);
+        Assert.Equal(TrainingEnd.Finished, (await second).End);
+        TinyRun.AssertEqualBits(expected, TinyRun.WeightsOf(model));
+    }
+
+    [Fact]
     public void A_finished_run_is_given_again_as_it_ended_and_no_checkpoint_is_written_anew()
     {
         using var run = new TinyRun();
@@ -89,5 +111,15 @@ public class RunAgainTests
     private sealed class StopAtEvaluation(CancellationTokenSource stop) : ITrainingObserver
     {
         public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result) => stop.Cancel();
+    }
+
+    private sealed class HeldAtEvaluation(CancellationTokenSource stop, TaskCompletionSource stopping, ManualResetEventSlim gate) : ITrainingObserver
+    {
+        public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result)
+        {
+            stop.Cancel();
+            stopping.TrySetResult();
+            gate.Wait(TestContext.Current.CancellationToken);
+        }
     }
 }

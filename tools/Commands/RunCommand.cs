@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using NotebookLib.Results;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
 using Spectre.Console;
@@ -53,7 +54,7 @@ internal static class RunCommand
 
     private static async Task<int> ResumeAsync(string folder, string? notebook, Dictionary<string, string> given, (TimeSpan? Timeout, TimeSpan Grace) limits)
     {
-        KeptRun.MarkIfLost(folder);
+        LostRuns.Mark(folder);
         var kept = KeptRun.Read(folder, notebook, given);
         if (kept.HasChanged)
         {
@@ -65,6 +66,7 @@ internal static class RunCommand
 
     private static Task<int> RunAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
     {
+        LostRuns.Mark(options.OutputFolder);
         // Before the page of a run that is there is replaced; the notebook would refuse the folder in a cell of its own.
         if (values.GetValueOrDefault("resume") != "true" && values.GetValueOrDefault("restart") != "true" && KeptRun.TrainedIn(options.OutputFolder) is { } found)
         {

@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.Globalization;
 using lib::NotebookLib.Platform;
 using lib::NotebookLib.Tracking;
+using NotebookLib.Results;
 
 namespace NotebookRunner.Commands;
 
@@ -46,6 +47,12 @@ internal static class SyncCommand
         var failed = 0;
         foreach (var run in runs)
         {
+            // <run of a notebook>/wandb/<tracked run>
+            if (Path.GetDirectoryName(Path.GetDirectoryName(run)) is { } notebooks)
+            {
+                LostRuns.Mark(notebooks);
+            }
+
             try
             {
                 var summary = await RunSync.SyncAsync(run, settings, cancel: cancel);

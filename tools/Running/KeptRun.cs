@@ -1,6 +1,6 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Platform;
+using NotebookLib.Results;
 using NotebookRunner.Commands;
 using NotebookRunner.Documents;
 using NotebookRunner.Parameters;
@@ -13,10 +13,7 @@ namespace NotebookRunner.Running;
 /// <param name="HasChanged">Whether the notebook's cells are others by now.</param>
 internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, string> Values, bool HasChanged)
 {
-    private const string LockName = ".run.lock";
     private const string FactsName = "run.json";
-    private const string Killed = "killed";
-    private const int LargestFactsBytes = 16 << 20;
 
     // They say where results go besides, how often checkpoints are written, what is tried out at the end: nothing that is learned or scored.
     private static readonly string[] Free = ["tracking", "push", "sentence", "saveEvery"];
@@ -32,11 +29,11 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         try
         {
             Directory.CreateDirectory(folder);
-            return FileLock.Take(Path.Combine(folder, LockName));
+            return FileLock.Take(Path.Combine(folder, LostRuns.LockName));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new BadInputException(File.Exists(Path.Combine(folder, LockName))
+            throw new BadInputException(File.Exists(Path.Combine(folder, LostRuns.LockName))
                 ? $"{folder}: another process is running a notebook there. Wait for its end, or choose another folder with --output."
                 : $"{folder}: cannot be written: {error.Message} Choose another folder with --output.", error);
         }
@@ -50,38 +47,6 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         return $"{program} run --resume {Quoted(below.StartsWith("..", StringComparison.Ordinal) ? Path.GetFullPath(folder) : below)}";
     }
 
-    /// <summary>Says so in the reports of a run whose process is gone: they would tell for ever that it is at work.</summary>
-    /// <param name="folder">The folder; one without a run, or with a run at work, is left alone.</param>
-    public static void MarkIfLost(string folder)
-    {
-        try
-        {
-            if (Facts(folder) is not { } facts || (string?)facts["status"] != RunWord(RunStatus.Running))
-            {
-                return;
-            }
-
-            using var held = FileLock.Take(Path.Combine(folder, LockName));
-            facts["status"] = Killed;
-            foreach (var cell in (facts["cells"] as JsonArray ?? []).OfType<JsonObject>().Where(cell => (string?)cell["status"] == RunWord(RunStatus.Running)))
-            {
-                cell["status"] = Killed;
-            }
-
-            AtomicFile.WriteText(Path.Combine(folder, FactsName), facts.ToJsonString(Reports.RunSummary.Indented) + "\n");
-            foreach (var page in Directory.EnumerateFiles(folder, "*.html"))
-            {
-                var html = File.ReadAllText(page);
-                AtomicFile.WriteText(page, html.Replace("<span class=\"pill running\">running</span>", "<span class=\"pill failed\">killed</span>", StringComparison.Ordinal)
-                    .Replace(" · running</span>", " · killed</span>", StringComparison.Ordinal));
-            }
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidOperationException)
-        {
-            // Somebody is at work there, or it cannot be written: then it stays as it is.
-        }
-    }
-
     /// <summary>Reads what a folder's run was started with.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="notebook">The notebook, where it was moved; null for the one that the folder names.</param>
@@ -91,7 +56,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <exception cref="ParameterException">A parameter is unknown or has a value of another type.</exception>
     public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
     {
-        var facts = Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {FactsName} in it{Elsewhere(folder)}.");
+        var facts = LostRuns.Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {FactsName} in it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
         if ((string?)facts["status"] == RunWord(RunStatus.Ok))
         {
@@ -172,19 +137,6 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
             : Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
     }
 
-    private static JsonObject? Facts(string folder)
-    {
-        var path = Path.Combine(folder, FactsName);
-        try
-        {
-            return File.Exists(path) && new FileInfo(path).Length <= LargestFactsBytes ? JsonNode.Parse(File.ReadAllText(path)) as JsonObject : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
     private static string NotebookOf(string folder, JsonObject facts)
     {
         var path = (string?)facts["notebookPath"] is { } relative ? Path.GetFullPath(relative, Path.GetFullPath(folder)) : null;
@@ -197,7 +149,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     {
         for (var above = Path.GetDirectoryName(Path.GetFullPath(folder)); above is not null; above = Path.GetDirectoryName(above))
         {
-            if (Facts(above) is not null)
+            if (LostRuns.Facts(above) is not null)
             {
                 return $", for instance {above}";
             }

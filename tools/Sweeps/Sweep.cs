@@ -1,3 +1,4 @@
+using NotebookLib.Results;
 using NotebookRunner.Commands;
 using NotebookRunner.Parameters;
 using NotebookRunner.Reports;
@@ -26,6 +27,11 @@ internal sealed class Sweep
         }
 
         var points = options.Grid.Points();
+        foreach (var point in points)
+        {
+            LostRuns.Mark(FolderOf(point));
+        }
+
         _runs = [.. points.Select(point => RunPreparation.Prepare(options.NotebookPath, options.Fixed.Concat(point.Values).ToDictionary()))];
         _results = [.. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
     }

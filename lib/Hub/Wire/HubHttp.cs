@@ -1,16 +1,15 @@
 using System.Net.Http.Headers;
 using Flurl.Http;
-using Flurl.Http.Configuration;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
 /// <summary>
-/// Every call over Flurl is in this class, so that another Flurl version means changing one file. The token goes with requests to the Hub's own
+/// Every call to the Hub is in this class. The token goes with requests to the Hub's own
 /// scheme, host and port and with no other, whatever redirects say.
 /// </summary>
 internal sealed class HubHttp : IDisposable
 {
-    private const long LargestAnswerBytes = 64 << 20;
     private const int MostRedirects = 10;
 
     // Until the Hub has answered once, that there is no network is the likeliest reason for silence.
@@ -25,12 +24,7 @@ internal sealed class HubHttp : IDisposable
     public HubHttp(HubSettings settings, TimeProvider clock)
     {
         (_settings, _clock, _endpoint) = (settings, clock, new Uri(settings.Endpoint));
-        _client = new FlurlClient
-        {
-            Settings = { HttpClientFactory = new Connections(), AllowedHttpStatusRange = "*", Timeout = Timeout.InfiniteTimeSpan, CookiesEnabled = false },
-        };
-        // Signed addresses go out exactly as the server wrote them: System.Uri would rewrite some escapes.
-        _client.Settings.BeforeCall = call => call.Request.RequestUri = AsWritten(call.FlurlRequest.Url.ToString());
+        _client = FlurlClients.Make(new() { ConnectTimeout = TimeSpan.FromSeconds(6), PooledConnectionLifetime = TimeSpan.FromMinutes(5) });
     }
 
     /// <summary>The address of a path of the Hub.</summary>
@@ -103,7 +97,7 @@ internal sealed class HubHttp : IDisposable
         try
         {
             using var content = body();
-            var response = await Request(url, headers).SendAsync(method, content, both.Token, completion).ConfigureAwait(false);
+            var response = (await Request(url, headers).SendAsync(method, content, completion, both.Token).ConfigureAwait(false)).ResponseMessage;
             _hasAnswered = true;
             ThrowIfTransient(response);
             return response;
@@ -117,7 +111,7 @@ internal sealed class HubHttp : IDisposable
 
     private IFlurlRequest Request(string url, IReadOnlyList<(string Name, string Value)> headers)
     {
-        var request = new FlurlRequest(url) { Client = _client }.WithHeader("User-Agent", UserAgent).WithHeader("Accept-Encoding", "identity");
+        var request = _client.RequestAsWritten(url).WithHeader("User-Agent", UserAgent).WithHeader("Accept-Encoding", "identity");
         foreach (var (name, value) in headers)
         {
             request.WithHeader(name, value);
@@ -131,7 +125,7 @@ internal sealed class HubHttp : IDisposable
     private static string Follow(string url, string target)
     {
         // A target without a scheme is relative, even where System.Uri reads "/path" as a file on Unix.
-        var next = target.StartsWith('/') || !Uri.TryCreate(target, UriKind.Absolute, out var absolute) ? new Uri(AsWritten(url), target) : absolute;
+        var next = target.StartsWith('/') || !Uri.TryCreate(target, UriKind.Absolute, out var absolute) ? new Uri(FlurlClients.AsWritten(url), target) : absolute;
         return next.Scheme == "https" || (next.Scheme == "http" && new Uri(url).Scheme == "http")
             ? next.IsAbsoluteUri && target.Contains("://", StringComparison.Ordinal) ? target : next.AbsoluteUri
             : throw new HubException(HubFault.Refused, $"{new Uri(url).Host} redirects to an address that is not https; refused");
@@ -154,25 +148,4 @@ internal sealed class HubHttp : IDisposable
     private static string Reason(Exception fault) => fault.InnerException is { } inner ? Reason(inner) : fault is FlurlHttpException ? "the call failed" : fault.Message;
 
     private static string UserAgent { get; } = "NotebookLib/" + (typeof(HubHttp).Assembly.GetName().Version?.ToString(3) ?? "0");
-
-    private static Uri AsWritten(string url) => new(url, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
-
-    /// <summary>No redirects (the token must not follow one), no cookies, bounded answers.</summary>
-    private sealed class Connections : DefaultHttpClientFactory
-    {
-        public override HttpMessageHandler CreateMessageHandler() => new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ConnectTimeout = TimeSpan.FromSeconds(6),
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        };
-
-        public override HttpClient CreateHttpClient(HttpMessageHandler handler)
-        {
-            var client = base.CreateHttpClient(handler);
-            client.MaxResponseContentBufferSize = LargestAnswerBytes;
-            return client;
-        }
-    }
 }

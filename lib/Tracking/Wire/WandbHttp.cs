@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Flurl.Http;
-using Flurl.Http.Configuration;
+using NotebookLib.Platform;
 using Polly;
 
 namespace NotebookLib.Tracking;
@@ -16,12 +16,10 @@ internal readonly record struct HttpAnswer(int Status, string Body, int Tries)
 }
 
 /// <summary>
-/// Every call over Flurl is in this class, so that another Flurl version means changing one file. Two clients: the API's, which carries the key,
-/// and the storage's, which must not (WANDB.md §1).
+/// Every call to the server is in this class. Two clients: the API's, which carries the key, and the storage's, which must not.
 /// </summary>
 internal sealed class WandbHttp : IDisposable
 {
-    private const long LargestAnswerBytes = 64 << 20;
     private const double SlowestUploadBytesPerSecond = 100_000;
 
     private readonly FlurlClient _api;
@@ -47,8 +45,6 @@ internal sealed class WandbHttp : IDisposable
         (_calls, _stream) = (RetryPolicy.Calls.Build(clock, onRetry), (streamPatience ?? RetryPolicy.Stream).Build(clock, onRetry));
         BaseUrl = baseUrl.TrimEnd('/');
         (_api, _storage) = (Client(), Client());
-        // Signed addresses go out exactly as the server wrote them: System.Uri would rewrite some escapes.
-        _storage.Settings.BeforeCall = call => call.Request.RequestUri = AsWritten(call.FlurlRequest.Url.ToString());
     }
 
     public string BaseUrl { get; }
@@ -96,7 +92,7 @@ internal sealed class WandbHttp : IDisposable
 
         var limit = _limit + TimeSpan.FromSeconds(new FileInfo(file).Length / SlowestUploadBytesPerSecond);
         return await _calls.ExecuteAsync(
-            async token => Judge(await SendAsync(() => StorageRequest(address), HttpMethod.Put, () => FileContent(file, headers), limit, token).ConfigureAwait(false), false),
+            async token => Judge(await SendAsync(() => StorageRequest(address, headers), HttpMethod.Put, () => FileContent(file, headers), limit, token).ConfigureAwait(false), false),
             cancel).ConfigureAwait(false);
     }
 
@@ -116,7 +112,7 @@ internal sealed class WandbHttp : IDisposable
         using var body = content();
         try
         {
-            using var response = await request().SendAsync(method, body, both.Token).ConfigureAwait(false);
+            using var response = (await request().SendAsync(method, body, HttpCompletionOption.ResponseContentRead, both.Token).ConfigureAwait(false)).ResponseMessage;
             var text = await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false);
             Interlocked.Increment(ref _progress);
             return (new HttpAnswer((int)response.StatusCode, text, 1), RetryAfter(response.Headers.RetryAfter));
@@ -139,7 +135,16 @@ internal sealed class WandbHttp : IDisposable
 
     private IFlurlRequest ApiRequest(string path) => new FlurlRequest(BaseUrl + path) { Client = _api }.WithHeader("User-Agent", UserAgent).WithHeader("Authorization", _authorization);
 
-    private IFlurlRequest StorageRequest(string url) => new FlurlRequest(url) { Client = _storage }.WithHeader("User-Agent", UserAgent);
+    private IFlurlRequest StorageRequest(string url, IReadOnlyList<string> headers)
+    {
+        var request = _storage.RequestAsWritten(url).WithHeader("User-Agent", UserAgent);
+        foreach (var (name, value) in Named(headers).Where(header => !IsOfContent(header.Name)))
+        {
+            request.WithHeader(name, value);
+        }
+
+        return request;
+    }
 
     private static ReadOnlyMemoryContent JsonContent(ReadOnlyMemory<byte> body, bool isGzip)
     {
@@ -156,18 +161,20 @@ internal sealed class WandbHttp : IDisposable
     private StreamContent FileContent(string file, IReadOnlyList<string> headers)
     {
         var content = new StreamContent(new WatchedFile(file, bytes => Interlocked.Add(ref _progress, bytes)));
-        foreach (var header in headers)
+        foreach (var (name, value) in Named(headers).Where(header => IsOfContent(header.Name)))
         {
-            // Only the first colon separates: the value may hold more.
-            var colon = header.IndexOf(':', StringComparison.Ordinal);
-            if (colon > 0)
-            {
-                content.Headers.TryAddWithoutValidation(header[..colon], header[(colon + 1)..]);
-            }
+            content.Headers.TryAddWithoutValidation(name, value);
         }
 
         return content;
     }
+
+    // Only the first colon separates: the value may hold more.
+    private static IEnumerable<(string Name, string Value)> Named(IReadOnlyList<string> headers) => headers
+        .Select(header => header.Split(':', 2)).Where(parts => parts is [{ Length: > 0 }, _]).Select(parts => (parts[0].Trim(), parts[1].Trim()));
+
+    // What Flurl finds on a content it sends with the request as well, except for these.
+    private static bool IsOfContent(string name) => name.StartsWith("Content-", StringComparison.OrdinalIgnoreCase) || name.ToUpperInvariant() is "ALLOW" or "EXPIRES" or "LAST-MODIFIED";
 
     /// <summary>A file that tells how much of it was read.</summary>
     private sealed class WatchedFile(string path, Action<int> onRead)
@@ -183,31 +190,7 @@ internal sealed class WandbHttp : IDisposable
 
     private static string UserAgent { get; } = "NotebookLib/" + (typeof(WandbHttp).Assembly.GetName().Version?.ToString(3) ?? "0");
 
-    private static Uri AsWritten(string url) => new(url, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
-
     private static string Innermost(Exception fault) => fault.InnerException is { } inner ? Innermost(inner) : fault.Message;
 
-    private static FlurlClient Client() => new()
-    {
-        Settings = { HttpClientFactory = new Connections(), AllowedHttpStatusRange = "*", Timeout = Timeout.InfiniteTimeSpan, CookiesEnabled = false },
-    };
-
-    /// <summary>No redirects (a key must not follow one), no cookies, bounded answers.</summary>
-    private sealed class Connections : DefaultHttpClientFactory
-    {
-        public override HttpMessageHandler CreateMessageHandler() => new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.All,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        };
-
-        public override HttpClient CreateHttpClient(HttpMessageHandler handler)
-        {
-            var client = base.CreateHttpClient(handler);
-            client.MaxResponseContentBufferSize = LargestAnswerBytes;
-            return client;
-        }
-    }
+    private static FlurlClient Client() => FlurlClients.Make(new() { AutomaticDecompression = DecompressionMethods.All, PooledConnectionLifetime = TimeSpan.FromMinutes(5) });
 }
