@@ -95,11 +95,11 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
             var trained = TrainedCase.All[i];
             var share = (stops * (i + 1) / TrainedCase.All.Count) - (stops * i / TrainedCase.All.Count);
             var ways = Enum.GetValues<StopWay>();
-            var inEditor = share / (ways.Length + 1);
+            var inEditor = Math.Max(1, share / (ways.Length + 1));
             var (seconds, trainSeconds) = await RunUnbrokenAsync(trained);
             Say(Invariant($"{trained}: unbroken {seconds:0} s, of which training {trainSeconds:0} s"));
-            // Every way in turn, beginning with another in each case.
-            var planned = new Queue<StopWay>(Enumerable.Range(i * 3, share - inEditor).Select(turn => ways[turn % ways.Length]));
+            // Every way in turn.
+            var planned = new Queue<StopWay>(Enumerable.Range(random.Next(ways.Length), share - inEditor).Select(turn => ways[turn % ways.Length]));
             for (var series = 1; planned.Count > 0; series++)
             {
                 faults.AddRange(await StopInRunnerAsync(trained, Invariant($"{NameOf(trained)}-{series}"), planned, random, (seconds, trainSeconds)));
@@ -204,6 +204,16 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     private async Task<IReadOnlyList<string>> StopInEditorAsync(TrainedCase trained, string run, int stops, Random random, double trainSeconds)
     {
         List<string> faults = [];
+        var made = await StopInEditorAsync(trained, run, stops, random, trainSeconds, faults);
+        // Once the kernel is gone, which kept the tracked run open.
+        var differences = await _comparison.DifferencesAsync(NameOf(trained), run, isInEditor: true);
+        _stops.AddRange(Enumerable.Repeat((InEditor, differences.Count == 0), made));
+        Say($"  {run}: {made} stops, {(differences.Count == 0 ? "equal" : "DIFFERENT: " + string.Join("; ", differences))}");
+        return [.. faults, .. differences.Select(difference => $"{run}: {difference}")];
+    }
+
+    private async Task<int> StopInEditorAsync(TrainedCase trained, string run, int stops, Random random, double trainSeconds, List<string> faults)
+    {
         await using var tool = await ReleasedTool.StartAsync(_workspace.PathOf("notebooks"), RunWorkspace.Threads);
         var cells = NotebookFile.Read(_workspace.NotebookOf(trained)).Cells;
         var parameters = ParameterCell.Find(cells)!;
@@ -235,10 +245,7 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
             }
         }
 
-        var differences = await _comparison.DifferencesAsync(NameOf(trained), run, isInEditor: true);
-        _stops.AddRange(Enumerable.Repeat((InEditor, differences.Count == 0), made));
-        Say($"  {run}: {made} stops, {(differences.Count == 0 ? "equal" : "DIFFERENT: " + string.Join("; ", differences))}");
-        return [.. faults, .. differences.Select(difference => $"{run}: {difference}")];
+        return made;
     }
 
     /// <summary>Sends a cell and, some seconds after it has shown something, what the stop button sends.</summary>
