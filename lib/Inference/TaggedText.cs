@@ -1,7 +1,6 @@
 using System.Text;
 using NotebookLib.Data;
 using NotebookLib.Html;
-using NotebookLib.Metrics;
 
 namespace NotebookLib.Inference;
 

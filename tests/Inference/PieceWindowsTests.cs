@@ -1,4 +1,3 @@
-using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Tests.Tokenization;
 using NotebookLib.Tokenization;

@@ -2,7 +2,6 @@ using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Lora;
 using NotebookLib.Model;
-using NotebookLib.Tokenization;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Inference;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using NotebookLib.Results;
 using NotebookLib.Tests.Tracking;
 using NotebookLib.Tracking;
 
@@ -23,6 +22,8 @@ internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixt
     public async Task<IReadOnlyList<string>> DifferencesAsync(string unbroken, string broken, bool isInEditor = false)
     {
         List<string> differences = [];
+        // First, since an upload leaves files too.
+        var (expectedRun, actualRun) = (await SyncedAsync(unbroken), await SyncedAsync(broken));
         var (expected, actual) = (FilesOf(unbroken), FilesOf(broken));
         if (isInEditor)
         {
@@ -38,7 +39,6 @@ internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixt
 
         Compare("row of runs.csv", RowOf(unbroken), RowOf(broken));
         Compare("rows of runs-types.csv", TypesOf(unbroken), TypesOf(broken));
-        var (expectedRun, actualRun) = (await SyncedAsync(unbroken), await SyncedAsync(broken));
         foreach (var (part, value) in expectedRun)
         {
             Compare(part, value, actualRun[part]);
