@@ -26,12 +26,12 @@ if (Console.IsOutputRedirected)
 }
 
 var root = new RootCommand("""
-    Runs .NET notebooks headless and checks this build.
+    Runs .NET notebooks headless, uses what they trained, and checks this build.
 
-    Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification or an upload fell short; 2 bad input, nothing was run; 130 interrupted.
+    Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification, an upload or an annotation fell short; 2 bad input, nothing was run; 130 interrupted.
     """)
 {
-    RunCommand.Create(), SweepCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), SyncCommand.Create(), ConvertCommand.Create(),
+    RunCommand.Create(), SweepCommand.Create(), AnnotateCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), SyncCommand.Create(), ConvertCommand.Create(),
 };
 
 try

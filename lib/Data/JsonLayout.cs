@@ -62,7 +62,7 @@ internal sealed record JsonLayout(JsonRowKind Kind, string Words, string Tags)
             return new(JsonRowKind.SpacyDocuments, "", "");
         }
 
-        if (objects.Exists(row => Has(row, "data", JsonValueKind.Object) && (Has(row, "annotations", JsonValueKind.Array) || Has(row, "completions", JsonValueKind.Array))))
+        if (objects.Exists(row => Has(row, "data", JsonValueKind.Object) && (Has(row, "annotations", JsonValueKind.Array) || Has(row, "completions", JsonValueKind.Array) || Has(row, "predictions", JsonValueKind.Array))))
         {
             return new(JsonRowKind.LabelStudio, "", "");
         }

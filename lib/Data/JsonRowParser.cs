@@ -191,6 +191,14 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             ?? throw new RowException($"data: no text; found {FieldNames.Listed(data.EnumerateObject().Select(field => field.Name))}.");
         List<JsonElement> annotations = [.. (Field(task, ["annotations", "completions"]) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray().ToList() : [])
             .Where(annotation => annotation.ValueKind == JsonValueKind.Object && !(annotation.TryGetProperty("was_cancelled", out var cancelled) && cancelled.ValueKind == JsonValueKind.True))];
+        if (annotations.Count == 0 && Field(task, ["annotations", "completions"]) is null && Field(task, ["predictions"]) is { ValueKind: JsonValueKind.Array } predictions && predictions.GetArrayLength() > 0
+            && predictions[0].ValueKind == JsonValueKind.Object)
+        {
+            // A model's output that no project has seen yet; in an export of one, a task that nobody annotated has an empty list.
+            Count("a model's predictions were taken, since the task has no field for annotations");
+            annotations = [predictions[0]];
+        }
+
         if (annotations.Count == 0)
         {
             return LeaveOut("left out, since the task has no annotation");

@@ -87,7 +87,8 @@ public static class ParquetSentences
             SentenceChecks.ThrowIfUnfit(row, labels);
         }
 
-        var (definitions, repetitions) = Levels(rows);
+        // Optional lists of optional values.
+        var (definitions, repetitions) = Levels([.. rows.Select(row => row.Words.Count)], 3);
         var words = rows.SelectMany(row => row.Words).Select(word => word.AsMemory()).ToArray();
         var tags = rows.SelectMany(row => row.Tags).ToArray();
         var languages = Enumerable.Repeat(language.AsMemory(), rows.Length).ToArray();
@@ -99,15 +100,17 @@ public static class ParquetSentences
         group.CompleteValidate();
     }
 
-    // Optional list of optional values: definition 3 is a value, 1 an empty list; repetition 0 starts a row.
-    private static (int[] Definitions, int[] Repetitions) Levels(Sentence[] rows)
+    /// <summary>The levels of an optional list whose values lie at a definition level; 1 is an empty list, repetition 0 starts a row.</summary>
+    /// <param name="lengths">Values of each row.</param>
+    /// <param name="value">Definition level of a value that is there.</param>
+    internal static (int[] Definitions, int[] Repetitions) Levels(IReadOnlyList<int> lengths, int value)
     {
         var (definitions, repetitions) = (new List<int>(), new List<int>());
-        foreach (var row in rows)
+        foreach (var length in lengths)
         {
-            for (var i = 0; i < Math.Max(row.Words.Count, 1); i++)
+            for (var i = 0; i < Math.Max(length, 1); i++)
             {
-                definitions.Add(row.Words.Count == 0 ? 1 : 3);
+                definitions.Add(length == 0 ? 1 : value);
                 repetitions.Add(i == 0 ? 0 : 1);
             }
         }

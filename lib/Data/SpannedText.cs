@@ -20,12 +20,17 @@ internal static class SpannedText
     /// <returns>The row, or what is wrong: a span outside of the text, one that overlaps another or cuts a word.</returns>
     public static RawRow ToRow(long line, string text, IReadOnlyList<TextSpan> spans, IReadOnlyList<(long Start, long End)>? words, bool countsUtf16, int mostWords)
     {
-        var places = Places(text, countsUtf16);
-        if (Fits(text, spans, places) is not null && text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') >= 0 && Fits(text, spans, Places(text, !countsUtf16)) is null)
-        {
-            places = Places(text, !countsUtf16);
-        }
+        var row = Try(line, text, spans, words, Places(text, countsUtf16), mostWords, out var isClean);
+        // Where characters outside of the basic plane stand, tools differ in how they count: the count by which spans begin and end where words do is the one that was meant.
+        return isClean || text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? row
+            : Try(line, text, spans, words, Places(text, !countsUtf16), mostWords, out isClean) is var other && isClean ? other : row;
+    }
 
+    /// <summary>Makes a row by one way of counting; it is clean when nothing is wrong, and no span begins or ends with white space.</summary>
+    private static RawRow Try(
+        long line, string text, IReadOnlyList<TextSpan> spans, IReadOnlyList<(long Start, long End)>? words, int[] places, int mostWords, out bool isClean)
+    {
+        isClean = false;
         if (Fits(text, spans, places) is { } misfit)
         {
             return RawRow.Wrong(line, misfit);
@@ -45,6 +50,7 @@ internal static class SpannedText
         }
 
         var problem = FaultOf(text, entities, ranges);
+        isClean = problem is null && !spans.Any(span => char.IsWhiteSpace(text[places[span.Start]]) || char.IsWhiteSpace(text[places[span.End] - 1]));
         return problem is not null ? RawRow.Wrong(line, problem)
             : RawRow.Of(line, [.. ranges.Select(range => text[range.Start..range.End])], Tags(entities, ranges), null, mostWords);
     }

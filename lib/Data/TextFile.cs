@@ -14,13 +14,19 @@ internal static class TextFile
     /// <param name="encoding">Says how it is packed and encoded, for people.</param>
     /// <returns>Throws <see cref="InvalidDataException"/> where the packed data is damaged.</returns>
     /// <exception cref="InvalidDataException">It is an archive, or text in an encoding that nothing in it tells.</exception>
-    public static Stream Open(string path, out string encoding)
+    public static Stream Open(string path, out string encoding) => Open(path, out encoding, out _);
+
+    /// <inheritdoc cref="Open(string, out string)"/>
+    /// <param name="path">Which.</param>
+    /// <param name="encoding">Says how it is packed and encoded, for people.</param>
+    /// <param name="file">The file below, whose position says how far the reading has come.</param>
+    public static Stream Open(string path, out string encoding, out FileStream file)
     {
         byte[] head;
         string? packing;
-        using (var file = OpenFile(path))
+        using (var beginning = OpenFile(path))
         {
-            packing = PackingOf(Head(file));
+            packing = PackingOf(Head(beginning));
         }
 
         using (var beginning = new Guarded(Unpacked(OpenFile(path), packing), packing))
@@ -30,7 +36,8 @@ internal static class TextFile
 
         var decoder = DecoderOf(head, out var name);
         encoding = packing is null ? name : $"{name}, {packing}";
-        var unpacked = Unpacked(OpenFile(path), packing);
+        file = OpenFile(path);
+        var unpacked = Unpacked(file, packing);
         return new Guarded(decoder is null ? unpacked : Encoding.CreateTranscodingStream(unpacked, decoder, new UTF8Encoding(false)), packing);
     }
 

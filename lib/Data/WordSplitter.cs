@@ -16,7 +16,7 @@ internal static class WordSplitter
     public static List<(int Start, int End)> Split(string text)
     {
         var chunks = Chunks(text);
-        if (chunks.Exists(chunk => text.AsSpan(chunk.Start..chunk.End).IndexOfAnyExcept(Closing) < 0))
+        if (StandsApart(text, chunks))
         {
             return chunks;
         }
@@ -29,6 +29,11 @@ internal static class WordSplitter
 
         return words;
     }
+
+    /// <summary>Punctuation stands alone somewhere, and no comma or semicolon is attached to a word, which none is where tokens were split.</summary>
+    private static bool StandsApart(string text, List<(int Start, int End)> chunks) =>
+        chunks.Exists(chunk => text.AsSpan(chunk.Start..chunk.End).IndexOfAnyExcept(Closing) < 0)
+        && !chunks.Exists(chunk => text[chunk.End - 1] is ',' or ';' && chunk.End - chunk.Start > 1 && char.IsLetterOrDigit(text[chunk.End - 2]));
 
     /// <summary>Whether a word may be split between two characters: not within letters or within digits.</summary>
     public static bool IsBorder(string text, int at) => at <= 0 || at >= text.Length || !IsInner(text, at - 1) || !IsInner(text, at);

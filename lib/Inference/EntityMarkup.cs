@@ -83,7 +83,8 @@ internal static class EntityMarkup
 
     private static string WordsHtml(IReadOnlyList<string> words, int start, int end) => string.Join(' ', Enumerable.Range(start, end - start).Select(i => Markup.Escape(words[i])));
 
-    private static string ClassOf(string type, IReadOnlyList<string> types)
+    /// <summary>The classes of an entity's element, which give it its colour.</summary>
+    public static string ClassOf(string type, IReadOnlyList<string> types)
     {
         var place = Math.Max(0, types.Index().FirstOrDefault(candidate => candidate.Item == type).Index);
         return $"nl-e nl-c{place % ColorCount}{(place / ColorCount % 2 == 1 ? " nl-again" : "")}";

@@ -51,6 +51,9 @@ public sealed class EntityTagger : IDisposable
     /// <summary>The same model behind transformers' interface.</summary>
     public TokenClassificationPipeline Pipeline { get; }
 
+    /// <summary>What the model is called: the last name of where it was loaded from.</summary>
+    public string Name { get; init; } = "model";
+
     /// <summary>What a reader should know about the files that it was loaded from.</summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 
@@ -68,7 +71,7 @@ public sealed class EntityTagger : IDisposable
     /// <exception cref="HubException">It cannot be had from the Hub.</exception>
     public static Task<EntityTagger> LoadAsync(
         string source, LoadOptions? options = null, string? baseModel = null, IHubObserver? observer = null, CancellationToken cancellation = default) =>
-        new TaggerFolder(options ?? new LoadOptions { Device = LoadOptions.BestDevice }, observer, cancellation).LoadAsync(source, baseModel);
+        new TaggerFolder(source, options ?? new LoadOptions { Device = LoadOptions.BestDevice }, observer, cancellation).LoadAsync(baseModel);
 
     /// <inheritdoc cref="LoadAsync"/>
     public static EntityTagger Load(string source, LoadOptions? options = null, string? baseModel = null) =>
@@ -125,6 +128,12 @@ public sealed class EntityTagger : IDisposable
 
     /// <summary>Frees the network where <see cref="Load"/> made it.</summary>
     public void Dispose() => _owned?.Dispose();
+
+    /// <summary>The files that it was loaded from, so that another run can see whether they are the same.</summary>
+    internal string Fingerprint { get; init; } = "";
+
+    /// <summary>Pieces that the network has scored so far.</summary>
+    internal long TokensScored => (Scorer as ModelPieceScorer)?.PiecesScored ?? 0;
 
     /// <summary>Tags texts whose words are known.</summary>
     internal IReadOnlyList<TaggedText> TagAll(IReadOnlyList<SplitText> texts, AggregationStrategy? strategy, double threshold, CancellationToken cancellation) =>
@@ -242,7 +251,7 @@ public sealed class EntityTagger : IDisposable
         return new(split, tags, Labels, entities);
     }
 
-    private static T[] OnAllThreads<T>(int count, Func<int, T> make)
+    internal static T[] OnAllThreads<T>(int count, Func<int, T> make)
     {
         var results = new T[count];
         if (count <= ChunkLength)

@@ -25,6 +25,9 @@ public sealed class ModelPieceScorer : IPieceScorer
     /// <inheritdoc />
     public IReadOnlyList<string> Labels => _model.Config.Labels;
 
+    /// <summary>Pieces scored so far.</summary>
+    internal long PiecesScored { get; private set; }
+
     /// <inheritdoc />
     public int MaximumPieces => _model.Config.MaxPositionEmbeddings;
 
@@ -68,6 +71,7 @@ public sealed class ModelPieceScorer : IPieceScorer
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
         using var batch = RaggedBatch.Of(rows, _model.Classifier.Weight.device);
+        PiecesScored += batch.PieceCount;
         var logits_NK = _model.Score(batch);
         var width = (int)logits_NK.shape[1];
         ReadOnlySpan<float> values = DeviceRead.Floats([logits_NK.to(ScalarType.Float32)]);

@@ -8,15 +8,16 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Inference;
 
 /// <summary>Finds out what a folder or a name holds, a model or adapters, and makes a tagger of it.</summary>
+/// <param name="source">The folder, or the name.</param>
 /// <param name="options">Device and labels.</param>
 /// <param name="observer">Follows transfers.</param>
 /// <param name="cancellation">Gives up.</param>
-internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, CancellationToken cancellation)
+internal sealed class TaggerFolder(string source, LoadOptions options, IHubObserver? observer, CancellationToken cancellation)
 {
     private const string ModelConfig = "config.json";
 
     /// <summary>Loads what a source holds.</summary>
-    public async Task<EntityTagger> LoadAsync(string source, string? baseModel)
+    public async Task<EntityTagger> LoadAsync(string? baseModel)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(source);
         NativeLibraries.EnsureLoaded();
@@ -26,7 +27,7 @@ internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, 
             : LoadModel(folder);
     }
 
-    private Task<string> FetchAsync(string source) => HubModels.FetchAsync(source, observer, cancel: cancellation);
+    private Task<string> FetchAsync(string name) => HubModels.FetchAsync(name, observer, cancel: cancellation);
 
     /// <summary>The folder of the model: a run keeps it in one called model.</summary>
     private static string FolderOf(string folder)
@@ -50,7 +51,7 @@ internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, 
         return Own(loaded.Model, () =>
         {
             EnsureTrained(folder, loaded);
-            return new(tokenizer, new ModelPieceScorer(loaded.Model), loaded.Model) { Remarks = Remarks(loaded.Report.Remarks, tokenizer) };
+            return Tagger(tokenizer, loaded, loaded.Model, loaded.Report.Remarks, folder);
         });
     }
 
@@ -75,7 +76,7 @@ internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, 
             }
 
             adapters.Merge();
-            return new(tokenizer, new ModelPieceScorer(loaded.Model), new Both(adapters, loaded.Model)) { Remarks = Remarks([.. loaded.Report.Remarks, .. adapters.Remark is { } remark ? [remark] : Array.Empty<string>()], tokenizer) };
+            return Tagger(tokenizer, loaded, new Both(adapters, loaded.Model), [.. loaded.Report.Remarks, .. adapters.Remark is { } remark ? [remark] : Array.Empty<string>()], folder, start);
         });
     }
 
@@ -121,7 +122,20 @@ internal sealed class TaggerFolder(LoadOptions options, IHubObserver? observer, 
         }
     }
 
-    private static IReadOnlyList<string> Remarks(IReadOnlyList<string> found, DebertaTokenizer tokenizer) => tokenizer.Remark is { } remark ? [.. found, remark] : found;
+    private EntityTagger Tagger(DebertaTokenizer tokenizer, Loaded<DebertaV2ForTokenClassification> loaded, IDisposable owned, IReadOnlyList<string> remarks, params string[] folders) =>
+        new(tokenizer, new ModelPieceScorer(loaded.Model), owned)
+        {
+            Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(source)),
+            Remarks = tokenizer.Remark is { } remark ? [.. remarks, remark] : remarks,
+            Fingerprint = string.Join(' ', folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(Describe)),
+        };
+
+    private static string Describe(string path)
+    {
+        // The Hub's cache holds links.
+        var file = (FileInfo?)File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path);
+        return Invariant($"{Path.GetFileName(path)}:{file.Length}:{file.LastWriteTimeUtc.Ticks}");
+    }
 
     private static EntityTagger Own(IDisposable model, Func<EntityTagger> make)
     {

@@ -16,6 +16,7 @@ public sealed class SpansTests : IDisposable
     [InlineData("“Free-kick!” said O'Neil…", "“|Free-kick|!|”|said|O'Neil|…")]
     [InlineData("在东京 ok", "在|东|京|ok")]
     [InlineData("🙂🙂 C++ costs $5", "🙂🙂|C++|costs|$5")]
+    [InlineData("Wait … they left Paris, France (again).", "Wait|…|they|left|Paris|,|France|(|again|)|.")]
     [InlineData("  \n ", "")]
     public void Running_text_is_split_into_words(string text, string words) =>
         Assert.Equal(words, string.Join('|', WordSplitter.Split(text).Select(word => text[word.Start..word.End])));
@@ -41,6 +42,7 @@ public sealed class SpansTests : IDisposable
     [InlineData("""{"text": "🙂 Bob", "label": [[2, 5, "PER"]]}""")]
     [InlineData("""{"text": "🙂 Bob", "label": [{"start": 3, "end": 6, "text": "Bob", "labels": ["PER"]}]}""")]
     [InlineData("""{"text": "🙂 Bob", "entities": [{"id": 1, "start_offset": 2, "end_offset": 5, "label": "PER"}]}""")]
+    [InlineData("""{"text": "🙂 Bob", "label": [[3, 6, "PER"]]}""")]
     public void Places_count_characters_or_UTF16_units_as_the_text_of_the_span_shows(string row) => Assert.Equal("🙂/O Bob/B-PER", Read(row));
 
     [Fact]
@@ -53,6 +55,23 @@ public sealed class SpansTests : IDisposable
 
         Assert.Equal(["🙂🙂/O Bob/B-PER"], source.Select(Show));
         Assert.Contains("left out, since the task has no annotation: 2 rows", source.Report!.Notices);
+    }
+
+    [Fact]
+    public void Places_that_fit_both_ways_are_counted_so_that_spans_end_where_words_do()
+    {
+        // By characters the first would be "ob r" of a longer text.
+        Assert.Equal("🙂/O Bob/B-PER ran/O home/O", Read("""{"text": "🙂 Bob ran home", "label": [[3, 6, "PER"]]}"""));
+        Assert.Equal("🙂/O Bob/B-PER ran/O home/O", Read("""{"text": "🙂 Bob ran home", "label": [[2, 5, "PER"]]}"""));
+    }
+
+    [Fact]
+    public void Predictions_are_taken_where_a_task_has_no_field_for_annotations()
+    {
+        var source = Open("a.json", """[{"data": {"text": "🙂 Bob"}, "predictions": [{"model_version": "m", "result": [{"type": "labels", "value": {"start": 3, "end": 6, "labels": ["PER"]}}]}]}]""");
+
+        Assert.Equal(["🙂/O Bob/B-PER"], source.Select(Show));
+        Assert.Contains("a model's predictions were taken, since the task has no field for annotations: 1 row", source.Report!.Notices);
     }
 
     [Fact]

@@ -1,0 +1,85 @@
+using System.Text.Json.Nodes;
+using NotebookLib.Tests.Data;
+using NotebookLib.Tests.Inference;
+
+namespace NotebookLib.Tests.Runner;
+
+/// <summary><c>annotate</c> as a person types it, on a model folder made for the occasion.</summary>
+public sealed class AnnotateCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public AnnotateCommandTests() => TrainedFolder.Save(Model);
+
+    private string Model => _folder.PathOf("model");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Standard_input_becomes_JSON_lines_on_standard_output_and_nothing_else()
+    {
+        var how = RunnerProcess.HowToStart("annotate", Model, "-", "-o", "-");
+        how.RedirectStandardInput = true;
+        using var process = System.Diagnostics.Process.Start(how)!;
+        await process.StandardInput.WriteAsync("Marie Curie was in Paris.\n");
+        process.StandardInput.Close();
+        var (code, output, error) = await RunnerProcess.FinishAsync(process);
+
+        Assert.True(code == 0, error);
+        var row = JsonNode.Parse(Assert.Single(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)))!;
+        Assert.Equal("Marie Curie was in Paris.", (string)row["text"]!);
+        Assert.NotEmpty(row["entities"]!.AsArray());
+        Assert.Equal("standard input", (string)row["file"]!);
+        Assert.Contains("1 text, ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_process_that_is_killed_is_gone_on_with_by_the_same_command_and_no_row_is_lost_or_doubled()
+    {
+        var input = _folder.Write("a.txt", string.Concat(Enumerable.Range(0, 6000).Select(i => $"Marie Curie was in Warsaw and Paris , {i} .\n")));
+        string[] command = ["annotate", Model, input, "-o", _folder.PathOf("o.jsonl")];
+        using (var process = RunnerProcess.Start(command))
+        {
+            while (!File.Exists(_folder.PathOf("o.jsonl.part.json")) && !process.HasExited)
+            {
+                await Task.Delay(5, TestContext.Current.CancellationToken);
+            }
+
+            process.Kill();
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        Assert.False(File.Exists(_folder.PathOf("o.jsonl")));
+        var (code, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(command));
+
+        Assert.True(code == 0, error);
+        Assert.Equal(_folder.PathOf("o.jsonl"), output.Trim());
+        Assert.Contains("6,000 texts", error, StringComparison.Ordinal);
+        Assert.Contains("of them in this run", error, StringComparison.Ordinal);
+        Assert.Equal(Enumerable.Range(1, 6000), File.ReadLines(_folder.PathOf("o.jsonl")).Select(line => (int)JsonNode.Parse(line)!["line"]!));
+    }
+
+    [Fact]
+    public async Task Exit_codes_tell_bad_input_from_wrong_rows()
+    {
+        var (code, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", _folder.PathOf("none"), _folder.Write("a.txt", "x"), "-o", _folder.PathOf("o.jsonl")));
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("no such folder", error, StringComparison.Ordinal);
+
+        (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", Model, _folder.PathOf("none.txt"), "-o", _folder.PathOf("o.nothing"), "--threshold", "0.5"));
+        Assert.Equal(2, code);
+        Assert.Contains("or a format by name with --format.", error, StringComparison.Ordinal);
+        Assert.Contains("none.txt: no such file or folder.", error, StringComparison.Ordinal);
+
+        _folder.Write("a.jsonl", "{\"text\": \"Marie\"}\n{\"text\": 7}\n");
+        (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", Model, _folder.PathOf("a.jsonl"), "-o", _folder.PathOf("o.jsonl")));
+        Assert.Equal(1, code);
+        Assert.Contains("a.jsonl:2: text: expected a text or a list of words, found a number", error, StringComparison.Ordinal);
+        Assert.Contains("--skip-errors", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.PathOf("o.jsonl")));
+        (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", Model, _folder.PathOf("a.jsonl"), "-o", _folder.PathOf("o.jsonl"), "--skip-errors"));
+        Assert.True(code == 0, error);
+        Assert.Contains("1 wrong row left out", error, StringComparison.Ordinal);
+        Assert.Single(File.ReadAllLines(_folder.PathOf("o.jsonl")));
+    }
+}

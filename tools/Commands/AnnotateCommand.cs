@@ -1,0 +1,255 @@
+extern alias lib;
+
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Diagnostics;
+using System.Globalization;
+using lib::NotebookLib.Annotation;
+using lib::NotebookLib.Data;
+using lib::NotebookLib.Hub;
+using lib::NotebookLib.Inference;
+using lib::NotebookLib.Model;
+using lib::NotebookLib.Platform;
+using NotebookRunner.Pages;
+
+namespace NotebookRunner.Commands;
+
+/// <summary><c>annotate MODEL INPUT… -o OUTPUT</c>: a trained model on files of texts.</summary>
+internal static class AnnotateCommand
+{
+    private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(15);
+
+    private static readonly (string Name, string Format)[] Formats =
+    [
+        ("jsonl", "JsonLines"), ("json", "Json"), ("conll", "Conll"), ("csv", "Csv"), ("parquet", "Parquet"), ("html", "Html"), ("doccano", "Doccano"), ("label-studio", "LabelStudio"), ("spacy", "Spacy"),
+    ];
+
+    private static readonly string[] InputFormats = ["text", "json", "csv", "conll", "parquet"];
+
+    /// <summary>Builds the verb.</summary>
+    public static Command Create()
+    {
+        var model = new Argument<string>("model") { Description = "The folder of a run, of a saved model or of adapters, or a name on the Hub (org/name)" };
+        var inputs = new Argument<string[]>("input") { Description = "Files, folders, patterns (in quotes), or - for standard input: text, JSON lines, CSV, Parquet, CoNLL, packed or not", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--output", "-o") { Description = "The file to write; its ending says the format: .jsonl .json .conll .csv .parquet .html; - for standard output", Required = true, HelpName = "file" };
+        var format = new Option<string?>("--format") { Description = "The format to write, where the ending does not tell" };
+        format.AcceptOnlyFromAmong([.. Formats.Select(pair => pair.Name)]);
+        var inputFormat = new Option<string?>("--input-format") { Description = "How the inputs are read [default: by their endings, else a text a line]" };
+        inputFormat.AcceptOnlyFromAmong(InputFormats);
+        var field = new Option<string?>("--field") { Description = "Field or column of the text [default: text, content, sentence, … or lists of words]", HelpName = "name" };
+        var document = new Option<bool>("--document") { Description = "A text file is one running text: split it into sentences" };
+        var strategy = new Option<string?>("--strategy") { Description = "How pieces become entities, as in transformers [default: words are tagged]" };
+        strategy.AcceptOnlyFromAmong("none", "simple", "first", "average", "max");
+        var threshold = new Option<double>("--threshold") { Description = "Leave out entities with a lower score [default: 0]", HelpName = "0…1", CustomParser = Probability };
+        var shard = new Option<(int, int)>("--shard") { Description = "Annotate every Nth row only, beginning with the Ith", HelpName = "I/N", CustomParser = Shard };
+        var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
+        var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
+        var restart = new Option<bool>("--restart") { Description = "Begin anew rather than go on where a killed run was" };
+        var types = new Option<string?>("--types") { Description = "Entity types of adapters that do not name theirs, in their order: PER,ORG,…", HelpName = "list" };
+        var start = new Option<string?>("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
+        var device = new Option<string>("--device") { Description = "Where the network computes", DefaultValueFactory = _ => "auto" };
+        device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
+        var command = new Command("annotate", "Finds entities in files of texts with a trained model; a killed run goes on where it was when it is typed again")
+        {
+            model, inputs, output, format, inputFormat, field, document, strategy, threshold, shard, skip, force, restart, types, start, device,
+        };
+        command.SetAction(async (arguments, _) =>
+        {
+            LibraryFolder.MakeLoadable();
+            var (part, parts) = arguments.GetValue(shard) is { Item2: > 0 } given ? given : (1, 1);
+            return await AnnotateAsync(new(
+                arguments.GetValue(model)!, arguments.GetValue(inputs)!, arguments.GetValue(output)!, arguments.GetValue(format), arguments.GetValue(inputFormat), arguments.GetValue(field),
+                arguments.GetValue(document), arguments.GetValue(strategy), arguments.GetValue(threshold), part, parts, arguments.GetValue(skip), arguments.GetValue(force), arguments.GetValue(restart),
+                arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!));
+        });
+        return command;
+    }
+
+    private sealed record Wish(
+        string Model, string[] Inputs, string Output, string? Format, string? InputFormat, string? Field, bool IsDocument, string? Strategy, double Threshold, int Shard, int Shards, bool Skips,
+        bool Replaces, bool Restarts, string? Types, string? Base, string Device);
+
+    // The library's types stand in methods of their own: one that names them is compiled only after they can be loaded.
+    private static async Task<int> AnnotateAsync(Wish wish)
+    {
+        var cancel = Interruption.Token;
+        try
+        {
+            var settings = Settings(wish);
+            settings.Validate();
+            using var tagger = await LoadAsync(wish, cancel);
+            var view = new ProgressView();
+            var result = Annotator.Run(tagger, settings, view.Show, fault => view.Say($"left out: {fault}"), cancel);
+            view.Say(Summary(result));
+            if (settings.Output != AnnotationSettings.Standard)
+            {
+                Console.Out.WriteLine(Path.GetFullPath(settings.Output));
+            }
+
+            return ExitCodes.Ok;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine(wish.Output == AnnotationSettings.Standard ? "\nInterrupted." : "\nInterrupted; what is done is kept: the same command goes on there.");
+            return ExitCodes.Interrupted;
+        }
+        catch (DataFormatException fault)
+        {
+            Console.Error.WriteLine($"\n{fault.Message}\nNothing was written to {wish.Output}. --skip-errors leaves such rows out{(wish.Output == AnnotationSettings.Standard ? "." : " and goes on where this run stopped; when the input is mended, begin anew with --restart.")}");
+            return ExitCodes.Failed;
+        }
+        catch (Exception error) when (error is HubException or NotSupportedException or ArgumentException or FileNotFoundException or DirectoryNotFoundException or InvalidDataException or PlatformNotSupportedException)
+        {
+            throw new BadInputException(Spoken(error), error);
+        }
+        catch (InvalidOperationException error) when (error is not ObjectDisposedException)
+        {
+            throw new BadInputException(Spoken(error), error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"\n{error.Message}");
+            return ExitCodes.Failed;
+        }
+    }
+
+    private static AnnotationSettings Settings(Wish wish) => new()
+    {
+        Inputs = wish.Inputs,
+        Output = wish.Output,
+        Format = wish.Format is null ? null : Enum.Parse<AnnotationFormat>(Array.Find(Formats, pair => pair.Name == wish.Format).Format),
+        InputFormat = wish.InputFormat is null ? null : Enum.Parse<TextFormat>(wish.InputFormat, ignoreCase: true),
+        Field = wish.Field,
+        IsDocument = wish.IsDocument,
+        Strategy = wish.Strategy is null ? null : Enum.Parse<AggregationStrategy>(wish.Strategy, ignoreCase: true),
+        Threshold = wish.Threshold,
+        Shard = wish.Shard,
+        Shards = wish.Shards,
+        SkipsErrors = wish.Skips,
+        Replaces = wish.Replaces,
+        Restarts = wish.Restarts,
+    };
+
+    private static async Task<EntityTagger> LoadAsync(Wish wish, CancellationToken cancel)
+    {
+        NativeLibraries.EnsureLoaded();
+        var tagger = await EntityTagger.LoadAsync(wish.Model, Options(wish), wish.Base, new Transfers(), cancel);
+        foreach (var remark in tagger.Remarks)
+        {
+            Console.Error.WriteLine(remark);
+        }
+
+        return tagger;
+    }
+
+    private static LoadOptions Options(Wish wish) => new()
+    {
+        Labels = wish.Types is null ? null : new LabelSet(wish.Types.Split(',', StringSplitOptions.TrimEntries)),
+        Device = wish.Device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice },
+    };
+
+    /// <summary>What the library calls by its own names, as the command line does.</summary>
+    private static string Spoken(Exception error) => error.Message.Split(" (Parameter '")[0]
+        .Replace("have it replaced.", "replace it with --force.", StringComparison.Ordinal)
+        .Replace("begin anew (restart)", "begin anew with --restart", StringComparison.Ordinal)
+        .Replace("as the base.", "with --base.", StringComparison.Ordinal)
+        .Replace("name their entity types, in their order.", "name their entity types, in their order, with --types PER,ORG,…", StringComparison.Ordinal)
+        .Replace("or the format by name.", "or a format by name with --format.", StringComparison.Ordinal)
+        .Replace("Name an aggregation strategy, which", "Name a --strategy, which", StringComparison.Ordinal);
+
+    private static string Summary(AnnotationProgress result) =>
+        $"{Number(result.Rows)} {(result.Rows == 1 ? "text" : "texts")}, {Number(result.Entities)} {(result.Entities == 1 ? "entity" : "entities")}"
+        + (result.Skipped > 0 ? $", {Number(result.Skipped)} wrong {(result.Skipped == 1 ? "row" : "rows")} left out" : "")
+        + (result.NewRows < result.Rows ? $"; {Number(result.NewRows)} of them in this run" : "")
+        + $" in {Durations.InWords(result.Seconds)} ({Rates(result)})";
+
+    private static string Rates(AnnotationProgress at) => at.Seconds <= 0 ? "" : $"{Number(at.NewRows / at.Seconds)} texts/s, {Number(at.Tokens / at.Seconds)} tokens/s";
+
+    private static string Number(double value) => Math.Floor(value).ToString("N0", CultureInfo.InvariantCulture);
+
+    private static double Probability(ArgumentResult result)
+    {
+        if (double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value is >= 0 and <= 1)
+        {
+            return value;
+        }
+
+        result.AddError($"--threshold: expected a probability from 0 to 1, as in --threshold 0.5, found '{result.Tokens[0].Value}'.");
+        return 0;
+    }
+
+    private static (int, int) Shard(ArgumentResult result)
+    {
+        if (result.Tokens[0].Value.Split('/') is [var first, var second] && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var shard)
+            && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var shards) && shard >= 1 && shard <= shards)
+        {
+            return (shard, shards);
+        }
+
+        result.AddError($"--shard: expected I/N with I from 1 to N, as in --shard 1/4, found '{result.Tokens[0].Value}'.");
+        return (1, 1);
+    }
+
+    /// <summary>One line on standard error: replaced in place on a terminal, else written anew now and then.</summary>
+    private sealed class ProgressView
+    {
+        private readonly bool _isTerminal = !Console.IsErrorRedirected;
+        private long _shown = Stopwatch.GetTimestamp();
+        private int _width;
+
+        public void Show(AnnotationProgress at)
+        {
+            if (!_isTerminal && Stopwatch.GetElapsedTime(_shown) < LineEvery)
+            {
+                return;
+            }
+
+            _shown = Stopwatch.GetTimestamp();
+            var left = at.SecondsLeft is { } seconds && at.Fraction < 1 ? $", {Durations.InWords(seconds)} left" : "";
+            Write($"{Number(at.Rows)} texts, {Number(at.Entities)} entities, {Rates(at)}, {(at.Fraction * 100).ToString("0", CultureInfo.InvariantCulture)} %{left}");
+        }
+
+        /// <summary>A line that stays.</summary>
+        public void Say(string line)
+        {
+            Clear();
+            Console.Error.WriteLine(line);
+        }
+
+        private void Write(string line)
+        {
+            if (_isTerminal)
+            {
+                Console.Error.Write($"\r{line.PadRight(_width)}");
+                _width = line.Length;
+            }
+            else
+            {
+                Console.Error.WriteLine(line);
+            }
+        }
+
+        private void Clear()
+        {
+            if (_isTerminal && _width > 0)
+            {
+                Console.Error.Write($"\r{new string(' ', _width)}\r");
+                _width = 0;
+            }
+        }
+    }
+
+    /// <summary>A line for each file that comes from the Hub, and one for what a person may want to know.</summary>
+    private sealed class Transfers : IHubObserver
+    {
+        public void Progressed(HubProgress progress)
+        {
+            if (progress.Phase == HubTransferPhase.Done)
+            {
+                Console.Error.WriteLine($"{progress.Origin}: {progress.File} ({Number(progress.DoneBytes)} bytes)");
+            }
+        }
+
+        public void Noticed(string message) => Console.Error.WriteLine(message);
+    }
+}
