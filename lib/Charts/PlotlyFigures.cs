@@ -69,7 +69,8 @@ internal static class PlotlyFigures
         var mode = line switch
         {
             { WidthPixels: 0 } => StyleParam.Mode.Markers,
-            { Marker: null } => StyleParam.Mode.Lines,
+            // A line needs two points; one alone is a mark.
+            { Marker: null, X.Count: > 1 } => StyleParam.Mode.Lines,
             _ => StyleParam.Mode.Lines_Markers,
         };
         var color = Color.fromHex(line.Color);

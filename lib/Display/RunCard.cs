@@ -14,13 +14,13 @@ public static class RunCard
         ? new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.")
         : new CardView("What this run will do", PlanFacts(summary));
 
-    /// <summary>The card of a finished run; says so where nothing was trained.</summary>
+    /// <summary>The card of a finished run; empty where nothing was trained, which <see cref="Plan"/> has said.</summary>
     /// <param name="result">How it ended, or null.</param>
     public static HtmlView Result(TrainingResult? result)
     {
         if (result is null)
         {
-            return new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.");
+            return new StackView();
         }
 
         var (history, metric) = (result.History, result.Summary.Settings.BestMetric);

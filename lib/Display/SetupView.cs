@@ -12,11 +12,15 @@ public sealed class SetupView : HtmlView
 {
     private readonly bool _carriesPlotly = AppContext.GetData(PlotlyScript.EmbeddedByHost) is not true;
 
-    /// <summary>Makes the view, takes over the script from the charts, and sees to it that the native libraries are there before a cell needs them.</summary>
+    /// <summary>
+    /// Makes the view, takes over the script from the charts, and sees to it that the native libraries are there before a cell needs them. From here on an editor's kernel says of a
+    /// cell that needs another's value which cell to run.
+    /// </summary>
     /// <exception cref="PlatformNotSupportedException">They are missing or ask for a newer system; the message says what to install.</exception>
     public SetupView()
     {
         NativeLibraries.EnsureLoaded();
+        CellLedger.Attach();
         if (_carriesPlotly)
         {
             PlotlyScript.CarriedElsewhere();

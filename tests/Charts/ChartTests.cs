@@ -25,6 +25,19 @@ public class ChartTests
     }
 
     [Fact]
+    public void A_curve_of_a_single_point_is_a_mark()
+    {
+        var chart = TrainingCharts.LearningRate(new Curve([10], [1e-3]));
+        var longer = TrainingCharts.LearningRate(new Curve([10, 20], [1e-3, 1e-4]));
+
+        Assert.Equal(["lines+markers", "lines"], new[] { chart, longer }.Select(shown =>
+        {
+            using var figure = JsonDocument.Parse(shown.FigureJson);
+            return figure.RootElement.GetProperty("data")[0].GetProperty("mode").GetString();
+        }));
+    }
+
+    [Fact]
     public void The_published_curve_is_stretched_to_our_run_and_keeps_its_own_updates_for_the_hover_box()
     {
         var published = new PublishedCurves("base-A", 6153, Curve.Empty, Curve.Empty, Curve.Empty, new([257, 5911], [0.866, 0.922]));

@@ -30,7 +30,9 @@ public class RunViewsTests
         Assert.Matches(@"speed +2,000 tokens/s", card.ToText());
         Assert.Matches(@"time +2:05 min", card.ToText());
         Assert.Contains("a &lt;notice&gt;", card.ToHtml(), StringComparison.Ordinal);
-        Assert.Contains("Nothing is trained", RunCard.Plan(null).ToText() + RunCard.Result(null).ToText(), StringComparison.Ordinal);
+        // Once is enough.
+        Assert.Contains("Nothing is trained", RunCard.Plan(null).ToText(), StringComparison.Ordinal);
+        Assert.Equal(("", ""), (RunCard.Result(null).ToText(), RunCard.Result(null).ToHtml()));
     }
 
     [Fact]

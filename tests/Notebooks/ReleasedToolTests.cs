@@ -35,6 +35,9 @@ public sealed class ReleasedToolTests
         var early = await tool.RunAsync("new NotebookLib.Display.SetupView()");
         var setup = await tool.RunAsync(cells[0].Source);
         var again = await tool.RunAsync(cells[0].Source);
+        var unmade = await tool.RunAsync("trainer.Summary");
+        var failing = await tool.RunAsync("string Fail() => throw new InvalidOperationException(\"no luck\");\nvar wanted = Fail();");
+        var needing = await tool.RunAsync("wanted.Length");
         var token = await tool.SendAsync("""
             var stopped = NotebookLib.Platform.Interruption.Token;
             Console.WriteLine("at work");
@@ -49,6 +52,9 @@ public sealed class ReleasedToolTests
 
         Assert.StartsWith("CommandFailed:", early[^1], StringComparison.Ordinal);
         Assert.All([setup, again], shown => Assert.Equal("CommandSucceeded: ", shown[^1]));
+        Assert.StartsWith("CommandFailed: 'trainer' has no value yet: the cell that makes it, under \"Fine-tuning\", was not run. Run that cell first, then this one. It says: var trainer = ", unmade[^1], StringComparison.Ordinal);
+        Assert.StartsWith("CommandFailed: System.InvalidOperationException: no luck", failing[^1], StringComparison.Ordinal);
+        Assert.StartsWith("CommandFailed: 'wanted' has no value: the cell that makes it failed or was stopped.", needing[^1], StringComparison.Ordinal);
         Assert.Contains(setup, shown => shown.Contains("NotebookLib", StringComparison.Ordinal));
         Assert.StartsWith("CommandFailed: Command cancelled", cancelled[^1], StringComparison.Ordinal);
         Assert.Equal(["ReturnValueProduced: a checkpoint", "CommandSucceeded: "], after);

@@ -121,6 +121,18 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_cell_that_uses_what_a_later_cell_makes_says_which_one_that_is()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(["1 + early + Late(2) + nowhere", "# The end", "var early = 1;\nint Late(int value) => value;"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("'early' is made by cell 3 (The end), which comes after this one: move that cell up, or this one down.\n", error, StringComparison.Ordinal);
+        Assert.Contains("'Late' is made by cell 3 (The end)", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("'nowhere' is made", error, StringComparison.Ordinal);
+        Assert.Contains("is made by cell 3 (The end)", _runner.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_native_crash_leaves_a_report()
     {
         var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"before\");", "Console.WriteLine(\"during\"); Environment.FailFast(\"gone\");", "1"]);

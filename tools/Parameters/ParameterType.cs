@@ -45,7 +45,7 @@ internal sealed class ParameterType
     private static CultureInfo Culture => CultureInfo.InvariantCulture;
 
     /// <summary>The type of a C# keyword, or null when parameters cannot have it.</summary>
-    public static ParameterType? OfKeyword(string keyword) => All.FirstOrDefault(type => type.Keyword == keyword) ?? (LibraryTypes.Find(keyword) is { IsEnum: true } found ? OfEnum(found) : null);
+    public static ParameterType? OfKeyword(string keyword) => All.Append(Words).FirstOrDefault(type => type.Keyword == keyword) ?? (LibraryTypes.Find(keyword) is { IsEnum: true } found ? OfEnum(found) : null);
 
     /// <summary>The type of a literal's value, or null when parameters cannot have it.</summary>
     public static ParameterType? OfValue(object? value) => All.FirstOrDefault(type => type.ClrType == value?.GetType());

@@ -67,7 +67,7 @@ internal sealed class ProgramText
         [
             $"#:project {Seen("NotebookLib.csproj")}", $"#:project {Seen("tools/NotebookRunner.csproj")}", .. _packages.Select(package => $"#:package {package}"),
             .. (_packages.Count > 0 ? ["ManagePackageVersionsCentrally=false"] : Array.Empty<string>()).Concat(Properties)
-                .Append($"OutputPath={Seen("bin/programs")}/{Path.GetFileNameWithoutExtension(target)}").Select(property => $"#:property {property}"),
+                .Append($"OutputPath={Seen($"bin/program-{Path.GetFileNameWithoutExtension(target)}")}").Select(property => $"#:property {property}"),
             "", $"// {_name} as a program. Run it: dotnet run {name}. Set parameters: dotnet run {name} -- -p name=value. It ends with the notebook's page.",
             .. _usings.Distinct(StringComparer.Ordinal), "using NotebookRunner.Programs;", "",
             $"using var {NotebookProgram.Variable} = NotebookProgram.Begin(args);", "try", "{",

@@ -133,7 +133,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
                 state.Versions["system"] = ready.System;
                 break;
             case KernelEvent.Raised raised:
-                cell.Error = raised.Error;
+                cell.Error = CellOrder.Explain(raised.Error, cell, state.CodeCells);
                 break;
             case KernelEvent.Done done when done.Number == cell.Number:
                 foreach (var (name, version) in done.Libraries)
