@@ -25,7 +25,7 @@ internal static unsafe partial class AttentionKernel
         /// <summary>∂L/∂(projected relative rows) for p→c, [U, C], float32, zeroed by the caller.</summary>
         public float* PositionQuery;
 
-        /// <summary>Column sums of the gradients of query, key and value, [3, C], float32, zeroed by the caller.</summary>
+        /// <summary>Column sums of the gradients of key, query and value, [3, C], float32, zeroed by the caller.</summary>
         public float* ColumnSums;
     }
 
@@ -97,8 +97,8 @@ internal static unsafe partial class AttentionKernel
 
         StoreRows<T>(at.Output, paddedD, gradients.Query, x, row, length, head);
         StoreRows<T>(at.Value, paddedD, gradients.Key, x, row, length, head);
-        AddColumnSums(at.Output, length, paddedD, gradients.ColumnSums + (head * x.D), x.D);
-        AddColumnSums(at.Value, length, paddedD, gradients.ColumnSums + x.C + (head * x.D), x.D);
+        AddColumnSums(at.Output, length, paddedD, gradients.ColumnSums + x.C + (head * x.D), x.D);
+        AddColumnSums(at.Value, length, paddedD, gradients.ColumnSums + (head * x.D), x.D);
     }
 
     // ∂scores = P ∘ (∂P − Σ_j ∂P ∘ P) / scale, where ∂P = ∂weights ∘ dropout.

@@ -46,6 +46,24 @@ public sealed class DeviceOperationsTests : IDisposable
     }
 
     [Fact]
+    public void Projections_of_the_same_rows_are_one_product()
+    {
+        var products = new EmulatedProducts();
+        using var model = GroupedPasses.New();
+        model.Deberta.Encoder.Operations = new DeviceOperations(new EmulatedProgram(), products, CPU);
+        using (model.Deberta.Encoder.KeepTrainingMemory())
+        {
+            _ = GroupedPasses.Run(model, together: true, bfloat16);
+            products.Counts.Clear();
+            _ = GroupedPasses.Run(model, together: true, bfloat16);
+        }
+
+        // A layer: key, query and value, the two of the positions, and three more, forward, for the inputs' gradients and for the weights'.
+        Assert.Equal(model.Config.NumHiddenLayers * 3 * (3 + 2 + 3), products.Counts.Sum());
+        Assert.Equal(model.Config.NumHiddenLayers * 3 * 5, products.Counts.Count);
+    }
+
+    [Fact]
     public void Evaluation_is_the_CPUs_too()
     {
         static DebertaV2ForTokenClassification New()
@@ -107,7 +125,7 @@ public sealed class DeviceOperationsTests : IDisposable
     {
         using DebertaV2ForTokenClassification ours = make(), emulated = make();
         var program = new EmulatedProgram();
-        emulated.Deberta.Encoder.Operations = new DeviceOperations(program, CPU);
+        emulated.Deberta.Encoder.Operations = new DeviceOperations(program, new EmulatedProducts(), CPU);
         return (GroupedPasses.Run(ours, together, type), GroupedPasses.Run(emulated, together, type), program.Launches);
     }
 }

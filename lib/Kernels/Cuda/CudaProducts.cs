@@ -8,26 +8,28 @@ namespace NotebookLib.Kernels.Cuda;
 /// and added to what is there where the caller wishes. Plans (layouts and the chosen algorithm) are kept by shape.
 /// </summary>
 /// <remarks>cuBLASLt counts columns first: C = A · Bᵀ over rows is Cᵀ = B · Aᵀ over its columns, so the operands change places here.</remarks>
-internal sealed unsafe class CudaProducts
+internal sealed unsafe class CudaProducts : IDeviceProducts
 {
     private const int MostPlans = 1024;
     private const int WorkspaceBytes = 32 << 20;
     private const int HeuristicBytes = 96;
 
     // library_types.h, cublas_api.h, cublasLt.h
-    private const int Real32 = 0, Real16 = 2, RealBf16 = 14, Compute32 = 68, TransposeA = 3, TransposeB = 4, Epilogue = 7, BiasPointer = 8, BiasType = 26, EpilogueBias = 4, WorkspaceLimit = 1;
+    private const int Real32 = 0, Real16 = 2, RealBf16 = 14, Compute32 = 68, TransposeA = 3, TransposeB = 4, Epilogue = 7, BiasPointer = 8, BiasStep = 10, BiasType = 26, EpilogueBias = 4,
+        WorkspaceLimit = 1, NotSupported = 15, BatchCount = 5, BatchStep = 6;
 
     private static readonly Lazy<CudaProducts?> Made = new(Make);
 
     private readonly nint _handle;
     private readonly Tensor _workspace;
-    private readonly Dictionary<Shape, Plan> _plans = [];
+    private readonly Dictionary<Shape, Plan?> _plans = [];
     private readonly Lock _lock = new();
     private readonly delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int> _multiply;
     private readonly delegate* unmanaged<nint*, int, int, int> _newDescription;
     private readonly delegate* unmanaged<nint, int, void*, nuint, int> _describe;
     private readonly delegate* unmanaged<nint, int> _freeDescription;
     private readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> _newLayout;
+    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _arrange;
     private readonly delegate* unmanaged<nint, int> _freeLayout;
     private readonly delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*, int> _choose;
     private readonly nint _preference;
@@ -41,6 +43,7 @@ internal sealed unsafe class CudaProducts
         _describe = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulDescSetAttribute");
         _freeDescription = (delegate* unmanaged<nint, int>)Export("cublasLtMatmulDescDestroy");
         _newLayout = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)Export("cublasLtMatrixLayoutCreate");
+        _arrange = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatrixLayoutSetAttribute");
         _freeLayout = (delegate* unmanaged<nint, int>)Export("cublasLtMatrixLayoutDestroy");
         _choose = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, byte*, int*, int>)Export("cublasLtMatmulAlgoGetHeuristic");
         _workspace = empty(WorkspaceBytes, ScalarType.Byte, CUDA).DetachFromDisposeScope();
@@ -54,34 +57,36 @@ internal sealed unsafe class CudaProducts
     /// <summary>The products of this process, or null where cuBLASLt cannot be had.</summary>
     public static CudaProducts? Instance => Made.Value;
 
-    /// <summary>result = a · bᵀ (+ bias), or result += a · bᵀ.</summary>
-    /// <param name="a">[M, K], rows or columns contiguous, float32, bfloat16 or float16.</param>
-    /// <param name="b">[N, K], likewise, the same type.</param>
-    /// <param name="bias">[N], the type of <paramref name="result"/>, or null.</param>
-    /// <param name="result">[M, N], contiguous, float32 or the type of the operands.</param>
-    /// <param name="accumulates">Whether the product is added to the result.</param>
-    public void Multiply(Tensor a, Tensor b, Tensor? bias, Tensor result, bool accumulates)
+    /// <inheritdoc />
+    public bool TryMultiply(int count, Matrices a, Matrices b, Matrices? bias, Matrices result, bool accumulates)
     {
-        var (rowsA, leadA) = Order(a);
-        var (rowsB, leadB) = Order(b);
-        var shape = new Shape(a.size(0), b.size(0), a.size(1), rowsA, rowsB, leadA, leadB, TypeOf(a), TypeOf(result), bias is not null);
+        var (rowsA, leadA) = Order(a.First);
+        var (rowsB, leadB) = Order(b.First);
+        var shape = new Shape(a.First.size(0), b.First.size(0), a.First.size(1), rowsA, rowsB, leadA, leadB, TypeOf(a.First), TypeOf(result.First), bias is not null,
+            count, a.Step, b.Step, bias?.Step ?? 0, result.Step);
         float alpha = 1, beta = accumulates ? 1 : 0;
         lock (_lock)
         {
-            var plan = PlanOf(shape);
-            if (bias is not null)
+            if (PlanOf(shape) is not { } plan)
             {
-                var address = Platform.DeviceMemory.Address(bias);
+                return false;
+            }
+
+            if (bias is { } added)
+            {
+                var address = Platform.DeviceMemory.Address(added.First);
                 Check(_describe(plan.Description, BiasPointer, &address, (nuint)sizeof(nint)), "bias");
             }
 
-            var to = Platform.DeviceMemory.Address(result);
+            var to = Platform.DeviceMemory.Address(result.First);
             fixed (byte* algorithm = plan.Algorithm)
             {
-                Check(_multiply(_handle, plan.Description, &alpha, Platform.DeviceMemory.Address(b), plan.B, Platform.DeviceMemory.Address(a), plan.A, &beta, to, plan.Result, to, plan.Result,
-                    algorithm, Platform.DeviceMemory.Address(_workspace), WorkspaceBytes, 0), "cublasLtMatmul");
+                Check(_multiply(_handle, plan.Description, &alpha, Platform.DeviceMemory.Address(b.First), plan.B, Platform.DeviceMemory.Address(a.First), plan.A, &beta, to, plan.Result, to,
+                    plan.Result, algorithm, Platform.DeviceMemory.Address(_workspace), WorkspaceBytes, 0), "cublasLtMatmul");
             }
         }
+
+        return true;
     }
 
     /// <summary>Whether rows lie together, and the distance from one row (or column) to the next.</summary>
@@ -98,7 +103,7 @@ internal sealed unsafe class CudaProducts
         _ => throw new NotSupportedException($"Products take float32, bfloat16 and float16, not {tensor.dtype}."),
     };
 
-    private Plan PlanOf(Shape shape)
+    private Plan? PlanOf(Shape shape)
     {
         if (_plans.TryGetValue(shape, out var known))
         {
@@ -107,7 +112,7 @@ internal sealed unsafe class CudaProducts
 
         if (_plans.Count >= MostPlans)
         {
-            foreach (var plan in _plans.Values)
+            foreach (var plan in _plans.Values.OfType<Plan>())
             {
                 _ = _freeDescription(plan.Description);
                 _ = _freeLayout(plan.A);
@@ -121,7 +126,8 @@ internal sealed unsafe class CudaProducts
         return _plans[shape] = NewPlan(shape);
     }
 
-    private Plan NewPlan(Shape shape)
+    /// <summary>Null where cuBLASLt knows no way.</summary>
+    private Plan? NewPlan(Shape shape)
     {
         nint description, a, b, result;
         Check(_newDescription(&description, Compute32, Real32), "cublasLtMatmulDescCreate");
@@ -134,17 +140,37 @@ internal sealed unsafe class CudaProducts
             int epilogue = EpilogueBias, type = shape.ResultType;
             Check(_describe(description, Epilogue, &epilogue, sizeof(int)), "epilogue");
             Check(_describe(description, BiasType, &type, sizeof(int)), "type of the bias");
+            if (shape.Count > 1)
+            {
+                var step = shape.StepBias;
+                Check(_describe(description, BiasStep, &step, sizeof(long)), "step of the bias");
+            }
         }
 
-        Check(_newLayout(&b, shape.Type, (ulong)(shape.RowsB ? shape.K : shape.N), (ulong)(shape.RowsB ? shape.N : shape.K), shape.LeadB), "layout");
-        Check(_newLayout(&a, shape.Type, (ulong)(shape.RowsA ? shape.K : shape.M), (ulong)(shape.RowsA ? shape.M : shape.K), shape.LeadA), "layout");
-        Check(_newLayout(&result, shape.ResultType, (ulong)shape.N, (ulong)shape.M, shape.N), "layout");
+        b = Layout(shape.Type, shape.RowsB ? shape.K : shape.N, shape.RowsB ? shape.N : shape.K, shape.LeadB, shape.Count, shape.StepB);
+        a = Layout(shape.Type, shape.RowsA ? shape.K : shape.M, shape.RowsA ? shape.M : shape.K, shape.LeadA, shape.Count, shape.StepA);
+        result = Layout(shape.ResultType, shape.N, shape.M, shape.N, shape.Count, shape.StepResult);
         var heuristic = stackalloc byte[HeuristicBytes];
         int found;
-        Check(_choose(_handle, description, b, a, result, result, _preference, 1, heuristic, &found), "cublasLtMatmulAlgoGetHeuristic");
-        return found == 0
-            ? throw new NotSupportedException($"cuBLASLt knows no way for {shape}.")
-            : new(description, a, b, result, new ReadOnlySpan<byte>(heuristic, 64).ToArray());
+        var status = _choose(_handle, description, b, a, result, result, _preference, 1, heuristic, &found);
+        if (status != NotSupported)
+        {
+            Check(status, "cublasLtMatmulAlgoGetHeuristic");
+        }
+        return found == 0 || status == NotSupported ? null : new(description, a, b, result, new ReadOnlySpan<byte>(heuristic, 64).ToArray());
+    }
+
+    private nint Layout(int type, long rows, long columns, long lead, int count, long step)
+    {
+        nint layout;
+        Check(_newLayout(&layout, type, (ulong)rows, (ulong)columns, lead), "layout");
+        if (count > 1)
+        {
+            Check(_arrange(layout, BatchCount, &count, sizeof(int)), "number of matrices");
+            Check(_arrange(layout, BatchStep, &step, sizeof(long)), "step of matrices");
+        }
+
+        return layout;
     }
 
     private static CudaProducts? Make()
@@ -175,7 +201,8 @@ internal sealed unsafe class CudaProducts
         }
     }
 
-    private readonly record struct Shape(long M, long N, long K, bool RowsA, bool RowsB, long LeadA, long LeadB, int Type, int ResultType, bool HasBias);
+    private readonly record struct Shape(long M, long N, long K, bool RowsA, bool RowsB, long LeadA, long LeadB, int Type, int ResultType, bool HasBias,
+        int Count, long StepA, long StepB, long StepBias, long StepResult);
 
     private sealed record Plan(nint Description, nint A, nint B, nint Result, byte[] Algorithm);
 }

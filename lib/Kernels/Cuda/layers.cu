@@ -9,21 +9,35 @@ typedef unsigned short u16;
 typedef unsigned long long u64;
 typedef long long i64;
 
+struct __align__(16) Octet { u32 x, y, z, w; };
+
 #ifdef __CUDACC__
-__device__ inline float half_to_float(u16 h) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); return f; }
-__device__ inline u16 float_to_half(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f)); return h; }
+// Of what no thread writes while the kernel runs: such loads may be moved before stores to shared memory, so that many are under way at once.
+__device__ __forceinline__ Octet read_only(const Octet* at)
+{
+    Octet o;
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(o.x), "=r"(o.y), "=r"(o.z), "=r"(o.w) : "l"(at));
+    return o;
+}
+
+__device__ __forceinline__ float read_only(const float* at) { float f; asm("ld.global.nc.f32 %0, [%1];" : "=f"(f) : "l"(at)); return f; }
+__device__ __forceinline__ float half_to_float(u16 h) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); return f; }
+__device__ __forceinline__ u16 float_to_half(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f)); return h; }
+#else
+__device__ __forceinline__ Octet read_only(const Octet* at) { return *at; }
+__device__ __forceinline__ float read_only(const float* at) { return *at; }
 #endif
 
 struct bfloat16 { u16 bits; };
 struct float16 { u16 bits; };
 
-__device__ inline float widen(float x) { return x; }
-__device__ inline float widen(bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
-__device__ inline float widen(float16 x) { return half_to_float(x.bits); }
-template <typename T> __device__ inline T narrow(float x);
-template <> __device__ inline float narrow<float>(float x) { return x; }
-template <> __device__ inline float16 narrow<float16>(float x) { float16 r; r.bits = float_to_half(x); return r; }
-template <> __device__ inline bfloat16 narrow<bfloat16>(float x)
+__device__ __forceinline__ float widen(float x) { return x; }
+__device__ __forceinline__ float widen(bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
+__device__ __forceinline__ float widen(float16 x) { return half_to_float(x.bits); }
+template <typename T> __device__ __forceinline__ T narrow(float x);
+template <> __device__ __forceinline__ float narrow<float>(float x) { return x; }
+template <> __device__ __forceinline__ float16 narrow<float16>(float x) { float16 r; r.bits = float_to_half(x); return r; }
+template <> __device__ __forceinline__ bfloat16 narrow<bfloat16>(float x)
 {
     // Round to nearest, ties to even; what is not a number stays so.
     u32 u = __float_as_uint(x);
@@ -35,36 +49,60 @@ template <> __device__ inline bfloat16 narrow<bfloat16>(float x)
 // Four neighbours at once: memory is read and written in 8 or 16 bytes.
 struct __align__(16) Quad { float x, y, z, w; };
 struct __align__(8) Pair { u32 x, y; };
-struct __align__(16) Octet { u32 x, y, z, w; };
-__device__ inline Quad quad(const float* at) { return *(const Quad*)at; }
-__device__ inline Quad load4(const float* at) { return *(const Quad*)at; }
-template <typename T> __device__ inline T element(u32 bits, int high)
+__device__ __forceinline__ Quad quad(const float* at) { return *(const Quad*)at; }
+__device__ __forceinline__ Quad load4(const float* at) { return *(const Quad*)at; }
+template <typename T> __device__ __forceinline__ T element(u32 bits, int high)
 {
     T t;
     t.bits = (u16)(high ? bits >> 16 : bits);
     return t;
 }
 
-template <typename T> __device__ inline Quad load4(const T* at)
+template <typename T> __device__ __forceinline__ Quad load4(const T* at)
 {
     Pair p = *(const Pair*)at;
     Quad q = { widen(element<T>(p.x, 0)), widen(element<T>(p.x, 1)), widen(element<T>(p.y, 0)), widen(element<T>(p.y, 1)) };
     return q;
 }
 
-__device__ inline void store4(float* at, Quad q) { *(Quad*)at = q; }
-template <typename T> __device__ inline void store4(T* at, Quad q)
+__device__ __forceinline__ void store4(float* at, Quad q) { *(Quad*)at = q; }
+template <typename T> __device__ __forceinline__ void store4(T* at, Quad q)
 {
     Pair p = { (u32)narrow<T>(q.x).bits | (u32)narrow<T>(q.y).bits << 16, (u32)narrow<T>(q.z).bits | (u32)narrow<T>(q.w).bits << 16 };
     *(Pair*)at = p;
 }
 
-__device__ inline void load8(const float* at, Quad& a, Quad& b) { a = quad(at); b = quad(at + 4); }
-template <typename T> __device__ inline void load8(const T* at, Quad& a, Quad& b)
+// Eight neighbours that no thread writes meanwhile, as they came: many of them can be on their way at once.
+template <typename T> struct Eight { Octet o; };
+template <> struct Eight<float> { Octet o, p; };
+template <typename T> __device__ __forceinline__ Eight<T> read8(const T* at)
 {
-    Octet o = *(const Octet*)at;
-    a = { widen(element<T>(o.x, 0)), widen(element<T>(o.x, 1)), widen(element<T>(o.y, 0)), widen(element<T>(o.y, 1)) };
-    b = { widen(element<T>(o.z, 0)), widen(element<T>(o.z, 1)), widen(element<T>(o.w, 0)), widen(element<T>(o.w, 1)) };
+    Eight<T> e = { read_only((const Octet*)at) };
+    return e;
+}
+
+template <> __device__ __forceinline__ Eight<float> read8<float>(const float* at)
+{
+    Eight<float> e = { read_only((const Octet*)at), read_only((const Octet*)at + 1) };
+    return e;
+}
+
+__device__ __forceinline__ Quad floats(Octet o)
+{
+    Quad q = { __uint_as_float(o.x), __uint_as_float(o.y), __uint_as_float(o.z), __uint_as_float(o.w) };
+    return q;
+}
+
+__device__ __forceinline__ void widen8(Eight<float> e, Quad& a, Quad& b)
+{
+    a = floats(e.o);
+    b = floats(e.p);
+}
+
+template <typename T> __device__ __forceinline__ void widen8(Eight<T> e, Quad& a, Quad& b)
+{
+    a = { widen(element<T>(e.o.x, 0)), widen(element<T>(e.o.x, 1)), widen(element<T>(e.o.y, 0)), widen(element<T>(e.o.y, 1)) };
+    b = { widen(element<T>(e.o.z, 0)), widen(element<T>(e.o.z, 1)), widen(element<T>(e.o.w, 0)), widen(element<T>(e.o.w, 1)) };
 }
 
 // ---- the pass ----
@@ -90,7 +128,7 @@ struct Pass
 struct Drop { u64 stream; u32 threshold; float scale; };
 struct Mask { u32 key, second, threshold; float scale; };
 
-__device__ inline Mask mask_of(const Pass& pass, const Drop& drop, int group)
+__device__ __forceinline__ Mask mask_of(const Pass& pass, const Drop& drop, int group)
 {
     u64 position = pass.firstStream + pass.streamStep * (u64)group + drop.stream;
     u64 z = pass.seed + (position + 1) * 0x9E3779B97F4A7C15ULL;
@@ -101,7 +139,7 @@ __device__ inline Mask mask_of(const Pass& pass, const Drop& drop, int group)
     return m;
 }
 
-__device__ inline float factor(const Mask& m, i64 index)
+__device__ __forceinline__ float factor(const Mask& m, i64 index)
 {
     u32 x = (u32)index ^ m.key;
     x ^= x >> 16;
@@ -112,7 +150,7 @@ __device__ inline float factor(const Mask& m, i64 index)
     return x >= m.threshold ? m.scale : 0.0f;
 }
 
-__device__ inline void drop4(Quad& q, const Mask& m, i64 index)
+__device__ __forceinline__ void drop4(Quad& q, const Mask& m, i64 index)
 {
     q.x *= factor(m, index);
     q.y *= factor(m, index + 1);
@@ -120,7 +158,7 @@ __device__ inline void drop4(Quad& q, const Mask& m, i64 index)
     q.w *= factor(m, index + 3);
 }
 
-__device__ inline void add4(Quad& to, Quad q)
+__device__ __forceinline__ void add4(Quad& to, Quad q)
 {
     to.x += q.x;
     to.y += q.y;
@@ -128,15 +166,22 @@ __device__ inline void add4(Quad& to, Quad q)
     to.w += q.w;
 }
 
-__device__ inline float warp_sum(float x)
+__device__ __forceinline__ float warp_sum(float x)
 {
     for (int step = 16; step > 0; step >>= 1) x += __shfl_xor_sync(0xffffffffu, x, step);
     return x;
 }
 
-__device__ inline float warp_max(float x)
+// Over the eight lanes that share a row of a tile.
+__device__ __forceinline__ float row_sum(float x)
 {
-    for (int step = 16; step > 0; step >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
+    for (int step = 4; step > 0; step >>= 1) x += __shfl_xor_sync(0xffffffffu, x, step);
+    return x;
+}
+
+__device__ __forceinline__ float row_max(float x)
+{
+    for (int step = 4; step > 0; step >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
     return x;
 }
 
@@ -144,6 +189,7 @@ __device__ inline float warp_max(float x)
 // A block of 64 threads takes 32 queries (or keys) of one sentence and head, each thread 4 × 4 elements of a tile of 32 × 32. Tiles lie in shared memory with the dimension
 // that is summed over first, so that a thread reads four neighbours at once. Distances i − j of a tile are 63: slot s of a band stands for i0 − j0 − 32 + s.
 
+#define LOWEST (-3.0e38f)
 #define TILE 32
 #define STRIDE 36
 #define BAND 64
@@ -168,36 +214,49 @@ struct Attention
 #define WIDE 64        // columns of a head that a block gathers at once
 #define WIDE_STRIDE 68
 
-__device__ inline i64 first_score(const Pass& pass, const Sentence& s, int heads, int head)
+__device__ __forceinline__ i64 first_score(const Pass& pass, const Sentence& s, int heads, int head)
 {
     const Group& g = pass.groups[s.group];
     return heads * g.firstScore + head * g.scores + s.score;
 }
 
-__device__ inline void scatter8(float* to, int stride, Quad a, Quad b)
+__device__ __forceinline__ void scatter8(float* to, int stride, Quad a, Quad b)
 {
     to[0] = a.x; to[stride] = a.y; to[2 * stride] = a.z; to[3 * stride] = a.w;
     to[4 * stride] = b.x; to[5 * stride] = b.y; to[6 * stride] = b.z; to[7 * stride] = b.w;
 }
 
-// to[d][r] = from[first + r, column + d] for 32 rows and 32 columns, 0 outside.
-template <typename T> __device__ inline void load_transposed(float* to, const void* from, int first, int rows, int columns, int column, int width, bool isWhole)
+// to[d][r] = from[first + r, column + d] for 32 rows and 32 columns, 0 outside: read by the thread first, then put where all see it. Lanes take rows, so that their stores
+// fall into different banks.
+#define TILE_EIGHTS (TILE * TILE / 8 / BLOCK)
+template <typename T> __device__ __forceinline__ void read_transposed(Eight<T> (&own)[TILE_EIGHTS], const void* from, int first, int rows, int columns, int column)
 {
     const T* source = (const T*)from + (i64)first * columns + column;
-    if (isWhole)
+#pragma unroll
+    for (int n = 0; n < TILE_EIGHTS; n++)
     {
-        // Lanes take rows: their stores then fall into different banks.
-        for (int i = threadIdx.x; i < TILE * TILE / 8; i += BLOCK)
-        {
-            int r = i % TILE, d = i / TILE * 8;
-            Quad a = {}, b = {};
-            if (r < rows) load8(source + (i64)r * columns + d, a, b);
-            scatter8(to + d * STRIDE + r, STRIDE, a, b);
-        }
-
-        return;
+        const int i = threadIdx.x + n * BLOCK, r = i % TILE, d = i / TILE * 8;
+        own[n] = {};
+        if (r < rows) own[n] = read8(source + (i64)r * columns + d);
     }
+}
 
+template <typename T> __device__ __forceinline__ void put_transposed(float* to, const Eight<T> (&own)[TILE_EIGHTS])
+{
+#pragma unroll
+    for (int n = 0; n < TILE_EIGHTS; n++)
+    {
+        const int i = threadIdx.x + n * BLOCK, r = i % TILE, d = i / TILE * 8;
+        Quad a, b;
+        widen8(own[n], a, b);
+        scatter8(to + d * STRIDE + r, STRIDE, a, b);
+    }
+}
+
+// The same where a head is no multiple of 32 columns.
+template <typename T> __device__ __forceinline__ void load_transposed(float* to, const void* from, int first, int rows, int columns, int column, int width)
+{
+    const T* source = (const T*)from + (i64)first * columns + column;
     for (int i = threadIdx.x; i < TILE * TILE; i += BLOCK)
     {
         int r = i / TILE, d = i % TILE;
@@ -206,16 +265,27 @@ template <typename T> __device__ inline void load_transposed(float* to, const vo
 }
 
 // to[r][d] = from[first + r, column + d] for 32 rows and 64 columns, 0 outside.
-template <typename T> __device__ inline void load_rows(float* to, const void* from, int first, int rows, int columns, int column, int width, bool isWhole)
+#define WIDE_EIGHTS (TILE * WIDE / 8 / BLOCK)
+template <typename T> __device__ __forceinline__ void load_rows(float* to, const void* from, int first, int rows, int columns, int column, int width, bool isWhole)
 {
     const T* source = (const T*)from + (i64)first * columns + column;
     if (isWhole)
     {
-        for (int i = threadIdx.x; i < TILE * WIDE / 8; i += BLOCK)
+        Eight<T> own[WIDE_EIGHTS];
+#pragma unroll
+        for (int n = 0; n < WIDE_EIGHTS; n++)
         {
-            int r = i / (WIDE / 8), d = i % (WIDE / 8) * 8;
-            Quad a = {}, b = {};
-            if (r < rows && d < width) load8(source + (i64)r * columns + d, a, b);
+            const int i = threadIdx.x + n * BLOCK, r = i / (WIDE / 8), d = i % (WIDE / 8) * 8;
+            own[n] = {};
+            if (r < rows && d < width) own[n] = read8(source + (i64)r * columns + d);
+        }
+
+#pragma unroll
+        for (int n = 0; n < WIDE_EIGHTS; n++)
+        {
+            const int i = threadIdx.x + n * BLOCK, r = i / (WIDE / 8), d = i % (WIDE / 8) * 8;
+            Quad a, b;
+            widen8(own[n], a, b);
             store4(to + r * WIDE_STRIDE + d, a);
             store4(to + r * WIDE_STRIDE + d + 4, b);
         }
@@ -230,43 +300,64 @@ template <typename T> __device__ inline void load_rows(float* to, const void* fr
     }
 }
 
-__device__ inline int relative_row(const Pass& pass, const Group& g, int distance)
+__device__ __forceinline__ int relative_row(const Pass& pass, const Group& g, int distance)
 {
     int farthest = g.longest - 1;
     return pass.relativeOfDistance[g.firstDistance + min(max(distance, -farthest), farthest) + farthest];
 }
 
 // Slot s of a band: the relative row of distance first + s; a thread takes a slot. to[d][s], 32 columns.
-template <typename T> __device__ inline void load_band_transposed(float* to, const void* from, int row, int columns, int column, int width, bool isWhole)
+template <typename T> __device__ __forceinline__ void read_band(Eight<T> (&own)[TILE / 8], const void* from, int row, int columns, int column)
 {
     const T* source = (const T*)from + (i64)row * columns + column;
-    const int s = threadIdx.x;
-    if (isWhole)
-        for (int d = 0; d < TILE; d += 8)
-        {
-            Quad a, b;
-            load8(source + d, a, b);
-            scatter8(to + d * BAND_STRIDE + s, BAND_STRIDE, a, b);
-        }
-    else
-        for (int d = 0; d < TILE; d++) to[d * BAND_STRIDE + s] = d < width ? widen(source[d]) : 0.0f;
+#pragma unroll
+    for (int n = 0; n < TILE / 8; n++) own[n] = read8(source + 8 * n);
+}
+
+template <typename T> __device__ __forceinline__ void put_band_transposed(float* to, const Eight<T> (&own)[TILE / 8])
+{
+#pragma unroll
+    for (int n = 0; n < TILE / 8; n++)
+    {
+        Quad a, b;
+        widen8(own[n], a, b);
+        scatter8(to + 8 * n * BAND_STRIDE + threadIdx.x, BAND_STRIDE, a, b);
+    }
+}
+
+template <typename T> __device__ __forceinline__ void load_band_transposed(float* to, const void* from, int row, int columns, int column, int width)
+{
+    const T* source = (const T*)from + (i64)row * columns + column;
+    for (int d = 0; d < TILE; d++) to[d * BAND_STRIDE + threadIdx.x] = d < width ? widen(source[d]) : 0.0f;
 }
 
 // The same as to[s][d], 64 columns.
-template <typename T> __device__ inline void load_band(float* to, const void* from, int row, int columns, int column, int width, bool isWhole)
+template <typename T> __device__ __forceinline__ void load_band(float* to, const void* from, int row, int columns, int column, int width, bool isWhole)
 {
     const T* source = (const T*)from + (i64)row * columns + column;
-    float* own = to + threadIdx.x * WIDE_STRIDE;
-    if (isWhole)
-        for (int d = 0; d < WIDE; d += 8)
-        {
-            Quad a = {}, b = {};
-            if (d < width) load8(source + d, a, b);
-            store4(own + d, a);
-            store4(own + d + 4, b);
-        }
-    else
-        for (int d = 0; d < WIDE; d++) own[d] = d < width ? widen(source[d]) : 0.0f;
+    float* slot = to + threadIdx.x * WIDE_STRIDE;
+    if (!isWhole)
+    {
+        for (int d = 0; d < WIDE; d++) slot[d] = d < width ? widen(source[d]) : 0.0f;
+        return;
+    }
+
+    Eight<T> own[WIDE / 8];
+#pragma unroll
+    for (int n = 0; n < WIDE / 8; n++)
+    {
+        own[n] = {};
+        if (8 * n < width) own[n] = read8(source + 8 * n);
+    }
+
+#pragma unroll
+    for (int n = 0; n < WIDE / 8; n++)
+    {
+        Quad a, b;
+        widen8(own[n], a, b);
+        store4(slot + 8 * n, a);
+        store4(slot + 8 * n + 4, b);
+    }
 }
 
 // acc[a][b] += a_a · b_b over one quad each.
@@ -277,12 +368,13 @@ template <typename T> __device__ inline void load_band(float* to, const void* fr
     acc[3][0] += p.w * q.x; acc[3][1] += p.w * q.y; acc[3][2] += p.w * q.z; acc[3][3] += p.w * q.w;
 
 // A thread's 4 × 4 elements of a tile to rows first … of a matrix.
-template <typename T> __device__ inline void store_tile(void* to, float (&acc)[4][4], int first, int rows, int columns, int column, int width)
+template <typename T> __device__ __forceinline__ void store_tile(void* to, const float (&acc)[4][4], int first, int rows, int columns, int column, int width)
 {
     const int ty = threadIdx.x / 8, tx = threadIdx.x % 8;
+#pragma unroll
     for (int a = 0; a < 4; a++)
     {
-        if (4 * ty + a >= rows) return;
+        if (4 * ty + a >= rows) continue;
         T* row = (T*)to + (i64)(first + 4 * ty + a) * columns + column + 4 * tx;
         if (4 * tx + 4 <= width && (columns | column) % 4 == 0)
         {
@@ -290,8 +382,11 @@ template <typename T> __device__ inline void store_tile(void* to, float (&acc)[4
             store4(row, q);
         }
         else
+        {
+#pragma unroll
             for (int b = 0; b < 4; b++)
                 if (4 * tx + b < width) row[b] = narrow<T>(acc[a][b]);
+        }
     }
 }
 
@@ -305,14 +400,16 @@ template <typename T> __device__ inline void store_tile(void* to, float (&acc)[4
     acc[3][0] += p.w * r3.x; acc[3][1] += p.w * r3.y; acc[3][2] += p.w * r3.z; acc[3][3] += p.w * r3.w;
 
 // Scores of a tile of 32 queries against all keys, softmax, and the context.
-template <typename T> __device__ inline void attend(Pass pass, Attention x)
+template <typename T> __device__ __forceinline__ void attend(Pass pass, Attention x)
 {
     __shared__ __align__(16) float queries[TILE * STRIDE], keys[TILE * WIDE_STRIDE], positionKeys[TILE * BAND_STRIDE], positionQueries[TILE * BAND_STRIDE];
+    __shared__ float rowTop[TILE], rowShare[TILE];
     const Tile tile = pass.tiles[blockIdx.x];
     const Sentence s = pass.sentences[tile.sentence];
     const Group g = pass.groups[s.group];
     const int head = blockIdx.y, columns = x.heads * x.size, i0 = tile.first, ty = threadIdx.x / 8, tx = threadIdx.x % 8;
     float* scores = x.probabilities + first_score(pass, s, x.heads, head);
+    float top[4] = { LOWEST, LOWEST, LOWEST, LOWEST }, total[4] = {};
     for (int j0 = 0; j0 < s.length; j0 += TILE)
     {
         float acc[4][4] = {};
@@ -320,12 +417,28 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
         for (int d0 = 0; d0 < x.size; d0 += TILE)
         {
             const int width = min(TILE, x.size - d0), column = head * x.size + d0;
-            const bool isWhole = width == TILE && x.size % 8 == 0;
-            __syncthreads();
-            load_transposed<T>(queries, x.query, s.row + i0, s.length - i0, columns, column, width, isWhole);
-            load_transposed<T>(keys, x.key, s.row + j0, s.length - j0, columns, column, width, isWhole);
-            if (x.positionKey) load_band_transposed<T>(positionKeys, x.positionKey, relative, columns, column, width, isWhole);
-            if (x.positionQuery) load_band_transposed<T>(positionQueries, x.positionQuery, relative, columns, column, width, isWhole);
+            if (width == TILE && x.size % 8 == 0)
+            {
+                Eight<T> q[TILE_EIGHTS], k[TILE_EIGHTS], r[TILE / 8] = {}, t[TILE / 8] = {};
+                read_transposed<T>(q, x.query, s.row + i0, s.length - i0, columns, column);
+                read_transposed<T>(k, x.key, s.row + j0, s.length - j0, columns, column);
+                if (x.positionKey) read_band<T>(r, x.positionKey, relative, columns, column);
+                if (x.positionQuery) read_band<T>(t, x.positionQuery, relative, columns, column);
+                __syncthreads();
+                put_transposed<T>(queries, q);
+                put_transposed<T>(keys, k);
+                if (x.positionKey) put_band_transposed<T>(positionKeys, r);
+                if (x.positionQuery) put_band_transposed<T>(positionQueries, t);
+            }
+            else
+            {
+                __syncthreads();
+                load_transposed<T>(queries, x.query, s.row + i0, s.length - i0, columns, column, width);
+                load_transposed<T>(keys, x.key, s.row + j0, s.length - j0, columns, column, width);
+                if (x.positionKey) load_band_transposed<T>(positionKeys, x.positionKey, relative, columns, column, width);
+                if (x.positionQuery) load_band_transposed<T>(positionQueries, x.positionQuery, relative, columns, column, width);
+            }
+
             __syncthreads();
             const int slot = TILE - 4 + 4 * (ty - tx);
             for (int d = 0; d < width; d++)
@@ -353,34 +466,37 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
             }
         }
 
+        // The scores wait in memory; of each row a thread keeps its own highest and Σ exp(score − highest).
+#pragma unroll
         for (int a = 0; a < 4; a++)
+        {
+            const int i = i0 + 4 * ty + a;
+            float highest = top[a], sum = 0;
+#pragma unroll
+            for (int b = 0; b < 4; b++)
+                if (j0 + 4 * tx + b < s.length) highest = fmaxf(highest, acc[a][b]);
+#pragma unroll
             for (int b = 0; b < 4; b++)
             {
-                int i = i0 + 4 * ty + a, j = j0 + 4 * tx + b;
+                const int j = j0 + 4 * tx + b;
+                if (j < s.length) sum += expf((acc[a][b] - highest) * x.inverseScale);
                 if (i < s.length && j < s.length) scores[(i64)i * s.padded + j] = acc[a][b];
             }
+
+            total[a] = total[a] * expf((top[a] - highest) * x.inverseScale) + sum;
+            top[a] = highest;
+        }
     }
 
-    __syncthreads();
-    const int lane = threadIdx.x % 32;
-    for (int r = threadIdx.x / 32; r < TILE; r += BLOCK / 32)
+#pragma unroll
+    for (int a = 0; a < 4; a++)
     {
-        // All lanes of a warp have the same row.
-        int i = i0 + r;
-        if (i >= s.length) break;
-        float* row = scores + (i64)i * s.padded;
-        float top = -3.0e38f, total = 0;
-        for (int j = lane; j < s.length; j += 32) top = fmaxf(top, row[j]);
-        top = warp_max(top);
-        for (int j = lane; j < s.length; j += 32)
+        const float highest = row_max(top[a]), sum = row_sum(total[a] * expf((top[a] - highest) * x.inverseScale));
+        if (tx == 0)
         {
-            float e = expf((row[j] - top) * x.inverseScale);
-            row[j] = e;
-            total += e;
+            rowTop[4 * ty + a] = highest;
+            rowShare[4 * ty + a] = 1 / sum;
         }
-
-        float share = 1 / warp_sum(total);
-        for (int j = lane; j < s.padded; j += 32) row[j] = j < s.length ? row[j] * share : 0.0f;
     }
 
     float *weights = queries, *values = keys; // [j][i] and [j][d]
@@ -394,12 +510,30 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
         for (int j0 = 0; j0 < s.length; j0 += TILE)
         {
             __syncthreads();
-            for (int n = threadIdx.x; n < TILE * TILE; n += BLOCK)
+            // A thread takes every second row of one column; all its loads are under way together.
+            const int j = j0 + threadIdx.x % TILE;
+            float p[TILE * TILE / BLOCK];
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
             {
-                int i = i0 + n / TILE, j = j0 + n % TILE;
-                i64 at = (i64)i * s.padded + j;
-                float p = i < s.length && j < s.length ? scores[at] : 0.0f;
-                weights[(n % TILE) * STRIDE + n / TILE] = m.threshold ? p * factor(m, dropped + at) : p;
+                const int i = i0 + threadIdx.x / TILE + n * (BLOCK / TILE);
+                p[n] = i < s.length && j < s.length ? scores[(i64)i * s.padded + j] : LOWEST;
+            }
+
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
+            {
+                const int r = threadIdx.x / TILE + n * (BLOCK / TILE);
+                const i64 at = (i64)(i0 + r) * s.padded + j;
+                const bool isInside = i0 + r < s.length && j < s.length;
+                if (d0 == 0)
+                {
+                    p[n] = isInside ? expf((p[n] - rowTop[r]) * x.inverseScale) * rowShare[r] : 0.0f;
+                    if (i0 + r < s.length && j < s.padded) scores[at] = p[n];
+                }
+                else if (!isInside) p[n] = 0;
+
+                weights[threadIdx.x % TILE * STRIDE + r] = m.threshold ? p[n] * factor(m, dropped + at) : p[n];
             }
 
             load_rows<T>(values, x.value, s.row + j0, s.length - j0, columns, column, width, isWhole);
@@ -419,9 +553,10 @@ template <typename T> __device__ inline void attend(Pass pass, Attention x)
 }
 
 // From ∂context to ∂scores (kept for the other two) and ∂query, for a tile of 32 queries.
-template <typename T> __device__ inline void attend_backward_queries(Pass pass, Attention x)
+template <typename T> __device__ __forceinline__ void attend_backward_queries(Pass pass, Attention x)
 {
     __shared__ __align__(16) float first[TILE * STRIDE], second[TILE * WIDE_STRIDE], band[BAND * WIDE_STRIDE];
+    __shared__ float rowDot[TILE];
     const Tile tile = pass.tiles[blockIdx.x];
     const Sentence s = pass.sentences[tile.sentence];
     const Group g = pass.groups[s.group];
@@ -430,6 +565,7 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
     const float* probabilities = x.probabilities + at0;
     float* gradients = x.scoreGradients + at0;
     const Mask m = mask_of(pass, x.drop, s.group);
+    float dot[4] = {}; // of a row: Σ_j ∂P ∘ P
     for (int j0 = 0; j0 < s.length; j0 += TILE)
     {
         // ∂weights = ∂context · valueᵀ, through dropout.
@@ -437,10 +573,22 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
         for (int d0 = 0; d0 < x.size; d0 += TILE)
         {
             const int width = min(TILE, x.size - d0), column = head * x.size + d0;
-            const bool isWhole = width == TILE && x.size % 8 == 0;
-            __syncthreads();
-            load_transposed<T>(first, x.contextGradient, s.row + i0, s.length - i0, columns, column, width, isWhole);
-            load_transposed<T>(second, x.value, s.row + j0, s.length - j0, columns, column, width, isWhole);
+            if (width == TILE && x.size % 8 == 0)
+            {
+                Eight<T> o[TILE_EIGHTS], v[TILE_EIGHTS];
+                read_transposed<T>(o, x.contextGradient, s.row + i0, s.length - i0, columns, column);
+                read_transposed<T>(v, x.value, s.row + j0, s.length - j0, columns, column);
+                __syncthreads();
+                put_transposed<T>(first, o);
+                put_transposed<T>(second, v);
+            }
+            else
+            {
+                __syncthreads();
+                load_transposed<T>(first, x.contextGradient, s.row + i0, s.length - i0, columns, column, width);
+                load_transposed<T>(second, x.value, s.row + j0, s.length - j0, columns, column, width);
+            }
+
             __syncthreads();
             for (int d = 0; d < width; d++)
             {
@@ -449,28 +597,25 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
             }
         }
 
+#pragma unroll
         for (int a = 0; a < 4; a++)
+#pragma unroll
             for (int b = 0; b < 4; b++)
             {
-                int i = i0 + 4 * ty + a, j = j0 + 4 * tx + b;
-                i64 at = (i64)i * s.padded + j;
-                if (i < s.length && j < s.length) gradients[at] = m.threshold ? acc[a][b] * factor(m, dropped + at) : acc[a][b];
+                const int i = i0 + 4 * ty + a, j = j0 + 4 * tx + b;
+                const i64 at = (i64)i * s.padded + j;
+                if (i >= s.length || j >= s.length) continue;
+                const float g = m.threshold ? acc[a][b] * factor(m, dropped + at) : acc[a][b];
+                gradients[at] = g;
+                dot[a] += g * read_only(probabilities + at);
             }
     }
 
-    __syncthreads();
-    const int lane = threadIdx.x % 32;
-    for (int r = threadIdx.x / 32; r < TILE; r += BLOCK / 32)
+#pragma unroll
+    for (int a = 0; a < 4; a++)
     {
-        // ∂scores = P ∘ (∂P − Σ_j ∂P ∘ P) / scale
-        int i = i0 + r;
-        if (i >= s.length) break;
-        const float* p = probabilities + (i64)i * s.padded;
-        float* row = gradients + (i64)i * s.padded;
-        float dot = 0;
-        for (int j = lane; j < s.length; j += 32) dot += row[j] * p[j];
-        dot = warp_sum(dot);
-        for (int j = lane; j < s.length; j += 32) row[j] = (row[j] - dot) * p[j] * x.inverseScale;
+        const float sum = row_sum(dot[a]);
+        if (tx == 0) rowDot[4 * ty + a] = sum;
     }
 
     for (int d0 = 0; d0 < x.size; d0 += WIDE)
@@ -481,10 +626,29 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
         for (int j0 = 0; j0 < s.length; j0 += TILE)
         {
             __syncthreads();
-            for (int n = threadIdx.x; n < TILE * TILE; n += BLOCK)
+            const int j = j0 + threadIdx.x % TILE;
+            float e[TILE * TILE / BLOCK], p[TILE * TILE / BLOCK];
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
             {
-                int i = i0 + n / TILE, j = j0 + n % TILE;
-                first[(n % TILE) * STRIDE + n / TILE] = i < s.length && j < s.length ? gradients[(i64)i * s.padded + j] : 0.0f;
+                const int i = i0 + threadIdx.x / TILE + n * (BLOCK / TILE);
+                const bool isInside = i < s.length && j < s.length;
+                e[n] = isInside ? gradients[(i64)i * s.padded + j] : 0.0f;
+                p[n] = isInside && d0 == 0 ? read_only(probabilities + (i64)i * s.padded + j) : 0.0f;
+            }
+
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
+            {
+                const int r = threadIdx.x / TILE + n * (BLOCK / TILE);
+                if (d0 == 0 && i0 + r < s.length && j < s.length)
+                {
+                    // ∂scores = P ∘ (∂P − Σ_j ∂P ∘ P) / scale
+                    e[n] = (e[n] - rowDot[r]) * p[n] * x.inverseScale;
+                    gradients[(i64)(i0 + r) * s.padded + j] = e[n];
+                }
+
+                first[threadIdx.x % TILE * STRIDE + r] = e[n];
             }
 
             load_rows<T>(second, x.key, s.row + j0, s.length - j0, columns, column, width, isWhole);
@@ -515,7 +679,7 @@ template <typename T> __device__ inline void attend_backward_queries(Pass pass, 
 }
 
 // ∂key and ∂value, for a tile of 32 keys.
-template <typename T> __device__ inline void attend_backward_keys(Pass pass, Attention x)
+template <typename T> __device__ __forceinline__ void attend_backward_keys(Pass pass, Attention x)
 {
     __shared__ __align__(16) float weights[TILE * STRIDE], gradients[TILE * STRIDE], upper[TILE * WIDE_STRIDE], queries[TILE * WIDE_STRIDE], band[BAND * WIDE_STRIDE];
     const Tile tile = pass.tiles[blockIdx.x];
@@ -532,14 +696,24 @@ template <typename T> __device__ inline void attend_backward_keys(Pass pass, Att
         for (int i0 = 0; i0 < s.length; i0 += TILE)
         {
             __syncthreads();
-            for (int n = threadIdx.x; n < TILE * TILE; n += BLOCK)
+            const int j = j0 + threadIdx.x % TILE;
+            float own[TILE * TILE / BLOCK], score[TILE * TILE / BLOCK];
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
             {
-                int i = i0 + n / TILE, j = j0 + n % TILE;
-                bool inside = i < s.length && j < s.length;
-                i64 at = (i64)i * s.padded + j;
-                float p = inside ? x.probabilities[at0 + at] : 0.0f;
-                weights[n / TILE * STRIDE + n % TILE] = m.threshold ? p * factor(m, dropped + at) : p;
-                gradients[n / TILE * STRIDE + n % TILE] = inside ? x.scoreGradients[at0 + at] : 0.0f;
+                const int i = i0 + threadIdx.x / TILE + n * (BLOCK / TILE);
+                const bool isInside = i < s.length && j < s.length;
+                const i64 at = at0 + (i64)i * s.padded + j;
+                own[n] = isInside ? read_only(x.probabilities + at) : 0.0f;
+                score[n] = isInside ? read_only(x.scoreGradients + at) : 0.0f;
+            }
+
+#pragma unroll
+            for (int n = 0; n < TILE * TILE / BLOCK; n++)
+            {
+                const int r = threadIdx.x / TILE + n * (BLOCK / TILE), to = r * STRIDE + threadIdx.x % TILE;
+                weights[to] = m.threshold ? own[n] * factor(m, dropped + (i64)(i0 + r) * s.padded + j) : own[n];
+                gradients[to] = score[n];
             }
 
             load_rows<T>(upper, x.contextGradient, s.row + i0, s.length - i0, columns, column, width, isWhole);
@@ -577,7 +751,7 @@ template <typename T> __device__ inline void attend_backward_keys(Pass pass, Att
 }
 
 // ∂κ and ∂ρ, for 32 relative rows of one group: sums over its sentences in one order, so the same at every run. Block (rows, head, group · 2 + table).
-template <typename T> __device__ inline void attend_backward_positions(Pass pass, Attention x)
+template <typename T> __device__ __forceinline__ void attend_backward_positions(Pass pass, Attention x)
 {
     __shared__ __align__(16) float diagonals[TILE * STRIDE], rows[TILE * WIDE_STRIDE];
     const int group = blockIdx.z / 2, head = blockIdx.y, columns = x.heads * x.size, ty = threadIdx.x / 8, tx = threadIdx.x % 8;
@@ -606,20 +780,20 @@ template <typename T> __device__ inline void attend_backward_positions(Pass pass
             for (int r0 = 0; r0 < s.length; r0 += TILE)
             {
                 __syncthreads();
-                for (int i = threadIdx.x / TILE; i < TILE; i += BLOCK / TILE)
+                // Near distances have a relative row each; only far ones share theirs.
+                float sums[TILE * TILE / BLOCK] = {};
+                for (int k = 0; k < distances; k++)
                 {
-                    const int r = r0 + i;
-                    float sum = 0;
-                    if (r < s.length)
-                        for (int k = 0; k < distances; k++)
-                        {
-                            int other = ofKeys ? r - distance0 - k : r + distance0 + k;
-                            if (other >= 0 && other < s.length) sum += gradients[ofKeys ? (i64)r * s.padded + other : (i64)other * s.padded + r];
-                        }
-
-                    diagonals[i * STRIDE + threadIdx.x % TILE] = sum;
+#pragma unroll
+                    for (int n = 0; n < TILE * TILE / BLOCK; n++)
+                    {
+                        const int r = r0 + threadIdx.x / TILE + n * (BLOCK / TILE), other = ofKeys ? r - distance0 - k : r + distance0 + k;
+                        if (r < s.length && other >= 0 && other < s.length) sums[n] += read_only(gradients + (ofKeys ? (i64)r * s.padded + other : (i64)other * s.padded + r));
+                    }
                 }
 
+#pragma unroll
+                for (int n = 0; n < TILE * TILE / BLOCK; n++) diagonals[(threadIdx.x / TILE + n * (BLOCK / TILE)) * STRIDE + threadIdx.x % TILE] = sums[n];
                 load_rows<T>(rows, ofKeys ? x.query : x.key, s.row + r0, s.length - r0, columns, column, width, x.size % 8 == 0);
                 __syncthreads();
                 const int count = min(TILE, s.length - r0);
@@ -659,7 +833,7 @@ struct Norm
 };
 
 // A warp takes a row; blocks of 4 warps.
-template <typename T> __device__ inline void norm(Pass pass, Norm x)
+template <typename T> __device__ __forceinline__ void norm(Pass pass, Norm x)
 {
     const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (row >= x.rows) return;
@@ -703,7 +877,7 @@ template <typename T> __device__ inline void norm(Pass pass, Norm x)
 #define NORM_QUADS 4 // of columns, that a thread takes at most: C up to 4,096
 
 // A block takes some rows one after another, a thread its columns of each: column sums stay in registers.
-template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
+template <typename T> __device__ __forceinline__ void norm_backward(Pass pass, Norm x)
 {
     __shared__ float totals[2][NORM_THREADS / 32];
     Quad gamma[NORM_QUADS] = {}, beta[NORM_QUADS] = {}, bias[NORM_QUADS] = {};
@@ -721,7 +895,7 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
         for (int k = 0; k < NORM_QUADS; k++)
         {
             int c = 4 * (threadIdx.x + k * NORM_THREADS);
-            if (c >= x.columns) break;
+            if (c >= x.columns) continue;
             Quad u = load4(x.upper + at + c), v = load4(x.sum + at + c), w = load4(x.weight + c);
             if (x.product0) add4(u, load4((const T*)x.product0 + at + c));
             if (x.product1) add4(u, load4((const T*)x.product1 + at + c));
@@ -760,7 +934,7 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
         for (int k = 0; k < NORM_QUADS; k++)
         {
             int c = 4 * (threadIdx.x + k * NORM_THREADS);
-            if (c >= x.columns) break;
+            if (c >= x.columns) continue;
             Quad w = weighted[k], n = normal[k];
             Quad lower = { (w.x - total - n.x * projected) * scale, (w.y - total - n.y * projected) * scale,
                 (w.z - total - n.z * projected) * scale, (w.w - total - n.w * projected) * scale };
@@ -776,7 +950,7 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
     for (int k = 0; k < NORM_QUADS; k++)
     {
         int c = 4 * (threadIdx.x + k * NORM_THREADS);
-        if (c >= x.columns) break;
+        if (c >= x.columns) continue;
         store4(sums + c, gamma[k]);
         store4(sums + x.columns + c, beta[k]);
         store4(sums + 2 * x.columns + c, bias[k]);
@@ -786,7 +960,7 @@ template <typename T> __device__ inline void norm_backward(Pass pass, Norm x)
 // ---- column sums, in two steps and one order: rows to blocks' sums, those to the gradient ----
 
 // sums[block, matrix, column] = Σ over a block's rows of matrices[matrix, row, column]; a thread takes four columns.
-template <typename T> __device__ inline void column_sums(const void* matrices, float* sums, int rows, int columns, int rowsPerBlock)
+template <typename T> __device__ __forceinline__ void column_sums(const void* matrices, float* sums, int rows, int columns, int rowsPerBlock)
 {
     const int c = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= columns) return;
@@ -818,7 +992,7 @@ extern "C" __global__ void column_totals(const float* sums, Totals to, int block
 
 // ---- GELU with the error function: Hendrycks and Gimpel 2016, eq. 1; erf by Abramowitz and Stegun 7.1.26 ----
 
-__device__ inline float distribution(float x, float& bell)
+__device__ __forceinline__ float distribution(float x, float& bell)
 {
     float z = fabsf(x) * 0.70710678118654752f;
     bell = expf(-(z * z));
@@ -831,7 +1005,7 @@ __device__ inline float distribution(float x, float& bell)
     return x < 0 ? half : 1 - half;
 }
 
-template <typename T> __device__ inline void gelu(const void* input, void* output, i64 count)
+template <typename T> __device__ __forceinline__ void gelu(const void* input, void* output, i64 count)
 {
     for (i64 i = 4 * ((i64)blockIdx.x * blockDim.x + threadIdx.x); i < count; i += 4 * (i64)gridDim.x * blockDim.x)
     {
@@ -842,7 +1016,7 @@ template <typename T> __device__ inline void gelu(const void* input, void* outpu
     }
 }
 
-__device__ inline float gelu_slope(float& x)
+__device__ __forceinline__ float gelu_slope(float& x)
 {
     float bell, phi = distribution(x, bell), slope = x * 0.39894228040143268f * bell + phi;
     x *= phi;
@@ -850,7 +1024,7 @@ __device__ inline float gelu_slope(float& x)
 }
 
 // gradient ·= gelu'(x), x becomes gelu(x); sums of some rows' gradients, [blockIdx.y, columns]. A thread takes four columns.
-template <typename T> __device__ inline void gelu_backward(void* input, void* gradient, float* sums, int rows, int columns, int rowsPerBlock)
+template <typename T> __device__ __forceinline__ void gelu_backward(void* input, void* gradient, float* sums, int rows, int columns, int rowsPerBlock)
 {
     const int c = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= columns) return;
@@ -875,7 +1049,7 @@ template <typename T> __device__ inline void gelu_backward(void* input, void* gr
 // ---- dropout ----
 
 // output = dropout(input), rows of the pass or relative rows; the output's type may be narrower.
-template <typename S, typename T> __device__ inline void drop_rows(Pass pass, const void* input, void* output, int rows, int columns, int areRelative, Drop drop)
+template <typename S, typename T> __device__ __forceinline__ void drop_rows(Pass pass, const void* input, void* output, int rows, int columns, int areRelative, Drop drop)
 {
     const int row = blockIdx.x;
     const int group = areRelative ? pass.groupOfRelative[row] : pass.groupOfRow[row];
@@ -890,8 +1064,24 @@ template <typename S, typename T> __device__ inline void drop_rows(Pass pass, co
     }
 }
 
+// sum += dropout(first + second), relative rows; second may be null.
+template <typename T> __device__ __forceinline__ void add_dropped(Pass pass, const void* first, const void* second, float* sum, int columns, Drop drop)
+{
+    const int row = blockIdx.x, group = pass.groupOfRelative[row];
+    const Mask m = mask_of(pass, drop, group);
+    for (int c = 4 * threadIdx.x; c < columns; c += 4 * blockDim.x)
+    {
+        i64 at = (i64)row * columns + c;
+        Quad x = load4((const T*)first + at), total = load4(sum + at);
+        if (second) add4(x, load4((const T*)second + at));
+        if (m.threshold) drop4(x, m, (i64)(row - pass.groups[group].firstRelative) * columns + c);
+        add4(total, x);
+        store4(sum + at, total);
+    }
+}
+
 // A mask of lib/Model/DropoutRandom.cs: element e takes 16 bits of the hash of e modulo half of the elements.
-__device__ inline u32 low_bias(u32 x)
+__device__ __forceinline__ u32 low_bias(u32 x)
 {
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
@@ -923,6 +1113,8 @@ extern "C" __global__ void half_hash_mask(float* mask, i64 count, u32 key, u32 s
         { gelu_backward<T>(input, gradient, sums, rows, columns, rowsPerBlock); } \
     extern "C" __global__ void drop_rows_##name(Pass pass, const void* input, void* output, int rows, int columns, int areRelative, Drop drop) \
         { drop_rows<T, T>(pass, input, output, rows, columns, areRelative, drop); } \
+    extern "C" __global__ void add_dropped_##name(Pass pass, const void* first, const void* second, float* sum, int columns, Drop drop) \
+        { add_dropped<T>(pass, first, second, sum, columns, drop); } \
     extern "C" __global__ void drop_wide_rows_##name(Pass pass, const void* input, void* output, int rows, int columns, int areRelative, Drop drop) \
         { drop_rows<float, T>(pass, input, output, rows, columns, areRelative, drop); }
 

@@ -8,11 +8,12 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// A layer's operations on a CUDA device: products by libtorch, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from it.
+/// A layer's operations on a CUDA device: products by its library, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from it.
 /// </summary>
 /// <param name="program">The kernels.</param>
+/// <param name="products">The products; null for libtorch's.</param>
 /// <param name="device">Where they run.</param>
-internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device device) : LayerOperations
+internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDeviceProducts? products, Device device) : LayerOperations
 {
     /// <summary>Columns that the gradient of LayerNorm can take.</summary>
     public const int MostColumns = NormThreads * 16;
@@ -32,11 +33,15 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
     {
-        if (Products is { } products)
+        if (products is not null)
         {
             var result = New(x.dtype, x.size(0), weight.size(0));
-            products.Multiply(x, weight, bias, result, accumulates: false);
-            return result;
+            if (products.TryMultiply(1, new(x, 0), new(weight, 0), bias is null ? null : new(bias, 0), new(result, 0), accumulates: false))
+            {
+                return result;
+            }
+
+            result.Dispose();
         }
 
         using var transposed = weight.t();
@@ -46,14 +51,92 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     /// <inheritdoc />
     public override void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
     {
-        if (Products is { } products)
+        using Tensor rows = a.t(), columns = b.t();
+        if (products?.TryMultiply(1, new(rows, 0), new(columns, 0), null, new(target, 0), accumulates: !isFirst) != true)
         {
-            using Tensor rows = a.t(), columns = b.t();
-            products.Multiply(rows, columns, null, target, accumulates: !isFirst);
-            return;
+            base.AddProduct(a, b, target, isFirst);
+        }
+    }
+
+    /// <inheritdoc />
+    public override Tensor[]? MultiplyEach(Tensor x, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor?> biases)
+    {
+        if (products is null || Row(weights) is not { } weightRow)
+        {
+            return null;
         }
 
-        base.AddProduct(a, b, target, isFirst);
+        Matrices? biasRow = null;
+        if (biases.OfType<Tensor>().ToList() is { Count: > 0 } added)
+        {
+            biasRow = added.Count == weights.Count ? Row(added) : null;
+            if (biasRow is null)
+            {
+                return null;
+            }
+        }
+
+        return MultiplyEach(weights.Count, new(x, 0), weightRow, biasRow);
+    }
+
+    /// <inheritdoc />
+    public override Tensor[]? MultiplyEachBack(IReadOnlyList<Tensor> gradients, IReadOnlyList<Tensor> weights)
+    {
+        if (products is null || Row(gradients) is not { } gradientRow || Row(weights) is not { } weightRow)
+        {
+            return null;
+        }
+
+        using var transposed = weightRow.First.t();
+        return MultiplyEach(gradients.Count, gradientRow, weightRow with { First = transposed }, null);
+    }
+
+    private Tensor[]? MultiplyEach(int count, Matrices a, Matrices b, Matrices? bias)
+    {
+        long rows = a.First.size(0), columns = b.First.size(0);
+        using var all = New(a.First.dtype, count, rows, columns);
+        var results = all.unbind();
+        if (products!.TryMultiply(count, a, b, bias, new(results[0], rows * columns), accumulates: false))
+        {
+            return results;
+        }
+
+        foreach (var result in results)
+        {
+            result.Dispose();
+        }
+
+        return null;
+    }
+
+    /// <inheritdoc />
+    public override bool AddProducts(IReadOnlyList<Tensor> a, Tensor b, IReadOnlyList<Tensor> targets, bool areFirst)
+    {
+        if (products is null || Row(a) is not { } operands || Row(targets) is not { } sums)
+        {
+            return false;
+        }
+
+        using Tensor rows = operands.First.t(), columns = b.t();
+        return products.TryMultiply(a.Count, operands with { First = rows }, new(columns, 0), null, sums, accumulates: !areFirst);
+    }
+
+    /// <summary>Tensors as a row in memory; null where they do not lie in one.</summary>
+    private static Matrices? Row(IReadOnlyList<Tensor> tensors)
+    {
+        var first = tensors[0];
+        var (start, size) = (DeviceMemory.Address(first), first.element_size());
+        var step = tensors.Count == 1 ? 0 : DeviceMemory.Address(tensors[1]) - start;
+        for (var i = 1; i < tensors.Count; i++)
+        {
+            if (DeviceMemory.Address(tensors[i]) - start != i * step)
+            {
+                return null;
+            }
+        }
+
+        // In whole elements, sixteen bytes at least apart as the kernels want it, and none over another.
+        return step % 16 == 0 && (tensors.Count == 1 || step >= first.numel() * size) ? new(first, step / size) : null;
     }
 
     /// <inheritdoc />
@@ -128,6 +211,16 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
     }
 
     /// <inheritdoc />
+    public override void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, PackedPass pass, DropoutSite site)
+    {
+        using var part = StepClock.Part("dropout of relative rows");
+        var (own, drop) = (TablesOf(pass).Pass, DropOf(pass, site));
+        var (first, second, to) = (DeviceMemory.Address(summands[0]), summands.Count > 1 ? DeviceMemory.Address(summands[1]) : 0, DeviceMemory.Address(sum));
+        var (rows, columns) = ((int)sum.size(0), (int)sum.size(1));
+        program.Launch(Name("add_dropped", summands[0].dtype), (rows, 1, 1), NormThreads, [At(ref own), At(ref first), At(ref second), At(ref to), At(ref columns), At(ref drop)]);
+    }
+
+    /// <inheritdoc />
     public override Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
     {
         using var part = StepClock.Part("attention, forward");
@@ -145,11 +238,12 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
         using var part = StepClock.Part("attention, gradient");
         var tables = TablesOf(pass);
         var (type, shape) = (tensors.Query.dtype, tensors.Query.shape);
+        // In the order of the weights in memory, so that one call multiplies them all.
         using var all = New(type, 3, shape[0], shape[1]);
-        Tensor query = all[0], key = all[1], value = all[2];
+        Tensor key = all.select(0, 0), query = all.select(0, 1), value = all.select(0, 2);
         using var positions = (tensors.PositionKey ?? tensors.PositionQuery) is { } any ? New(type, 2, any.shape[0], any.shape[1]) : null;
-        var positionKey = tensors.PositionKey is null ? null : positions![0];
-        var positionQuery = tensors.PositionQuery is null ? null : positions![1];
+        var positionKey = tensors.PositionKey is null ? null : positions!.select(0, 0);
+        var positionQuery = tensors.PositionQuery is null ? null : positions!.select(0, 1);
         using var scoreGradients = New(ScalarType.Float32, tensors.Probabilities.shape);
         var arguments = Arguments(tensors, pass, settings, site);
         arguments.ContextGradient = DeviceMemory.Address(contextGradient);
@@ -291,9 +385,6 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, Device dev
 
         return (mm(innerGradient.t(), dropped).MoveToOuterDisposeScope(), mm(gradient.t(), inner).mul_(scale).MoveToOuterDisposeScope());
     }
-
-    // On the CPU, where tests run these operations, libtorch multiplies.
-    private CudaProducts? Products => device.type == DeviceType.CUDA ? CudaProducts.Instance : null;
 
     private PassTables TablesOf(PackedPass pass) => pass.Tables ??= PassTables.Of(pass, device);
 

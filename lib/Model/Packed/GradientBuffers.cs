@@ -11,16 +11,38 @@ internal sealed class GradientBuffers(LayerOperations operations)
 {
     private readonly Dictionary<Tensor, Tensor> _buffers = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>Makes the memory of those that have none yet. The first gradient of an update is what touches it.</summary>
+    /// <summary>
+    /// Makes the memory of those that have none yet, matrices of one shape that follow each other in one piece: their products can be one call then. The first gradient of an
+    /// update is what touches it.
+    /// </summary>
     /// <param name="parameters">Frozen ones are passed over.</param>
     public void Reserve(IEnumerable<Tensor> parameters)
     {
-        foreach (var parameter in parameters)
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        List<Tensor> row = [];
+        foreach (var parameter in parameters.Where(parameter => parameter.requires_grad && !_buffers.ContainsKey(parameter)))
         {
-            if (parameter.requires_grad && !_buffers.ContainsKey(parameter))
+            if (row.Count > 0 && !row[0].shape.AsSpan().SequenceEqual(parameter.shape))
             {
-                using var quiet = no_grad();
-                _buffers[parameter] = empty(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
+                Reserve(row);
+                row.Clear();
+            }
+
+            row.Add(parameter);
+        }
+
+        Reserve(row);
+    }
+
+    private void Reserve(List<Tensor> row)
+    {
+        if (row.Count > 0)
+        {
+            var buffers = empty([row.Count, .. row[0].shape], row[0].dtype, row[0].device).unbind();
+            for (var i = 0; i < row.Count; i++)
+            {
+                _buffers[row[i]] = buffers[i].DetachFromDisposeScope();
             }
         }
     }
@@ -67,6 +89,28 @@ internal sealed class GradientBuffers(LayerOperations operations)
         if (TargetOf(parameter) is { } target)
         {
             operations.AddProduct(a, b, target.Target, target.IsFirst);
+        }
+    }
+
+    /// <summary>Adds aᵢᵀ · b for some weights of one shape.</summary>
+    /// <param name="parameters">[rows, columns] each, float32; frozen ones are passed over.</param>
+    /// <param name="a">∂L/∂yᵢ, [M, rows] each.</param>
+    /// <param name="b">x, [M, columns].</param>
+    public void AddProducts(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> a, Tensor b)
+    {
+        var targets = parameters.Select(TargetOf).ToArray();
+        if (targets.All(target => target is not null && target.Value.IsFirst == targets[0]!.Value.IsFirst)
+            && operations.AddProducts(a, b, [.. targets.Select(target => target!.Value.Target)], targets[0]!.Value.IsFirst))
+        {
+            return;
+        }
+
+        for (var i = 0; i < targets.Length; i++)
+        {
+            if (targets[i] is { } target)
+            {
+                operations.AddProduct(a[i], b, target.Target, target.IsFirst);
+            }
         }
     }
 

@@ -36,10 +36,10 @@ internal sealed record AttentionTensors(Tensor Query, Tensor Key, Tensor Value, 
 /// <param name="Query">[N, C].</param>
 /// <param name="Key">[N, C].</param>
 /// <param name="Value">[N, C].</param>
-/// <param name="ColumnSums">Of these three, in parts, [parts, 3, C], float32.</param>
+/// <param name="ColumnSums">Of key, query and value, in parts, [parts, 3, C], float32.</param>
 /// <param name="PositionKey">[U, C]; null without content → position.</param>
 /// <param name="PositionQuery">[U, C]; null without position → content.</param>
-/// <param name="PositionColumnSums">Of these two, [parts, 2, C]; what stands for a missing one means nothing; null without both.</param>
+/// <param name="PositionColumnSums">Of position keys and position queries, [parts, 2, C]; what stands for a missing one means nothing; null without both.</param>
 internal sealed record AttentionGradients(
     Tensor Query, Tensor Key, Tensor Value, Tensor ColumnSums, Tensor? PositionKey, Tensor? PositionQuery, Tensor? PositionColumnSums) : IDisposable
 {
@@ -89,6 +89,27 @@ internal abstract class LayerOperations
     /// <summary>x · weightᵀ + bias, in the type of x.</summary>
     public abstract Tensor Multiply(Tensor x, Tensor weight, Tensor? bias);
 
+    /// <summary>x · weightᵢᵀ + biasᵢ in one call, where weights and biases lie one after another in memory and the device has such a call.</summary>
+    /// <param name="x">[M, in].</param>
+    /// <param name="weights">[out, in] each.</param>
+    /// <param name="biases">[out] each, or all null.</param>
+    /// <returns>[M, out] each; null where each has to be a call of its own.</returns>
+    public virtual Tensor[]? MultiplyEach(Tensor x, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor?> biases) => null;
+
+    /// <summary>gradientᵢ · weightᵢ in one call, under the same conditions.</summary>
+    /// <param name="gradients">[M, out] each.</param>
+    /// <param name="weights">[out, in] each.</param>
+    /// <returns>[M, in] each; null where each has to be a call of its own.</returns>
+    public virtual Tensor[]? MultiplyEachBack(IReadOnlyList<Tensor> gradients, IReadOnlyList<Tensor> weights) => null;
+
+    /// <summary>targetᵢ = aᵢᵀ · b, or targetᵢ += aᵢᵀ · b, in one call, under the same conditions.</summary>
+    /// <param name="a">[M, rows] each.</param>
+    /// <param name="b">[M, columns].</param>
+    /// <param name="targets">[rows, columns] each, float32.</param>
+    /// <param name="areFirst">Whether what the targets hold counts for nothing.</param>
+    /// <returns>False where each has to be a call of its own: nothing is done then.</returns>
+    public virtual bool AddProducts(IReadOnlyList<Tensor> a, Tensor b, IReadOnlyList<Tensor> targets, bool areFirst) => false;
+
     /// <summary>Rows with dropout, or the gradient of that: the mask is the same.</summary>
     /// <param name="rows">[rows, C], float32.</param>
     /// <param name="pass">Groups and seed.</param>
@@ -96,6 +117,21 @@ internal abstract class LayerOperations
     /// <param name="type">Element type of the result.</param>
     /// <returns>A handle of its own, also where nothing is dropped.</returns>
     public abstract Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type);
+
+    /// <summary>Adds rows, through dropout, to a sum.</summary>
+    /// <param name="sum">[rows, C], float32.</param>
+    /// <param name="summands">[rows, C] each, element type of the products; one or two.</param>
+    /// <param name="pass">Groups and seed.</param>
+    /// <param name="site">Which dropout.</param>
+    public virtual void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, PackedPass pass, DropoutSite site)
+    {
+        foreach (var summand in summands)
+        {
+            using var exact = summand.to(float32);
+            using var dropped = Drop(exact, pass, site, float32);
+            AddInPlace(sum, dropped);
+        }
+    }
 
     /// <summary>Fills <see cref="AttentionTensors.Probabilities"/>.</summary>
     /// <returns>The context, [N, C].</returns>

@@ -44,6 +44,14 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
 
         if (_keepers > 0)
         {
+            if (operations.KeepsCopies)
+            {
+                foreach (var layer in layers)
+                {
+                    PackedProjection.ReserveCopies(layer.Parameters.Projections, type);
+                }
+            }
+
             List<(Tensor Copy, Tensor Source)> stale = [];
             foreach (var projection in Projections)
             {

@@ -23,7 +23,7 @@ internal static class PackedEncoderBuilder
     public static bool SupportsDevice(DeviceType device) => device == DeviceType.CPU || (device == DeviceType.CUDA && Kernels.Cuda.CudaProgram.Problem is null);
 
     /// <summary>The operations of a device.</summary>
-    public static LayerOperations OperationsOn(Device device) => device.type == DeviceType.CPU ? CpuOperations.Instance : new DeviceOperations(Kernels.Cuda.CudaProgram.Instance, device);
+    public static LayerOperations OperationsOn(Device device) => device.type == DeviceType.CPU ? CpuOperations.Instance : new DeviceOperations(Kernels.Cuda.CudaProgram.Instance, Kernels.Cuda.CudaProducts.Instance, device);
 
     /// <summary>Builds it.</summary>
     public static PackedEncoder Build(DebertaV2Encoder encoder, DebertaConfig config, LayerOperations operations)

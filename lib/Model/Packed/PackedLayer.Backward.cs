@@ -48,52 +48,59 @@ internal sealed partial class PackedLayer
         return hidden;
     }
 
-    private List<Tensor> AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor? relativeGradient, bool wantsInput)
+    private Tensor[] AttendBackward(Saved saved, Tensor contextGradient, PackedPass pass, Tensor? relativeGradient, bool wantsInput)
     {
         using var gradients = operations.AttendBackward(saved.Attention, contextGradient, pass, settings, WeightsSite);
-        buffers.AddColumnSums(gradients.ColumnSums, parameters.Query.Bias, parameters.Key.Bias, parameters.Value.Bias);
+        buffers.AddColumnSums(gradients.ColumnSums, parameters.Key.Bias, parameters.Query.Bias, parameters.Value.Bias);
+        // All three together, so all are the first of an update or none is: the positions' share of key and query comes after.
+        var key = (parameters.Key, gradients.Key, At(parameters.Key, PackedStream.Key).Site);
+        var query = (parameters.Query, gradients.Query, At(parameters.Query, PackedStream.Query).Site);
+        var value = (parameters.Value, gradients.Value, At(parameters.Value, PackedStream.Value).Site);
+        var lower = BackwardEach([key, query, value], saved.Input, pass, wantsInput);
         if (gradients.PositionColumnSums is { } sums)
         {
             buffers.AddColumnSums(sums, gradients.PositionKey is null ? null : parameters.PositionKey.Bias, gradients.PositionQuery is null ? null : parameters.PositionQuery.Bias);
+            AccumulatePositions([.. Positions.Zip([.. new[] { gradients.PositionKey, gradients.PositionQuery }.OfType<Tensor>()], (each, gradient) => (each.Projection, gradient, each.Site))],
+                saved.Relative, pass, relativeGradient);
         }
 
-        AccumulatePositions(parameters.PositionKey, gradients.PositionKey, saved.Relative, pass, PackedStream.PositionKey, relativeGradient);
-        AccumulatePositions(parameters.PositionQuery, gradients.PositionQuery, saved.Relative, pass, PackedStream.PositionQuery, relativeGradient);
-        List<Tensor> products = [];
-        foreach (var (projection, gradient, stream) in ((PackedProjection, Tensor, PackedStream)[])
-            [(parameters.Query, gradients.Query, PackedStream.Query), (parameters.Key, gradients.Key, PackedStream.Key), (parameters.Value, gradients.Value, PackedStream.Value)])
-        {
-            projection.AccumulateWeight(gradient, saved.Input);
-            if (wantsInput)
-            {
-                products.Add(ProjectBack(projection, gradient, saved.Input, pass, stream));
-            }
-            else
-            {
-                projection.BackwardAdapter(gradient, saved.Input, pass, Site(stream, projection.AdapterDropout));
-            }
-        }
-
-        return products;
+        return lower is [var ofKey, var ofQuery, var ofValue] ? [ofQuery, ofKey, ofValue] : [];
     }
 
-    private void AccumulatePositions(PackedProjection projection, Tensor? gradient, Tensor relative, PackedPass pass, PackedStream stream, Tensor? relativeGradient)
+    /// <summary>Weights', biases' and adapters' gradients of projections of the same rows.</summary>
+    /// <returns>∂L/∂x of each; empty when that is not wanted.</returns>
+    private static Tensor[] BackwardEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x, PackedPass pass, bool wantsInput)
     {
-        if (gradient is null || (relativeGradient is null && !projection.IsTrained))
+        PackedProjection.AccumulateWeightEach(projections.Select(each => (each.Projection, each.Gradient)), x);
+        if (wantsInput)
+        {
+            return PackedProjection.BackwardInputEach(projections, x, pass);
+        }
+
+        foreach (var (projection, gradient, site) in projections)
+        {
+            projection.BackwardAdapter(gradient, x, pass, site);
+        }
+
+        return [];
+    }
+
+    private void AccumulatePositions(
+        IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> positions, Tensor relative, PackedPass pass, Tensor? relativeGradient)
+    {
+        if (relativeGradient is null && !positions.Any(each => each.Projection.IsTrained))
         {
             return;
         }
 
-        projection.AccumulateWeight(gradient, relative);
-        if (relativeGradient is null)
+        var lower = BackwardEach(positions, relative, pass, wantsInput: relativeGradient is not null);
+        if (relativeGradient is not null)
         {
-            projection.BackwardAdapter(gradient, relative, pass, Site(stream, projection.AdapterDropout));
-            return;
+            operations.AddDropped(relativeGradient, lower, pass, RelativeSite);
+            foreach (var each in lower)
+            {
+                each.Dispose();
+            }
         }
-
-        using var lower = ProjectBack(projection, gradient, relative, pass, stream);
-        using var exact = lower.to(float32);
-        using var dropped = operations.Drop(exact, pass, Site(PackedStream.Relative, settings.HiddenDropout), float32);
-        operations.AddInPlace(relativeGradient, dropped);
     }
 }

@@ -123,17 +123,21 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
 
     private AttentionTensors ProjectForAttention(Tensor x, PackedPass pass, out Tensor relative)
     {
-        var query = Project(parameters.Query, x, pass, PackedStream.Query);
-        var key = Project(parameters.Key, x, pass, PackedStream.Key);
-        var value = Project(parameters.Value, x, pass, PackedStream.Value);
+        var projected = PackedProjection.ForwardEach([At(parameters.Key, PackedStream.Key), At(parameters.Query, PackedStream.Query), At(parameters.Value, PackedStream.Value)], x, pass);
         // This layer's own dropout (transformers' pos_dropout).
-        relative = settings.ContentToPosition || settings.PositionToContent
-            ? operations.Drop(pass.RelativeRows, pass, Site(PackedStream.Relative, settings.HiddenDropout), x.dtype)
-            : pass.RelativeRows.alias();
-        var positionKey = settings.ContentToPosition ? Project(parameters.PositionKey, relative, pass, PackedStream.PositionKey) : null;
-        var positionQuery = settings.PositionToContent ? Project(parameters.PositionQuery, relative, pass, PackedStream.PositionQuery) : null;
-        return new(query, key, value, positionKey, positionQuery, operations.New(float32, settings.Heads * pass.ScoresPerHead));
+        relative = HasPositions ? operations.Drop(pass.RelativeRows, pass, RelativeSite, x.dtype) : pass.RelativeRows.alias();
+        Tensor?[] positions = HasPositions ? PackedProjection.ForwardEach(Positions, relative, pass) : [];
+        return new(projected[1], projected[0], projected[2], settings.ContentToPosition ? positions[0] : null, settings.PositionToContent ? positions[^1] : null,
+            operations.New(float32, settings.Heads * pass.ScoresPerHead));
     }
+
+    private bool HasPositions => settings.ContentToPosition || settings.PositionToContent;
+
+    private (PackedProjection Projection, DropoutSite Site)[] Positions =>
+        [.. settings.ContentToPosition ? [At(parameters.PositionKey, PackedStream.PositionKey)] : Array.Empty<(PackedProjection, DropoutSite)>(),
+         .. settings.PositionToContent ? [At(parameters.PositionQuery, PackedStream.PositionQuery)] : Array.Empty<(PackedProjection, DropoutSite)>()];
+
+    private (PackedProjection Projection, DropoutSite Site) At(PackedProjection projection, PackedStream stream) => (projection, Site(stream, projection.AdapterDropout));
 
     private Tensor Activated(Tensor inner)
     {
@@ -147,6 +151,8 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
         operations.Gelu(inner, inner);
         return inner;
     }
+
+    private DropoutSite RelativeSite => Site(PackedStream.Relative, settings.HiddenDropout);
 
     private DropoutSite WeightsSite => Site(PackedStream.Weights, settings.AttentionDropout);
 

@@ -14,13 +14,13 @@ internal sealed record PackedLayerParameters(
     PackedProjection Query, PackedProjection Key, PackedProjection Value, PackedProjection PositionQuery, PackedProjection PositionKey,
     PackedProjection AttentionOutput, PackedNorm AttentionNorm, PackedProjection Intermediate, PackedProjection Output, PackedNorm OutputNorm)
 {
-    /// <summary>Every projection once.</summary>
+    /// <summary>Every projection once, those of the same rows side by side.</summary>
     public IEnumerable<PackedProjection> Projections =>
-        new[] { Query, Key, Value, PositionQuery, PositionKey, AttentionOutput, Intermediate, Output }.Distinct();
+        new[] { Key, Query, Value, PositionKey, PositionQuery, AttentionOutput, Intermediate, Output }.Distinct();
 
-    /// <summary>Every tensor once, trained or not.</summary>
+    /// <summary>Every tensor once, trained or not; the projections' weights first.</summary>
     public IEnumerable<Tensor> All =>
-        [.. Projections.SelectMany(projection => projection.Parameters), AttentionNorm.Weight, AttentionNorm.Bias, OutputNorm.Weight, OutputNorm.Bias];
+        [.. Projections.Select(projection => projection.Stored), .. Projections.SelectMany(projection => projection.Others), AttentionNorm.Weight, AttentionNorm.Bias, OutputNorm.Weight, OutputNorm.Bias];
 
     /// <summary>False when the whole layer is frozen.</summary>
     public bool IsTrained => AttentionNorm.IsTrained || OutputNorm.IsTrained || Projections.Any(projection => projection.IsTrained);

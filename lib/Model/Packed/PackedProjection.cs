@@ -20,25 +20,31 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     private readonly bool _isDense = stored.Weight.dtype == ScalarType.Float32;
     private readonly Dictionary<(ScalarType Type, bool IsPacked), Tensor> _copies = [];
     private readonly Dictionary<ScalarType, Tensor> _biases = [];
+    private readonly LayerOperations _operations = operations;
+    private readonly GradientBuffers _gradients = gradients;
+    private readonly ILowRankAdapter? _adapter = adapter;
     private bool _areStale;
 
-    /// <summary>Probability that an element of an adapter's input is dropped; 0 without adapter.</summary>
-    public double AdapterDropout => adapter?.DropoutProbability ?? 0;
+    /// <summary>Probability that an element of an adapter's input is dropped; 0 without _adapter.</summary>
+    public double AdapterDropout => _adapter?.DropoutProbability ?? 0;
 
-    /// <summary>W, b, and the adapter's, trained or not.</summary>
-    public IEnumerable<Tensor> Parameters => [_weight, .. bias is null ? Array.Empty<Tensor>() : [bias], .. adapter is null ? Array.Empty<Tensor>() : [adapter.Down, adapter.Up]];
+    /// <summary>W as it is stored.</summary>
+    public Tensor Stored => _weight;
+
+    /// <summary>b, and the adapter's, trained or not.</summary>
+    public IEnumerable<Tensor> Others => [.. bias is null ? Array.Empty<Tensor>() : [bias], .. _adapter is null ? Array.Empty<Tensor>() : [_adapter.Down, _adapter.Up]];
 
     /// <summary>b, or null.</summary>
     public Tensor? Bias => bias;
 
     /// <summary>False when weight, bias and adapter are all frozen.</summary>
-    public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || adapter is { Down.requires_grad: true } or { Up.requires_grad: true };
+    public bool IsTrained => !IsFrozen || bias is { requires_grad: true } || _adapter is { Down.requires_grad: true } or { Up.requires_grad: true };
 
     /// <summary>True when the weight itself is not trained.</summary>
     public bool IsFrozen => !_weight.requires_grad;
 
     /// <summary>Whether an adapter lies on top.</summary>
-    public bool HasAdapter => adapter is not null;
+    public bool HasAdapter => _adapter is not null;
 
     /// <summary>Whether the gradient looks at the layer's input: for W's own, or the adapter's.</summary>
     public bool NeedsInput => !IsFrozen || HasAdapter;
@@ -56,23 +62,51 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         using var part = StepClock.Part("products, forward");
         var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, isPacked);
-        using var packed = !isPacked && operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
-        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : operations.Multiply(x, weight, BiasIn(x.dtype));
-        if (adapter is not null)
+        using var packed = !isPacked && _operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
+        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : _operations.Multiply(x, weight, BiasIn(x.dtype));
+        if (_adapter is not null)
         {
-            operations.AddAdapter(adapter, x, pass, site, output);
+            _operations.AddAdapter(_adapter, x, pass, site, output);
         }
 
         return output;
     }
 
+    /// <summary>Several projections of the same rows, in one product where the device has such a call.</summary>
+    /// <param name="projections">With their adapters' dropout.</param>
+    /// <param name="x">[M, in].</param>
+    /// <param name="pass">Groups and seed.</param>
+    /// <returns>[M, out] each.</returns>
+    public static Tensor[] ForwardEach(IReadOnlyList<(PackedProjection Projection, DropoutSite Site)> projections, Tensor x, PackedPass pass)
+    {
+        var operations = projections[0].Projection._operations;
+        using (StepClock.Part("products, forward"))
+        {
+            if (InProductsType([.. projections.Select(each => each.Projection)], x.dtype) is { } weights
+                && operations.MultiplyEach(x, weights, [.. projections.Select(each => each.Projection.BiasIn(x.dtype))]) is { } outputs)
+            {
+                for (var i = 0; i < outputs.Length; i++)
+                {
+                    if (projections[i].Projection._adapter is { } adapter)
+                    {
+                        operations.AddAdapter(adapter, x, pass, projections[i].Site, outputs[i]);
+                    }
+                }
+
+                return outputs;
+            }
+        }
+
+        return [.. projections.Select(each => each.Projection.Forward(x, pass, each.Site))];
+    }
+
     /// <summary>gelu(y), for passes that need no gradient of it.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
-    /// <returns>[M, out], the type of x; null where product and GELU are two steps: with an adapter, whose part comes in between, and on a device.</returns>
+    /// <returns>[M, out], the type of x; null where product and GELU are two steps: with an _adapter, whose part comes in between, and on a device.</returns>
     public Tensor? ForwardGelu(Tensor x)
     {
         using var part = StepClock.Part("products, forward");
-        if (adapter is not null || !operations.PacksWeights)
+        if (_adapter is not null || !_operations.PacksWeights)
         {
             return null;
         }
@@ -83,7 +117,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
 
     /// <summary>∂L/∂x = ∂L/∂y · W, and the adapter's part; the adapter's own gradients are added on the way.</summary>
     /// <param name="gradient">∂L/∂y, [M, out].</param>
-    /// <param name="x">The layer's input, [M, in]; null will do without adapter.</param>
+    /// <param name="x">The layer's input, [M, in]; null will do without _adapter.</param>
     /// <param name="pass">The forward pass's.</param>
     /// <param name="site">The adapter's dropout, as in the forward pass.</param>
     /// <returns>[M, in], the type of the gradient.</returns>
@@ -91,9 +125,119 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     {
         using var part = StepClock.Part("products, gradient of the input");
         using Tensor weight = Weight(gradient.dtype, isPacked: false), transposed = weight.t();
-        var lower = operations.Multiply(gradient, transposed, null);
+        var lower = _operations.Multiply(gradient, transposed, null);
         AccumulateAdapter(gradient, x, pass, site, lower);
         return lower;
+    }
+
+    /// <summary><see cref="BackwardInput"/> of several projections of the same rows, in one product where the device has such a call.</summary>
+    /// <param name="projections">With ∂L/∂y [M, out] and their adapters' dropout.</param>
+    /// <param name="x">Their input, [M, in].</param>
+    /// <param name="pass">The forward pass's.</param>
+    /// <returns>[M, in] each.</returns>
+    public static Tensor[] BackwardInputEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x, PackedPass pass)
+    {
+        using (StepClock.Part("products, gradient of the input"))
+        {
+            if (InProductsType([.. projections.Select(each => each.Projection)], x.dtype) is { } weights
+                && projections[0].Projection._operations.MultiplyEachBack([.. projections.Select(each => each.Gradient)], weights) is { } lower)
+            {
+                for (var i = 0; i < lower.Length; i++)
+                {
+                    projections[i].Projection.AccumulateAdapter(projections[i].Gradient, x, pass, projections[i].Site, lower[i]);
+                }
+
+                return lower;
+            }
+        }
+
+        return [.. projections.Select(each => each.Projection.BackwardInput(each.Gradient, x, pass, each.Site))];
+    }
+
+    /// <summary><see cref="AccumulateWeight"/> of several projections of the same rows, in one product where the device has such a call.</summary>
+    /// <param name="projections">With ∂L/∂y [M, out].</param>
+    /// <param name="x">Their input, [M, in].</param>
+    public static void AccumulateWeightEach(IEnumerable<(PackedProjection Projection, Tensor Gradient)> projections, Tensor x)
+    {
+        var trained = projections.Where(each => !each.Projection.IsFrozen).ToList();
+        if (trained.Count > 0)
+        {
+            using var part = StepClock.Part("products, gradient of the weight");
+            trained[0].Projection._gradients.AddProducts([.. trained.Select(each => each.Projection._weight)], [.. trained.Select(each => each.Gradient)], x);
+        }
+    }
+
+    /// <summary>The weights as products of a type take them, without handles of their own; null where one would have to be made for the product.</summary>
+    private static Tensor[]? InProductsType(PackedProjection[] projections, ScalarType type)
+    {
+        var weights = new Tensor[projections.Length];
+        for (var i = 0; i < weights.Length; i++)
+        {
+            var own = projections[i];
+            if (!own._isDense || own.UsesPackedWeight)
+            {
+                return null;
+            }
+
+            if (type == ScalarType.Float32)
+            {
+                weights[i] = own._weight;
+            }
+            else if (own._copies.TryGetValue((type, false), out var copy))
+            {
+                weights[i] = copy;
+            }
+            else
+            {
+                return null;
+            }
+        }
+
+        return weights;
+    }
+
+    /// <summary>Makes room for copies in a narrower type, those of weights of one shape side by side; the next <see cref="MakeCopies"/> names them as older than their source.</summary>
+    /// <param name="projections">In the order in which products will ask for them.</param>
+    /// <param name="type">The products' type.</param>
+    public static void ReserveCopies(IEnumerable<PackedProjection> projections, ScalarType type)
+    {
+        List<PackedProjection> row = [];
+        foreach (var projection in projections.Where(each => type != ScalarType.Float32 && each._isDense && !each._copies.ContainsKey((type, false))))
+        {
+            if (row.Count > 0 && (!row[0]._weight.shape.AsSpan().SequenceEqual(projection._weight.shape) || row[0].Bias is null != projection.Bias is null))
+            {
+                ReserveCopies(row, type);
+                row.Clear();
+            }
+
+            row.Add(projection);
+        }
+
+        ReserveCopies(row, type);
+    }
+
+    private static void ReserveCopies(List<PackedProjection> row, ScalarType type)
+    {
+        if (row.Count == 0)
+        {
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        Tensor[] Room(Tensor like) => empty([row.Count, .. like.shape], type, like.device).unbind();
+        var weights = Room(row[0]._weight);
+        var biases = row[0].Bias is { } bias ? Room(bias) : null;
+        for (var i = 0; i < row.Count; i++)
+        {
+            row[i]._copies[(type, false)] = weights[i].DetachFromDisposeScope();
+            if (biases is not null && !row[i]._biases.ContainsKey(type))
+            {
+                row[i]._biases[type] = biases[i].DetachFromDisposeScope();
+            }
+
+            row[i]._areStale = true;
+        }
     }
 
     /// <summary>The adapter's own gradients alone, where nothing below the layer is trained.</summary>
@@ -102,17 +246,17 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
 
     private void AccumulateAdapter(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
     {
-        if (adapter is null)
+        if (_adapter is null)
         {
             return;
         }
 
-        var (down, up) = operations.AdapterBackward(adapter, gradient, x!, pass, site, inputGradient);
+        var (down, up) = _operations.AdapterBackward(_adapter, gradient, x!, pass, site, inputGradient);
         using (down)
         using (up)
         {
-            gradients.Add(adapter.Down, down);
-            gradients.Add(adapter.Up, up);
+            _gradients.Add(_adapter.Down, down);
+            _gradients.Add(_adapter.Up, up);
         }
     }
 
@@ -127,7 +271,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         }
 
         using var part = StepClock.Part("products, gradient of the weight");
-        gradients.AddProduct(_weight, gradient, x!);
+        _gradients.AddProduct(_weight, gradient, x!);
     }
 
     /// <summary>Makes what the products of a pass in this type take, and names the copies that are there but older than what they were made of.</summary>

@@ -8,6 +8,7 @@
 
 #define __device__
 #define __global__
+#define __forceinline__ inline
 #define __shared__ static
 #define __align__(n) __attribute__((aligned(n)))
 using std::min;
@@ -139,7 +140,7 @@ template <typename... A> static void call(void (*kernel)(A...), void** arguments
     OF(X, float32) OF(X, bfloat16) OF(X, float16)
 #define OF(X, t) \
     X(attend_##t) X(attend_backward_queries_##t) X(attend_backward_keys_##t) X(attend_backward_positions_##t) X(norm_##t) X(norm_backward_##t) X(gelu_##t) X(gelu_backward_##t) \
-    X(drop_rows_##t) X(drop_wide_rows_##t) X(column_sums_##t)
+    X(drop_rows_##t) X(drop_wide_rows_##t) X(column_sums_##t) X(add_dropped_##t)
 
 extern "C" int emulate(const char* name, int x, int y, int z, int threads, void** arguments)
 {
