@@ -15,6 +15,7 @@ internal sealed class OurTrainer : IDisposable
     private readonly AdamWOptimiser _optimiser;
     private readonly EncodedSentence[] _rows;
     private readonly HeapTrimmer _heap = new();
+    private readonly DeviceType _device;
     private IDisposable? _held;
 
     /// <summary>Prepares the training of a network.</summary>
@@ -27,19 +28,23 @@ internal sealed class OurTrainer : IDisposable
         _rows = [.. batches.SelectMany(batch => batch)];
         _task = new(model, null, _rows, [], _settings);
         _optimiser = new(ParameterGroups.Of(model), _settings, _task.TrainedRows);
+        _device = model.Classifier.Weight.device_type;
         model.train();
     }
 
     /// <summary>Forward and backward of micro-batch i.</summary>
-    public void MicroBatch(int i, bool isHalf)
+    public void MicroBatch(int i, bool isHalf) => MicroBatches(i, 1, isHalf);
+
+    /// <summary>Forward and backward of some micro-batches in one pass.</summary>
+    public void MicroBatches(int first, int count, bool isHalf)
     {
         using var scope = NewDisposeScope();
         _held ??= _task.HoldWeights();
-        var rows = Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize).ToArray();
+        ReadOnlyMemory<int>[] rows = [.. Enumerable.Range(first, count).Select(i => new ReadOnlyMemory<int>([.. Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize)]))];
         Tensor loss;
-        using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, DeviceType.CPU).Enter())
+        using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, _device).Enter())
         {
-            loss = _task.ComputeLosses([rows], i, null).sum();
+            loss = _task.ComputeLosses(rows, first, null).sum();
         }
 
         BackwardPass.Run(loss / _settings.AccumulationSteps);

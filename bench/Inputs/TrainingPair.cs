@@ -3,6 +3,7 @@ using NotebookLib.Bench.Reference;
 using NotebookLib.Lora;
 using NotebookLib.Model;
 using NotebookLib.Verification;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;
@@ -41,14 +42,23 @@ internal sealed class TrainingPair : IDisposable
     /// <summary>Makes both.</summary>
     /// <param name="kind">How to train.</param>
     /// <param name="batches">The micro-batches, asked for by number.</param>
-    public TrainingPair(TrainingKind kind, IReadOnlyList<EncodedSentence[]> batches)
+    /// <param name="device">Where; null for the CPU.</param>
+    public TrainingPair(TrainingKind kind, IReadOnlyList<EncodedSentence[]> batches, Device? device = null)
     {
         _batches = batches;
         _model = OurModel(kind);
+        if (device is not null)
+        {
+            _model.to(device);
+        }
+
         Ours = new(_model, batches, kind.Accumulation);
         _weights = _model.named_parameters().ToDictionary(pair => pair.name, pair => PlainOf(pair.parameter));
         Plain = new(PlainModel(kind, _weights), _weights, kind.Accumulation);
     }
+
+    /// <summary>Our network.</summary>
+    public DebertaV2ForTokenClassification Model => _model;
 
     /// <summary>Ours.</summary>
     public OurTrainer Ours { get; }
@@ -93,9 +103,15 @@ internal sealed class TrainingPair : IDisposable
     }
 
     /// <summary>Logits, loss and gradients of both on the first micro-batch, in words; then dropout is on.</summary>
-    public string Compare()
+    /// <param name="withHalf">Also in bfloat16.</param>
+    public string Compare(bool withHalf = false)
     {
         var words = Agreement.OfTraining(_model, Plain.Model, _weights, _batches[0]);
+        if (withHalf)
+        {
+            words += "; in bfloat16 " + Agreement.OfTraining(_model, Plain.Model, _weights, _batches[0], isHalf: true);
+        }
+
         Plain.Model.IsTraining = true;
         return words;
     }

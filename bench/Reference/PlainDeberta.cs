@@ -27,6 +27,9 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
     /// <summary>Adapters by the name of the layer that they lie on.</summary>
     public IReadOnlyDictionary<string, PlainLora> Adapters { get; init; } = new Dictionary<string, PlainLora>();
 
+    /// <summary>Where the weights are.</summary>
+    public Device Device => weights["classifier.weight"].device;
+
     private int Heads => config.NumAttentionHeads;
 
     /// <summary>Logits and hidden states of a batch.</summary>
@@ -39,7 +42,7 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
         // DebertaV2Encoder.get_attention_mask: queries and keys must both be real.
         var pairs_B1LL = (mask_BL.unsqueeze(1).unsqueeze(2) * mask_BL.unsqueeze(1).unsqueeze(3)).to(ScalarType.Bool);
         var relative = config.RelativeAttention ? RelativeTable() : null;
-        var positions = RelativePositionIds((int)ids_BL.shape[1]);
+        var positions = RelativePositionIds((int)ids_BL.shape[1]).to(ids_BL.device);
         for (var layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             var name = $"deberta.encoder.layer.{layer}.";

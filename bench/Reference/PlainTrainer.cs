@@ -34,10 +34,11 @@ internal sealed class PlainTrainer : IDisposable
     {
         using var scope = NewDisposeScope();
         using var batch = Batch.Pad(rows);
+        var device = Model.Device;
         Tensor loss;
-        using (isHalf ? Autocast.Enter(ScalarType.BFloat16) : null)
+        using (isHalf ? Autocast.Enter(ScalarType.BFloat16, device.type) : null)
         {
-            loss = PlainDeberta.Loss(Model.Run(batch.InputIds, batch.AttentionMask).Logits, batch.Labels);
+            loss = PlainDeberta.Loss(Model.Run(batch.InputIds.to(device), batch.AttentionMask.to(device)).Logits, batch.Labels.to(device));
         }
 
         (loss / _accumulation).backward();

@@ -195,7 +195,7 @@ public sealed class AnnotatorTests : IDisposable
         string? busy = null;
         Assert.ThrowsAny<OperationCanceledException>(() => Annotator.Run(_tagger, settings, _ =>
         {
-            busy = Assert.Throws<IOException>(() => Annotator.Run(_tagger, settings)).Message;
+            busy = Assert.Throws<IOException>(() => Annotator.Run(_tagger, settings, cancellation: stop.Token)).Message;
             stop.Cancel();
         }, cancellation: stop.Token));
 

@@ -143,7 +143,12 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
             if (shape.Count > 1)
             {
                 var step = shape.StepBias;
-                Check(_describe(description, BiasStep, &step, sizeof(long)), "step of the bias");
+                if (_describe(description, BiasStep, &step, sizeof(long)) != 0)
+                {
+                    // cuBLASLt before 11.3 knows one bias only.
+                    _ = _freeDescription(description);
+                    return null;
+                }
             }
         }
 
