@@ -57,7 +57,7 @@ internal sealed class GpuSection : ISection
 
     private static void Train(TrainingKind kind, Corpus corpus, double limit, BenchOptions options, List<IReadOnlyList<string>> table, SectionReport report)
     {
-        var updates = options.IsQuick ? 1 : 3;
+        var updates = options.IsQuick || kind.IsLora ? 1 : 3;
         var batches = corpus.TrainingBatches(kind.BatchSize, updates * kind.Accumulation);
         double pieces = batches.Sum(batch => batch.Sum(row => row.Length));
         using var pair = new TrainingPair(kind, batches, Where);
@@ -125,7 +125,7 @@ internal sealed class GpuSection : ISection
     private static void Evaluate(TrainingKind kind, Corpus corpus, BenchOptions options, SectionReport report)
     {
         EncodedSentence[] sentences = [.. Enumerable.Repeat(corpus.Rows, options.IsQuick ? 1 : 1 + (20_000 / corpus.Rows.Length)).SelectMany(rows => rows).Take(options.IsQuick ? 128 : 20_000)];
-        var (few, all) = (sentences.Take(options.IsQuick ? 64 : 2_000).ToArray(), sentences.Select(row => row.InputIds).ToArray());
+        var (few, all) = (sentences.Take(options.IsQuick ? 64 : 1_000).ToArray(), sentences.Select(row => row.InputIds).ToArray());
         using var model = Networks.Ours(kind.Config);
         model.to(Where);
         var weights = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.detach());
