@@ -79,8 +79,10 @@ public static class ModelCard
     private static IEnumerable<Fact> CountFacts(DebertaV2ForTokenClassification model)
     {
         var parameters = model.parameters().ToList();
-        var (total, trained) = (parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
-        yield return new("parameters", Number(total), Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB"));
+        var (total, trained) = (LoraAdapters.CountParameters(model), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
+        var kept = total - parameters.Sum(parameter => parameter.numel());
+        yield return new("parameters", Number(total), Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB")
+            + (kept == 0 ? "" : $"; as PEFT counts, which keeps the {Number(kept)} of the head's beginning beside the trained ones"));
         yield return new("trained", Number(trained), Invariant($"{trained / (double)Math.Max(1, total):0.00 %} of all"));
     }
 

@@ -189,7 +189,7 @@ public sealed class ExperimentRun
             EffectiveBatch = trained is null ? null : _settings.EffectiveBatchSize,
             Precision = _settings.Precision.ToString().ToLowerInvariant(),
             TrainedParameters = summary?.TrainedParameters,
-            TotalParameters = model.parameters().Sum(parameter => parameter.numel()),
+            TotalParameters = LoraAdapters.CountParameters(model),
             TrainSeconds = trained?.ElapsedSeconds,
             TokensPerSecond = trained is { History.Steps.Count: > 0 } ? trained.History.Steps.Average(step => step.TokensPerSecond) : null,
             PeakMemoryBytes = trained?.PeakMemoryBytes,

@@ -106,6 +106,11 @@ public sealed class LoraAdapters : IDisposable
         return model.modules().OfType<LoraModule>().FirstOrDefault()?.Owner;
     }
 
+    /// <summary>Parameters of a model: with adapters as PEFT counts them (<see cref="TotalParameters"/>).</summary>
+    /// <param name="model">With or without adapters.</param>
+    internal static long CountParameters(nn.Module model) =>
+        (model is DebertaV2ForTokenClassification tagger ? Of(tagger)?.TotalParameters : null) ?? model.parameters().Sum(parameter => parameter.numel());
+
     /// <summary>What is wrong with settings for a model, the layers they name included.</summary>
     /// <returns>One line per fault, each with the value seen and one that would work; empty when all is well.</returns>
     public static IReadOnlyList<string> FindFaults(DebertaV2ForTokenClassification model, LoraSettings settings)

@@ -42,7 +42,7 @@ public sealed record RunRow
     /// <summary>Parameters that were trained.</summary>
     public long? TrainedParameters { get; init; }
 
-    /// <summary>Parameters of the model.</summary>
+    /// <summary>Parameters of the model; with adapters as PEFT counts them.</summary>
     public long? TotalParameters { get; init; }
 
     /// <summary>Seconds of training, evaluations included.</summary>

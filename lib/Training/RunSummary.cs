@@ -58,7 +58,7 @@ public sealed record RunSummary(
         var adapters = model is DebertaV2ForTokenClassification tagger ? LoraAdapters.Of(tagger) : null;
         return new(
             device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString(), settings.Precision.ToString().ToLowerInvariant(),
-            adapters?.TotalParameters ?? parameters.Sum(parameter => parameter.numel()), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
+            LoraAdapters.CountParameters(model), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
             plan.Rows, evaluationRows,
             Invariant($"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} sentences per update"),
             plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates, plan.WarmupUpdates, settings.Seed, BuildVersions(), BuildCommit(), settings)

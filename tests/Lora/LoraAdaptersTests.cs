@@ -1,3 +1,4 @@
+using NotebookLib.Display;
 using NotebookLib.Lora;
 using NotebookLib.Model;
 using static TorchSharp.torch;
@@ -33,6 +34,7 @@ public sealed class LoraAdaptersTests : IDisposable
         using var adapters = LoraAdapters.Attach(model, new LoraSettings(), 42);
 
         Assert.Equal((trainable, total), (adapters.TrainableParameters, adapters.TotalParameters));
+        Assert.Contains(Invariant($"{total:N0}"), ModelCard.Adapters(model, adapters.Settings).ToText(), StringComparison.Ordinal);
         Assert.Equal(2 * layers, adapters.Modules.Count);
         Assert.Equal(trainable, adapters.Modules.Sum(module => module.Parameters) + (31 * width) + 31);
     }

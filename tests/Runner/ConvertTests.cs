@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
 namespace NotebookLib.Tests.Runner;
 
 public sealed class ConvertTests : IDisposable
@@ -56,6 +59,53 @@ public sealed class ConvertTests : IDisposable
     }
 
     [Fact]
+    public async Task A_program_compiles_and_shows_what_the_notebook_shows()
+    {
+        string[] cells =
+        [
+            "# Title",
+            $"#r \"{Repository.PathOf("bin", "lib", "NotebookLib.dll")}\"\nusing NotebookLib.Display;\nusing NotebookLib.Results;\nrecord Pair(string Name, int Value);",
+            "// parameters\nvar seed = 42; // of all\nstring? path = null; // a file\nstring[] types = []; // of entities",
+            "Console.WriteLine(\"printed\");\n(await Task.FromResult(seed + 1)).Display();\nNotebookHost.Show(\"first\").Update(\"second\");\nnew Pair(\"a<b\", seed)",
+            "RunScores.Publish(new Dictionary<string, double> { [\"test F1\"] = seed / 10.0 });\n$\"{path} {string.Join('+', types)}\"",
+        ];
+        string[] arguments = ["-p", "seed=7", "-p", "path=here", "-p", "types=PER,ORG"];
+        var (ran, _, runError) = await _runner.RunAsync(cells, arguments);
+        Assert.True(ran == 0, runError);
+        var name = $"p{Guid.NewGuid():N}";
+        var source = Path.Combine(_runner.Folder, name + ".cs");
+        var (converted, _, convertError) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", Path.Combine(_runner.Folder, "n.dib"), "--to", "cs", "--output", source));
+        Assert.True(converted == 0, convertError);
+
+        try
+        {
+            // The two projects are built already, and other tests run on them.
+            var (built, buildOutput, buildError) = await RunnerProcess.FinishAsync(Dotnet("build", source, "-p:BuildProjectReferences=false"));
+            Assert.True(built == 0, buildOutput + buildError);
+            var folder = Path.Combine(_runner.Folder, "of program");
+            var (exitCode, output, error) = await RunnerProcess.FinishAsync(Dotnet(["run", "--no-build", source, "--", .. arguments, "--output", folder]));
+            var (refused, _, refusal) = await RunnerProcess.FinishAsync(Dotnet("run", "--no-build", source, "--", "-p", "sede=7"));
+
+            Assert.True(exitCode == 0, output + error);
+            var notebook = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, name + ".ipynb"), TestContext.Current.CancellationToken))!;
+            Assert.Equal(Outputs(_runner.Jupyter), Outputs(notebook));
+            Assert.Equal(["stream:printed\n", "display_data:8", "display_data:second", "execute_result:Pair\n      Name: a<b\n      Value: 7"], Outputs(notebook)[2]);
+            Assert.Equal("0.7", JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "run.json"), TestContext.Current.CancellationToken))!["scores"]!["test F1"]!.ToJsonString());
+            Assert.Contains(Path.Combine(folder, name + ".html"), output, StringComparison.Ordinal);
+            Assert.Equal(2, refused);
+            Assert.Contains("seed", refusal, StringComparison.Ordinal);
+        }
+        finally
+        {
+            var binaries = Repository.PathOf("bin", $"program-{name}");
+            if (Directory.Exists(binaries))
+            {
+                Directory.Delete(binaries, recursive: true);
+            }
+        }
+    }
+
+    [Fact]
     public async Task What_a_program_cannot_have_is_named_cell_by_cell()
     {
         var notebook = _runner.WriteNotebook("var a = 1;", "#!time\na", "var a = 2;", "#r \"other.dll\"");
@@ -68,4 +118,11 @@ public sealed class ConvertTests : IDisposable
         Assert.Contains("(cell 4): '#r \"other.dll\"': a file-based program takes projects and packages", error, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.ChangeExtension(notebook, "cs")));
     }
+
+    private static Process Dotnet(params string[] arguments) =>
+        Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+
+    /// <summary>What each code cell shows.</summary>
+    private static List<List<string>> Outputs(JsonNode notebook) =>
+        [.. notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code").Select(cell => cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)).ToList())];
 }

@@ -61,6 +61,13 @@ public sealed class UserNotebookTests : IDisposable
         "mistakes.dib, line 19 (cell 4, line 1): #r \"../nowhere/Lib.dll\": there is no ",
         "mistakes.dib, line 20 (cell 4, line 2): Console.ReadLine waits for a keyboard, and a notebook has no keyboard: make it a parameter",
         "mistakes.dib, line 21 (cell 4, line 3): CS1525: ")]
+    [InlineData(
+        "keyboard",
+        "keyboard.dib, line 9 (cell 2, line 1): Console.ReadLine waits for a keyboard, and a notebook has no keyboard: make it a parameter",
+        "keyboard.dib, line 10 (cell 2, line 2): Console.In waits",
+        "keyboard.dib, line 11 (cell 2, line 3): Console.ReadKey waits",
+        "keyboard.dib, line 12 (cell 2, line 4): Console.In waits",
+        "keyboard.dib, line 13 (cell 2, line 5): Console.ReadLine waits")]
     public async Task What_cannot_run_is_refused_with_cell_and_line_before_anything_ran(string name, params string[] expected)
     {
         var (exitCode, error) = await RunAsync(name);
@@ -70,6 +77,34 @@ public sealed class UserNotebookTests : IDisposable
         Assert.Equal(expected.Length + 1, error.TrimEnd('\n').Split('\n').Length);
         Assert.EndsWith("\nNothing was run.\n", error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_runner.Output));
+    }
+
+    [Fact]
+    public async Task What_only_looks_like_the_keyboard_runs()
+    {
+        var (exitCode, _, error) = await _runner.RunAsync(
+            ["using static System.Console;\nint Read() => 7;\nRead()", "Console.SetIn(new System.IO.StringReader(\"given\"));\nConsole.ReadLine()", "new System.IO.StringReader(\"own\").ReadLine()"]);
+
+        Assert.True(exitCode == 0, error);
+        Assert.Equal(
+            ["execute_result:7", "execute_result:given", "execute_result:own"],
+            _runner.Jupyter["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]!.AsArray()).Select(output => JupyterText.Of(output!)));
+    }
+
+    [Fact]
+    public async Task Empty_cells_as_Jupyter_leaves_them_run()
+    {
+        var notebook = Path.Combine(_runner.Folder, "n.ipynb");
+        var cells = ((string[])["1 + 1", "", "\n  \n"]).Select((source, i) =>
+            new JsonObject { ["cell_type"] = "code", ["id"] = $"c{i}", ["metadata"] = new JsonObject(), ["execution_count"] = null, ["outputs"] = new JsonArray(), ["source"] = new JsonArray(source) });
+        var kernel = new JsonObject { ["name"] = ".net-csharp", ["display_name"] = ".NET (C#)", ["language"] = "C#" };
+        var document = new JsonObject { ["nbformat"] = 4, ["nbformat_minor"] = 5, ["metadata"] = new JsonObject { ["kernelspec"] = kernel }, ["cells"] = new JsonArray([.. cells]) };
+        await File.WriteAllTextAsync(notebook, document.ToJsonString(), TestContext.Current.CancellationToken);
+
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output));
+
+        Assert.True(exitCode == 0, error);
+        Assert.Equal(["execute_result:2"], _runner.Jupyter["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]!.AsArray()).Select(output => JupyterText.Of(output!)));
     }
 
     [Fact]

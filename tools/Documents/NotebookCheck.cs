@@ -22,11 +22,15 @@ internal sealed class NotebookCheck
     private const int MostFaults = 20;
     private static readonly Lazy<CompositeKernel> Kernels = new(CellKernels.Create);
     private static readonly CSharpParseOptions Script = new(LanguageVersion.Latest, kind: SourceCodeKind.Script);
-    private static readonly string[] ConsoleReads = ["Read", "ReadKey", "ReadLine"];
+    private static readonly string[] ConsoleReads = ["In", "OpenStandardInput", "Read", "ReadKey", "ReadLine"];
 
     private readonly string _folder;
     private readonly List<string> _faults = [];
     private readonly HashSet<string> _imported = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _consoles = new(["Console", "System.Console"], StringComparer.Ordinal);
+    private readonly HashSet<string> _declared = new(StringComparer.Ordinal);
+    private bool _usesConsole;
+    private bool _hasInput;
     private List<CellInput> _inputs = [];
     private string _place = "";
 
@@ -193,10 +197,42 @@ internal sealed class NotebookCheck
             LookAtFile("#load", directive.File.ValueText, directive.GetLocation(), place);
         }
 
-        foreach (var call in root.DescendantNodes().OfType<InvocationExpressionSyntax>())
+        LookAtNames(root);
+        foreach (var node in root.DescendantNodes())
         {
-            LookAtCall(call, place);
+            _place = place(LineOf(node.GetLocation()));
+            if (node is InvocationExpressionSyntax call)
+            {
+                LookAtQuestion(call);
+            }
+            else if (node is SimpleNameSyntax name)
+            {
+                LookAtConsole(name);
+            }
         }
+    }
+
+    /// <summary>Learns under what names this cell and later ones know the console, and what they call by a name of its members.</summary>
+    private void LookAtNames(CompilationUnitSyntax root)
+    {
+        foreach (var import in root.Usings.Where(import => IsConsole(import.NamespaceOrType)))
+        {
+            _usesConsole |= import.StaticKeyword != default;
+            if (import.Alias is { } alias)
+            {
+                _consoles.Add(alias.Name.Identifier.Text);
+            }
+        }
+
+        _declared.UnionWith(root.DescendantNodes().Select(node => node switch
+        {
+            MethodDeclarationSyntax method => method.Identifier.Text,
+            LocalFunctionStatementSyntax function => function.Identifier.Text,
+            PropertyDeclarationSyntax property => property.Identifier.Text,
+            VariableDeclaratorSyntax variable => variable.Identifier.Text,
+            ParameterSyntax parameter => parameter.Identifier.Text,
+            _ => null,
+        }).OfType<string>());
     }
 
     private void LookAtFile(string directive, string file, Location location, Func<int, string> place)
@@ -212,20 +248,37 @@ internal sealed class NotebookCheck
         }
     }
 
-    private void LookAtCall(InvocationExpressionSyntax call, Func<int, string> place)
+    /// <summary>Finds what reads from the console, called or handed on: <c>Console.ReadLine()</c>, <c>Console.In</c>, <c>ReadLine()</c> under <c>using static System.Console</c>.</summary>
+    private void LookAtConsole(SimpleNameSyntax name)
     {
-        _place = place(LineOf(call.GetLocation()));
+        var member = name.Identifier.Text;
+        var isMember = name.Parent is MemberAccessExpressionSyntax access && access.Name == name
+            ? IsConsole(access.Expression)
+            : _usesConsole && !_declared.Contains(member) && name.Parent is InvocationExpressionSyntax or MemberAccessExpressionSyntax;
+        if (!isMember)
+        {
+            return;
+        }
+
+        // Whoever brings an input of his own may read it; keys and the stream itself are not part of it.
+        _hasInput |= member == nameof(Console.SetIn);
+        if (ConsoleReads.Contains(member) && !(_hasInput && member is nameof(Console.In) or nameof(Console.Read) or nameof(Console.ReadLine)))
+        {
+            Fault($"Console.{member} waits for a keyboard, and {NoKeyboard.Advice}");
+        }
+    }
+
+    private bool IsConsole(SyntaxNode name) => _consoles.Contains(name.ToString().Replace("global::", "", StringComparison.Ordinal));
+
+    private void LookAtQuestion(InvocationExpressionSyntax call)
+    {
         var (target, name) = call.Expression switch
         {
             MemberAccessExpressionSyntax access => (access.Expression.ToString(), access.Name.Identifier.Text),
             IdentifierNameSyntax simple => ("", simple.Identifier.Text),
             _ => ("", ""),
         };
-        if (target is "Console" or "System.Console" && ConsoleReads.Contains(name))
-        {
-            Fault($"Console.{name} waits for a keyboard, and {NoKeyboard.Advice}");
-        }
-        else if (target.Split('.')[^1] is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync")
+        if (target.Split('.')[^1] is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync")
         {
             if (name != "GetInputsAsync" && call.ArgumentList.Arguments.FirstOrDefault()?.Expression is LiteralExpressionSyntax { Token.Value: string prompt })
             {

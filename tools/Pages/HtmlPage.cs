@@ -141,11 +141,11 @@ internal sealed class HtmlPage
         _html.Append($"<footer class=\"colophon\">{versions}</footer>\n");
     }
 
-    /// <summary>The first line that says something: neither a reference nor a using nor a comment.</summary>
+    /// <summary>The first line that says something: neither a reference nor a using nor a comment, if there is one; an empty cell has none at all.</summary>
     private static string FirstCodeLine(string source)
     {
         var lines = source.Split('\n').Where(line => line.Trim().Length > 0).ToList();
-        return (lines.FirstOrDefault(line => !(line.StartsWith('#') || line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("//", StringComparison.Ordinal))) ?? lines[0]).Trim();
+        return (lines.FirstOrDefault(line => !(line.StartsWith('#') || line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("//", StringComparison.Ordinal))) ?? lines.FirstOrDefault() ?? "").Trim();
     }
 
     /// <summary>Wraps each line, so that a style can number it; the faulty one is marked. No span of <see cref="CodeView"/> but comments and raw strings crosses lines.</summary>
