@@ -151,7 +151,10 @@ public sealed class DebertaV2Encoder : Module
 
     private RelativeEmbeddings? RelativeFor(RelativePositions positions) => rel_embeddings is null ? null : new(RelativeRows(positions.Rows), positions);
 
-    private Tensor RelativeRows(Tensor rows_R)
+    /// <summary>Rows of the relative table, normalised where the configuration says so.</summary>
+    /// <param name="rows_R">Their numbers, [R] int64.</param>
+    /// <returns>[R, C].</returns>
+    internal Tensor RelativeRows(Tensor rows_R)
     {
         var rows_RC = rel_embeddings!.call(rows_R);
         return LayerNorm is null ? rows_RC : LayerNorm.call(rows_RC);

@@ -90,11 +90,7 @@ public static class ModelFolder
             throw new InvalidOperationException("The model carries adapters; merge them into the weights or save the adapter instead.");
         }
 
-        if (model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Storage != WeightStorage.Dense) is { } stored)
-        {
-            throw new InvalidOperationException($"Weights of the model are stored as {stored.Storage}; take them back first: FrozenWeights.Store(model, WeightStorage.Dense).");
-        }
-
+        EnsureDense(model);
         var parameters = model.named_parameters().ToList();
         var dtype = parameters[0].parameter.dtype.ToString().ToLowerInvariant();
         var keys = (JsonObject)config.OtherKeys.DeepClone();
@@ -108,6 +104,16 @@ public static class ModelFolder
 
         SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), parameters.Select(pair => KeyValuePair.Create(pair.name, (Tensor)pair.parameter)));
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), (config with { OtherKeys = keys }).ToJson());
+    }
+
+    /// <summary>Refuses a model whose weights are not all there in full.</summary>
+    /// <exception cref="InvalidOperationException">Weights are stored in fewer bits.</exception>
+    internal static void EnsureDense(Module model)
+    {
+        if (model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Storage != WeightStorage.Dense) is { } stored)
+        {
+            throw new InvalidOperationException($"Weights of the model are stored as {stored.Storage}; take them back first: FrozenWeights.Store(model, WeightStorage.Dense).");
+        }
     }
 
     private static DebertaConfig ReadConfig(string folder)

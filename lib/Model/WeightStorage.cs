@@ -41,15 +41,16 @@ public static class FrozenWeights
         return saved;
     }
 
-    /// <summary>W as int8 rows and their scales: q = round(w / scale), scale = max |w| of the row / 127.</summary>
+    /// <summary>W as int8 rows and their scales: q = round(w / scale), scale = max |w| of the row / largest.</summary>
     /// <param name="weight">[out, in], float32.</param>
+    /// <param name="largest">The largest q, 127 at most.</param>
     /// <returns>[out, in] int8 and [out] float32.</returns>
-    internal static (Tensor Rows, Tensor Scales) Quantise(Tensor weight)
+    internal static (Tensor Rows, Tensor Scales) Quantise(Tensor weight, int largest = 127)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var scales = weight.abs().amax(1) / 127;
-        var rows = (weight / scales.clamp_min(float.Epsilon).unsqueeze(1)).round().clamp(-127, 127).to(ScalarType.Int8);
+        var scales = weight.abs().amax(1) / largest;
+        var rows = (weight / scales.clamp_min(float.Epsilon).unsqueeze(1)).round().clamp(-largest, largest).to(ScalarType.Int8);
         return (rows.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 

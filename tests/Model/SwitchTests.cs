@@ -26,7 +26,7 @@ public class SwitchTests
         Labels = ["O", "B-X", "I-X"],
     };
 
-    private static readonly Dictionary<string, DebertaConfig> Variants = new()
+    internal static readonly Dictionary<string, DebertaConfig> Variants = new()
     {
         ["v3"] = V3,
         ["c2p only"] = V3 with { PosAttType = ["c2p"] },
@@ -137,7 +137,7 @@ public class SwitchTests
         Assert.Equal(0, withEmpty[2].abs().max().item<double>());
     }
 
-    private static DebertaV2ForTokenClassification New(DebertaConfig config, ScalarType dtype = ScalarType.Float64, double spread = 0.4)
+    internal static DebertaV2ForTokenClassification New(DebertaConfig config, ScalarType dtype = ScalarType.Float64, double spread = 0.4)
     {
         var model = new DebertaV2ForTokenClassification(new ModelBuild(config, dtype));
         // Wide enough that every term matters; biases and norms moved off their trivial values.
@@ -154,7 +154,7 @@ public class SwitchTests
         return model;
     }
 
-    private static (Tensor Ids, Tensor Mask, Tensor Labels) Inputs(DebertaConfig config, int[] lengths)
+    internal static (Tensor Ids, Tensor Mask, Tensor Labels) Inputs(DebertaConfig config, int[] lengths)
     {
         using var generator = new Generator(3);
         long[] shape = [lengths.Length, lengths.Max()];
