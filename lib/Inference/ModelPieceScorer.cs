@@ -22,6 +22,9 @@ public sealed class ModelPieceScorer : IPieceScorer
         (_model, _batchSize) = (model, batchSize);
     }
 
+    /// <summary>The network.</summary>
+    public DebertaV2ForTokenClassification Model => _model;
+
     /// <inheritdoc />
     public IReadOnlyList<string> Labels => _model.Config.Labels;
 
