@@ -132,7 +132,9 @@ internal sealed class OnnxGraph(string name)
     {
         var model = new ModelProto
         {
-            IrVersion = FormatVersion, ProducerName = "NotebookLib", ProducerVersion = typeof(OnnxGraph).Assembly.GetName().Version!.ToString(3),
+            IrVersion = FormatVersion,
+            ProducerName = "NotebookLib",
+            ProducerVersion = typeof(OnnxGraph).Assembly.GetName().Version!.ToString(3),
             OpsetImport = { new OperatorSetIdProto { Domain = "", Version = OperatorSet } },
         };
         model.WriteTo(stream);

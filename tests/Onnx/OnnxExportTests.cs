@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Lora;
 using NotebookLib.Model;
