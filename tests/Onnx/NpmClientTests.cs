@@ -41,8 +41,8 @@ public sealed class NpmClientTests : IDisposable
         {
             var encoding = tagger.Tokenizer.Encode(texts[text]);
             Assert.Equal(encoding.Ids, answers[text]!["ids"]!.AsArray().Select(id => id!.GetValue<int>()));
-            // That client leaves unknown pieces out, and spells a piece without its leading space.
-            var known = expected[text].Where(entity => encoding.Ids[entity.Index!.Value] != tagger.Tokenizer.Special.Unk).ToList();
+            // That client leaves out what it spells as nothing: unknown pieces, and a leading space that stands alone.
+            var known = expected[text].Where(entity => encoding.Ids[entity.Index!.Value] != tagger.Tokenizer.Special.Unk && entity.Word != "▁").ToList();
             var entities = answers[text]!["entities"]!.AsArray();
             Assert.Equal(known.Select(entity => (entity.Index!.Value, entity.Label)), entities.Select(entity => (entity!["index"]!.GetValue<int>(), entity["entity"]!.GetValue<string>())));
             Assert.All(known.Zip(entities), pair => Assert.Equal(pair.First.Score, pair.Second!["score"]!.GetValue<float>(), 1e-4f));
