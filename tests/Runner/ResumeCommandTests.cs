@@ -116,11 +116,8 @@ public sealed partial class ResumeCommandTests : IDisposable
             "var token = (System.Threading.CancellationToken)AppContext.GetData(\"NotebookHost.Interrupted\");\nConsole.WriteLine(\"training\");\n"
             + "for (var i = 0; i < 150 && !token.IsCancellationRequested; i++) { await Task.Delay(20); }\ntoken.ThrowIfCancellationRequested();");
         var how = RunnerProcess.HowToStart("run", notebook, "--output", _runner.Output);
-        if (isNohup)
-        {
-            how.ArgumentList.Insert(0, "--ignore-signal=HUP");
-        }
-
+        // Whatever the tests themselves were started with.
+        how.ArgumentList.Insert(0, isNohup ? "--ignore-signal=HUP" : "--default-signal=HUP");
         how.ArgumentList.Insert(0, how.FileName);
         how.FileName = "setsid";
         using var process = Process.Start(how)!;
