@@ -87,7 +87,7 @@ internal sealed partial class Attempt : IDisposable
             _ => "eval \"exec $COMMAND\" > \"$LOG\" 2>&1",
         };
         // A session of its own, whose processes can be signalled together.
-        var how = new ProcessStartInfo("setsid", ["env", "--default-signal=INT", "bash", "-c", script]) { WorkingDirectory = workspace.Folder };
+        var how = new ProcessStartInfo("setsid", ["env", "--default-signal=INT,HUP", "bash", "-c", script]) { WorkingDirectory = workspace.Folder };
         (how.Environment["COMMAND"], how.Environment["LOG"]) = (command, log);
         how.Environment["OMP_NUM_THREADS"] = RunWorkspace.Threads.ToString(CultureInfo.InvariantCulture);
         var folder = workspace.RunFolder(run);
