@@ -114,10 +114,7 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
         {
             foreach (var plan in _plans.Values.OfType<Plan>())
             {
-                _ = _freeDescription(plan.Description);
-                _ = _freeLayout(plan.A);
-                _ = _freeLayout(plan.B);
-                _ = _freeLayout(plan.Result);
+                Free(plan);
             }
 
             _plans.Clear();
@@ -158,11 +155,23 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
         var heuristic = stackalloc byte[HeuristicBytes];
         int found;
         var status = _choose(_handle, description, b, a, result, result, _preference, 1, heuristic, &found);
-        if (status != NotSupported)
+        var plan = new Plan(description, a, b, result, new ReadOnlySpan<byte>(heuristic, 64).ToArray());
+        if (status == NotSupported || (status == 0 && found == 0))
         {
-            Check(status, "cublasLtMatmulAlgoGetHeuristic");
+            Free(plan);
+            return null;
         }
-        return found == 0 || status == NotSupported ? null : new(description, a, b, result, new ReadOnlySpan<byte>(heuristic, 64).ToArray());
+
+        Check(status, "cublasLtMatmulAlgoGetHeuristic");
+        return plan;
+    }
+
+    private void Free(Plan plan)
+    {
+        _ = _freeDescription(plan.Description);
+        _ = _freeLayout(plan.A);
+        _ = _freeLayout(plan.B);
+        _ = _freeLayout(plan.Result);
     }
 
     private nint Layout(int type, long rows, long columns, long lead, int count, long step)
