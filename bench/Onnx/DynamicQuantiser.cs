@@ -1,19 +1,19 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using NotebookLib.Onnx;
 using NotebookLib.Platform;
+using DataType = NotebookLib.Onnx.TensorProto.Types.DataType;
 
 namespace NotebookLib.Bench.Onnx;
 
 /// <summary>
 /// Makes the graph that onnxruntime.quantization.quantize_dynamic makes of a float32 one (its Python code cannot be reached from here): each MatMul with a constant
 /// right side becomes DynamicQuantizeLinear → MatMulInteger → Cast → Mul, weights in int8, one scale per matrix, symmetric. ONNX Runtime fuses the four when it opens the graph.
+/// Fields that the messages do not name stay as they are.
 /// </summary>
 internal static class DynamicQuantiser
 {
-    // TensorProto.DataType and AttributeProto.AttributeType
-    private const int Float = 1, Int8 = 3, IntegerAttribute = 2;
-
     /// <summary>Writes the quantised graph beside the float32 one, sharing its other weights.</summary>
     /// <param name="modelPath">A graph with its <c>weights.bin</c>.</param>
     /// <returns>Path of the quantised graph and how many products it has.</returns>
@@ -70,7 +70,7 @@ internal static class DynamicQuantiser
         }
 
         var cast = NewNode("Cast", [output + "_integer"], [output + "_float"]);
-        cast.Attribute.Add(new AttributeProto { Name = "to", I = Float, Type = IntegerAttribute });
+        cast.Attribute.Add(new AttributeProto { Name = "to", I = (int)DataType.Float, Type = AttributeProto.Types.AttributeType.Int });
         graph.Node.Add(NewNode("MatMulInteger", [input + "_quantized", weight + "_quantized", input + "_zero_point", weight + "_zero_point"], [output + "_integer"]));
         graph.Node.Add(cast);
         graph.Node.Add(NewNode("Mul", [input + "_scale", weight + "_scale"], [output + "_scales"]));
@@ -95,9 +95,9 @@ internal static class DynamicQuantiser
             bytes[i] = (byte)(sbyte)Math.Clamp(MathF.Round(values[i] / scale), -127, 127);
         }
 
-        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_quantized", DataType = Int8, Dims = { weight.Dims }, RawData = UnsafeByteOperations.UnsafeWrap(bytes) });
-        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_scale", DataType = Float, FloatData = { scale } });
-        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_zero_point", DataType = Int8, RawData = ByteString.CopyFrom(0) });
+        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_quantized", DataType = DataType.Int8, Dims = { weight.Dims }, RawData = UnsafeByteOperations.UnsafeWrap(bytes) });
+        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_scale", DataType = DataType.Float, RawData = ByteString.CopyFrom(BitConverter.GetBytes(scale)) });
+        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_zero_point", DataType = DataType.Int8, RawData = ByteString.CopyFrom(0) });
     }
 
     private static float[] Read(TensorProto weight, FileStream file)
