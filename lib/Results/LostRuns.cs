@@ -11,12 +11,16 @@ internal static class LostRuns
     /// <summary>The file that a runner keeps locked in a run's folder for as long as it lives.</summary>
     public const string LockName = ".run.lock";
 
-    private const string FactsName = "run.json";
+    /// <summary>The file that says what became of a run.</summary>
+    public const string FactsName = "run.json";
+
     private const string Running = "running";
     private const string Killed = "killed";
     private const int LargestFactsBytes = 16 << 20;
     private const int LargestReportBytes = 256 << 20;
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>How that file is written.</summary>
+    public static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>What <c>run.json</c> of a folder says.</summary>
     /// <returns>Null where there is none that can be read.</returns>

@@ -1,6 +1,6 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Results;
 using NotebookRunner.Running;
 
 namespace NotebookRunner.Reports;
@@ -10,9 +10,6 @@ internal static class RunSummary
 {
     /// <summary>Raised when the meaning of a key changes.</summary>
     public const int FormatVersion = 1;
-
-    /// <summary>How the file is written.</summary>
-    public static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The JSON of a run, in whatever state it is.</summary>
     /// <param name="run">The run.</param>
@@ -39,7 +36,7 @@ internal static class RunSummary
         ["scores"] = new JsonObject(run.Scores.Select(score => KeyValuePair.Create(score.Key, (JsonNode?)score.Value))),
         ["given"] = new JsonObject(run.Given.Select(value => KeyValuePair.Create(value.Key, (JsonNode?)value.Value))),
         ["notebookPath"] = folder is null ? null : Path.GetRelativePath(folder, run.NotebookPath),
-    }.ToJsonString(Indented) + "\n";
+    }.ToJsonString(LostRuns.Indented) + "\n";
 
     private static JsonObject CellOf(CellState cell) => new()
     {

@@ -13,8 +13,6 @@ namespace NotebookRunner.Running;
 /// <param name="HasChanged">Whether the notebook's cells are others by now.</param>
 internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, string> Values, bool HasChanged)
 {
-    private const string FactsName = "run.json";
-
     // They say where results go besides, how often checkpoints are written, what is tried out at the end: nothing that is learned or scored.
     private static readonly string[] Free = ["tracking", "push", "sentence", "saveEvery"];
 
@@ -56,7 +54,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <exception cref="ParameterException">A parameter is unknown or has a value of another type.</exception>
     public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
     {
-        var facts = LostRuns.Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {FactsName} in it{Elsewhere(folder)}.");
+        var facts = LostRuns.Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {LostRuns.FactsName} in it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
         if ((string?)facts["status"] == RunWord(RunStatus.Ok))
         {
