@@ -29,7 +29,7 @@ internal static class AnnotateCommand
     /// <summary>Builds the verb.</summary>
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "The folder of a run, of a saved model or of adapters, or a name on the Hub (org/name)" };
+        var model = TrainedModel.NewArgument();
         var inputs = new Argument<string[]>("input") { Description = "Files, folders, patterns (in quotes), or - for standard input: text, JSON lines, CSV, Parquet, CoNLL, packed or not", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--output", "-o") { Description = "The file to write; its ending says the format: .jsonl .json .conll .csv .parquet .html; - for standard output", Required = true, HelpName = "file" };
         var format = new Option<string?>("--format") { Description = "The format to write, where the ending does not tell" };
@@ -45,8 +45,7 @@ internal static class AnnotateCommand
         var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
         var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
         var restart = new Option<bool>("--restart") { Description = "Begin anew rather than go on where a killed run was" };
-        var types = new Option<string?>("--types") { Description = "Entity types of adapters that do not name theirs, in their order: PER,ORG,…", HelpName = "list" };
-        var start = new Option<string?>("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
+        var (types, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
         var device = new Option<string>("--device") { Description = "Where the network computes", DefaultValueFactory = _ => "auto" };
         device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
         var command = new Command("annotate", "Finds entities in files of texts with a trained model; a killed run goes on where it was when it is typed again")
@@ -77,7 +76,7 @@ internal static class AnnotateCommand
         {
             var settings = Settings(wish);
             settings.Validate();
-            using var tagger = await LoadAsync(wish, cancel);
+            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = DeviceOf(wish) }, wish.Types, wish.Base, new Transfers(), cancel);
             var view = new ProgressView();
             var result = Annotator.Run(tagger, settings, view.Show, fault => view.Say($"left out: {fault}"), cancel);
             view.Say(Summary(result));
@@ -98,11 +97,7 @@ internal static class AnnotateCommand
             Console.Error.WriteLine($"\n{fault.Message}\nNothing was written to {wish.Output}. --skip-errors leaves such rows out{(wish.Output == AnnotationSettings.Standard ? "." : " and goes on where this run stopped; when the input is mended, begin anew with --restart.")}");
             return ExitCodes.Failed;
         }
-        catch (Exception error) when (error is HubException or NotSupportedException or ArgumentException or FileNotFoundException or DirectoryNotFoundException or InvalidDataException or PlatformNotSupportedException)
-        {
-            throw new BadInputException(Spoken(error), error);
-        }
-        catch (InvalidOperationException error) when (error is not ObjectDisposedException)
+        catch (Exception error) when (TrainedModel.IsBadInput(error))
         {
             throw new BadInputException(Spoken(error), error);
         }
@@ -130,30 +125,11 @@ internal static class AnnotateCommand
         Restarts = wish.Restarts,
     };
 
-    private static async Task<EntityTagger> LoadAsync(Wish wish, CancellationToken cancel)
-    {
-        NativeLibraries.EnsureLoaded();
-        var tagger = await EntityTagger.LoadAsync(wish.Model, Options(wish), wish.Base, new Transfers(), cancel);
-        foreach (var remark in tagger.Remarks)
-        {
-            Console.Error.WriteLine(remark);
-        }
+    private static TorchSharp.torch.Device DeviceOf(Wish wish) => wish.Device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
 
-        return tagger;
-    }
-
-    private static LoadOptions Options(Wish wish) => new()
-    {
-        Labels = wish.Types is null ? null : new LabelSet(wish.Types.Split(',', StringSplitOptions.TrimEntries)),
-        Device = wish.Device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice },
-    };
-
-    /// <summary>What the library calls by its own names, as the command line does.</summary>
-    private static string Spoken(Exception error) => error.Message.Split(" (Parameter '")[0]
+    private static string Spoken(Exception error) => TrainedModel.Spoken(error)
         .Replace("have it replaced.", "replace it with --force.", StringComparison.Ordinal)
         .Replace("begin anew (restart)", "begin anew with --restart", StringComparison.Ordinal)
-        .Replace("as the base.", "with --base.", StringComparison.Ordinal)
-        .Replace("name their entity types, in their order.", "name their entity types, in their order, with --types PER,ORG,…", StringComparison.Ordinal)
         .Replace("or the format by name.", "or a format by name with --format.", StringComparison.Ordinal)
         .Replace("Name an aggregation strategy, which", "Name a --strategy, which", StringComparison.Ordinal);
 

@@ -1,8 +1,6 @@
 extern alias lib;
 
 using System.CommandLine;
-using lib::NotebookLib.Data;
-using lib::NotebookLib.Hub;
 using lib::NotebookLib.Inference;
 using lib::NotebookLib.Model;
 using lib::NotebookLib.Onnx;
@@ -17,14 +15,13 @@ internal static class ExportCommand
     /// <summary>Builds the verb.</summary>
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "The folder of a run, of a saved model or of adapters, or a name on the Hub (org/name)" };
+        var model = TrainedModel.NewArgument();
         var format = new Option<string>("--to") { Description = "The format to write", Required = true };
         format.AcceptOnlyFromAmong("onnx");
         var output = new Option<string>("--output", "-o") { Description = "The folder to write: config.json, the tokenizer, onnx/model.onnx", Required = true, HelpName = "folder" };
         var types = new Option<string[]>("--dtype") { Description = "Numbers of the graph, one or several; each is a file of its own", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["float32"] };
         types.AcceptOnlyFromAmong("float32", "float16", "int8");
-        var labels = new Option<string?>("--types") { Description = "Entity types of adapters that do not name theirs, in their order: PER,ORG,…", HelpName = "list" };
-        var start = new Option<string?>("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
+        var (labels, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
         var force = new Option<bool>("--force") { Description = "Replace an export that is there" };
         var command = new Command("export", "Writes a trained model, its adapters merged, as ONNX, for ONNX Runtime, transformers.js and Optimum") { model, format, output, types, labels, start, force };
         command.SetAction(async (arguments, _) =>
@@ -40,15 +37,8 @@ internal static class ExportCommand
     {
         try
         {
-            NativeLibraries.EnsureLoaded();
             WritableFolder.Prove(output, () => Prove(output, isForced));
-            var options = new LoadOptions { Labels = labels is null ? null : new LabelSet(labels.Split(',', StringSplitOptions.TrimEntries)) };
-            using var tagger = await EntityTagger.LoadAsync(model, options, start, cancellation: Interruption.Token);
-            foreach (var remark in tagger.Remarks)
-            {
-                Console.Error.WriteLine(remark);
-            }
-
+            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions(), labels, start, observer: null, Interruption.Token);
             Write(tagger, output, [.. types.Select(type => Enum.Parse<OnnxPrecision>(type, ignoreCase: true))]);
             return ExitCodes.Ok;
         }
@@ -57,10 +47,9 @@ internal static class ExportCommand
             Console.Error.WriteLine("Interrupted; nothing was written.");
             return ExitCodes.Interrupted;
         }
-        catch (Exception error) when (error is HubException or NotSupportedException or ArgumentException or InvalidOperationException or FileNotFoundException or DirectoryNotFoundException
-            or InvalidDataException or PlatformNotSupportedException)
+        catch (Exception error) when (TrainedModel.IsBadInput(error))
         {
-            throw new BadInputException(error is ArgumentException { ParamName: { } name } ? error.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal) : error.Message, error);
+            throw new BadInputException(TrainedModel.Spoken(error), error);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
