@@ -91,7 +91,7 @@ internal sealed class TrainingPair : IDisposable
         const string down = ".lora.lora_A";
         var lora = new LoraSettings();
         var adapters = weights.Keys.Where(name => name.EndsWith(down, StringComparison.Ordinal)).Select(name => name[..^down.Length])
-            .ToDictionary(layer => layer, layer => new PlainLora(weights[layer + down], weights[layer + ".lora.lora_B"], lora.Scale, lora.Dropout));
+            .ToDictionary(layer => layer, layer => new PlainLora(weights[layer + down], weights[layer + ".lora.lora_B"], lora.Scale, lora.Dropout ?? 0));
         return new(kind.Config, weights) { Adapters = adapters, UsesCheckpoints = kind.IsLora };
     }
 

@@ -61,20 +61,47 @@ public static class ModelCard
         [
             new(group.Key, IsCode: true), Number(group.Count()), Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))), new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
         ]));
+        var adapters = LoraAdapters.Of(model);
         return new("Low-rank adapters", [
-            new("adapted projections", Number(adapted.Count)), new("rank", Number(settings.Rank), Invariant($"α {settings.Alpha}, so scale {settings.Scale:0.##}; dropout {settings.Dropout}{(settings.TrainsHeadOnly ? "; left as initialised: the head alone is trained" : "")}")),
+            new("adapted projections", Number(adapted.Count)), RankFact(settings, adapters?.Modules ?? []),
+            .. KindOf(settings) is { Length: > 0 } kind ? [new("kind", kind)] : Array.Empty<Fact>(),
+            .. adapters is null ? Array.Empty<Fact>() : [new("begin", adapters.Folder ?? "new, so that they change nothing")],
             .. CountFacts(model),
         ])
         {
-            Subtitle = "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; W and b stay as they are.",
+            Subtitle = (settings.UsesMagnitudes ? "DoRA (Liu et al. 2024): y = m / ‖W + scale · B A‖ · (W + scale · B A) x + b; " : "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; ")
+                + (settings.Biases == TrainedBiases.None ? "W and b stay as they are." : "W stays as it is."),
             Warnings =
             [
                 .. adapted.Count == 0 ? (string[])["No projection carries an adapter: nothing but what is listed as trained will move."] : [],
-                .. LoraAdapters.Of(model)?.Remark is { } remark ? (string[])[remark] : [],
+                .. adapters?.Remarks ?? [],
             ],
             Tables = [new("Adapted", [new("projection"), new("layers", true), new("parameters", true), new("first")], [.. byTarget])],
         };
     }
+
+    private static Fact RankFact(LoraSettings settings, IReadOnlyList<AdaptedModule> modules)
+    {
+        var (ranks, scales) = (Range(modules.Select(module => (double)module.Rank), settings.Rank ?? 0), Range(modules.Select(module => module.Scale), settings.Scale));
+        return new("rank", ranks, Invariant($"α {settings.Alpha}{(settings.AlphaPattern is { Count: > 0 } ? " where no pattern says otherwise" : "")}, so scale {scales}; dropout {settings.Dropout}")
+            + (settings.TrainsHeadOnly ? "; left as they begin: the head alone is trained" : ""));
+    }
+
+    private static string Range(IEnumerable<double> values, double usual)
+    {
+        var (least, most) = (values.DefaultIfEmpty(usual).Min(), values.DefaultIfEmpty(usual).Max());
+        return least == most ? Invariant($"{least:0.##}") : Invariant($"{least:0.##} to {most:0.##}");
+    }
+
+    private static string KindOf(LoraSettings settings) => string.Join(", ", ((string?[])
+    [
+        settings.UsesMagnitudes ? "with magnitudes (DoRA)" : null,
+        settings.UsesRankStabilisation ? "scaled by √rank (rsLoRA)" : null,
+        settings.HasBias ? "B with a bias" : null,
+        settings.Biases switch { TrainedBiases.Adapted => "the adapted layers' biases trained", TrainedBiases.All => "all biases trained", _ => null },
+        settings.SavedModules is { } saved ? $"trained whole: {string.Join(", ", saved)}" : null,
+        settings.TrainsHead ? null : "the head as the base has it",
+    ]).OfType<string>());
 
     private static IEnumerable<Fact> CountFacts(DebertaV2ForTokenClassification model)
     {

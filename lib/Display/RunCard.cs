@@ -11,7 +11,7 @@ public static class RunCard
 {
     /// <summary>The card of what a run decided; says so where nothing is trained.</summary>
     public static HtmlView Plan(RunSummary? summary) => summary is null
-        ? new EmptyView("Training", "Nothing is trained in this profile: the published weights are tested as they are.")
+        ? new EmptyView("Training", "Nothing is trained in this profile: the weights are tested as they are.")
         : new CardView("What this run will do", PlanFacts(summary));
 
     /// <summary>The card of a finished run; empty where nothing was trained, which <see cref="Plan"/> has said.</summary>
@@ -78,7 +78,7 @@ public static class RunCard
         new("parameters", Number(summary.TotalParameters), $"{Number(summary.TrainedParameters)} trained"),
         new("sentences", $"{Number(summary.TrainingRows)} to train on, {Number(summary.EvaluationRows)} to evaluate on"),
         .. summary.Adapters is { } adapters
-            ? new Fact[] { new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets)}"), $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as initialised: the head alone is trained" : "")}") }
+            ? new Fact[] { new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets ?? [])}"), $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as they begin: the head alone is trained" : "")}") }
             : [],
         new("effective batch", summary.EffectiveBatch),
         new("updates", Number(summary.Updates), $"{Number(summary.UpdatesPerEpoch)} an epoch, {Number(summary.WarmupUpdates)} of warm-up"),

@@ -25,7 +25,8 @@ public sealed class ExperimentRun
         (System, Profile, _inputs, _settings, Folder, Id, Started) = (system, profile, inputs, settings, folder, id, started);
         // The published large run trained its head alone, so that is what a head of ours stands beside.
         var published = system.Replace("head", "LoRA", StringComparison.Ordinal);
-        PublishedSystem = Published.IsOf(published, inputs.Model, inputs.DataName) ? published : null;
+        // What goes on from somebody's adapters began elsewhere.
+        PublishedSystem = !(Trains && inputs.Adapter is not null) && Published.IsOf(published, inputs.Model, inputs.DataName) ? published : null;
     }
 
     /// <summary>What is trained, as the published table names it: <c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>; also for a stand-in model.</summary>
@@ -83,7 +84,7 @@ public sealed class ExperimentRun
         List<string> faults =
         [
             .. Profiles.Contains(profile) ? Array.Empty<string>() : [$"profile is \"{profile}\"; expected {string.Join(", ", Profiles)}."],
-            .. inputs.FindFaults(trains), .. settings.FindFaults(), .. adapters?.FindFaults() ?? [],
+            .. inputs.FindFaults(trains), .. settings.FindFaults(), .. inputs.FindFaultsOfAdapter(trains, adapters),
             .. trains && settings.Precision == TrainingPrecision.Float16 && !TorchSharp.torch.cuda.is_available()
                 ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."] : Array.Empty<string>(),
             .. outputs.FindFaults(folder, environment), .. RunFolderRules.FindFaults(outputs, folder, trains),
@@ -129,6 +130,7 @@ public sealed class ExperimentRun
         {
             Repository = repository ?? Id,
             BaseModel = _inputs.BaseModel is [not '.', ..] name ? name.Split('@')[0] : null,
+            Adapter = _inputs.AdapterName,
             Labels = labels,
             DataName = _inputs.DataName,
             Dataset = isOnHub ? _inputs.Dataset : null,
@@ -167,7 +169,7 @@ public sealed class ExperimentRun
 
     /// <summary>Profile, model and data, in one line: what the scores are scores of.</summary>
     /// <param name="parameters">Of the model.</param>
-    private string About(long parameters) => Invariant($"{Profile}: {_inputs.ModelName} ({parameters / 1e6:0.0} million parameters), {_inputs.DataName}");
+    private string About(long parameters) => Invariant($"{Profile}: {_inputs.ModelName}{(_inputs.AdapterName is { } adapter ? $" with {adapter}" : "")} ({parameters / 1e6:0.0} million parameters), {_inputs.DataName}");
 
     internal RunRow RowOf(DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights)
     {
@@ -180,7 +182,7 @@ public sealed class ExperimentRun
             Started = Started,
             System = System,
             Profile = Profile,
-            Model = _inputs.Model,
+            Model = Trains && _inputs.AdapterName is { } adapter ? $"{_inputs.Model} + {adapter}" : _inputs.Model,
             Data = _inputs.DataName,
             Seed = _settings.Seed,
             LearningRate = trained is null ? null : _settings.LearningRate,

@@ -1,6 +1,9 @@
 using NotebookLib.Data;
 using NotebookLib.Display;
 using NotebookLib.Hub;
+using NotebookLib.Inference;
+using NotebookLib.Lora;
+using NotebookLib.Model;
 using NotebookLib.Results;
 
 namespace NotebookLib.Experiments;
@@ -14,7 +17,7 @@ public sealed record InputSettings
     /// <summary>A pre-trained or fine-tuned model: a folder, or a name on the Hub such as <c>microsoft/deberta-v3-base</c>.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Trained adapters to test on the model: a folder, or a name on the Hub; null puts new ones on it.</summary>
+    /// <summary>Trained adapters that go on the model, to be tested or trained on: a folder, also of a run, or a name on the Hub; null puts on new ones, or none.</summary>
     public string? Adapter { get; init; }
 
     /// <summary>Folder or file of the tokenizer (<c>spm.model</c>); null takes the model's.</summary>
@@ -83,6 +86,10 @@ public sealed record InputSettings
     /// </summary>
     public string BaseModel => RepositoryFiles.Find(Model) is null ? Model : Path.IsPathRooted(Model) ? "" : Model.StartsWith('.') ? Model : "./" + Model;
 
+    /// <summary>What to call the adapters in tables and in a model's card: as they were given, a full path by its end; null where there are none.</summary>
+    public string? AdapterName => Adapter is null || !Path.IsPathRooted(Adapter) ? Adapter
+        : string.Join('/', Adapter.Split('/', StringSplitOptions.RemoveEmptyEntries)[(Path.GetFileName(Path.TrimEndingDirectorySeparator(Adapter)) == "model" ? ^2 : ^1)..]);
+
     private bool IsSample => RepositoryFiles.Find(Dataset) is { } folder && Path.TrimEndingDirectorySeparator(folder) == RepositoryFiles.PathOf("data", "sample");
 
     /// <summary>The label set of <see cref="Types"/>, or the notebook's where none are named.</summary>
@@ -96,7 +103,7 @@ public sealed record InputSettings
     {
         var faults = new List<string>();
         Refuse(string.IsNullOrWhiteSpace(Model), $"Model is \"{Model}\"; expected a folder, or a name on the Hub such as microsoft/deberta-v3-base.");
-        Refuse(trains && Adapter is not null, $"Adapter is \"{Adapter}\", but this profile trains new ones; set it to null, or the profile to published.");
+        Refuse(Adapter is not null && string.IsNullOrWhiteSpace(Adapter), $"Adapter is \"{Adapter}\"; expected a folder with adapter_config.json, a name on the Hub such as alexeyak/deberta-v3-large-ner-lora, or null.");
         if (TrainData is null && TestData is null)
         {
             Refuse(ValidationData is not null, "ValidationData is set, TrainData is not; set both, or neither to read the data set.");
@@ -130,12 +137,68 @@ public sealed record InputSettings
     /// <summary>A file or folder as it stands, else what the Hub has under that name, showing the transfers.</summary>
     /// <param name="source">The model, the adapter or the tokenizer: a path, or <c>org/name</c>, <c>org/name@revision</c>.</param>
     /// <param name="cancellation">Stops a download; what is there already is kept.</param>
-    /// <returns>Its path.</returns>
+    /// <returns>Its path; of a run's folder that of the model in it.</returns>
     /// <exception cref="DirectoryNotFoundException">It looks like a path, and there is nothing.</exception>
     /// <exception cref="HubException">It cannot be had from the Hub; the message says what to do.</exception>
-    public Task<string> FetchAsync(string source, CancellationToken cancellation = default) => RepositoryFiles.Find(source) is { } here
+    public Task<string> FetchAsync(string source, CancellationToken cancellation = default) => Find(source) is { } here
         ? Task.FromResult(here)
         : NoNetwork.ExplainAsync(this, () => HubModels.FetchAsync(source, new DownloadPanel(), cancel: cancellation));
+
+    /// <summary>
+    /// Puts the adapters of <see cref="Adapter"/> into a model's weights for good, their head too, so that all of it trains on from what they learned; the model as it is where
+    /// there are none.
+    /// </summary>
+    /// <param name="loaded">The base that they were trained on.</param>
+    /// <param name="trains">Whether it is trained then: only then may the model's labels be others than the adapters'.</param>
+    /// <exception cref="ArgumentException">The base has no head, nor have the adapters.</exception>
+    /// <inheritdoc cref="LoraAdapters.Load" path="/exception"/>
+    public async Task<Loaded<DebertaV2ForTokenClassification>> MergeAdapterAsync(Loaded<DebertaV2ForTokenClassification> loaded, bool trains)
+    {
+        ArgumentNullException.ThrowIfNull(loaded);
+        if (Adapter is null)
+        {
+            return loaded;
+        }
+
+        var folder = await FetchAsync(Adapter).ConfigureAwait(false);
+        var adapters = trains ? LoraAdapters.Attach(loaded.Model, LoraSettings.AsSaved, seed: 0, folder) : LoraAdapters.Load(folder, loaded.Model);
+        adapters.Keep();
+        var missing = loaded.Model.HasNewHead ? loaded.Report.Missing : [];
+        string[] remarks = [.. loaded.Report.Remarks, $"The {adapters.Modules.Count} adapters of {folder} are part of the weights now{(missing.Count == 0 && loaded.Report.Missing.Count > 0 ? ", and the head is theirs" : "")}.", .. adapters.Remarks];
+        return loaded with { Report = loaded.Report with { Missing = missing, Remarks = remarks } };
+    }
+
+    /// <summary>What is wrong with <see cref="Adapter"/>, as far as that shows without the network and the model.</summary>
+    /// <param name="trains">False where trained ones are tested.</param>
+    /// <param name="asked">What adapters should look like; null where they are merged.</param>
+    internal IReadOnlyList<string> FindFaultsOfAdapter(bool trains, LoraSettings? asked)
+    {
+        if (string.IsNullOrWhiteSpace(Adapter))
+        {
+            return asked is null ? [] : trains ? asked.FindFaults() : ["Adapter is null, but this profile trains nothing; set Adapter to trained ones. A model that was trained whole is tested by ner_deberta_base_A or _B."];
+        }
+
+        if (Find(Adapter) is not { } folder)
+        {
+            // Of a name on the Hub it shows when they are there.
+            return !HubNames.IsRepository(Adapter.Split('@')[0])
+                ? [$"Adapter is \"{Adapter}\": there is no such folder, neither from {Environment.CurrentDirectory} nor from {RepositoryFiles.Root}, and a name on the Hub looks like org/name."]
+                : asked?.StartingFrom(new()).FindFaults() ?? [];
+        }
+
+        try
+        {
+            var there = AdapterConfig.Read(folder);
+            return trains && asked is not null ? [.. asked.FindConflicts(there, Adapter), .. asked.StartingFrom(there).FindFaults()] : [];
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or NotSupportedException)
+        {
+            return [$"Adapter is \"{Adapter}\": {error.Message}"];
+        }
+    }
+
+    // A folder of a run holds its model in one called model.
+    private static string? Find(string source) => RepositoryFiles.Find(source) is { } here ? TaggerFolder.FindIn(here) ?? here : null;
 
     private string? FaultOfTypes()
     {

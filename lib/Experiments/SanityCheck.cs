@@ -65,7 +65,7 @@ public static class SanityCheck
     {
         var labels = loaded.Model.Config.Labels.Count;
         var loss = LossOf(loaded.Model, rows, settings);
-        var isNew = loaded.Report.Missing.Count > 0;
+        var isNew = loaded.Model.HasNewHead;
         return new(
             "First loss",
             isNew ? Invariant($"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing") : "below that of a new head: the head is trained already",
@@ -122,7 +122,7 @@ public static class SanityCheck
         return new(
             "An evaluation",
             "two batches go through",
-            Invariant($"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} (untrained)"),
+            Invariant($"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} ({(model.HasNewHead ? "untrained" : "before this training")})"),
             double.IsFinite(result.Loss));
     }
 

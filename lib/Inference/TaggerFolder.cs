@@ -29,18 +29,11 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
 
     private Task<string> FetchAsync(string name) => HubModels.FetchAsync(name, observer, cancel: cancellation);
 
-    /// <summary>The folder of the model: a run keeps it in one called model.</summary>
-    private static string FolderOf(string folder)
-    {
-        if (HoldsModel(folder))
-        {
-            return folder;
-        }
+    /// <summary>The folder of a model or of adapters, where it or its folder model, in which a run keeps them, holds any; null where neither does.</summary>
+    public static string? FindIn(string folder) => Array.Find([folder, Path.Combine(folder, "model")], HoldsModel);
 
-        var within = Path.Combine(folder, "model");
-        return HoldsModel(within) ? within : throw new FileNotFoundException(
-            $"{folder}: holds no trained model; expected {ModelConfig} with weights, adapter_config.json with weights, or the folder of a run that has finished, in which model/ holds them.");
-    }
+    private static string FolderOf(string folder) => FindIn(folder) ?? throw new FileNotFoundException(
+        $"{folder}: holds no trained model; expected {ModelConfig} with weights, adapter_config.json with weights, or the folder of a run that has finished, in which model/ holds them.");
 
     private static bool HoldsModel(string folder) => File.Exists(Path.Combine(folder, ModelConfig)) || AdapterConfig.IsIn(folder);
 
@@ -70,13 +63,8 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
         return Own(loaded.Model, () =>
         {
             var adapters = LoraAdapters.Load(folder, loaded.Model);
-            if (!adapters.Settings.TrainsHead)
-            {
-                EnsureTrained(start, loaded);
-            }
-
             adapters.Merge();
-            return Tagger(tokenizer, loaded, new Both(adapters, loaded.Model), [.. loaded.Report.Remarks, .. adapters.Remark is { } remark ? [remark] : Array.Empty<string>()], folder, start);
+            return Tagger(tokenizer, loaded, new Both(adapters, loaded.Model), [.. loaded.Report.Remarks, .. adapters.Remarks], folder, start);
         });
     }
 

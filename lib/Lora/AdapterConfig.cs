@@ -122,7 +122,7 @@ internal static class AdapterConfig
             ["layers_pattern"] = settings.LayersPattern is null ? null : TextsNode(settings.LayersPattern),
             ["layers_to_transform"] = settings.Layers is null ? null : new JsonArray([.. settings.Layers.Select(layer => (JsonNode)layer)]),
             ["loftq_config"] = new JsonObject(),
-            ["lora_alpha"] = NumberNode(settings.Alpha),
+            ["lora_alpha"] = NumberNode(settings.Alpha ?? 0),
             ["lora_dropout"] = settings.Dropout,
             ["megatron_config"] = null,
             ["megatron_core"] = "megatron.core",
@@ -130,7 +130,7 @@ internal static class AdapterConfig
             ["r"] = settings.Rank,
             ["rank_pattern"] = PatternNode(settings.RankPattern?.Select(pair => (pair.Key, (JsonNode)pair.Value))),
             ["revision"] = null,
-            ["target_modules"] = NamesNode(settings.Targets),
+            ["target_modules"] = NamesNode(settings.Targets ?? []),
             // TOKEN_CLS is what makes PEFT save the head.
             ["task_type"] = settings.TrainsHead ? "TOKEN_CLS" : null,
         };

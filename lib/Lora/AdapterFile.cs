@@ -61,16 +61,22 @@ internal sealed partial class AdapterFile : IDisposable
     /// <summary>True when the file has this tensor.</summary>
     public bool Has(string name) => _stored.ContainsKey(name);
 
+    /// <summary>Rows of a tensor, by our name; null when the file has none.</summary>
+    public long? RowsOf(string name) => _stored.TryGetValue(name, out var stored) ? _source.Tensors[stored].Shape.FirstOrDefault() : null;
+
     /// <summary>Compares names and shapes with what the model needs.</summary>
+    /// <param name="expected">Shapes by our names.</param>
+    /// <param name="isLeft">Tensors that are left where they are, whatever they look like; null for none.</param>
     /// <exception cref="InvalidDataException">All that differs, together.</exception>
-    public void EnsureFits(IReadOnlyDictionary<string, long[]> expected)
+    public void EnsureFits(IReadOnlyDictionary<string, long[]> expected, Func<string, bool>? isLeft = null)
     {
+        expected = isLeft is null ? expected : expected.Where(pair => !isLeft(pair.Key)).ToDictionary(StringComparer.Ordinal);
         List<string> faults =
         [
             .. expected.Where(pair => !_stored.ContainsKey(pair.Key)).Select(pair => $"{pair.Key}: missing"),
             .. expected.Where(pair => _stored.TryGetValue(pair.Key, out var stored) && !_source.Tensors[stored].Shape.SequenceEqual(pair.Value))
                 .Select(pair => $"{_stored[pair.Key]}: expected [{string.Join(", ", pair.Value)}], file has {_source.Tensors[_stored[pair.Key]].ShapeText}"),
-            .. _stored.Where(pair => !expected.ContainsKey(pair.Key)).Select(pair => pair.Value).Order(StringComparer.Ordinal).Select(name => $"{name}: the model has no place for it"),
+            .. _stored.Where(pair => !expected.ContainsKey(pair.Key) && isLeft?.Invoke(pair.Key) != true).Select(pair => pair.Value).Order(StringComparer.Ordinal).Select(name => $"{name}: the model has no place for it"),
         ];
         if (faults.Count > 0)
         {

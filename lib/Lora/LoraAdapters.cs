@@ -55,17 +55,32 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>True while the weights contain the adapters; the model is then a plain one, which <see cref="ModelFolder.Save(DebertaV2ForTokenClassification, string)"/> saves whole.</summary>
     public bool IsMerged { get; private set; }
 
-    /// <summary>What a reader should know about the files that they were loaded from; null when nothing.</summary>
-    public string? Remark { get; private init; }
+    /// <summary>The folder that they were loaded from; null for new ones.</summary>
+    public string? Folder { get; private init; }
 
-    /// <summary>Freezes a model and puts new adapters on it, which change nothing until they are trained.</summary>
+    /// <summary>What a reader should know about the files that they were loaded from, a sentence each: names, a head in another order, for other labels or none.</summary>
+    public IReadOnlyList<string> Remarks { get; private init; } = [];
+
+    /// <summary>Freezes a model and puts adapters on it to be trained: new ones, which change nothing at first, or saved ones, which go on from where they were.</summary>
     /// <param name="model">Keeps the adapters as its own parts.</param>
-    /// <param name="settings">Where they sit and what they look like.</param>
-    /// <param name="seed">Decides A; B is zero.</param>
-    /// <exception cref="ArgumentException">The settings are faulty, or name layers that the model lacks: all faults together.</exception>
+    /// <param name="settings">Where new ones sit and what they look like. Saved ones look as they look: there dropout and what is trained count, and the rest is null, unset or theirs.</param>
+    /// <param name="seed">Decides A of new ones; B is zero.</param>
+    /// <param name="start">
+    /// The folder of saved ones, as <see cref="Load"/> takes it. Their head goes on too, each row where its label's name is; one for other labels is left out, and the model's
+    /// trained instead. Null makes new ones.
+    /// </param>
+    /// <exception cref="ArgumentException">The settings are faulty, name layers that the model lacks, or contradict the saved adapters': all faults together.</exception>
+    /// <exception cref="FileNotFoundException">A file of <paramref name="start"/> is missing.</exception>
+    /// <exception cref="InvalidDataException">A file of <paramref name="start"/> is damaged, or does not fit the model: all faults together.</exception>
+    /// <exception cref="NotSupportedException">The saved adapters are of a kind that this library does not compute.</exception>
     /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
-    public static LoraAdapters Attach(DebertaV2ForTokenClassification model, LoraSettings settings, long seed)
+    public static LoraAdapters Attach(DebertaV2ForTokenClassification model, LoraSettings settings, long seed, string? start = null)
     {
+        if (start is not null)
+        {
+            return Restore(start, model, settings);
+        }
+
         LoraSettings.ThrowIfFaulty(FindFaults(model, settings));
         var places = PlacesIn(model, settings);
         using var generator = new Generator((ulong)seed);
@@ -74,28 +89,15 @@ public sealed class LoraAdapters : IDisposable
 
     /// <summary>Puts saved adapters, and what was saved with them, on a model; they can be used as they are, or trained further.</summary>
     /// <param name="folder">Holds <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> or <c>adapter_model.bin</c>, as PEFT and <see cref="Save"/> write them.</param>
-    /// <param name="model">The base that they were trained on, with as many labels.</param>
+    /// <param name="model">The base that they were trained on, with their labels; where the folder names these in another order, each row of the head goes where its label's name is.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or the adapters do not fit the model: all faults together.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, the adapters do not fit the model, or neither of them has a trained head: all faults together.</exception>
     /// <exception cref="NotSupportedException">The adapters are of a kind that this library does not compute.</exception>
     /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
     public static LoraAdapters Load(string folder, DebertaV2ForTokenClassification model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var settings = AdapterConfig.Read(folder);
-        using var file = AdapterFile.Open(folder);
-        // PEFT 0.7.0 saves the head and does not say so.
-        settings = settings with { TrainsHead = file.Has(AdapterFile.NameOf(HeadName, "weight")) };
-        var places = PlacesIn(model, settings);
-        if (places.Count == 0)
-        {
-            throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", settings.Targets.Take(4))}) mean none of the model's layers. Is this the model that the adapter was trained on?");
-        }
-
-        file.EnsureFits(ExpectedShapes(model, settings, places));
-        var adapters = new LoraAdapters(model, settings, places, generator: null) { Remark = file.Remark };
-        file.ReadInto(adapters.TensorsByFileName());
-        return adapters;
+        return Restore(folder, model, asked: null);
     }
 
     /// <summary>The adapters that a model carries now.</summary>
@@ -156,6 +158,20 @@ public sealed class LoraAdapters : IDisposable
 
         DetachLayers();
         (IsMerged, IsAttached) = (true, false);
+    }
+
+    /// <summary>
+    /// Leaves the adapters in the weights for good and lets everything train again that did before them: the model is a plain one then, and goes on from what they learned.
+    /// </summary>
+    internal void Keep()
+    {
+        Merge();
+        foreach (var (name, parameter) in _model.named_parameters())
+        {
+            parameter.requires_grad = _trainedBefore.Contains(name);
+        }
+
+        Dispose();
     }
 
     /// <summary>Puts the base's weights back, bit for bit, and the adapters beside them.</summary>
@@ -247,6 +263,80 @@ public sealed class LoraAdapters : IDisposable
         return tensors;
     }
 
+    /// <summary>Puts saved adapters on a model: as they are, or to be trained further as it was asked.</summary>
+    private static LoraAdapters Restore(string folder, DebertaV2ForTokenClassification model, LoraSettings? asked)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var there = AdapterConfig.Read(folder);
+        using var file = AdapterFile.Open(folder);
+        var head = SavedHead.Of(folder, file, model, isTrained: asked is not null);
+        var settings = (asked?.StartingFrom(there) ?? there) with { TrainsHead = head.IsTrained };
+        LoraSettings.ThrowIfFaulty(asked?.FindConflicts(settings, folder) ?? []);
+        var places = PlacesIn(model, settings);
+        if (places.Count == 0)
+        {
+            throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", (settings.Targets ?? []).Take(4))}) mean none of the model's layers. Is this the model that the adapter was trained on?");
+        }
+
+        bool IsLeft(string name) => head.IsTrained && !head.IsTaken && name.StartsWith(AdapterFile.NameOf(HeadName, ""), StringComparison.Ordinal);
+        file.EnsureFits(ExpectedShapes(model, settings, places), IsLeft);
+        string[] remarks = [.. file.Remark is { } spelled ? [spelled] : Array.Empty<string>(), .. head.Remark is { } said ? [said] : Array.Empty<string>()];
+        var adapters = new LoraAdapters(model, settings, places, generator: null) { Folder = folder, Remarks = remarks };
+        file.ReadInto(adapters.TensorsByFileName().Where(pair => !IsLeft(pair.Key)).ToDictionary(StringComparer.Ordinal));
+        if (head.Order is { } stored)
+        {
+            model.ReorderHead(stored);
+        }
+
+        model.HasNewHead &= !head.IsTaken;
+        return adapters;
+    }
+
+    /// <summary>What becomes of a head that was saved with adapters.</summary>
+    /// <param name="IsTaken">Its numbers are read.</param>
+    /// <param name="IsTrained">The model's head is trained and saved with the adapters.</param>
+    private sealed record SavedHead(bool IsTaken, bool IsTrained)
+    {
+        /// <summary>The labels of its rows, where the model has them in another order.</summary>
+        public IReadOnlyList<string>? Order { get; private init; }
+
+        /// <summary>What a reader should know of it; null when nothing.</summary>
+        public string? Remark { get; private init; }
+
+        /// <exception cref="InvalidDataException">Nothing is trained, and there is no head for the model's labels.</exception>
+        public static SavedHead Of(string folder, AdapterFile file, DebertaV2ForTokenClassification model, bool isTrained)
+        {
+            var (now, config) = (model.Config.Labels, Path.Combine(folder, "config.json"));
+            // PEFT 0.7.0 saves the head and does not say so.
+            if (file.RowsOf(AdapterFile.NameOf(HeadName, "weight")) is not { } rows)
+            {
+                return !model.HasNewHead ? new(IsTaken: false, IsTrained: false)
+                    : !isTrained ? throw new InvalidDataException($"{folder}: the adapters were saved without a head, and the model has none for its {now.Count} labels either: nothing here was trained to tag. Load the model that they were trained on, with its own labels.")
+                    : new(IsTaken: false, IsTrained: true) { Remark = $"{folder} holds adapters without a head, and the model has none for these labels: a new one is trained." };
+            }
+
+            // A folder of Python's has no labels' names, or its base's: then they are taken to be the model's.
+            var stored = File.Exists(config) && DebertaConfig.Read(config).Labels is var names && names.Count == rows && !AreUnnamed(names) ? names : null;
+            if ((rows == now.Count || !isTrained) && (stored is null || AreUnnamed(now) || stored.SequenceEqual(now)))
+            {
+                return new(IsTaken: true, IsTrained: true);
+            }
+
+            if (stored is not null && stored.Order(StringComparer.Ordinal).SequenceEqual(now.Order(StringComparer.Ordinal)))
+            {
+                return new(IsTaken: true, IsTrained: true) { Order = stored, Remark = $"The head's {rows} labels stand in another order in {folder}; each row went where its label's name is." };
+            }
+
+            var other = $"{folder}: its head has {rows} labels{(stored is null ? "" : $" ({Shown(stored)})")}, the model has {now.Count} ({Shown(now)})";
+            return isTrained ? new(IsTaken: false, IsTrained: true) { Remark = $"{other}: {(model.HasNewHead ? "a new head is trained" : "the model's own is trained on")}." }
+                : throw new InvalidDataException($"{other}. Load the model with the adapters' labels.");
+        }
+
+        private static bool AreUnnamed(IReadOnlyList<string> labels) => labels.All(label => label.StartsWith("LABEL_", StringComparison.Ordinal));
+
+        private static string Shown(IReadOnlyList<string> labels) => string.Join(", ", labels.Take(4)) + (labels.Count > 4 ? ", …" : "");
+    }
+
     private static List<(string Name, IAdaptedLayer Place)> PlacesIn(DebertaV2ForTokenClassification model, LoraSettings settings)
     {
         var candidates = Candidates(model, settings).ToList();
@@ -269,7 +359,7 @@ public sealed class LoraAdapters : IDisposable
 
     private static bool IsAllLinear(string target) => string.Equals(target, ModuleNames.AllLinear, StringComparison.OrdinalIgnoreCase);
 
-    private static bool IsMeant(LoraSettings settings, string name) => (settings.Targets.Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
+    private static bool IsMeant(LoraSettings settings, string name) => ((settings.Targets ?? []).Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
 
     private static bool IsExcluded(LoraSettings settings, string name) =>
         (settings.Excluded ?? []).Any(entry => ModuleNames.Matches(entry, name)) || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, name));

@@ -62,7 +62,7 @@ internal sealed class LoraLayer : LoraModule, ILowRankAdapter
     {
         var (output, input) = (projection.Weight.shape[0], projection.Weight.shape[1]);
         var isTrained = !settings.TrainsHeadOnly;
-        (_denseWeight, DropoutProbability) = (projection.DenseWeight, settings.Dropout);
+        (_denseWeight, DropoutProbability) = (projection.DenseWeight, settings.Dropout ?? 0);
         // kaiming_uniform with a = √5 over the fan-in, as nn.Linear: ±1/√in. Drawn in float32, so that another dtype starts from the same numbers.
         var bound = 1 / Math.Sqrt(input);
         using var drawn = generator is null ? zeros(rank, input) : empty(rank, input).uniform_(-bound, bound, generator);
@@ -77,7 +77,7 @@ internal sealed class LoraLayer : LoraModule, ILowRankAdapter
             lora_magnitude_vector = Trained(norms, projection.Weight, isTrained);
         }
 
-        dropout = new Dropout(settings.Dropout, random);
+        dropout = new Dropout(DropoutProbability, random);
         RegisterComponents();
     }
 

@@ -28,21 +28,21 @@ public enum TrainedBiases
 /// </remarks>
 public sealed record LoraSettings
 {
-    /// <summary>Width of the adapters' inner layer.</summary>
-    public int Rank { get; init; } = 4;
+    /// <summary>Width of the adapters' inner layer; null takes that of the adapters that training starts from.</summary>
+    public int? Rank { get; init; } = 4;
 
-    /// <summary>The adapters' output is multiplied by alpha / rank.</summary>
-    public double Alpha { get; init; } = 8;
+    /// <summary>The adapters' output is multiplied by alpha / rank; null takes the alpha of the adapters that training starts from.</summary>
+    public double? Alpha { get; init; } = 8;
 
-    /// <summary>Probability that an element of an adapter's input becomes zero in training.</summary>
-    public double Dropout { get; init; } = 0.1;
+    /// <summary>Probability that an element of an adapter's input becomes zero in training; null takes that of the adapters that training starts from.</summary>
+    public double? Dropout { get; init; } = 0.1;
 
     /// <summary>
     /// Which linear layers are adapted. A plain name counts as the end of a module's name (<c>query_proj</c>, <c>attention.output.dense</c>); anything with
     /// another character than letters, digits, _ and . is a regular expression over the whole name, in Python's spelling (<c>.*layer\.2[0-3]\..*key_proj</c>).
-    /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors.
+    /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors. Null takes those of the adapters that training starts from.
     /// </summary>
-    public IReadOnlyList<string> Targets { get; init; } = ["query_proj", "key_proj"];
+    public IReadOnlyList<string>? Targets { get; init; } = ["query_proj", "key_proj"];
 
     /// <summary>Of these, which are left out, by names as in <see cref="Targets"/>; null leaves out none.</summary>
     public IReadOnlyList<string>? Excluded { get; init; }
@@ -88,9 +88,12 @@ public sealed record LoraSettings
     /// <summary>Name of the pre-trained model, written into a saved adapter's configuration: where PEFT takes the base from.</summary>
     public string BaseModel { get; init; } = "";
 
+    /// <summary>Adapters as they were saved, whatever they look like.</summary>
+    internal static LoraSettings AsSaved { get; } = new() { Rank = null, Alpha = null, Dropout = null, Targets = null };
+
     /// <summary>Factor of the adapters' output where no pattern says otherwise.</summary>
     [JsonIgnore]
-    public double Scale => ScaleOf(Rank, Alpha);
+    public double Scale => ScaleOf(Rank ?? 0, Alpha ?? 0);
 
     /// <summary>Keys of a loaded configuration that change no numbers; they are saved again.</summary>
     [JsonIgnore]
@@ -102,7 +105,7 @@ public sealed record LoraSettings
     {
         var faults = new List<string>();
         Require(Rank is >= 1 and <= LargestRank, nameof(Rank), Rank, "a width from 1 to 4096, for instance 4", faults);
-        Require(Alpha > 0 && double.IsFinite(Alpha), nameof(Alpha), Alpha, "above 0, for instance 8 (twice the rank)", faults);
+        Require(Alpha is > 0 and < double.PositiveInfinity, nameof(Alpha), Alpha, "above 0, for instance 8 (twice the rank)", faults);
         Require(Dropout is >= 0 and < 1, nameof(Dropout), Dropout, "a probability from 0 to below 1, for instance 0.1", faults);
         Require(Targets is { Count: > 0 }, nameof(Targets), Targets is null ? "null" : "empty", "at least one name, for instance query_proj", faults);
         Require(BaseModel is not null, nameof(BaseModel), "null", "a name, for instance microsoft/deberta-v3-large, or nothing", faults);
@@ -130,11 +133,53 @@ public sealed record LoraSettings
     public void Validate() => ThrowIfFaulty(FindFaults());
 
     /// <summary>The rank of one module's adapter.</summary>
-    internal int RankOf(string module) => RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank;
+    internal int RankOf(string module) => RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank ?? 0;
 
     /// <summary>The factor of one module's adapter.</summary>
     internal double ScaleOf(string module) =>
-        ScaleOf(RankOf(module), AlphaPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Alpha);
+        ScaleOf(RankOf(module), AlphaPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Alpha ?? 0);
+
+    /// <summary>
+    /// What training on from adapters that are there asks for: what is null or nothing is theirs, dropout and what is trained may be another, everything else decides what the
+    /// saved numbers mean and is theirs.
+    /// </summary>
+    /// <param name="there">What they look like.</param>
+    internal LoraSettings StartingFrom(LoraSettings there) => there with
+    {
+        Dropout = Dropout ?? there.Dropout,
+        TrainsHeadOnly = TrainsHeadOnly,
+        BaseModel = BaseModel.Length > 0 ? BaseModel : there.BaseModel,
+    };
+
+    /// <summary>What is asked for and cannot be had with adapters that are there, a line each: they look as they look.</summary>
+    /// <param name="there">What they look like.</param>
+    /// <param name="name">What to call them.</param>
+    internal IReadOnlyList<string> FindConflicts(LoraSettings there, string name)
+    {
+        var faults = new List<string>();
+        Compare(nameof(Rank), Rank, there.Rank);
+        Compare(nameof(Alpha), Alpha, there.Alpha);
+        Compare(nameof(Targets), Listed(Targets), Listed(there.Targets));
+        Compare(nameof(Excluded), Listed(Excluded), Listed(there.Excluded));
+        Compare(nameof(Layers), Listed(Layers), Listed(there.Layers));
+        Compare(nameof(LayersPattern), Listed(LayersPattern), Listed(there.LayersPattern));
+        Compare(nameof(RankPattern), Listed(RankPattern), Listed(there.RankPattern));
+        Compare(nameof(AlphaPattern), Listed(AlphaPattern), Listed(there.AlphaPattern));
+        Compare(nameof(UsesRankStabilisation), UsesRankStabilisation ? true : null, there.UsesRankStabilisation);
+        Compare(nameof(UsesMagnitudes), UsesMagnitudes ? true : null, there.UsesMagnitudes);
+        Compare(nameof(HasBias), HasBias ? true : null, there.HasBias);
+        Compare(nameof(Biases), Biases == TrainedBiases.None ? null : Biases, there.Biases);
+        Compare(nameof(SavedModules), Listed(SavedModules), Listed(there.SavedModules));
+        return faults;
+
+        void Compare(string setting, object? asked, object? found)
+        {
+            if (asked is not null && !asked.Equals(found))
+            {
+                faults.Add(Invariant($"{setting} is {asked}, but the adapters to start from ({name}) have {found ?? "none"}: what they look like cannot be changed. Leave {setting} unset."));
+            }
+        }
+    }
 
     /// <exception cref="ArgumentException">There are faults: all together.</exception>
     internal static void ThrowIfFaulty(IReadOnlyList<string> faults)
@@ -148,13 +193,15 @@ public sealed record LoraSettings
 
     private const int LargestRank = 4096;
 
+    private static string? Listed<T>(IEnumerable<T>? items) => items is null ? null : string.Join(", ", items.Select(item => Invariant($"{item}")).Order(StringComparer.Ordinal));
+
     private double ScaleOf(int rank, double alpha) => UsesRankStabilisation ? alpha / Math.Sqrt(rank) : alpha / rank;
 
     private static void Require(bool holds, string name, object? seen, string expected, List<string> faults)
     {
         if (!holds)
         {
-            faults.Add($"{name} is {Convert.ToString(seen, CultureInfo.InvariantCulture)}; expected {expected}.");
+            faults.Add($"{name} is {(seen is null ? "null" : Convert.ToString(seen, CultureInfo.InvariantCulture))}; expected {expected}.");
         }
     }
 }

@@ -20,7 +20,7 @@ internal static partial class ModuleNames
         : Expression($@"\A(?:{Translate(entry)})\z").IsMatch(module);
 
     /// <summary>True when one of the adapters' targets means a module, its layer's number among those that are chosen.</summary>
-    public static bool IsTarget(LoraSettings settings, string module) => settings.Targets.Any(target =>
+    public static bool IsTarget(LoraSettings settings, string module) => (settings.Targets ?? []).Any(target =>
         Matches(target, module) && (settings.Layers is not { Count: > 0 } layers || !IsPlain(target) || module == target || LayerOf(settings.LayersPattern, module) is { } layer && layers.Contains(layer)));
 
     /// <summary>True when a pattern's key means a module: the whole name, or its end behind a dot.</summary>

@@ -38,6 +38,21 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     /// <summary>The head, C → K.</summary>
     public Projection Classifier => classifier;
 
+    /// <summary>True when no file had a head for these labels: it began as it was initialised.</summary>
+    internal bool HasNewHead { get; set; }
+
+    /// <summary>Puts the head's rows where their labels' names are.</summary>
+    /// <param name="stored">The labels in the order of the rows; the same names as the model's.</param>
+    internal void ReorderHead(IReadOnlyList<string> stored)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var places = stored.Select((label, row) => (label, row)).ToDictionary(pair => pair.label, pair => (long)pair.row, StringComparer.Ordinal);
+        var rows = tensor(Config.Labels.Select(label => places[label]).ToArray(), ScalarType.Int64).to(classifier.Weight.device);
+        classifier.Weight.copy_(classifier.Weight.index_select(0, rows));
+        classifier.Bias!.copy_(classifier.Bias!.index_select(0, rows));
+    }
+
     /// <summary>Scores of every label.</summary>
     /// <param name="input1">input_ids, [B, L] int64.</param>
     /// <param name="input2">attention_mask, [B, L]; 0 marks padding.</param>

@@ -56,6 +56,7 @@ public static class ModelFolder
         var keepsHead = options.Labels is null || options.Labels.Names.Order(StringComparer.Ordinal).SequenceEqual(config.Labels.Order(StringComparer.Ordinal));
         var taskConfig = options.Labels is null ? config : config with { Labels = options.Labels.Names };
         var loaded = Fill(folder, new DebertaV2ForTokenClassification(Build(taskConfig, options)), taskConfig, options, name => keepsHead || !IsHead(name));
+        loaded.Model.HasNewHead = loaded.Report.Missing.Count > 0;
         var isMoved = keepsHead && !taskConfig.Labels.SequenceEqual(config.Labels) && loaded.Report.Matched.Any(IsHead);
         return isMoved ? MoveHead(loaded, config.Labels) : loaded;
     }
@@ -132,13 +133,7 @@ public static class ModelFolder
     /// <summary>Puts the head's rows where their labels are.</summary>
     private static Loaded<DebertaV2ForTokenClassification> MoveHead(Loaded<DebertaV2ForTokenClassification> loaded, IReadOnlyList<string> stored)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var head = loaded.Model.Classifier;
-        var places = stored.Select((label, row) => (label, row)).ToDictionary(pair => pair.label, pair => (long)pair.row, StringComparer.Ordinal);
-        var rows = tensor(loaded.Model.Config.Labels.Select(label => places[label]).ToArray(), ScalarType.Int64).to(head.Weight.device);
-        head.Weight.copy_(head.Weight.index_select(0, rows));
-        head.Bias!.copy_(head.Bias!.index_select(0, rows));
+        loaded.Model.ReorderHead(stored);
         string[] remarks = [.. loaded.Report.Remarks, $"The head's {stored.Count} labels stand in another order in the checkpoint; each row went where its label's name is."];
         return loaded with { Report = loaded.Report with { Remarks = remarks } };
     }

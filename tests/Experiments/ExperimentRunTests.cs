@@ -38,7 +38,26 @@ public sealed class ExperimentRunTests
         Assert.Contains("only the published profile needs no training data", Faults(Inputs with { TestData = "data/sample/test.parquet" })[0], StringComparison.Ordinal);
         Assert.Empty(Faults(Inputs with { TestData = "data/sample/test.parquet" }, trains: false));
         Assert.Contains("Dataset is \"nowhere\"; expected Babelscape/multinerd, or a folder", Faults(Inputs with { Dataset = "nowhere" })[0], StringComparison.Ordinal);
-        Assert.Contains("Adapter is \"a/b\", but this profile trains new ones", Faults(Inputs with { Adapter = "a/b" })[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Adapters_that_cannot_be_gone_on_with_are_told_before_anything_is_loaded()
+    {
+        string[] Faults(string? adapter, bool trains, LoraSettings? asked) => [.. (Inputs with { Adapter = adapter }).FindFaultsOfAdapter(trains, asked)];
+        var golden = Repository.PathOf("tests", "goldens", "peft");
+        var asSaved = new LoraSettings { Rank = null, Alpha = null, Dropout = null, Targets = null };
+
+        Assert.Empty(Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved));
+        Assert.Empty(Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { Dropout = 0.3, TrainsHeadOnly = true }));
+        Assert.Empty(Faults(Path.Combine(golden, "patterns-rslora"), false, new()));
+        Assert.Empty(Faults("org/name@main", true, asSaved));
+        Assert.Contains("Rank is 16, but the adapters to start from (", Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { Rank = 16 }).Single(), StringComparison.Ordinal);
+        Assert.Contains("UsesMagnitudes is True, but", Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { UsesMagnitudes = true }).Single(), StringComparison.Ordinal);
+        Assert.Contains("init_lora_weights is \"pissa\"", Faults(Path.Combine(golden, "refuse", "pissa"), true, null).Single(), StringComparison.Ordinal);
+        Assert.Contains("there is no such folder, neither from", Faults("results/runs/nothing/model", true, asSaved).Single(), StringComparison.Ordinal);
+        Assert.Contains("adapter_config.json", Faults("data/tiny-deberta-v3", true, asSaved).Single(), StringComparison.Ordinal);
+        Assert.Contains("Rank is null; expected a width", Faults(null, true, asSaved)[0], StringComparison.Ordinal);
+        Assert.Contains("Adapter is null, but this profile trains nothing", Faults(null, false, new()).Single(), StringComparison.Ordinal);
     }
 
     [Fact]

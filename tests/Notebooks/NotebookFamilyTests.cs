@@ -23,7 +23,7 @@ public sealed partial class NotebookFamilyTests
 
         var (a, b, lora) = (Code(Names[0]), Code(Names[1]), Code(Names[2]));
         Assert.All((string[])["LoraAdapters", "LoraSettings", "FrozenWeights", "RecomputesActivations", "TrainsHeadOnly"], word => Assert.DoesNotContain(word, a + b, StringComparison.Ordinal));
-        Assert.All((string[])["LoraAdapters.Attach(model, lora", "new LoraSettings", "Targets = [\"query_proj\", \"key_proj\"]", "TrainsHeadOnly = true"], word => Assert.Contains(word, lora, StringComparison.Ordinal));
+        Assert.All((string[])["LoraAdapters.Attach(model, lora", "new LoraSettings", "[\"query_proj\", \"key_proj\"]", "TrainsHeadOnly = true"], word => Assert.Contains(word, lora, StringComparison.Ordinal));
         Assert.DoesNotContain("MapTo", a + lora, StringComparison.Ordinal);
         Assert.Contains("source.MapTo(labels)", b, StringComparison.Ordinal);
         // Systems A and B differ in their labels and their names; every other cell is the same.

@@ -148,7 +148,7 @@ public class ParameterCellTests
             [
                 "string profile = \"demo\" // demo | full", "ScheduleShape shape = ScheduleShape.Cosine // ", "double learningRate = 5e-3 // the peak", "double epochs = 4 // over all sentences",
                 "int? maximumUpdates = null // null lets the epochs decide", "int batchSize = 32 // sentences", "ScheduleShape schedule = ScheduleShape.Linear // Linear | Cosine | Constant",
-                "double saveEvery = 257 // ", "int rank = 4 // ", "string[] targets = [\"query_proj\", \"key_proj\"] // ", "string text = \"a\" // ", "int width = 3 // ",
+                "double saveEvery = 257 // ", "int? rank = 4 // ", "string[]? targets = [\"query_proj\", \"key_proj\"] // ", "string text = \"a\" // ", "int width = 3 // ",
             ],
             found);
     }
@@ -182,7 +182,7 @@ public class ParameterCellTests
 
     [Theory]
     [InlineData("schedule", "cubic", "expected one of Linear, Cosine, Constant, found 'cubic'")]
-    [InlineData("rank", "1.5", "expected a whole number (int, like 4)")]
+    [InlineData("rank", "1.5", "expected a whole number (int?, like 4)")]
     [InlineData("BatchSize", "8", "Did you mean 'batchSize'?")]
     [InlineData("outputFolder", "x", "There is no parameter 'outputFolder'")]
     [InlineData("batchSize", "null", "expected a whole number")]

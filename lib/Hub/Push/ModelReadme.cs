@@ -16,6 +16,9 @@ public sealed record ModelFacts
     /// <summary>The model that it was fine-tuned from, by its name on the Hub; null when that came from a local folder.</summary>
     public string? BaseModel { get; init; }
 
+    /// <summary>The trained adapters that it went on from; null when it began with none.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>Its labels.</summary>
     public required LabelSet Labels { get; init; }
 
@@ -81,7 +84,7 @@ public static class ModelReadme
             { TrainsHeadOnly: true } => "A new head, with frozen features below,",
             _ => "Low-rank adapters and a head",
         };
-        return $"{what} for named entity recognition: {(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")} fine-tuned on "
+        return $"{what} for named entity recognition: {(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")}{(facts.Adapter is null ? "" : $" with the adapters {facts.Adapter}")} fine-tuned on "
             + $"{(facts.Dataset is null ? facts.DataName : $"[{facts.DataName}](https://huggingface.co/datasets/{facts.Dataset})")}, "
             + $"{facts.Labels.Count} labels: O, and B and I of {string.Join(", ", facts.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); the files are those of the Python libraries.";
     }
@@ -119,7 +122,7 @@ public static class ModelReadme
         ];
         if (run.Adapters is { TrainsHeadOnly: false } adapters)
         {
-            rows.Insert(0, ["adapters", $"r {adapters.Rank}, alpha {Number(adapters.Alpha)}, dropout {Number(adapters.Dropout)} on {string.Join(", ", adapters.Targets)}; {run.AdaptedLayers} layers"]);
+            rows.Insert(0, ["adapters", $"r {adapters.Rank}, alpha {Number(adapters.Alpha ?? 0)}, dropout {Number(adapters.Dropout ?? 0)} on {string.Join(", ", adapters.Targets ?? [])}; {run.AdaptedLayers} layers"]);
         }
 
         return Table(["setting", "value"], rows);

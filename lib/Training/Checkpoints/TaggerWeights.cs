@@ -87,5 +87,5 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
     private static string Kind(LoraSettings settings) =>
         (settings.UsesMagnitudes ? "DoRA" : "LoRA") + (settings.UsesRankStabilisation ? ", scaled by √rank" : "") + (settings.HasBias ? ", with biases" : "");
 
-    private static string Text(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Text(double? value) => (value ?? 0).ToString("R", System.Globalization.CultureInfo.InvariantCulture);
 }
