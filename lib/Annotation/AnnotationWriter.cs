@@ -280,7 +280,7 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
     private string Csv(in TextRow row, TaggedText tagged)
     {
         var counter = new CharacterCounter(tagged.Text, countsUtf16: false);
-        return $"{Cell(row.File)},{row.Line.ToString(CultureInfo.InvariantCulture)},{Cell(tagged.Text)},{Cell(Json(json => WriteEntities(json, tagged, counter)))},"
+        return $"{Cell(CsvText.Harmless(row.File))},{row.Line.ToString(CultureInfo.InvariantCulture)},{Cell(CsvText.Harmless(tagged.Text))},{Cell(Json(json => WriteEntities(json, tagged, counter)))},"
             + $"{Cell(List(tagged.Sentence.Words))},{Cell(List(tagged.Sentence.Tags.Select(tag => labels.Names[tag])))}\n";
 
         static string Cell(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";

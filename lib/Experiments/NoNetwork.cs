@@ -16,7 +16,7 @@ internal static class NoNetwork
         }
         catch (HubException fault) when (fault.Fault is HubFault.Unreachable or HubFault.NotInCache)
         {
-            throw new HubException(fault.Fault, $"{fault.Message}.\nMissing on this machine: {string.Join(", ", await MissingAsync(inputs).ConfigureAwait(false))}.\n"
+            throw new HubException(fault.Fault, $"{fault.Message}\nMissing on this machine: {string.Join(", ", await MissingAsync(inputs).ConfigureAwait(false))}.\n"
                 + $"Three ways out: run it again with a network; {HostWords.Set("model", "FOLDER")} takes a model of your own{(NeedsHub(inputs) ? $", {HostWords.Set("trainData", "FILE")} sentences of your own" : "")}; "
                 + $"{HostWords.Set("profile", "demo")} needs no network.", fault);
         }

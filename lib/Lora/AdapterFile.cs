@@ -62,7 +62,7 @@ internal sealed partial class AdapterFile : IDisposable
     public bool Has(string name) => _stored.ContainsKey(name);
 
     /// <summary>Rows of a tensor, by our name; null when the file has none.</summary>
-    public long? RowsOf(string name) => _stored.TryGetValue(name, out var stored) ? _source.Tensors[stored].Shape.FirstOrDefault() : null;
+    public long? RowsOf(string name) => _stored.TryGetValue(name, out var stored) ? _source.Tensors[stored].Shape is [var rows, ..] ? rows : 0 : null;
 
     /// <summary>Compares names and shapes with what the model needs.</summary>
     /// <param name="expected">Shapes by our names.</param>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using CsvHelper;
+using NotebookLib.Data;
 
 namespace NotebookLib.Results;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using CsvHelper;
 using NotebookLib.Charts;
+using NotebookLib.Data;
 using NotebookLib.Html;
 using NotebookLib.Platform;
 

@@ -64,6 +64,16 @@ public sealed class AnnotatorTests : IDisposable
     }
 
     [Fact]
+    public void A_text_that_begins_like_a_formula_is_none_in_a_spreadsheet_and_its_words_are_what_they_were()
+    {
+        const string Formula = "=HYPERLINK(1) goat\u001b\n";
+        var csv = Annotate("=a.txt", Formula, "o.csv");
+
+        Assert.Contains("\n\"'=a.txt\",1,\"'=HYPERLINK(1) goat␛\",", File.ReadAllText(csv), StringComparison.Ordinal);
+        Assert.Equal("goat\u001b", Assert.Single(SentenceReader.Open(csv, new LabelSet(["X", "Y"]), new() { Rows = RowListing.AsListed })).Words[^1]);
+    }
+
+    [Fact]
     public void Doccano_and_Label_Studio_count_as_their_pages_do_and_spaCys_tokens_rebuild_the_text()
     {
         const string Odd = "  😀  goat,\u00A0bees \n";

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Data;
 using NotebookLib.Html;
 using NotebookLib.Results;
 

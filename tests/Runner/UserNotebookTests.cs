@@ -50,6 +50,7 @@ public sealed class UserNotebookTests : IDisposable
     [Theory]
     [InlineData("fsharp", "fsharp.dib, line 7 (cell 2, line 1): a cell for 'fsharp': F# cells need")]
     [InlineData("powershell", "powershell.dib, line 7 (cell 2, line 1): a cell for 'pwsh': PowerShell cells need")]
+    [InlineData("share", "share.dib, line 7 (cell 2, line 1): '#!share --from csharp count' cannot run in a cell for 'javascript': such a cell is put on the page as it stands.")]
     [InlineData("mermaid", "mermaid.dib, line 7 (cell 2, line 1): a cell for 'mermaid': mermaid diagrams are drawn by a script from the network")]
     [InlineData(
         "mistakes",

@@ -106,9 +106,9 @@ internal sealed class NotebookCheck
         {
             var names = all.ChildKernels.Append<Microsoft.DotNet.Interactive.Kernel>(all).SelectMany(child => child.KernelInfo.SupportedDirectives).Where(known => !known.Hidden && known.Name.StartsWith("#!", StringComparison.Ordinal))
                 .Select(known => known.Name).Distinct().Order(StringComparer.Ordinal).ToList();
-            Fault(KernelNames.IsKernel(name[2..])
-                ? $"'{name}': {KernelNames.Refusal(name[2..])}"
-                : $"'{line}' is no magic command that runs here{(names.Contains(name) ? $" for {kernel}" : "")}.{Suggestion.For(name, names)} Here are {string.Join(", ", names)}");
+            Fault(KernelNames.IsKernel(name[2..]) ? $"'{name}': {KernelNames.Refusal(name[2..])}"
+                : names.Contains(name) ? $"'{line}' cannot run in a cell for '{kernel}': such a cell is put on the page as it stands. Let a C# cell do it: HTML($\"…{{value}}…\") shows a value"
+                : $"'{line}' is no magic command that runs here.{Suggestion.For(name, names)} Here are {string.Join(", ", names)}");
             return kernel;
         }
 

@@ -8,7 +8,7 @@ using NotebookRunner.Parameters;
 namespace NotebookRunner.Programs;
 
 /// <summary>
-/// A notebook as a file-based program of .NET 10 (<c>dotnet run NAME.cs</c>), in the "percent" form that editors fold into cells: prose as comments behind
+/// A notebook as a file-based program of .NET 10 (<c>dotnet run --file NAME.cs</c>), in the "percent" form that editors fold into cells: prose as comments behind
 /// <c>// %% [markdown]</c>, code behind <c>// %%</c>. Usings move to the top, types to the end, a last expression is shown, parameters can be set by arguments.
 /// </summary>
 internal sealed class ProgramText
@@ -68,7 +68,7 @@ internal sealed class ProgramText
             $"#:project {Seen("NotebookLib.csproj")}", $"#:project {Seen("tools/NotebookRunner.csproj")}", .. _packages.Select(package => $"#:package {package}"),
             .. (_packages.Count > 0 ? ["ManagePackageVersionsCentrally=false"] : Array.Empty<string>()).Concat(Properties)
                 .Append($"OutputPath={Seen($"bin/program-{Path.GetFileNameWithoutExtension(target)}")}").Select(property => $"#:property {property}"),
-            "", $"// {_name} as a program. Run it: dotnet run {name}. Set parameters: dotnet run {name} -- -p name=value. It ends with the notebook's page.",
+            "", $"// {_name} as a program. Run it: dotnet run --file {name}. Set parameters: dotnet run --file {name} -- -p name=value. It ends with the notebook's page.",
             .. _usings.Distinct(StringComparer.Ordinal), "using NotebookRunner.Programs;", "",
             $"using var {NotebookProgram.Variable} = NotebookProgram.Begin(args);", "try", "{",
         ];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Data;
 using NotebookLib.Platform;
 using NotebookRunner.Reports;
 
@@ -36,7 +37,7 @@ internal static class SweepReport
 
     private static string Quoted(string text)
     {
-        var field = NotebookLib.Results.CsvText.Harmless(text);
+        var field = CsvText.Harmless(text);
         return field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
     }
 }

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace NotebookLib.Results;
+namespace NotebookLib.Data;
 
 /// <summary>
 /// Text as it may stand in a cell of a CSV file. A spreadsheet runs what begins like a formula, and a terminal obeys control characters: the first gets an apostrophe before it,
@@ -44,9 +44,10 @@ internal static partial class CsvText
     private static string WithPictures(string text)
     {
         var shown = new StringBuilder(text.Length);
-        foreach (var letter in text.Replace("\r\n", "\n", StringComparison.Ordinal))
+        for (var i = 0; i < text.Length; i++)
         {
-            shown.Append(!IsControl(letter) ? letter : letter < ' ' ? (char)(FirstPicture + letter) : letter == '\u007f' ? '\u2421' : '\ufffd');
+            var letter = text[i];
+            shown.Append(!IsControl(letter) || text.AsSpan(i).StartsWith("\r\n") ? letter : letter < ' ' ? (char)(FirstPicture + letter) : letter == '\u007f' ? '\u2421' : '\ufffd');
         }
 
         return shown.ToString();
