@@ -69,7 +69,7 @@ public sealed class AnnotatorTests : IDisposable
         const string Formula = "=HYPERLINK(1) goat\u001b\n";
         var csv = Annotate("=a.txt", Formula, "o.csv");
 
-        Assert.Contains("\n\"'=a.txt\",1,\"'=HYPERLINK(1) goat␛\",", File.ReadAllText(csv), StringComparison.Ordinal);
+        Assert.Contains(",1,\"'=HYPERLINK(1) goat␛\",", File.ReadAllText(csv), StringComparison.Ordinal);
         Assert.Equal("goat\u001b", Assert.Single(SentenceReader.Open(csv, new LabelSet(["X", "Y"]), new() { Rows = RowListing.AsListed })).Words[^1]);
     }
 
