@@ -14,7 +14,14 @@ public sealed record LoadOptions
     public ScalarType Dtype { get; init; } = ScalarType.Float32;
 
     /// <summary>The first CUDA device when there is one, else the CPU.</summary>
-    public static Device BestDevice => cuda.is_available() ? CUDA : CPU;
+    public static Device BestDevice
+    {
+        get
+        {
+            NativeLibraries.EnsureLoaded();
+            return cuda.is_available() ? CUDA : CPU;
+        }
+    }
 
     /// <summary>Where the parameters live; null is the CPU.</summary>
     public Device? Device { get; init; }
@@ -49,8 +56,10 @@ public static class ModelFolder
     /// <exception cref="FileNotFoundException">A file is missing; the message names what was looked for.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or hostile, or the weights do not belong to the configuration.</exception>
     /// <exception cref="NotSupportedException">The configuration asks for what this port lacks.</exception>
+    /// <exception cref="PlatformNotSupportedException">libtorch is not there; the message says what to add.</exception>
     public static Loaded<DebertaV2ForTokenClassification> Load(string folder, LoadOptions? options = null)
     {
+        NativeLibraries.EnsureLoaded();
         options ??= new LoadOptions();
         var config = ReadConfig(folder);
         var keepsHead = options.Labels is null || options.Labels.Names.Order(StringComparer.Ordinal).SequenceEqual(config.Labels.Order(StringComparer.Ordinal));
@@ -65,6 +74,7 @@ public static class ModelFolder
     /// <inheritdoc cref="Load" path="/exception"/>
     public static Loaded<DebertaV2ForMaskedLM> LoadMaskedLM(string folder, LoadOptions? options = null)
     {
+        NativeLibraries.EnsureLoaded();
         options ??= new LoadOptions();
         var config = ReadConfig(folder);
         return Fill(folder, new DebertaV2ForMaskedLM(Build(config, options)), config, options, _ => true);

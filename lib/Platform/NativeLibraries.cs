@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -69,7 +70,7 @@ public static class NativeLibraries
         if (folder is null)
         {
             return Outcome.Failed($"{FileName("LibTorchSharp")} was not found; looked in {string.Join(", ", folders)}. "
-                + "Build the library first (dotnet build NotebookLib.csproj): it puts its native parts into bin/lib.");
+                + "A project that references the package TorchSharp 0.107.0 has it beside itself; in this repository `dotnet build NotebookLib.csproj` puts it into bin/lib.");
         }
 
         var foreign = ForeignTorch(folders);
@@ -78,6 +79,12 @@ public static class NativeLibraries
         {
             return Outcome.Failed($"{origin} names {torchFolder}, which holds no {FileName("torch_cpu")}; expected the folder of libtorch's libraries. "
                 + """For PyTorch's: python3 -c "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))".""");
+        }
+
+        if (origin is null && !File.Exists(Path.Combine(torchFolder, FileName("torch_cpu"))))
+        {
+            return Outcome.Failed($"libtorch was not found: {folder} holds {FileName("LibTorchSharp")}, but no {FileName("torch_cpu")}. Add the package libtorch-cpu-{PortableRuntimeIdentifier}, version 2.10.0, "
+                + $"to the project of the program (with a CUDA card libtorch-cuda-12.8-linux-x64 or -win-x64), or name the folder of an installed libtorch in {Setting}.");
         }
 
         try
@@ -120,14 +127,24 @@ public static class NativeLibraries
         return file is not null && File.ReadAllText(file).Trim() is { Length: > 0 } built ? (Path.GetFullPath(built), $"The build's setting TorchLibrary, in {file},") : null;
     }
 
-    /// <summary>Beside the library (flat or portable layout), then in its sibling bin/lib: only that output folder holds libtorch and TorchSharp's native half.</summary>
+    /// <summary>
+    /// Beside the library (flat or portable layout), where the host says that native parts lie (a single file unpacks them), in the sibling bin/lib, and where the library
+    /// was built: programs that reference the project or the DLL have no copy of their own.
+    /// </summary>
     private static IEnumerable<string> CandidateFolders()
     {
         var own = Path.GetDirectoryName(typeof(NativeLibraries).Assembly.Location) is { Length: > 0 } location ? location : AppContext.BaseDirectory;
-        foreach (var root in (string[])[own, Path.GetFullPath(Path.Combine(own, "..", "lib"))])
+        var told = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        var built = typeof(NativeLibraries).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Where(pair => pair.Key == "BuiltInto").Select(pair => pair.Value!);
+        foreach (var root in (string[])[own, AppContext.BaseDirectory, Path.GetFullPath(Path.Combine(own, "..", "lib")), .. built])
         {
-            yield return root;
+            yield return Path.TrimEndingDirectorySeparator(root);
             yield return Path.Combine(root, "runtimes", PortableRuntimeIdentifier, "native");
+        }
+
+        foreach (var folder in told)
+        {
+            yield return Path.TrimEndingDirectorySeparator(folder);
         }
     }
 
