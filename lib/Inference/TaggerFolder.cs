@@ -56,7 +56,16 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
             throw new ArgumentException($"{folder}: its adapter_config.json does not say which model the adapters belong to (base_model_name_or_path is empty); name that model's folder, or its name on the Hub, as the base.", nameof(baseModel));
         }
 
-        var start = await FetchAsync(baseModel is null ? FromAdapters(folder, named) : named).ConfigureAwait(false);
+        string start;
+        try
+        {
+            start = await FetchAsync(baseModel is null ? FromAdapters(folder, named) : named).ConfigureAwait(false);
+        }
+        catch (DirectoryNotFoundException missing) when (baseModel is null)
+        {
+            throw new DirectoryNotFoundException($"{folder}: its adapter_config.json says that the adapters belong to {named}, which is not here; name that model's folder, or its name on the Hub, as the base.", missing);
+        }
+
         var hasOwnTokenizer = File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "spm.model"));
         var tokenizer = DebertaTokenizer.Load(hasOwnTokenizer ? folder : start);
         var loaded = ModelFolder.Load(start, options with { Labels = options.Labels ?? LabelsOf(folder, start) });

@@ -57,6 +57,9 @@ public sealed class TaggerFolderTests : IDisposable
         Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
         using var named = EntityTagger.Load(adapter, new LoadOptions(), Path.Combine(_folder.FullName, "base"));
         Assert.Equal(actual, named.Scorer.Score([[1, 20, 30, 40, 2]], TestContext.Current.CancellationToken)[0]);
+        Directory.Move(Path.Combine(_folder.FullName, "base"), Path.Combine(_folder.FullName, "elsewhere"));
+        Assert.StartsWith(
+            $"{adapter}: its adapter_config.json says that the adapters belong to ./base, which is not here;", Assert.Throws<DirectoryNotFoundException>(() => EntityTagger.Load(adapter, new LoadOptions())).Message, StringComparison.Ordinal);
     }
 
     [Fact]
