@@ -52,9 +52,9 @@ public static class RunCard
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var (csharp, python) = baseModel is null
-            ? ($"var model = ModelFolder.Load(\"{folder}\").Model; var tokenizer = DebertaTokenizer.Load(\"{folder}\");", $"pipeline(\"token-classification\", model=\"{folder}\")")
-            : ($"var model = ModelFolder.Load(\"{baseModel}\").Model; LoraAdapters.Load(\"{folder}\", model);",
-                $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{baseModel}\", num_labels=…), \"{folder}\")");
+            ? ($"var tagger = await EntityTagger.LoadAsync(\"{folder}\");", $"pipeline(\"token-classification\", model=\"{folder}\")")
+            : ($"var tagger = await EntityTagger.LoadAsync(\"{folder}\", baseModel: \"{baseModel}\");",
+                $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{baseModel}\", config=AutoConfig.from_pretrained(\"{folder}\")), \"{folder}\")");
         return new(
             "The result",
             [new("folder", folder), .. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length)))])

@@ -1,3 +1,5 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 using NotebookLib.Data;
 using NotebookLib.Hub;
 using NotebookLib.Lora;
@@ -61,7 +63,7 @@ public sealed class ModelReadmeTests
         Assert.Contains("line [0.4000, 0.6000]", text, StringComparison.Ordinal);
         Assert.Contains("MultiNERD | English", text, StringComparison.Ordinal);
         Assert.Contains("CC BY-NC-SA 4.0", text, StringComparison.Ordinal);
-        Assert.Contains("await HubModels.FetchAsync(\"org/tuned", text, StringComparison.Ordinal);
+        Assert.Contains("await EntityTagger.LoadAsync(\"org/tuned: a \\\"name\\\"\")", text, StringComparison.Ordinal);
         Assert.Contains("pipeline(\"token-classification\", model=\"org/tuned", text, StringComparison.Ordinal);
     }
 
@@ -97,7 +99,28 @@ public sealed class ModelReadmeTests
 
         Assert.Contains("library_name: peft", text, StringComparison.Ordinal);
         Assert.Contains("| adapters | r 4, alpha 8, dropout 0.1 on query_proj, key_proj; 24 layers |", text, StringComparison.Ordinal);
-        Assert.Contains("new LoadOptions { Labels = labels }", text, StringComparison.Ordinal);
-        Assert.Contains("PeftModel.from_pretrained(base, ", text, StringComparison.Ordinal);
+        Assert.Contains("AutoConfig.from_pretrained(adapters)", text, StringComparison.Ordinal);
+        Assert.Contains("tokenizer=AutoTokenizer.from_pretrained(adapters)", text, StringComparison.Ordinal);
+        Assert.Contains("EntityTagger.LoadAsync(\"org/tuned: a \\\"name\\\"\");", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "EntityTagger.LoadAsync(\"path/to/this/folder\", baseModel: \"path/to/the/base/model\");",
+            ModelReadme.Write(facts with { Repository = "20261127-demo", BaseModel = null }), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_C_sharp_of_a_card_compiles_as_it_stands(bool isAdapter)
+    {
+        var facts = Facts();
+        facts = facts with { BaseModel = null, Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = isAdapter ? new LoraSettings() : null } } };
+        var code = ModelReadme.Write(facts).Split("```csharp\n")[1].Split("```")[0];
+        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Append(typeof(ModelReadme).Assembly.Location).Distinct();
+
+        var compilation = CSharpCompilation.Create(
+            "card", [CSharpSyntaxTree.ParseText(code, cancellationToken: TestContext.Current.CancellationToken), CSharpSyntaxTree.ParseText("global using System; global using System.Threading.Tasks;", cancellationToken: TestContext.Current.CancellationToken)],
+            references.Select(path => MetadataReference.CreateFromFile(path)), new CSharpCompilationOptions(OutputKind.ConsoleApplication));
+
+        Assert.DoesNotContain(compilation.GetDiagnostics(TestContext.Current.CancellationToken), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
     }
 }

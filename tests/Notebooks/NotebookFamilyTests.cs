@@ -40,7 +40,7 @@ public sealed partial class NotebookFamilyTests
     [InlineData("trainer?.Train(Interruption.Token)")]
     [InlineData("TokenEvaluation.Run(model, labels, test, settings, keepPredictions: true, Interruption.Token)")]
     [InlineData("JudgedSplit.Of(splits.Test, test, tested, labels)")]
-    [InlineData("new EntityTagger(DebertaTokenizer.Load(saved), scorer)")]
+    [InlineData("await EntityTagger.LoadAsync(saved")]
     public void Cells_use_the_librarys_own_pieces(string piece) => Assert.All(Names, name => Assert.Contains(piece, Code(name), StringComparison.Ordinal));
 
     [Fact]

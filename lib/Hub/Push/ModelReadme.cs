@@ -71,7 +71,7 @@ public static class ModelReadme
         text.Append("\n## Data\n\n").Append(DataTable(facts));
         text.Append("\n## Training\n\n").Append(SettingsTable(facts.Training));
         text.Append(Curves(facts.Training.History));
-        text.Append("\n## How to load it\n\n").Append(ReadmeCode.Write(facts));
+        text.Append("\n## How to use it\n\n").Append(ReadmeCode.Write(facts));
         text.Append("\n## Licence\n\n").Append(LicenceText(facts)).Append('\n');
         return text.ToString();
     }

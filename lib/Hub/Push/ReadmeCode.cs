@@ -1,43 +1,50 @@
 namespace NotebookLib.Hub;
 
-/// <summary>How to load the model, in Python and in C#.</summary>
+/// <summary>How to use the model, in Python and in C#.</summary>
 internal static class ReadmeCode
 {
     public static string Write(ModelFacts facts)
     {
-        var (name, start) = (facts.Repository, facts.BaseModel ?? "the base model's folder");
-        return facts.Training.Summary.Adapters is null
+        // A run's own name, which stands there until it is published, is no place.
+        var place = facts.Repository.Contains('/', StringComparison.Ordinal) ? Quoted(facts.Repository) : "path/to/this/folder";
+        var start = Quoted(facts.BaseModel ?? "path/to/the/base/model");
+        return (facts.Training.Summary.Adapters is null
             ? $"""
             ```python
+            # pip install torch "transformers>=4.35"
             from transformers import pipeline
-            ner = pipeline("token-classification", model="{name}", aggregation_strategy="simple")
+            ner = pipeline("token-classification", model="{place}", aggregation_strategy="simple")
+            """
+            : $"""
+            ```python
+            # pip install torch "transformers>=4.35" peft
+            from peft import PeftModel
+            from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, pipeline
+            adapters = "{place}"
+            base = AutoModelForTokenClassification.from_pretrained(
+                "{start}", config=AutoConfig.from_pretrained(adapters), ignore_mismatched_sizes=True)
+            model = PeftModel.from_pretrained(base, adapters).merge_and_unload()
+            ner = pipeline("token-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(adapters), aggregation_strategy="simple")
+            """)
+            .ReplaceLineEndings("\n") + $$"""
+
             ner("Marie Curie was born in Warsaw.")
             ```
 
             ```csharp
-            var folder = await HubModels.FetchAsync("{name}");
-            var tagger = new EntityTagger(DebertaTokenizer.Load(folder), new ModelPieceScorer(ModelFolder.Load(folder).Model));
-            tagger.Tag("Marie Curie was born in Warsaw .")
-            ```
+            // the package NotebookLib, and one of libtorch's
+            using NotebookLib.Inference;
 
-            """.ReplaceLineEndings("\n")
-            : $"""
-            ```python
-            from peft import PeftModel
-            from transformers import AutoModelForTokenClassification, AutoTokenizer
-            base = AutoModelForTokenClassification.from_pretrained("{start}", num_labels={facts.Labels.Count})
-            model, tokenizer = PeftModel.from_pretrained(base, "{name}"), AutoTokenizer.from_pretrained("{start}")
-            ```
-
-            ```csharp
-            var labels = new LabelSet([{Types(facts)}]);
-            var start = await HubModels.FetchAsync("{start}");
-            var model = ModelFolder.Load(start, new LoadOptions {'{'} Labels = labels {'}'}).Model;
-            LoraAdapters.Load(await HubModels.FetchAsync("{name}"), model);
+            using var tagger = await EntityTagger.LoadAsync("{{place}}"{{(facts is { Training.Summary.Adapters: not null, BaseModel: null } ? $", baseModel: \"{start}\"" : "")}});
+            foreach (var entity in tagger.Tag("Marie Curie was born in Warsaw.").Entities)
+            {
+                Console.WriteLine($"{entity.Type} {entity.Start}-{entity.End} {entity.Text} {entity.Score:0.00}");
+            }
             ```
 
             """.ReplaceLineEndings("\n");
     }
 
-    private static string Types(ModelFacts facts) => string.Join(", ", facts.Labels.Types.Select(type => $"\"{type}\""));
+    /// <summary>Within the quotes of a literal, as both languages write it.</summary>
+    private static string Quoted(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
 }
