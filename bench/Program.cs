@@ -26,8 +26,8 @@ var all = new Command("all", "All sections, each in a process of its own; writes
 all.SetAction(MeasureAll);
 root.Add(all);
 
-// Measured for docs/TRAINING.md, docs/ANNOTATE.md and docs/GPU.md, not on every machine.
-ISection[] apart = [new StorageSection(), new EnduranceSection(), new AnnotateSection(), new GpuSection()];
+// Measured for docs/TRAINING.md, docs/ANNOTATE.md, docs/SERVE.md and docs/GPU.md, not on every machine.
+ISection[] apart = [new StorageSection(), new EnduranceSection(), new AnnotateSection(), new ServeSection(), new ServeFaultsSection(), new GpuSection()];
 foreach (var section in sections.Concat(apart))
 {
     var command = new Command(section.Verb, section.Title);

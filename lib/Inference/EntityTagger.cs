@@ -126,6 +126,19 @@ public sealed class EntityTagger : IDisposable
         return TagAll(OnAllThreads(sentences.Count, index => SplitText.Of(sentences[index])), strategy, threshold, cancellation);
     }
 
+    /// <summary>Tokenises texts, whose words are to be tagged, for a caller who runs the network; any number of threads may do so at a time.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="threshold">Entities with a lower score are left out.</param>
+    /// <exception cref="NotSupportedException">The model's labels are not O, B-type, I-type.</exception>
+    public PreparedTexts<TaggedText> Prepare(IReadOnlyList<string> texts, double threshold = 0)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        EnsureTagsWords();
+        SplitText[] split = [.. texts.Select(SplitText.Of)];
+        var encodings = EncodeWords(split);
+        return new(Scorer, encodings, () => Begin(split, encodings, threshold));
+    }
+
     /// <summary>Frees the network where <see cref="Load"/> made it.</summary>
     public void Dispose() => _owned?.Dispose();
 
@@ -159,20 +172,36 @@ public sealed class EntityTagger : IDisposable
         return scores;
     }
 
-    private TaggedText[] ByWords(IReadOnlyList<SplitText> texts, double threshold, CancellationToken cancellation)
+    private IReadOnlyList<TaggedText> ByWords(IReadOnlyList<SplitText> texts, double threshold, CancellationToken cancellation)
     {
-        var ids = _ids ?? throw new NotSupportedException(
-            $"The model has a label {_foreignLabel}; words can be tagged only with labels O, B-type and I-type. Name an aggregation strategy, which takes any labels.");
-        var encodings = OnAllThreads(texts.Count, index => Tokenizer.EncodeWords(texts[index].Words));
+        EnsureTagsWords();
+        var encodings = EncodeWords(texts);
+        var (score, end) = Begin(texts, encodings, threshold);
+        PieceWindows.Score(Scorer, encodings, score, cancellation);
+        return end();
+    }
+
+    private void EnsureTagsWords()
+    {
+        if (_ids is null)
+        {
+            throw new NotSupportedException(
+                $"The model has a label {_foreignLabel}; words can be tagged only with labels O, B-type and I-type. Name an aggregation strategy, which takes any labels.");
+        }
+    }
+
+    private Encoding[] EncodeWords(IReadOnlyList<SplitText> texts) => OnAllThreads(texts.Count, index => Tokenizer.EncodeWords(texts[index].Words));
+
+    private (PieceWindows.Reader Score, Func<IReadOnlyList<TaggedText>> End) Begin(IReadOnlyList<SplitText> texts, Encoding[] encodings, double threshold)
+    {
         var tags = Array.ConvertAll(encodings, encoding => new int[encoding.Ids.Length]);
         var scores = Array.ConvertAll(encodings, encoding => new float[encoding.Ids.Length]);
-        PieceWindows.Score(Scorer, encodings, Read, cancellation);
-        return OnAllThreads(texts.Count, index => Tagged(texts[index], encodings[index].WordIds, tags[index], scores[index], threshold));
+        return (Read, () => OnAllThreads(texts.Count, index => Tagged(texts[index], encodings[index].WordIds, tags[index], scores[index], threshold)));
 
         void Read(int text, int piece, ReadOnlySpan<float> logits_K)
         {
             var (label, score) = ScoredPiece.BestOfLogits(logits_K);
-            (tags[text][piece], scores[text][piece]) = (ids.IdOf[label], score);
+            (tags[text][piece], scores[text][piece]) = (_ids!.IdOf[label], score);
         }
     }
 

@@ -29,13 +29,7 @@ internal static class PieceWindows
     /// <exception cref="InvalidOperationException">The scorer gives another number of scores than there are pieces and labels.</exception>
     public static void Score(IPieceScorer scorer, IReadOnlyList<Encoding> encodings, Reader read, CancellationToken cancellation)
     {
-        var windows = new List<Window>(encodings.Count);
-        for (var text = 0; text < encodings.Count; text++)
-        {
-            Cut(encodings[text], text, scorer.MaximumPieces, windows);
-        }
-
-        List<Window> sorted = [.. windows.OrderByDescending(window => window.Ids.Length)];
+        List<Window> sorted = [.. Cut(encodings, scorer.MaximumPieces).OrderByDescending(window => window.Ids.Length)];
         for (var first = 0; first < sorted.Count;)
         {
             var (count, pieces) = (0, 0L);
@@ -61,7 +55,40 @@ internal static class PieceWindows
     /// <param name="Shift">What is added to a place in the window to have the place in the text.</param>
     /// <param name="From">First piece of the text whose scores are taken from here.</param>
     /// <param name="To">Behind the last one.</param>
-    private readonly record struct Window(int Text, int[] Ids, int Shift, int From, int To);
+    public readonly record struct Window(int Text, int[] Ids, int Shift, int From, int To);
+
+    /// <summary>The windows of texts, in reading order.</summary>
+    /// <param name="encodings">The texts.</param>
+    /// <param name="maximum">Pieces of the longest window, specials among them.</param>
+    public static List<Window> Cut(IReadOnlyList<Encoding> encodings, int maximum)
+    {
+        var windows = new List<Window>(encodings.Count);
+        for (var text = 0; text < encodings.Count; text++)
+        {
+            Cut(encodings[text], text, maximum, windows);
+        }
+
+        return windows;
+    }
+
+    /// <summary>Gives the scores of a window's own pieces to a reader.</summary>
+    /// <param name="window">The window.</param>
+    /// <param name="logits_LK">What the network made of it.</param>
+    /// <param name="labels">K.</param>
+    /// <param name="read">Called once for each piece.</param>
+    /// <exception cref="InvalidOperationException">There are not as many scores as pieces and labels.</exception>
+    public static void Give(Window window, float[] logits_LK, int labels, Reader read)
+    {
+        if (logits_LK.Length != window.Ids.Length * labels)
+        {
+            throw new InvalidOperationException($"The scorer gave {logits_LK.Length} logits for {window.Ids.Length} pieces and {labels} labels; expected {window.Ids.Length * labels}.");
+        }
+
+        for (var piece = window.From; piece < window.To; piece++)
+        {
+            read(window.Text, piece, logits_LK.AsSpan((piece - window.Shift) * labels, labels));
+        }
+    }
 
     private static void Cut(Encoding encoding, int text, int maximum, List<Window> windows)
     {
@@ -97,19 +124,6 @@ internal static class PieceWindows
             {
                 return;
             }
-        }
-    }
-
-    private static void Give(Window window, float[] logits_LK, int labels, Reader read)
-    {
-        if (logits_LK.Length != window.Ids.Length * labels)
-        {
-            throw new InvalidOperationException($"The scorer gave {logits_LK.Length} logits for {window.Ids.Length} pieces and {labels} labels; expected {window.Ids.Length * labels}.");
-        }
-
-        for (var piece = window.From; piece < window.To; piece++)
-        {
-            read(window.Text, piece, logits_LK.AsSpan((piece - window.Shift) * labels, labels));
         }
     }
 }

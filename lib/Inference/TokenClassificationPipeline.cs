@@ -35,16 +35,41 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     {
         ArgumentNullException.ThrowIfNull(texts);
         Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];
-        float[][][] probabilities = [.. encodings.Select(encoding => new float[encoding.Ids.Length][])];
-        PieceWindows.Score(scorer, encodings, (text, piece, logits_K) => probabilities[text][piece] = ScoredPiece.Softmax(logits_K), cancellation);
-        var results = new IReadOnlyList<TokenEntity>[texts.Count];
-        for (var text = 0; text < results.Length; text++)
-        {
-            var entities = _aggregation.Aggregate(PiecesOf(texts[text], encodings[text], probabilities[text]), strategy);
-            results[text] = [.. entities.Where(entity => !(ignoredLabels ?? s_outside).Contains(entity.Label))];
-        }
+        var (score, end) = Begin(texts, encodings, strategy, ignoredLabels);
+        PieceWindows.Score(scorer, encodings, score, cancellation);
+        return end();
+    }
 
-        return results;
+    /// <summary>Tokenises texts for a caller who runs the network; any number of threads may do so at a time.</summary>
+    /// <param name="texts">Of any length; a text without pieces has no results.</param>
+    /// <param name="strategy">How pieces become entities.</param>
+    /// <param name="ignoredLabels">Results with these labels are left out; null for O alone.</param>
+    /// <returns>What gives for each text its results in reading order.</returns>
+    public PreparedTexts<IReadOnlyList<TokenEntity>> Prepare(
+        IReadOnlyList<string> texts, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];
+        return new(scorer, encodings, () => Begin(texts, encodings, strategy, ignoredLabels));
+    }
+
+    private (PieceWindows.Reader Score, Func<IReadOnlyList<IReadOnlyList<TokenEntity>>> End) Begin(
+        IReadOnlyList<string> texts, Encoding[] encodings, AggregationStrategy strategy, IReadOnlyCollection<string>? ignoredLabels)
+    {
+        var probabilities = Array.ConvertAll(encodings, encoding => new float[encoding.Ids.Length][]);
+        return ((text, piece, logits_K) => probabilities[text][piece] = ScoredPiece.Softmax(logits_K), End);
+
+        IReadOnlyList<IReadOnlyList<TokenEntity>> End()
+        {
+            var results = new IReadOnlyList<TokenEntity>[texts.Count];
+            for (var text = 0; text < results.Length; text++)
+            {
+                var entities = _aggregation.Aggregate(PiecesOf(texts[text], encodings[text], probabilities[text]), strategy);
+                results[text] = [.. entities.Where(entity => !(ignoredLabels ?? s_outside).Contains(entity.Label))];
+            }
+
+            return results;
+        }
     }
 
     /// <summary>All pieces but those that the tokenizer puts around every text.</summary>

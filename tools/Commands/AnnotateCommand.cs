@@ -6,7 +6,6 @@ using System.Diagnostics;
 using System.Globalization;
 using lib::NotebookLib.Annotation;
 using lib::NotebookLib.Data;
-using lib::NotebookLib.Hub;
 using lib::NotebookLib.Inference;
 using lib::NotebookLib.Model;
 using lib::NotebookLib.Platform;
@@ -45,9 +44,7 @@ internal static class AnnotateCommand
         var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
         var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
         var restart = new Option<bool>("--restart") { Description = "Begin anew rather than go on where a killed run was" };
-        var (types, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
-        var device = new Option<string>("--device") { Description = "Where the network computes", DefaultValueFactory = _ => "auto" };
-        device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
+        var (types, start, device) = (TrainedModel.NewTypes(), TrainedModel.NewBase(), TrainedModel.NewDevice());
         var command = new Command("annotate", "Finds entities in files of texts with a trained model; a killed run goes on where it was when it is typed again")
         {
             model, inputs, output, format, inputFormat, field, document, strategy, threshold, shard, skip, force, restart, types, start, device,
@@ -76,7 +73,7 @@ internal static class AnnotateCommand
         {
             var settings = Settings(wish);
             settings.Validate();
-            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = DeviceOf(wish) }, wish.Types, wish.Base, new Transfers(), cancel);
+            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = TrainedModel.DeviceOf(wish.Device) }, wish.Types, wish.Base, new TrainedModel.Transfers(), cancel);
             var view = new ProgressView();
             var result = Annotator.Run(tagger, settings, view.Show, fault => view.Say($"left out: {fault}"), cancel);
             view.Say(Summary(result));
@@ -124,8 +121,6 @@ internal static class AnnotateCommand
         Replaces = wish.Replaces,
         Restarts = wish.Restarts,
     };
-
-    private static TorchSharp.torch.Device DeviceOf(Wish wish) => wish.Device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
 
     private static string Spoken(Exception error) => TrainedModel.Spoken(error)
         .Replace("have it replaced.", "replace it with --force.", StringComparison.Ordinal)
@@ -213,19 +208,5 @@ internal static class AnnotateCommand
                 _width = 0;
             }
         }
-    }
-
-    /// <summary>A line for each file that comes from the Hub, and one for what a person may want to know.</summary>
-    private sealed class Transfers : IHubObserver
-    {
-        public void Progressed(HubProgress progress)
-        {
-            if (progress.Phase == HubTransferPhase.Done)
-            {
-                Console.Error.WriteLine($"{progress.Origin}: {progress.File} ({Number(progress.DoneBytes)} bytes)");
-            }
-        }
-
-        public void Noticed(string message) => Console.Error.WriteLine(message);
     }
 }

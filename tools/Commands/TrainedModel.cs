@@ -21,6 +21,17 @@ internal static class TrainedModel
     /// <summary>The model below adapters.</summary>
     public static Option<string?> NewBase() => new("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
 
+    /// <summary>Where it computes.</summary>
+    public static Option<string> NewDevice()
+    {
+        var device = new Option<string>("--device") { Description = "Where the network computes", DefaultValueFactory = _ => "auto" };
+        device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
+        return device;
+    }
+
+    /// <summary>The device that was typed.</summary>
+    public static TorchSharp.torch.Device DeviceOf(string device) => device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
+
     /// <summary>Loads it, and says on standard error what a reader should know about its files.</summary>
     /// <param name="model">What was typed.</param>
     /// <param name="options">Where it computes; its labels are replaced.</param>
@@ -49,4 +60,18 @@ internal static class TrainedModel
     public static string Spoken(Exception error) => error.Message.Split(" (Parameter '")[0]
         .Replace("as the base.", "with --base.", StringComparison.Ordinal)
         .Replace("name their entity types, in their order.", "name their entity types, in their order, with --types PER,ORG,…", StringComparison.Ordinal);
+
+    /// <summary>A line for each file that comes from the Hub, and one for what a person may want to know.</summary>
+    internal sealed class Transfers : IHubObserver
+    {
+        public void Progressed(HubProgress progress)
+        {
+            if (progress.Phase == HubTransferPhase.Done)
+            {
+                Console.Error.WriteLine(Invariant($"{progress.Origin}: {progress.File} ({progress.DoneBytes:N0} bytes)"));
+            }
+        }
+
+        public void Noticed(string message) => Console.Error.WriteLine(message);
+    }
 }

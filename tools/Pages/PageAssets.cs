@@ -12,7 +12,8 @@ internal static class PageAssets
     /// <summary>Runs at the end: buttons, and the place in the table of contents.</summary>
     public static string Script { get; } = Read("page.js");
 
-    private static string Read(string name)
+    /// <summary>An embedded file.</summary>
+    public static string Read(string name)
     {
         using var reader = new StreamReader(typeof(PageAssets).Assembly.GetManifestResourceStream(name)!);
         return reader.ReadToEnd();

@@ -100,10 +100,7 @@ internal sealed class RunState
     public IReadOnlyDictionary<string, string> ScoreGroups { get; set; } = new Dictionary<string, string>();
 
     /// <summary>The scores under what they were counted on; those that belong to no group come last, under an empty title.</summary>
-    public IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> GroupedScores => [.. Scores
-        .GroupBy(score => ScoreGroups.GetValueOrDefault(score.Key.Split(' ', 2)[0], ""))
-        .OrderBy(group => group.Key.Length == 0)
-        .Select(group => (group.Key, (IReadOnlyList<(string, double)>)[.. group.Select(score => (group.Key.Length > 0 && score.Key.Contains(' ', StringComparison.Ordinal) ? score.Key.Split(' ', 2)[1] : score.Key, score.Value))]))];
+    public IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> GroupedScores => ScoresFile.Grouped(Scores, ScoreGroups);
 
     public IReadOnlyList<CellState> CodeCells => [.. Cells.Where(cell => !cell.Cell.IsMarkdown)];
 

@@ -34,6 +34,16 @@ internal static class ScoresFile
         }
     }
 
+    /// <summary>Scores under what they were counted on, told by the first word of their names; those that say nothing of it last, without a title.</summary>
+    public static IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> Grouped(IReadOnlyDictionary<string, double> scores, IReadOnlyDictionary<string, string> groups) =>
+    [
+        .. scores
+            .GroupBy(score => groups.GetValueOrDefault(score.Key.Split(' ', 2)[0], ""))
+            .OrderBy(group => group.Key.Length == 0)
+            .Select(group => (group.Key, (IReadOnlyList<(string, double)>)[.. group.Select(score =>
+                (group.Key.Length > 0 && score.Key.Contains(' ', StringComparison.Ordinal) ? score.Key.Split(' ', 2)[1] : score.Key, score.Value))])),
+    ];
+
     private sealed record Said(string? About, Dictionary<string, string>? Groups);
 
     /// <summary>Reads them; empty when the notebook wrote none.</summary>

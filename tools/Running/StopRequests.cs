@@ -12,6 +12,7 @@ internal sealed class StopRequests : IDisposable
     private readonly Lock _lock = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly CancellationTokenSource _wish = new(), _order = new();
     private TimeSpan _last;
     private int _count;
     private PosixSignal _first = PosixSignal.SIGINT;
@@ -27,12 +28,19 @@ internal sealed class StopRequests : IDisposable
 
     public int Count => Volatile.Read(ref _count);
 
+    /// <summary>Cancelled by the first request.</summary>
+    public CancellationToken Wish => _wish.Token;
+
+    /// <summary>Cancelled by the second.</summary>
+    public CancellationToken Order => _order.Token;
+
     /// <summary>How the first request came, as people call it.</summary>
     public string Word => _first switch { PosixSignal.SIGTERM => "SIGTERM", PosixSignal.SIGHUP => "SIGHUP, as of a terminal that went away", _ => "Ctrl-C" };
 
     /// <summary>What both the runner and its kernel answer. Who started us with nohup wants a terminal's end to mean nothing.</summary>
     public static IEnumerable<PosixSignal> Listened() => IsIgnored(HangUp) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
 
+    // The two sources hold nothing that would have to be freed, and a signal may be on its way while this runs.
     public void Dispose() => Array.ForEach(_registrations, registration => registration.Dispose());
 
     /// <summary>Counts a signal, unless it is the echo of the one before.</summary>
@@ -40,6 +48,7 @@ internal sealed class StopRequests : IDisposable
     /// <param name="now">On a clock that only goes forward.</param>
     internal void Receive(PosixSignal signal, TimeSpan now)
     {
+        CancellationTokenSource reached;
         lock (_lock)
         {
             // A terminal goes away once, however many of its processes tell us so.
@@ -50,8 +59,10 @@ internal sealed class StopRequests : IDisposable
 
             _first = _count == 0 ? signal : _first;
             _last = now;
-            Interlocked.Increment(ref _count);
+            reached = Interlocked.Increment(ref _count) == 1 ? _wish : _order;
         }
+
+        reached.Cancel();
     }
 
     private static bool IsIgnored(int signal)
