@@ -15,6 +15,8 @@ internal sealed class ColumnProfile
     private long _running;
     private long _changesWithin;
     private long _rowsWithin;
+    private long _runs;
+    private bool _falls;
     private string _last = "";
 
     /// <summary>Different values, the first 5,000 of them.</summary>
@@ -40,13 +42,19 @@ internal sealed class ColumnProfile
         {
             _integers++;
             var isNext = int.TryParse(_last, NumberStyles.None, CultureInfo.InvariantCulture, out var before) && number == before + 1;
+            _falls |= number < before;
             _running += isFirstOfSentence ? (number is 0 or 1 ? 1 : 0) : (isNext || number is 0 or 1 ? 1 : 0);
         }
 
+        _runs += _cells == 1 || value != _last ? 1 : 0;
         _rowsWithin += isFirstOfSentence ? 0 : 1;
         _changesWithin += isFirstOfSentence || value == _last ? 0 : 1;
         _last = value;
     }
+
+    /// <summary>Rows that belong together have the same value, digits in all, and no others have: the number of a sentence or document.</summary>
+    public bool IsGroup => _runs > 1 && _runs < _cells && ((IsInteger && !_falls)
+        || (_values.Count < MostValues && _runs == _values.Count && _values.Keys.All(value => value.AsSpan().ContainsAnyInRange('0', '9'))));
 
     /// <summary>Another value in each row, digits in all: names of rows rather than words.</summary>
     public bool IsIdentifier => _cells > 20 && _values.Count == _cells && _values.Keys.All(value => value.AsSpan().ContainsAnyInRange('0', '9'));

@@ -129,20 +129,27 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
 
         private int SentenceColumn()
         {
-            if (table.Header is null)
+            // A column that is called id, but that is another in each row, numbers the rows.
+            var column = table.Header is not null && FieldNames.First(FieldNames.Sentence, table.Header.Where(name => !IsNamed(name))) is { } name ? IndexOf(table.Header, name) : -1;
+            var isOfRows = column >= 0 && column < _columns.Count && _columns[column].Values.Values.All(count => count == 1) && FieldNames.First(["id", "row_id"], [table.Header![column]]) is not null;
+            if (!_hasEnds && (column < 0 || isOfRows) && GroupColumn() is >= 0 and var group)
             {
-                return -1;
+                return group;
             }
 
-            // A column that is called id, but that is another in each row, numbers the rows.
-            var column = FieldNames.First(FieldNames.Sentence, table.Header.Where(name => !IsNamed(name))) is { } name ? IndexOf(table.Header, name) : -1;
-            var isOfRows = column >= 0 && column < _columns.Count && _columns[column].Values.Values.All(count => count == 1) && FieldNames.First(["id", "row_id"], [table.Header[column]]) is not null;
             if (!table.HasComments && !_hasEnds && (column < 0 || isOfRows))
             {
                 throw Fault(0, $"nothing tells where a sentence ends: expected a column such as sentence_id, or an empty row behind each sentence; found {Listed()}.");
             }
 
             return isOfRows ? -1 : column;
+        }
+
+        /// <summary>The column whose value goes on through rows that belong together, where nothing else tells sentences apart; without names only the first may be it.</summary>
+        private int GroupColumn()
+        {
+            List<int> groups = [.. Enumerable.Range(0, table.Header is null ? 1 : _columns.Count).Where(index => index != _number && _columns[index].IsGroup && index != options.TagColumn && index != options.WordColumn)];
+            return _number < 0 && groups is [var only] ? only : -1;
         }
 
         private bool IsNamed(string name) => options.NamedFields is { } fields && (name == fields.Words || name == fields.Tags);

@@ -13,13 +13,42 @@ internal static class ConllFormat
         return new(() => Lines(open, skipsFirst: header is not null), header, HasComments: true);
     }
 
+    /// <summary>
+    /// Whether the file is rather a table with tabs between its cells and quotes around those that need them, as pandas, R and DuckDB write it: it has a header, and each
+    /// quote in it stands as in such a table, one of them within a cell at least, or around the header's names.
+    /// </summary>
+    /// <param name="open">Opens the file.</param>
+    public static bool IsQuoted(Func<LineReader> open)
+    {
+        if (Lines(open, skipsFirst: false).FirstOrDefault() is not { Problem: null, Cells.Length: > 1 } first || !IsHeader([.. first.Cells.Select(cell => cell.Trim('"'))]))
+        {
+            return false;
+        }
+
+        var isCertain = Array.TrueForAll(first.Cells, cell => cell is ['"', .., '"']);
+        foreach (var cell in Lines(open, skipsFirst: false).SelectMany(row => row.Cells).Where(cell => cell.Contains('"', StringComparison.Ordinal)))
+        {
+            if (cell is not ['"', .. var inner, '"'] || inner.Replace("\"\"", "", StringComparison.Ordinal).Contains('"', StringComparison.Ordinal))
+            {
+                return false;
+            }
+
+            // A word with quotes around may stand in any file; one within it is doubled in tables alone.
+            isCertain |= inner.Length > 0 && inner.Contains('"', StringComparison.Ordinal);
+        }
+
+        return isCertain;
+    }
+
     // Some people name their columns in the first line, and CoNLL-U Plus does so in a comment, in the columns' order all the same.
     private static string[]? Header(Func<LineReader> open)
     {
         var first = Lines(open, skipsFirst: false).FirstOrDefault();
-        return first is { Problem: null, Cells.Length: > 1 } && FieldNames.First(FieldNames.Tags, first.Cells) is { } tag
-            && FieldNames.First(FieldNames.Words, first.Cells.Where(cell => cell != tag)) is not null ? first.Cells : null;
+        return first is { Problem: null, Cells.Length: > 1 } && IsHeader(first.Cells) ? first.Cells : null;
     }
+
+    private static bool IsHeader(string[] cells) =>
+        FieldNames.First(FieldNames.Tags, cells) is { } tag && FieldNames.First(FieldNames.Words, cells.Where(cell => cell != tag)) is not null;
 
     private static IEnumerable<TableRow> Lines(Func<LineReader> open, bool skipsFirst)
     {

@@ -15,6 +15,7 @@ internal static class LabelNames
 
     private const int MostBytes = 4 << 20;
     private const int MostYamlNodes = 100_000;
+    private const int MostNames = 10_000;
     private static readonly string[] Beside = ["dataset_info.json", "dataset_infos.json", "features.json", "label.json", "labels.json", "label2id.json", "README.md"];
 
     /// <summary>The features of the files that are written here.</summary>
@@ -54,8 +55,9 @@ internal static class LabelNames
     {
         try
         {
-            return root.ValueKind != JsonValueKind.Object ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
-                ?? (root.TryGetProperty("id2label", out var names) ? Listed(names) : null);
+            return root.ValueKind == JsonValueKind.Array ? Tags(root) : root.ValueKind != JsonValueKind.Object ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
+                ?? (root.TryGetProperty("id2label", out var names) ? Listed(names) : null)
+                ?? root.EnumerateObject().Select(pair => Tags(pair.Value)).FirstOrDefault(found => found is not null);
         }
         catch (InvalidOperationException)
         {
@@ -130,6 +132,11 @@ internal static class LabelNames
             _ => null,
         };
     }
+
+    // A list of tags, whatever it is called: texts, each once, O among them.
+    private static List<string>? Tags(JsonElement list) => list.ValueKind == JsonValueKind.Array && list.GetArrayLength() is > 1 and <= MostNames
+        && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) && Listed(list) is { } names
+        && names.Exists(name => TagNames.IsOutside(name)) && names.Distinct(StringComparer.Ordinal).Count() == names.Count ? names : null;
 
     // ["O", "B-PER"] or {"0": "O", "1": "B-PER"}.
     private static List<string>? Listed(JsonElement names)

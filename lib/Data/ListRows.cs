@@ -22,7 +22,7 @@ internal static class ListRows
 
         var (wordColumn, tagColumn) = (header!.FindIndex(name => FieldNames.Same(name, words)), header.FindIndex(name => FieldNames.Same(name, tags!)));
         var rows = table.Rows().Where(row => row.Problem is null && row.Cells.Length > Math.Max(wordColumn, tagColumn)).Take(LookedAtRows).ToList();
-        return wordColumn >= 0 && tagColumn >= 0 && rows.Exists(row => IsList(row.Cells[tagColumn]) && IsList(row.Cells[wordColumn])) ? (wordColumn, tagColumn) : null;
+        return wordColumn >= 0 && tagColumn >= 0 && rows.Exists(row => (IsList(row.Cells[tagColumn]) || row.Cells[tagColumn].Contains(',', StringComparison.Ordinal)) && IsList(row.Cells[wordColumn])) ? (wordColumn, tagColumn) : null;
 
         static bool IsList(string cell) => ListText.LooksLikeList(cell) || cell.Trim().Any(char.IsWhiteSpace);
     }
@@ -47,11 +47,15 @@ internal static class ListRows
 
         try
         {
-            return RawRow.Of(row.Line, ListText.Parse(row.Cells[columns.Words]), ListText.Parse(row.Cells[columns.Tags]), null, options.MaxWordsPerSentence);
+            return RawRow.Of(row.Line, ListText.Parse(row.Cells[columns.Words]), Tags(row.Cells[columns.Tags]), null, options.MaxWordsPerSentence);
         }
         catch (FormatException error)
         {
             return RawRow.Wrong(row.Line, error.Message + ".");
         }
     }
+
+    // A sentence with blanks between its words often stands beside O,O,B-PER, in which no tag has a comma.
+    private static string[] Tags(string cell) =>
+        ListText.LooksLikeList(cell) || cell.Trim().Any(char.IsWhiteSpace) ? ListText.Parse(cell) : cell.Trim().Split(',', StringSplitOptions.TrimEntries);
 }

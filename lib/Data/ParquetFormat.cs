@@ -17,8 +17,13 @@ internal sealed class ParquetFormat
         using var file = Open();
         var given = options.NamedFields;
         Columns = file.Columns;
-        _words = Find(given?.Words, FieldNames.Words, column => column is { MaxRepetition: 1, Kind: ParquetKind.Text });
-        _tags = Find(given?.Tags, FieldNames.Tags, column => column.MaxRepetition == 1 && column.Kind != ParquetKind.Other && column != _words);
+        _words = Find(given?.Words, FieldNames.Words, IsWords);
+        _tags = Find(given?.Tags, FieldNames.Tags, column => IsTags(column) && column != _words);
+        if (given is null && (_words is null || _tags is null) && InStruct() is { } pair)
+        {
+            (_words, _tags) = pair;
+        }
+
         _language = Find(null, FieldNames.Language, column => column is { MaxRepetition: 0, Kind: ParquetKind.Text });
         HasLists = _words is not null && _tags is not null;
         LabelNames = file.Metadata.TryGetValue(Data.LabelNames.MetadataKey, out var json) ? Data.LabelNames.InJson(json, _tags?.Name ?? "ner_tags") : null;
@@ -80,6 +85,28 @@ internal sealed class ParquetFormat
                 }
             }
         }
+    }
+
+    private static bool IsWords(ParquetColumn column) => column is { MaxRepetition: 1, Kind: ParquetKind.Text };
+
+    private static bool IsTags(ParquetColumn column) => column.MaxRepetition == 1 && column.Kind != ParquetKind.Other;
+
+    /// <summary>Words and tags side by side within one column: a list of structs with a word and its tag each, or a struct of two lists.</summary>
+    private (ParquetColumn Words, ParquetColumn Tags)? InStruct()
+    {
+        foreach (var group in Columns.Where(IsTags).Where(column => column.Name.Contains('.', StringComparison.Ordinal)).GroupBy(column => column.Name[..column.Name.LastIndexOf('.')], StringComparer.Ordinal))
+        {
+            ParquetColumn? Within(IReadOnlyList<string> known, Func<ParquetColumn, bool> fits) =>
+                FieldNames.First(known, group.Where(fits).Select(Last)) is { } name ? group.First(column => fits(column) && Last(column) == name) : null;
+            if (Within(FieldNames.Words, IsWords) is { } words && Within(FieldNames.Tags, column => column != words) is { } tags)
+            {
+                return (words, tags);
+            }
+        }
+
+        return null;
+
+        static string Last(ParquetColumn column) => column.Name[(column.Name.LastIndexOf('.') + 1)..];
     }
 
     private static bool IsCell(ParquetColumn column) => column.MaxRepetition == 0 && column.Kind != ParquetKind.Other;

@@ -65,8 +65,14 @@ internal sealed record SourceRows(string Format, string? Encoding, string Layout
 
     private static SourceRows OfConll(string path, LabelSet labels, ReaderOptions options)
     {
+        LineReader Open() => new(TextFile.Open(path, out _), options.MaxLineBytes);
         TextFile.Open(path, out var encoding).Dispose();
-        var table = ConllFormat.Table(() => new LineReader(TextFile.Open(path, out _), options.MaxLineBytes));
+        if (ConllFormat.IsQuoted(Open))
+        {
+            return OfCsv(path, labels, options);
+        }
+
+        var table = ConllFormat.Table(Open);
         return OfTable("CoNLL", encoding, path, table, labels, options);
     }
 

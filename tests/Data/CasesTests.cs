@@ -93,6 +93,19 @@ public sealed class CasesTests
     }
 
     [Fact]
+    public void Numbers_of_tner_mean_what_its_label_file_says_what_types_says_or_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        var path = Folder("cases", "tner.json");
+        var beside = folder.Write("train.json", File.ReadAllBytes(path));
+        folder.Write("label.json", """{"O": 0, "B-LOC": 1, "I-LOC": 2, "B-PER": 3, "I-PER": 4}""");
+
+        Assert.Contains("numbers (0 to 3) that nothing names", Refusal(path).Message, StringComparison.Ordinal);
+        Assert.Equal(["A/O lies/B-ORG in/B-ORG B/B-PER"], Read(path, Named));
+        Assert.Equal(["A/O lies/B-PER in/B-PER B/B-LOC"], Read(beside, Unnamed));
+    }
+
+    [Fact]
     public void Neighbours_in_IOB1_are_two_entities() => Assert.Equal(["Bern/B-LOC und/O Anna/B-PER Bob/B-PER rief/O"], Read(Folder("cases", "iob1-hunt.conll"), Unnamed));
 
     [Fact]

@@ -110,10 +110,13 @@ public sealed class FormsTests : IDisposable
         ["json flat"] = sentences => Json(sentences.SelectMany((sentence, index) => sentence.Words.Zip(sentence.Tags, (word, tag) => new { sentence_id = index, word, tag }))),
         ["csv kaggle"] = sentences => "Sentence #,Word,POS,Tag\n" + string.Concat(sentences.SelectMany((sentence, number) => sentence.Words.Select((word, index) => $"{(index == 0 ? $"Sentence: {number + 1}" : "")},{Quoted(word)},NN,{sentence.Tags[index]}\n"))),
         ["csv semicolons"] = sentences => "sentence_id;token;ner\n" + string.Concat(sentences.SelectMany((sentence, number) => sentence.Words.Select((word, index) => $"{number};{Quoted(word)};{sentence.Tags[index]}\n"))),
+        ["csv without header"] = sentences => string.Concat(sentences.SelectMany((sentence, number) => sentence.Words.Select((word, index) => $"{number},{Quoted(word)},{sentence.Tags[index]}\n"))),
+        ["conll table with quotes"] = sentences => "sentence_id\ttoken\tner\n" + string.Concat(sentences.SelectMany((sentence, number) => sentence.Words.Select((word, index) => $"{number}\t{Quoted(word)}\t{sentence.Tags[index]}\n"))),
         ["csv empty rows"] = sentences => "word,tag\n" + string.Concat(sentences.Select(sentence => string.Concat(sentence.Words.Select((word, index) => $"{Quoted(word)},{sentence.Tags[index]}\n")) + ",\n")),
         ["csv list json"] = sentences => "tokens,ner_tags\n" + string.Concat(sentences.Select(sentence => $"{Quoted(Json(sentence.Words))},{Quoted(Json(sentence.Tags))}\n")),
         ["csv list python"] = sentences => "id,tokens,ner_tags\n" + string.Concat(sentences.Select((sentence, index) => $"{index},{Quoted(Python(sentence.Words, ", "))},{Quoted(Python(sentence.Tags, ", "))}\n")),
         ["csv list numpy"] = sentences => ",words,labels\n" + string.Concat(sentences.Select((sentence, index) => $"{index},{Quoted(Python(sentence.Words, "\n "))},{Quoted(Python(sentence.Tags, " "))}\n")),
+        ["csv list commas"] = sentences => "sentence,word_labels\n" + string.Concat(sentences.Select(sentence => $"{Quoted(string.Join(' ', sentence.Words))},{Quoted(string.Join(',', sentence.Tags))}\n")),
         ["csv list text"] = sentences => "sentence,labels\n" + string.Concat(sentences.Select(sentence => $"{Quoted(string.Join(' ', sentence.Words))},{Quoted(string.Join(' ', sentence.Tags))}\n")),
     };
 
@@ -145,22 +148,42 @@ public sealed class FormsTests : IDisposable
         return path;
     }
 
-    private string WriteParquet(string name, List<Marking> sentences, string compression)
+    private string WriteParquet(string name, List<Marking> sentences, string compression, ParquetSchema? given = null)
     {
         var path = _folder.PathOf(name);
         Task.Run(async () =>
         {
-            var schema = new ParquetSchema(new ListField("words", new DataField("element", typeof(string), isNullable: true)), new ListField("tags", new DataField("element", typeof(string), isNullable: true)));
+            var schema = given ?? new ParquetSchema(new ListField("words", new DataField("element", typeof(string), isNullable: true)), new ListField("tags", new DataField("element", typeof(string), isNullable: true)));
+            var fields = schema.DataFields;
             await using var file = File.Create(path);
             await using var writer = await ParquetWriter.CreateAsync(schema, file, new ParquetOptions { CompressionMethod = Enum.Parse<CompressionMethod>(compression) });
             using var group = writer.CreateRowGroup();
-            int[] definitions = [.. sentences.SelectMany(sentence => sentence.Words.Select(_ => 3))];
+            if (fields.Length == 3)
+            {
+                await group.WriteAsync<int>(fields[0], Enumerable.Range(0, sentences.Count).ToArray());
+                fields = fields[1..];
+            }
+
+            int[] definitions = [.. sentences.SelectMany(sentence => sentence.Words.Select(_ => fields[0].MaxDefinitionLevel))];
             int[] repetitions = [.. sentences.SelectMany(sentence => sentence.Words.Select((_, index) => index == 0 ? 0 : 1))];
-            await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(schema.DataFields[0], sentences.SelectMany(sentence => sentence.Words).Select(word => word.AsMemory()).ToArray(), definitions, repetitions, default);
-            await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(schema.DataFields[1], sentences.SelectMany(sentence => sentence.Tags).Select(tag => tag.AsMemory()).ToArray(), definitions, repetitions, default);
+            await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[0], sentences.SelectMany(sentence => sentence.Words).Select(word => word.AsMemory()).ToArray(), definitions, repetitions, default);
+            await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[1], sentences.SelectMany(sentence => sentence.Tags).Select(tag => tag.AsMemory()).ToArray(), definitions, repetitions, default);
             group.CompleteValidate();
         }).GetAwaiter().GetResult();
         return path;
+    }
+
+    [Theory]
+    [InlineData("a list of structs")]
+    [InlineData("a struct of lists")]
+    public void Words_and_tags_within_one_column_of_Parquet_are_found(string kind)
+    {
+        var sentences = Marked("IOB2", Sentences);
+        var (word, tag) = (new DataField("word", typeof(string), isNullable: true), new DataField("tag", typeof(string), isNullable: true));
+        Field column = kind == "a list of structs" ? new ListField("sentence", new StructField("element", word, tag))
+            : new StructField("row", new ListField("tokens", new DataField("element", typeof(string), isNullable: true)), new ListField("labels", new DataField("element", typeof(string), isNullable: true)));
+
+        Check(WriteParquet("within.parquet", sentences, "Snappy", new(new DataField<int>("id"), column)), sentences, kind);
     }
 
     private sealed record Marking(string[] Words, string[] Tags, string[] Iob2);

@@ -80,6 +80,12 @@ public sealed class SchemesTests : IDisposable
     public void The_object_around_the_rows_names_numbers_too() => Assert.Equal(["Rome/B-LOC"], SentenceReader.Open(
         _folder.Write("a.json", """{"id2label": {"0": "O", "1": "B-LOC"}, "data": [{"tokens": ["Rome"], "ner_tags": [1]}]}"""), Types, new() { NumbersAreLabels = false }).Select(Show));
 
+    [Theory]
+    [InlineData("label_names")]
+    [InlineData("classes")]
+    public void A_list_of_tags_around_the_rows_names_numbers_whatever_it_is_called(string name) => Assert.Equal(["Rome/B-LOC"], SentenceReader.Open(
+        _folder.Write("a.json", $$"""{"{{name}}": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "data": [{"tokens": ["Rome"], "ner_tags": [3]}]}"""), Types, new() { NumbersAreLabels = false }).Select(Show));
+
     [Fact]
     public void Types_match_but_for_case_only_where_that_is_plain()
     {

@@ -36,6 +36,13 @@ public sealed class SentenceReaderTests : IDisposable
         Assert.Equal(3, SentenceReader.Open(path, LabelSet.SystemA).Count());
     }
 
+    [Theory]
+    [InlineData("Rome,B-LOC\nrose,O\n")]
+    [InlineData("7,Rome,B-LOC\n7,rose,O\n")]
+    [InlineData("word,tag\nRome,B-LOC\nrose,O\n")]
+    public void Rows_are_not_joined_to_one_sentence_where_nothing_tells_sentences_apart(string text) => Assert.Contains(
+        "nothing tells where a sentence ends", Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.csv", text), LabelSet.SystemA).Count()).Message, StringComparison.Ordinal);
+
     [Fact]
     public void The_summary_says_what_was_left_out()
     {
