@@ -92,7 +92,7 @@ public static class Tables
             "The same through the token-classification pipeline",
             [new("entity group"), new("score", true), new("word"), new("start", true), new("end", true)],
             [.. entities.Select(entity => new Row([entity.Label, Share(entity.Score), entity.Word, Number(entity.Start), Number(entity.End)]))],
-            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters."),
+            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters and take in the blank before, and words run together, as in transformers."),
             entities.Count == 0 ? "No entity was found." : "");
     }
 
