@@ -30,6 +30,13 @@ public sealed class HubSettingsTests
     }
 
     [Fact]
+    public void The_token_s_older_name_serves_when_the_newer_is_missing()
+    {
+        Assert.Equal("Bearer hf_old", Read(("HUGGING_FACE_HUB_TOKEN", "hf_old")).Token!.AuthorizationHeader);
+        Assert.Equal("Bearer hf_new", Read(("HUGGING_FACE_HUB_TOKEN", "hf_old"), ("HF_TOKEN", "hf_new")).Token!.AuthorizationHeader);
+    }
+
+    [Fact]
     public void The_token_s_file_serves_when_the_variable_is_missing()
     {
         var home = Directory.CreateTempSubdirectory("hub-").FullName;

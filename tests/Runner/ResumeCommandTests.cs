@@ -157,19 +157,21 @@ public sealed partial class ResumeCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_secret_that_a_cell_prints_is_masked_in_page_notebook_and_facts()
+    public async Task A_secret_that_a_cell_prints_is_masked_in_page_notebook_facts_and_terminal()
     {
-        const string Token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz", Key = "0123456789abcdef0123456789abcdef01234567";
+        const string Token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz", Older = "hf_ZyXwVuTsRqPoNmLkJiHgFeDcBa", Key = "0123456789abcdef0123456789abcdef01234567";
         var how = RunnerProcess.HowToStart("run", _runner.WriteNotebook(
             "// parameters\nvar token = \"none\";", "Console.WriteLine(Environment.GetEnvironmentVariable(\"HF_TOKEN\")); Console.Error.WriteLine(Environment.GetEnvironmentVariable(\"WANDB_API_KEY\"));",
-            "Environment.GetEnvironmentVariable(\"HF_TOKEN\")", "throw new Exception(token);"), "--output", _runner.Output, "-p", $"token={Token}");
-        (how.Environment["HF_TOKEN"], how.Environment["WANDB_API_KEY"]) = (Token, Key);
+            "Environment.GetEnvironmentVariable(\"HF_TOKEN\") + Environment.GetEnvironmentVariable(\"HUGGING_FACE_HUB_TOKEN\")", "throw new Exception(token);"), "--output", _runner.Output, "-p", $"token={Token}");
+        (how.Environment["HF_TOKEN"], how.Environment["HUGGING_FACE_HUB_TOKEN"], how.Environment["WANDB_API_KEY"]) = (Token, Older, Key);
 
-        await RunnerProcess.FinishAsync(Process.Start(how)!);
+        var (_, output, error) = await RunnerProcess.FinishAsync(Process.Start(how)!);
 
         Assert.Contains("&lt;HF_TOKEN&gt;", _runner.Page, StringComparison.Ordinal);
         Assert.Contains("&lt;WANDB_API_KEY&gt;", _runner.Page, StringComparison.Ordinal);
-        Assert.All(Directory.EnumerateFiles(_runner.Output), file => Assert.All([Token, Key], secret => Assert.DoesNotContain(secret, File.ReadAllText(file), StringComparison.Ordinal)));
+        Assert.Contains("<HF_TOKEN>", output, StringComparison.Ordinal);
+        Assert.All(Directory.EnumerateFiles(_runner.Output).Select(File.ReadAllText).Append(output).Append(error),
+            text => Assert.All([Token, Older, Key], secret => Assert.DoesNotContain(secret, text, StringComparison.Ordinal)));
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -1,6 +1,3 @@
-extern alias lib;
-
-using lib::NotebookLib.Tracking;
 using NotebookLib.Platform;
 using NotebookRunner.Pages;
 using NotebookRunner.Running;
@@ -10,13 +7,6 @@ namespace NotebookRunner.Reports;
 /// <summary>The three files of a run: the page, the .ipynb, run.json. Each is replaced as a whole, so a reader never meets half of one.</summary>
 internal sealed class ReportFiles
 {
-    // On first use: the library is found in bin/lib only when somebody says so.
-    private static readonly Lazy<(Func<string, string> Text, Func<string, string> Html)> Mask = new(() =>
-    {
-        LibraryFolder.MakeLoadable();
-        return Masking();
-    });
-
     private readonly string _notebookFolder;
 
     /// <summary>Names the files.</summary>
@@ -42,16 +32,8 @@ internal sealed class ReportFiles
     /// <exception cref="IOException">A file could not be written.</exception>
     public void Write(RunState run)
     {
-        AtomicFile.WriteText(Summary, Mask.Value.Text(RunSummary.ToJson(run, Path.GetDirectoryName(Summary))));
-        AtomicFile.WriteText(Page, Mask.Value.Html(HtmlPage.Render(run, _notebookFolder)));
-        AtomicFile.WriteText(Jupyter, Mask.Value.Text(JupyterExport.ToJson(run)));
-    }
-
-    // A method of its own: the library's type is looked for when it is compiled.
-    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
-    private static (Func<string, string> Text, Func<string, string> Html) Masking()
-    {
-        var secrets = Secrets.OfEnvironment();
-        return (secrets.Scrub, secrets.ScrubHtml);
+        AtomicFile.WriteText(Summary, SecretMask.Text(RunSummary.ToJson(run, Path.GetDirectoryName(Summary))));
+        AtomicFile.WriteText(Page, SecretMask.Html(HtmlPage.Render(run, _notebookFolder)));
+        AtomicFile.WriteText(Jupyter, SecretMask.Text(JupyterExport.ToJson(run)));
     }
 }

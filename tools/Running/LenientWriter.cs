@@ -7,6 +7,11 @@ namespace NotebookRunner.Running;
 /// </summary>
 internal sealed class LenientWriter(TextWriter inner) : TextWriter
 {
+    private static Func<string, string>? s_mask;
+
+    /// <summary>From now on texts are masked before they are written: a cell may print a token, and a terminal's lines end up in logs.</summary>
+    public static void MaskBy(Func<string, string> mask) => s_mask = mask;
+
     /// <summary>Makes both of this process's outputs lenient.</summary>
     public static void TakeOver()
     {
@@ -21,19 +26,21 @@ internal sealed class LenientWriter(TextWriter inner) : TextWriter
     public override void Write(char value) => Try(() => inner.Write(value));
 
     /// <inheritdoc />
-    public override void Write(char[] buffer, int index, int count) => Try(() => inner.Write(buffer, index, count));
+    public override void Write(char[] buffer, int index, int count) => Try(() => inner.Write(Masked(new string(buffer, index, count))));
 
     /// <inheritdoc />
-    public override void Write(string? value) => Try(() => inner.Write(value));
+    public override void Write(string? value) => Try(() => inner.Write(Masked(value)));
 
     /// <inheritdoc />
     public override void Write(ReadOnlySpan<char> buffer) => Write(buffer.ToString());
 
     /// <inheritdoc />
-    public override void WriteLine(string? value) => Try(() => inner.WriteLine(value));
+    public override void WriteLine(string? value) => Try(() => inner.WriteLine(Masked(value)));
 
     /// <inheritdoc />
     public override void Flush() => Try(inner.Flush);
+
+    private static string? Masked(string? text) => text is null || s_mask is null ? text : s_mask(text);
 
     private static void Try(Action write)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using NotebookRunner.Kernel;
+using NotebookRunner.Reports;
 
 namespace NotebookRunner.Running;
 
@@ -21,6 +22,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
     /// <exception cref="KernelStartException">The process for the cells did not come up.</exception>
     public async Task ExecuteAsync()
     {
+        LenientWriter.MaskBy(SecretMask.Text);
         state.Status = RunStatus.Running;
         ScoresFile.Forget(options.OutputFolder);
         Save();

@@ -15,19 +15,23 @@ public sealed class Secrets
 
     private Secrets(IEnumerable<(string Text, string Mask)> masked) => _masked = [.. masked];
 
-    /// <summary>Those that a process of this environment would use: W&amp;B's key (WANDB_API_KEY, netrc) and the Hub's token (HF_TOKEN, its file).</summary>
+    /// <summary>
+    /// Those of this environment: W&amp;B's key (WANDB_API_KEY, netrc), the Hub's token (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, its file), and what these variables hold though another wins over
+    /// them, or they mean nothing.
+    /// </summary>
     public static Secrets OfEnvironment()
     {
+        var named = new[] { "WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN" }
+            .Select(name => (Text: Environment.GetEnvironmentVariable(name)?.Trim() ?? "", Mask: $"<{name}>")).Where(secret => secret.Text.Length >= ShortestToken);
         try
         {
             var settings = TrackingEnvironment.Read();
-            return Of(settings.Key, settings.HubToken);
+            return new([.. Of(settings.Key, settings.HubToken)._masked, .. named]);
         }
         catch (Exception fault) when (fault is ArgumentException or IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            // Variables that mean nothing are told where a run is started; the key may be among them all the same.
-            return new(new[] { "WANDB_API_KEY", "HF_TOKEN" }
-                .Select(name => (Text: Environment.GetEnvironmentVariable(name)?.Trim() ?? "", Mask: $"<{name}>")).Where(secret => secret.Text.Length >= ShortestToken));
+            // Variables that mean nothing are told where a run is started.
+            return new(named);
         }
     }
 
