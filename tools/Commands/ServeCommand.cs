@@ -32,7 +32,7 @@ internal static class ServeCommand
         var line = new Option<int>("--queue") { Description = "Requests that may wait; others are told to come again (503)", HelpName = "number", CustomParser = Whole(1, 100_000), DefaultValueFactory = _ => usual.LineLength };
         var texts = new Option<int>("--max-texts") { Description = "Texts of one request at most (413)", HelpName = "number", CustomParser = Whole(1, 1_000_000), DefaultValueFactory = _ => usual.MostTexts };
         var bytes = new Option<int>("--max-bytes") { Description = "Bytes of one request at most (413)", HelpName = "number", CustomParser = Whole(1, 1 << 30), DefaultValueFactory = _ => usual.MostBytes };
-        var timeout = new Option<TimeSpan?>("--timeout") { Description = "Seconds that a request may take (503)", HelpName = "seconds", CustomParser = OptionNumbers.Seconds, DefaultValueFactory = _ => usual.TimeLimit };
+        var timeout = new Option<TimeSpan?>("--timeout") { Description = Invariant($"Seconds that a request may take (503) [default: {usual.TimeLimit.TotalSeconds}]"), HelpName = "seconds", CustomParser = OptionNumbers.Seconds };
         var (types, start, device) = (TrainedModel.NewTypes(), TrainedModel.NewBase(), TrainedModel.NewDevice());
         var command = new Command("serve", "Answers over HTTP with a trained model: the Hub's inference protocol, and a page to try it on; a stop finishes what was begun")
         {
@@ -49,7 +49,7 @@ internal static class ServeCommand
                 LineLength = arguments.GetValue(line),
                 MostTexts = arguments.GetValue(texts),
                 MostBytes = arguments.GetValue(bytes),
-                TimeLimit = arguments.GetValue(timeout) is { } limit && limit > TimeSpan.Zero && limit <= LongestLimit ? limit
+                TimeLimit = (arguments.GetValue(timeout) ?? usual.TimeLimit) is var limit && limit > TimeSpan.Zero && limit <= LongestLimit ? limit
                     : throw new BadInputException("--timeout: expected more than 0 seconds and at most a day, as in --timeout 30."),
             };
             LibraryFolder.MakeLoadable();
@@ -112,22 +112,25 @@ internal static class ServeCommand
         return reached.Task;
     }
 
-    /// <summary>The last part of what was typed; for a name on the Hub the whole name too. A folder's path is nobody's business.</summary>
+    /// <summary>A name on the Hub and its last part, or a folder's name; the path to it is nobody's business.</summary>
     private static IEnumerable<string> NamesOf(string model, EntityTagger tagger)
     {
-        if (!Directory.Exists(model))
-        {
-            yield return model.Split('@')[0];
-        }
+        var isFolder = Directory.Exists(model);
+        var name = isFolder ? Path.GetFileName(RunFolderOf(model)) : model.Split('@')[0];
+        return [name.Length > 0 ? name : tagger.Name, .. isFolder ? Array.Empty<string>() : [name.Split('/')[^1]]];
+    }
 
-        yield return tagger.Name.Split('@')[0];
+    /// <summary>A run keeps its model in a folder of that name.</summary>
+    private static string RunFolderOf(string model)
+    {
+        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model));
+        return Path.GetFileName(folder) == "model" ? Path.GetDirectoryName(folder)! : folder;
     }
 
     /// <summary>What the run that made the model scored, under what that was counted on, where its folder says so.</summary>
     private static IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> ScoresOf(string model)
     {
-        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model));
-        folder = Path.GetFileName(folder) == "model" ? Path.GetDirectoryName(folder)! : folder;
+        var folder = RunFolderOf(model);
         try
         {
             return [.. ScoresFile.Grouped(ScoresFile.Read(folder), ScoresFile.ReadAbout(folder).Groups).Where(group => group.Title.Length > 0)];

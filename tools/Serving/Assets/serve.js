@@ -70,6 +70,7 @@
       at('fault').textContent = message;
       at('fault').hidden = false;
       at('status').textContent = '';
+      at('marked').hidden = at('found').hidden = true;
     }
 
     async function ask() {
