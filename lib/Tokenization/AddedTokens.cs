@@ -56,9 +56,11 @@ internal sealed class AddedTokens
                 to++;
             }
 
+            // Blanks that the token before took are gone.
+            from = Math.Max(from, end);
             Add(end, from, null);
             Add(from, to, found.Token);
-            end = to;
+            end = Math.Max(end, to);
         }
 
         Add(end, text.Length, null);

@@ -30,9 +30,9 @@ internal static class CharacterKinds
     /// <summary>A mark that takes no place of its own.</summary>
     public static bool IsNonSpacingMark(int rune) => CategoryOf(rune) == UnicodeCategory.NonSpacingMark;
 
-    /// <summary>Control, format, private and unassigned characters, but not the three that count as white space.</summary>
+    /// <summary>Control, format and private characters, but not the three that count as white space.</summary>
     public static bool IsControl(int rune) => rune is not ('\t' or '\n' or '\r')
-        && CategoryOf(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned;
+        && CategoryOf(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse;
 
     /// <summary>An ideograph, as BERT counts them.</summary>
     public static bool IsIdeograph(int rune) => rune is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F)

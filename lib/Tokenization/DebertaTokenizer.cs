@@ -40,7 +40,7 @@ public sealed class DebertaTokenizer
         (_before, _behind) = ([.. parts.Before], [.. parts.Behind]);
         VocabularySize = Math.Max(parts.Pieces.Count, parts.AddedTokens.Select(token => token.Id + 1).DefaultIfEmpty().Max());
         var keepsWords = parts.PreTokenizers.All(step => step.KeepsWords) && parts.PreTokenizers.Any(step => step.MarksWords);
-        KeepsTexts = parts.PreTokenizers is [{ IsPlainMetaspace: true }];
+        KeepsTexts = parts.PreTokenizers is [{ IsPlainMetaspace: true }] && _general.Keeps(' ');
         for (var character = '!'; keepsWords && character < _isPlain.Length - 1; character++)
         {
             _isPlain[character] = _general.Keeps(character);

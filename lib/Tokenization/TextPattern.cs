@@ -51,8 +51,8 @@ internal sealed class TextPattern
         }
     }
 
-    /// <summary>True when no text of printable ASCII with this character in it can match.</summary>
-    public bool IsSafe(char character) => _text is not null ? !_text.Contains(character) : _takesOnlyWhiteSpace;
+    /// <summary>True when no text of printable ASCII with this character in it can match; for the space, when none can in which spaces stand alone.</summary>
+    public bool IsSafe(char character) => _text is not null ? !_text.Contains(character) : _takesOnlyWhiteSpace && (character != ' ' || !_expression!.IsMatch("a b"));
 
     /// <summary>False when a look at the characters shows that nothing matches.</summary>
     public bool MayMatch(AlignedText text)
@@ -168,7 +168,9 @@ internal sealed class TextPattern
     /// <summary>Goes through a pattern once.</summary>
     private sealed class OnigurumaTranslation(string pattern)
     {
-        private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}";
+        // Letters in circles count as letters; raised digits and fractions of Latin-1 only outside of a class, where the library looks at a table of its own.
+        private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9";
+        private const string WordCharacters = WordMembers + @"\u00B2\u00B3\u00B9\u00BC-\u00BE";
         private readonly StringBuilder _translated = new();
         private int _at;
         private bool _isInClass;
@@ -269,10 +271,10 @@ internal sealed class TextPattern
             switch (next)
             {
                 case 'w':
-                    Put(_isInClass ? WordMembers : $"[{WordMembers}]", 2);
+                    Put(_isInClass ? WordMembers : $"[{WordCharacters}]", 2);
                     break;
                 case 'W' when !_isInClass:
-                    Put($"[^{WordMembers}]", 2);
+                    Put($"[^{WordCharacters}]", 2);
                     break;
                 case 'h':
                     Put(_isInClass ? "0-9A-Fa-f" : "[0-9A-Fa-f]", 2);

@@ -83,6 +83,67 @@ public sealed class AdapterFolderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("alpha doubled, B halved")]
+    [InlineData("rank padded by zeros")]
+    [InlineData("scaled by the root of the rank")]
+    [InlineData("another rank by pattern")]
+    [InlineData("another alpha by pattern")]
+    [InlineData("targets as an expression")]
+    [InlineData("targets by longer ends")]
+    [InlineData("layers, all of them")]
+    [InlineData("excluded, what is not there")]
+    [InlineData("head named, no task")]
+    [InlineData("keys that are switched off")]
+    [InlineData("names as in memory")]
+    public void The_same_adapters_said_otherwise_give_the_same_logits(string way)
+    {
+        CopyAdapter();
+        using (var expected = LoraAdapters.Load(_folder.FullName, _model))
+        {
+            Assert.Equal((4, 8.0), (expected.Settings.Rank, expected.Settings.Alpha));
+        }
+
+        Change(config => SayOtherwise(config, way));
+        ChangeTensors((name, tensor) => (way, name.Contains(".lora_A.", StringComparison.Ordinal), name.Contains(".lora_B.", StringComparison.Ordinal)) switch
+        {
+            ("alpha doubled, B halved", _, true) => (name, tensor / 2),
+            ("rank padded by zeros", true, _) => (name, cat([tensor, zeros(2, tensor.shape[1])], 0)),
+            ("rank padded by zeros", _, true) => (name, cat([tensor, zeros(tensor.shape[0], 2)], 1)),
+            ("names as in memory", true, _) or ("names as in memory", _, true) => ("_orig_mod." + name.Replace(".weight", ".other.weight", StringComparison.Ordinal), tensor),
+            _ => (name, tensor),
+        });
+        using var other = LoraNetwork.Load();
+
+        using var adapters = LoraAdapters.Load(_folder.FullName, other);
+
+        Assert.All(LoraNetwork.Logits(_model).Zip(LoraNetwork.Logits(other)), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
+    }
+
+    [Theory]
+    [InlineData("fan_in_fan_out", "true")]
+    [InlineData("loftq_config", "{\"loftq_bits\": 4}")]
+    [InlineData("layer_replication", "[[0, 2], [1, 3]]")]
+    [InlineData("target_parameters", "[\"x\"]")]
+    [InlineData("use_qalora", "true")]
+    [InlineData("init_lora_weights", "\"olora\"")]
+    [InlineData("init_lora_weights", "\"corda\"")]
+    [InlineData("init_lora_weights", "\"of_tomorrow\"")]
+    [InlineData("trainable_token_indices", "[1]")]
+    [InlineData("trainable_token_indices", "{\"word_embeddings\": [1]}")]
+    [InlineData("peft_type", "\"IA3\"")]
+    [InlineData("peft_type", "\"ADALORA\"")]
+    [InlineData("of_tomorrow", "0")]
+    [InlineData("of_tomorrow", "[]")]
+    public void What_is_not_computed_is_refused_by_its_name(string key, string value)
+    {
+        CopyAdapter();
+        Change(config => config[key] = JsonNode.Parse(value));
+
+        Assert.Contains($"{key} is ", Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+        Assert.Null(LoraAdapters.Of(_model));
+    }
+
+    [Theory]
     [InlineData("{", "not JSON")]
     [InlineData("[]", "expected a JSON object")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": \"4\"}", "r is \"4\"; expected a number")]
@@ -141,6 +202,33 @@ public sealed class AdapterFolderTests : IDisposable
         var config = Config(_folder.FullName);
         change(config);
         File.WriteAllText(Path.Combine(_folder.FullName, "adapter_config.json"), config.ToJsonString());
+    }
+
+    private static void SayOtherwise(JsonObject config, string way)
+    {
+        switch (way)
+        {
+            case "alpha doubled, B halved": config["lora_alpha"] = 16; break;
+            case "rank padded by zeros": (config["r"], config["lora_alpha"]) = (6, 12); break;
+            case "scaled by the root of the rank": (config["use_rslora"], config["lora_alpha"]) = (true, 4); break;
+            case "another rank by pattern": (config["r"], config["lora_alpha"], config["rank_pattern"]) = (2, 8, new JsonObject { ["query_proj"] = 4, [@"layer\.\d+\.attention\.self\.key_proj"] = 4 }); break;
+            case "another alpha by pattern": (config["lora_alpha"], config["alpha_pattern"]) = (1, new JsonObject { ["self.query_proj"] = 8, ["^.*key_proj"] = 8.0 }); break;
+            case "targets as an expression": config["target_modules"] = @"deberta\.encoder\.layer\.\d\.attention\.self\.(?P<which>query|key)_proj"; break;
+            case "targets by longer ends": config["target_modules"] = new JsonArray("attention.self.query_proj", "self.key_proj"); break;
+            case "layers, all of them": (config["layers_to_transform"], config["layers_pattern"]) = (new JsonArray(0, 1, 2), "layer"); break;
+            case "excluded, what is not there": config["exclude_modules"] = new JsonArray("value_proj", "layer.7.attention.self.query_proj"); break;
+            case "head named, no task": (config["task_type"], config["modules_to_save"]) = (null, new JsonArray("classifier")); break;
+            case "keys that are switched off": (config["use_dora"], config["lora_bias"], config["megatron_config"], config["of_tomorrow"], config["layer_replication"], config["corda_config"]) = (false, false, null, null, null, null); break;
+            default: break;
+        }
+    }
+
+    private void ChangeTensors(Func<string, Tensor, (string Name, Tensor Tensor)> change)
+    {
+        var file = Path.Combine(_folder.FullName, "adapter_model.safetensors");
+        using var scope = NewDisposeScope();
+        var changed = SafetensorsFile.ReadAll(file).Select(pair => change(pair.Key, pair.Value)).ToDictionary(pair => pair.Name, pair => pair.Tensor, StringComparer.Ordinal);
+        SafetensorsFile.Write(file, changed);
     }
 
     private static JsonObject Config(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "adapter_config.json")))!.AsObject();

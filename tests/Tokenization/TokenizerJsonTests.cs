@@ -85,6 +85,38 @@ public sealed class TokenizerJsonTests : IDisposable
         Assert.False(File.Exists(Path.Combine(saved, "spm.model")));
     }
 
+    [Theory]
+    [InlineData("{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\"}")]
+    [InlineData("{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"\\\\s\"}, \"content\": \"\"}")]
+    public void Blanks_that_the_normaliser_takes_out_separate_nothing(string normaliser)
+    {
+        var tokenizer = DebertaTokenizer.Load(WriteTiny(json => json["normalizer"] = JsonNode.Parse(normaliser)));
+
+        Assert.Equal(tokenizer.Encode("thegoatsof").Ids, tokenizer.Encode("the goats of").Ids);
+    }
+
+    [Fact]
+    public void Cleaning_leaves_what_Unicode_has_not_assigned() =>
+        Assert.Equal("a\u0378b", TextNormalizer.Bert(cleansText: true, spacesIdeographs: true, stripsAccents: true, lowersCase: true).Normalize(AlignedText.Of("a\u0378\u200B\u0007b")).ToString());
+
+    [Fact]
+    public void A_token_that_takes_the_blanks_behind_it_leaves_none_to_the_next()
+    {
+        var next = s_tiny.VocabularySize;
+        var tokenizer = DebertaTokenizer.Load(WriteTiny(json => json["added_tokens"]!.AsArray().Add(new JsonObject
+        {
+            ["id"] = next,
+            ["content"] = "  ",
+            ["single_word"] = false,
+            ["lstrip"] = true,
+            ["rstrip"] = true,
+            ["normalized"] = false,
+            ["special"] = false,
+        })));
+
+        Assert.Equal([next], tokenizer.Encode("a      b").Ids.Where(id => id == next));
+    }
+
     [Fact]
     public void Of_two_files_tokenizer_json_counts_and_what_differs_is_said()
     {
@@ -188,6 +220,8 @@ public sealed class TokenizerJsonTests : IDisposable
     [InlineData("[\\h]+", "xyzff0", "xyz|ff0")]
     [InlineData("\\p{^L}", "a1b", "a|1|b")]
     [InlineData("b{,2}c", "abbc", "a|bbc")]
+    [InlineData("\\w+", "a²ⓐ①", "a²ⓐ|①")]
+    [InlineData("[\\w]+", "a²ⓐ①", "a|²|ⓐ|①")]
     public void Expressions_are_Onigurumas(string pattern, string text, string expected)
     {
         var aligned = AlignedText.Of(text);
