@@ -119,6 +119,36 @@ public sealed class ConvertTests : IDisposable
         Assert.False(File.Exists(Path.ChangeExtension(notebook, "cs")));
     }
 
+    [Theory]
+    [InlineData("return 3;", "(cell 1): 'return 3;' ends a notebook's cell")]
+    [InlineData("if (true) { return 3; }", "(cell 1): 'return 3;' ends a notebook's cell")]
+    [InlineData("#load \"x.csx\"", "(cell 1): '#load \"x.csx\"' is for scripts")]
+    [InlineData("// %%\n1", "(cell 1): '// %%' begins a cell in a program")]
+    [InlineData("await Microsoft.DotNet.Interactive.Kernel.GetInputAsync(\"q?\")", "(cell 1): GetInputAsync asks a notebook's reader")]
+    [InlineData("int Size { get; set; }", "(cell 1): 'int Size { get; set; }' stands outside of a type")]
+    public async Task What_a_notebook_may_say_and_a_program_may_not_is_refused(string cell, string expected)
+    {
+        var notebook = _runner.WriteNotebook(cell, "2");
+
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", notebook, "--to", "cs"));
+
+        Assert.Equal(2, exitCode);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.ChangeExtension(notebook, "cs")));
+    }
+
+    [Fact]
+    public async Task Returns_of_functions_stay_and_members_lose_the_words_that_locals_cannot_have()
+    {
+        var notebook = _runner.WriteNotebook("public static int a = 5;\nprivate int Twice(int x) { return 2 * x; }\nFunc<int> three = () => { return 3; };\nTwice(a)");
+
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", notebook, "--to", "cs"));
+
+        Assert.True(exitCode == 0, error);
+        var program = await File.ReadAllTextAsync(Path.ChangeExtension(notebook, "cs"), TestContext.Current.CancellationToken);
+        Assert.Contains("\nint a = 5;\nint Twice(int x) { return 2 * x; }\nFunc<int> three = () => { return 3; };\nprogram.Show(Twice(a));\n", program, StringComparison.Ordinal);
+    }
+
     private static Process Dotnet(params string[] arguments) =>
         Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
 

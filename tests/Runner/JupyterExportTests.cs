@@ -77,6 +77,11 @@ public class JupyterExportTests
     [InlineData("{\"nbformat\":4}", "not a Jupyter notebook")]
     [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\"}]}", "not a Jupyter notebook")]
     [InlineData("[1]", "not a Jupyter notebook")]
+    [InlineData("", "is empty")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":5}]}", "cell 1: expected a source that is a text or a list of texts, found 5")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":[\"1\",2]}]}", "cell 1: expected a source that is a text or a list of texts, found [\"1\",2]")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"heading\",\"source\":\"1\"}]}", "cell 1: expected a cell_type code, markdown or raw, found \"heading\"")]
+    [InlineData("{\"nbformat\":4,\"cells\":[7]}", "cell 1 is no object")]
     [InlineData("x", "not a Jupyter notebook")]
     public void A_file_that_is_no_notebook_is_refused(string text, string expected)
     {

@@ -40,11 +40,41 @@ public sealed class UserNotebookTests : IDisposable
     {
         var (refused, unanswered) = await RunAsync("input", "-p", "city=Ulm");
         Assert.Equal(2, refused);
-        Assert.Equal("input.dib, cell 2, asks for 'Your name': answer it by -p \"Your name=…\".\n", unanswered);
+        Assert.Equal("input.dib, line 8 (cell 2, line 1): asks for 'Your name': answer it by -p \"Your name=…\".\nNothing was run.\n", unanswered);
 
         var (exitCode, error) = await RunAsync("input", "-p", "city=Ulm", "-p", "Your name=Ada");
         Assert.True(exitCode == 0, error);
         AssertOutputs("input", "execute_result:Ulm", "execute_result:ADA");
+    }
+
+    [Fact]
+    public async Task A_password_that_answers_a_cell_stands_nowhere()
+    {
+        const string First = "gold<fish>9", Second = "hedge\"hog";
+        var notebook = Repository.PathOf("tests", "Runner", "notebooks", "password.dib");
+        var (exitCode, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output, "-p", $"word={First}", "-p", $"Another={Second}"));
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("printed <password>", output, StringComparison.Ordinal);
+        Assert.Contains("no <password>", output + error, StringComparison.Ordinal);
+        Assert.All(
+            Directory.EnumerateFiles(_runner.Output).Select(File.ReadAllText).Append(output).Append(error),
+            text => Assert.All(["goldfish", "gold<fish", "gold&lt;fish", "gold\\u003cfish", "hedge\"hog", "hedge&quot;hog", "hedge\\\"hog", "hedge\\u0022hog"], secret => Assert.DoesNotContain(secret, text, StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n \n")]
+    [InlineData("#!csharp\n\n   \n")]
+    public async Task A_notebook_without_a_cell_is_refused(string text)
+    {
+        var notebook = Path.Combine(_runner.Folder, "empty.dib");
+        await File.WriteAllTextAsync(notebook, text, TestContext.Current.CancellationToken);
+
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output));
+
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith("empty.dib has no cells", error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -11,7 +11,9 @@ namespace NotebookRunner.Documents;
 /// <summary>Something that a cell asks the reader for.</summary>
 /// <param name="Name">How it is answered: <c>-p name=value</c>.</param>
 /// <param name="Prompt">How the kernel asks.</param>
-internal sealed record CellInput(string Name, string Prompt);
+/// <param name="Place">Where in the notebook, for messages.</param>
+/// <param name="IsSecret">Whether the answer is a password.</param>
+internal sealed record CellInput(string Name, string Prompt, string Place, bool IsSecret);
 
 /// <summary>
 /// Finds what a notebook contains and the kernels here cannot run, before the first cell runs: a magic command in the last cell must not cost a training. It also
@@ -118,7 +120,7 @@ internal sealed class NotebookCheck
             Fault($"'{line}' lacks {(missing.AllowImplicitName ? $"its value ({missing.Name})" : missing.Name)}");
         }
 
-        _inputs.AddRange(parsed.InputFields.Select(field => new CellInput(field.ValueName, field.Prompt)));
+        _inputs.AddRange(parsed.InputFields.Select(field => new CellInput(field.ValueName, field.Prompt, _place, field.TypeHint == "password")));
         foreach (var from in parsed.Parameters.Where(pair => pair.Key is "--from" or "--value").Select(SourceKernel).OfType<string>().Where(from => all.FindKernelByName(from) is null))
         {
             Fault($"'{line}' takes a value from '{from}': {KernelNames.Refusal(from)}");
@@ -282,7 +284,7 @@ internal sealed class NotebookCheck
         {
             if (name != "GetInputsAsync" && call.ArgumentList.Arguments.FirstOrDefault()?.Expression is LiteralExpressionSyntax { Token.Value: string prompt })
             {
-                _inputs.Add(new(prompt, prompt));
+                _inputs.Add(new(prompt, prompt, _place, name == "GetPasswordAsync"));
             }
             else
             {

@@ -37,7 +37,7 @@ internal static class NotebookFile
         try
         {
             var document = isJupyter ? ParseJupyter(text, name) : CodeSubmission.Parse(text, KernelNames.InFiles());
-            var cells = document.Elements.Select(CellOf).Where(cell => cell.Source.Length > 0).ToList();
+            var cells = document.Elements.Select(CellOf).Where(cell => !string.IsNullOrWhiteSpace(cell.Source)).ToList();
             if (cells.Count > MostCells)
             {
                 throw new NotebookFormatException($"{name}: {cells.Count} cells are more than {MostCells}; is this a notebook?");
@@ -49,7 +49,7 @@ internal static class NotebookFile
         {
             // The parsers throw what they meet: an unfinished JSON, a name that is no text, an alias that two kernels have.
             var line = error is JsonException { LineNumber: { } at } && !isJupyter ? $", line {HeaderLine(text) + at}" : "";
-            throw new NotebookFormatException(isJupyter
+            throw new NotebookFormatException(text.Trim().Length == 0 ? $"{name} is empty; is it the file that you mean, and was it saved whole?" : isJupyter
                 ? $"{name}: not a Jupyter notebook: {error.Message}"
                 : $"{name}{line}: the JSON after {HeaderSelector} is damaged: {error.Message} Expected {{\"kernelInfo\": {{\"defaultKernelName\": \"csharp\", \"items\": [{{\"name\": …, \"aliases\": […]}}]}}}}.", error);
         }
@@ -63,13 +63,31 @@ internal static class NotebookFile
             throw new NotebookFormatException($"{name}: expected nbformat 4, found {root["nbformat"]?.ToJsonString() ?? "none"}; save it again with a current Jupyter.");
         }
 
-        if (root["cells"] is not JsonArray cells || cells.Any(cell => cell?["source"] is null))
+        if (root["cells"] is not JsonArray cells)
         {
-            throw new JsonException("it has no list of cells with a source each.");
+            throw new JsonException("it has no list of cells.");
+        }
+
+        for (var i = 0; i < cells.Count; i++)
+        {
+            var (kind, source) = cells[i] is JsonObject cell ? (cell["cell_type"], cell["source"]) : throw new JsonException($"cell {i + 1} is no object.");
+            if (kind is not JsonValue type || !type.TryGetValue(out string? said) || said is not ("code" or "markdown" or "raw"))
+            {
+                throw new JsonException($"cell {i + 1}: expected a cell_type code, markdown or raw, found {Shown(kind)}.");
+            }
+
+            if (!IsText(source) && !(source is JsonArray lines && lines.All(IsText)))
+            {
+                throw new JsonException($"cell {i + 1}: expected a source that is a text or a list of texts, found {Shown(source)}.");
+            }
         }
 
         return Microsoft.DotNet.Interactive.Documents.Jupyter.Notebook.Parse(text, KernelNames.InFiles());
     }
+
+    private static bool IsText(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out _);
+
+    private static string Shown(JsonNode? node) => node?.ToJsonString() is { } json ? json.Length > 40 ? json[..40] + "…" : json : "none";
 
     private static NotebookCell CellOf(InteractiveDocumentElement element)
     {
@@ -126,7 +144,7 @@ internal static class NotebookFile
         }
         catch (Exception error) when (error is DecoderFallbackException or UnauthorizedAccessException or IOException)
         {
-            throw new NotebookFormatException($"{path}: cannot be read as UTF-8 text: {error.Message}", error);
+            throw new NotebookFormatException($"{path}: cannot be read as UTF-8 text: {error.Message.TrimEnd('.')}.{(error is DecoderFallbackException ? " Save it as UTF-8." : "")}", error);
         }
     }
 

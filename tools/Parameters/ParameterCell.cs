@@ -197,7 +197,7 @@ internal sealed partial class ParameterCell
             : $"There is no parameter '{name}'.{Suggestion.For(name, names)} The notebook has: {string.Join(", ", names)}.");
     }
 
-    private static string LiteralFor(Parameter parameter, string text)
+    private string LiteralFor(Parameter parameter, string text)
     {
         if (parameter.IsNullable && text == "null")
         {
@@ -217,7 +217,7 @@ internal sealed partial class ParameterCell
         }
 
         return parameter.Type.ToLiteral(text) ?? throw new ParameterException(
-            $"Parameter {parameter.Name}: expected {parameter.Type.Expectation} ({parameter.TypeName}, like {parameter.Literal}), found '{text}'.");
+            $"Parameter {parameter.Name}: expected {parameter.Type.Expectation} ({parameter.TypeName}, like {Valued(new Dictionary<string, string>()).First(value => value.Parameter == parameter).Literal}), found '{text}'.");
     }
 
     [GeneratedRegex(@"\A//+[ \t]*parameters\b", RegexOptions.IgnoreCase)]

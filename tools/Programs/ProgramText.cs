@@ -102,6 +102,12 @@ internal sealed class ProgramText
             return;
         }
 
+        if (cell.Source.Split('\n').FirstOrDefault(line => line.TrimEnd() is NotebookProgram.CodeMark or NotebookProgram.ProseMark || line.StartsWith("#load", StringComparison.Ordinal)) is { } mark)
+        {
+            _faults.Add(mark[0] == '#' ? $"{place}: '{mark}' is for scripts; a program has all its code in one file: put the code into a cell." : $"{place}: '{mark}' begins a cell in a program; reword the comment.");
+            return;
+        }
+
         _body.Append($"\n{NotebookProgram.CodeMark}\n{NotebookProgram.Variable}.Cell({number});\n").Append(Code(cell.Source, place, parameters)).Append('\n');
     }
 
@@ -115,6 +121,16 @@ internal sealed class ProgramText
         {
             _usings.Add(import.ToString());
             edits.Add((import.SpanStart, import.Span.End, ""));
+        }
+
+        foreach (var end in root.DescendantNodes(node => node is not (BaseMethodDeclarationSyntax or BaseTypeDeclarationSyntax or LocalFunctionStatementSyntax or AnonymousFunctionExpressionSyntax)).OfType<ReturnStatementSyntax>())
+        {
+            _faults.Add($"{place}: '{end}' ends a notebook's cell, and would end the whole program; write what it returns as the last line, without return and semicolon.");
+        }
+
+        foreach (var question in root.DescendantNodes().OfType<InvocationExpressionSyntax>().Select(call => call.Expression.ToString().Split('.')[^1]).Where(name => name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync"))
+        {
+            _faults.Add($"{place}: {question} asks a notebook's reader; make it a parameter, which a program takes as an argument.");
         }
 
         foreach (var member in root.Members)
@@ -168,6 +184,7 @@ internal sealed class ProgramText
                 edits.Add((member.SpanStart, member.Span.End, ""));
                 break;
             case FieldDeclarationSyntax field:
+                Plain(field.Modifiers, edits);
                 foreach (var variable in field.Declaration.Variables)
                 {
                     Declare(variable.Identifier.Text, place);
@@ -175,12 +192,26 @@ internal sealed class ProgramText
 
                 break;
             case MethodDeclarationSyntax method:
+                Plain(method.Modifiers, edits);
                 Declare(method.Identifier.Text, place);
                 break;
             case GlobalStatementSyntax { Statement: ExpressionStatementSyntax { SemicolonToken.IsMissing: true } last } when isLast:
                 edits.Add((last.SpanStart, last.SpanStart, $"{NotebookProgram.Variable}.{nameof(NotebookProgram.Show)}("));
                 edits.Add((last.Expression.Span.End, last.Expression.Span.End, ");"));
                 break;
+            case not GlobalStatementSyntax:
+                _faults.Add($"{place}: '{member.ToString().Split('\n')[0]}' stands outside of a type, where a script may have it and a program may not; use a variable or a method.");
+                break;
+        }
+    }
+
+    /// <summary>What a script's members may say of themselves and a program's locals may not.</summary>
+    private static void Plain(SyntaxTokenList modifiers, List<(int Start, int End, string Text)> edits)
+    {
+        foreach (var word in modifiers.Where(word => word.Kind() is SyntaxKind.PublicKeyword or SyntaxKind.PrivateKeyword or SyntaxKind.InternalKeyword or SyntaxKind.ProtectedKeyword or SyntaxKind.ReadOnlyKeyword
+            || (word.IsKind(SyntaxKind.StaticKeyword) && word.Parent is FieldDeclarationSyntax)))
+        {
+            edits.Add((word.SpanStart, word.FullSpan.End, ""));
         }
     }
 

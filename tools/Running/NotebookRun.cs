@@ -121,7 +121,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
     private KernelEvent.Done? Record(CellState cell, KernelEvent received)
     {
-        if (_limit.Apply(received) is not { } happened)
+        if (_limit.Apply(PasswordMask.Apply(received, state.Passwords)) is not { } happened)
         {
             return null;
         }

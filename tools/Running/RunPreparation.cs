@@ -16,7 +16,13 @@ internal static class RunPreparation
         var notebook = NotebookFile.Read(path);
         var name = Path.GetFileName(path);
         var inputs = NotebookCheck.Run(notebook, name, Path.GetDirectoryName(Path.GetFullPath(path))!);
-        var asked = inputs.SelectMany(cell => cell).Select(input => input.Name).ToHashSet(StringComparer.Ordinal);
+        if (notebook.Cells.Count == 0)
+        {
+            throw new NotebookFormatException($"{name} has no cells: nothing was run. Is it the file that you mean, and was it saved whole?");
+        }
+
+        var questions = inputs.SelectMany(cell => cell).DistinctBy(input => input.Name).ToList();
+        var asked = questions.Select(input => input.Name).ToHashSet(StringComparer.Ordinal);
         var cell = ParameterCell.Find(notebook.Cells);
         var parameters = values.Where(value => !asked.Contains(value.Key) || cell?.Parameters.Any(parameter => parameter.Name == value.Key) == true).ToDictionary();
         if (cell is null && parameters.Count > 0)
@@ -24,10 +30,9 @@ internal static class RunPreparation
             throw new ParameterException($"{name} has no parameter cell (a C# cell whose first line is a comment beginning with 'parameters'), so {parameters.Keys.First()} cannot be set.");
         }
 
-        if (asked.FirstOrDefault(input => !values.ContainsKey(input)) is { } unanswered)
+        if (questions.Where(question => !values.ContainsKey(question.Name)).ToList() is { Count: > 0 } unanswered)
         {
-            var at = inputs.TakeWhile(cell => cell.All(input => input.Name != unanswered)).Count();
-            throw new ParameterException($"{name}, cell {at + 1}, asks for '{unanswered}': answer it by -p {(unanswered.Contains(' ', StringComparison.Ordinal) ? $"\"{unanswered}=…\"" : $"{unanswered}=…")}.");
+            throw new ParameterException(string.Join('\n', unanswered.Select(question => $"{question.Place}: asks for '{question.Name}': answer it by -p {Pair(question.Name)}.")) + "\nNothing was run.");
         }
 
         var names = CellNames.Of(notebook.Cells);
@@ -38,6 +43,7 @@ internal static class RunPreparation
             NotebookHash = CellNames.Hash(notebook.Cells),
             Started = DateTimeOffset.Now,
             Given = parameters,
+            Passwords = [.. questions.Where(question => question.IsSecret).Select(question => values[question.Name])],
             Parameters = cell?.Valued(parameters) ?? [],
             Cells = [.. notebook.Cells.Select((c, i) => new CellState(i + 1, names[i], c, i == cell?.Index ? cell.With(parameters) : c.Source)
             {
@@ -45,4 +51,6 @@ internal static class RunPreparation
             })],
         };
     }
+
+    private static string Pair(string name) => name.Contains(' ', StringComparison.Ordinal) ? $"\"{name}=…\"" : $"{name}=…";
 }

@@ -78,6 +78,9 @@ internal sealed class RunState
     /// <summary>Its parameters with the values of this run.</summary>
     public required IReadOnlyList<ParameterValue> Parameters { get; init; }
 
+    /// <summary>What was answered where cells ask for passwords: never shown, never written.</summary>
+    public IReadOnlyList<string> Passwords { get; init; } = [];
+
     /// <summary>Those that the command line set, as it said them.</summary>
     public IReadOnlyDictionary<string, string> Given { get; init; } = new Dictionary<string, string>();
 
