@@ -48,6 +48,18 @@ public sealed class UserNotebookTests : IDisposable
     }
 
     [Fact]
+    public async Task Parameters_shows_the_values_that_hold_in_a_profile()
+    {
+        var notebook = Repository.PathOf("notebooks", "ner_deberta_base_A.dib");
+        var (exitCode, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("parameters", notebook, "--profile", "full"));
+
+        Assert.True(exitCode == 0, error);
+        Assert.Matches(@"\bprecision\b.*TrainingPrecision\.(BFloat16|Float16) on this machine", output);
+        Assert.Matches(@"\blearningRate\b.*\b5e-5\b", output);
+        Assert.DoesNotContain("profile switch", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_password_that_answers_a_cell_stands_nowhere()
     {
         const string First = "gold<fish>9", Second = "hedge\"hog";

@@ -27,10 +27,17 @@ internal static class ParametersCommand
         var table = new Table().Border(TableBorder.Rounded).AddColumns("Name", "Type", "Value", "Meaning");
         foreach (var value in cell.Valued(ParameterPairs.Read(pairs)))
         {
-            table.AddRow(new Text(value.Parameter.Name), new Text(value.Parameter.TypeName), new Text(value.Literal), new Text(value.Parameter.Doc));
+            table.AddRow(new Text(value.Parameter.Name), new Text(value.Parameter.TypeName), new Text(Held(value)), new Text(value.Parameter.Doc));
         }
 
         AnsiConsole.Write(table);
         return ExitCodes.Ok;
+    }
+
+    /// <summary>What the machine chooses, as <c>PrecisionPolicy.Half</c> does, comes to what it chooses here; all else stands as it is.</summary>
+    private static string Held(ParameterValue value)
+    {
+        var chosen = value.Parameter.Type.Members.Count > 0 && value.Literal.Split('.') is [var type, var name] && LibraryTypes.Find(type) is { IsEnum: false } found ? found.GetProperty(name) : null;
+        return chosen is null ? value.Literal : $"{chosen.PropertyType.Name}.{chosen.GetValue(null)} on this machine";
     }
 }
