@@ -33,7 +33,7 @@ internal sealed class ServicePage
     private ServicePage(string html) => Html = Encoding.UTF8.GetBytes(html);
 
     /// <summary>The style sheet, <c>/serve.css</c>.</summary>
-    public static byte[] Style { get; } = Encoding.UTF8.GetBytes(PageAssets.Read("serve.css"));
+    public static byte[] Style { get; } = Encoding.UTF8.GetBytes(PageAssets.StyleOf("serve.css"));
 
     /// <summary>The script, <c>/serve.js</c>.</summary>
     public static byte[] Script { get; } = Encoding.UTF8.GetBytes(PageAssets.Read("serve.js"));
