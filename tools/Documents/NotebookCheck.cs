@@ -272,7 +272,8 @@ internal sealed class NotebookCheck
 
     private bool IsConsole(SyntaxNode name) => _consoles.Contains(name.ToString().Replace("global::", "", StringComparison.Ordinal));
 
-    private void LookAtQuestion(InvocationExpressionSyntax call)
+    /// <summary>The name of the kernel's method by which a call asks the reader for something; null for every other call.</summary>
+    public static string? QuestionIn(InvocationExpressionSyntax call)
     {
         var (target, name) = call.Expression switch
         {
@@ -280,16 +281,23 @@ internal sealed class NotebookCheck
             IdentifierNameSyntax simple => ("", simple.Identifier.Text),
             _ => ("", ""),
         };
-        if (target.Split('.')[^1] is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync")
+        return target.Split('.')[^1] is "" or "Kernel" && name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync" ? name : null;
+    }
+
+    private void LookAtQuestion(InvocationExpressionSyntax call)
+    {
+        if (QuestionIn(call) is not { } name)
         {
-            if (name != "GetInputsAsync" && call.ArgumentList.Arguments.FirstOrDefault()?.Expression is LiteralExpressionSyntax { Token.Value: string prompt })
-            {
-                _inputs.Add(new(prompt, prompt, _place, name == "GetPasswordAsync"));
-            }
-            else
-            {
-                Fault($"{name} asks the reader for what only the run itself will know, and {NoKeyboard.Advice}");
-            }
+            return;
+        }
+
+        if (name != "GetInputsAsync" && call.ArgumentList.Arguments.FirstOrDefault()?.Expression is LiteralExpressionSyntax { Token.Value: string prompt })
+        {
+            _inputs.Add(new(prompt, prompt, _place, name == "GetPasswordAsync"));
+        }
+        else
+        {
+            Fault($"{name} asks the reader for what only the run itself will know, and {NoKeyboard.Advice}");
         }
     }
 

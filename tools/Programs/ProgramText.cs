@@ -128,7 +128,7 @@ internal sealed class ProgramText
             _faults.Add($"{place}: '{end}' ends a notebook's cell, and would end the whole program; write what it returns as the last line, without return and semicolon.");
         }
 
-        foreach (var question in root.DescendantNodes().OfType<InvocationExpressionSyntax>().Select(call => call.Expression.ToString().Split('.')[^1]).Where(name => name is "GetInputAsync" or "GetPasswordAsync" or "GetInputsAsync"))
+        foreach (var question in root.DescendantNodes().OfType<InvocationExpressionSyntax>().Select(NotebookCheck.QuestionIn).OfType<string>())
         {
             _faults.Add($"{place}: {question} asks a notebook's reader; make it a parameter, which a program takes as an argument.");
         }
