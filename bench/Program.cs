@@ -14,13 +14,19 @@ NativeLibraries.EnsureLoaded();
 // The most telling ones first.
 ISection[] sections =
 [
-    new TrainSection(), new EvaluateSection(), new TokenizeSection(), new MemorySection(), new CostSection(), new TrackingSection(), new GrowthSection(), new ProbeSection(), new ProfileSection(),
+    new TrainSection(), new EvaluateSection(), new TokenizeSection(), new MemorySection(), new CostSection(), new TrackingSection(), new GrowthSection(),
+    new ProbeSection(), new ProfileSection(),
 ];
 var quick = new Option<bool>("--quick") { Description = "A look while developing: fewer items, one round", Recursive = true };
 var only = new Option<string?>("--only") { Description = "Only networks whose name contains this (base, large, xsmall)", Recursive = true };
-var busy = new Option<bool>("--busy") { Description = "On a machine that others use too: one thread, processor time instead of the wall clock", Recursive = true };
+var busy = new Option<bool>("--busy")
+{
+    Description = "On a machine that others use too: one thread, processor time instead of the wall clock",
+    Recursive = true
+};
 var report = new Option<string?>("--report") { Description = "Also writes the section's report as JSON", Hidden = true, Recursive = true };
-var root = new RootCommand("Measures this library beside the Python stack's mathematics and ONNX Runtime. Without a verb: all sections, into bench/RESULTS.md.") { quick, only, busy, report };
+var root = new RootCommand("Measures this library beside the Python stack's mathematics and ONNX Runtime. Without a verb: all sections, "
+    + "into bench/RESULTS.md.") { quick, only, busy, report };
 root.SetAction(MeasureAll);
 var all = new Command("all", "All sections, each in a process of its own; writes bench/RESULTS.md");
 all.SetAction(MeasureAll);
@@ -88,7 +94,8 @@ int MeasureAll(ParseResult arguments)
     var file = Path.GetTempFileName();
     try
     {
-        string[] command = [section.Verb, "--report", file, .. arguments.GetValue(quick) ? ["--quick"] : Array.Empty<string>(), .. arguments.GetValue(only) is { } name ? ["--only", name] : Array.Empty<string>(),
+        string[] command = [section.Verb, "--report", file, .. arguments.GetValue(quick) ? ["--quick"] : Array.Empty<string>(),
+            .. arguments.GetValue(only) is { } name ? ["--only", name] : Array.Empty<string>(),
             .. arguments.GetValue(busy) ? ["--busy"] : Array.Empty<string>()];
         OwnProcess.Run(command, TimeSpan.FromMinutes(20));
         return (section.Title, JsonSerializer.Deserialize<SectionReport>(File.ReadAllText(file)), null);

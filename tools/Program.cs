@@ -31,7 +31,8 @@ var root = new RootCommand("""
     Exit codes: 0 all went well; 1 a cell failed or timed out, or a verification, an upload or an annotation fell short; 2 bad input, nothing was run; 130 interrupted.
     """)
 {
-    RunCommand.Create(), SweepCommand.Create(), AnnotateCommand.Create(), ServeCommand.Create(), ExportCommand.Create(), ParametersCommand.Create(), VerifyCommand.Create(), SyncCommand.Create(), ConvertCommand.Create(),
+    RunCommand.Create(), SweepCommand.Create(), AnnotateCommand.Create(), ServeCommand.Create(), ExportCommand.Create(), ParametersCommand.Create(),
+    VerifyCommand.Create(), SyncCommand.Create(), ConvertCommand.Create(),
 };
 
 try

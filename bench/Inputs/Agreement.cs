@@ -19,7 +19,8 @@ internal static class Agreement
     /// <returns>The largest differences, for the report.</returns>
     /// <exception cref="InvalidOperationException">They differ by more than float32 explains.</exception>
     public static string OfTraining(
-        DebertaV2ForTokenClassification ours, PlainDeberta plain, IReadOnlyDictionary<string, Tensor> weights, IReadOnlyList<EncodedSentence> rows, bool isHalf = false)
+        DebertaV2ForTokenClassification ours, PlainDeberta plain, IReadOnlyDictionary<string, Tensor> weights, IReadOnlyList<EncodedSentence> rows,
+        bool isHalf = false)
     {
         using var scope = NewDisposeScope();
         using var memory = isHalf ? ours.Deberta.Encoder.KeepTrainingMemory() : null;
@@ -38,7 +39,8 @@ internal static class Agreement
         var loss = (Ours: DebertaV2ForTokenClassification.Loss(logits.Ours, labels), Plain: PlainDeberta.Loss(logits.Plain, labels));
         BackwardPass.Run(loss.Ours);
         loss.Plain.backward();
-        var gradient = LargestDifference(isHalf ? HalfFloor : FloatFloor, [.. ours.named_parameters().Where(pair => pair.parameter.requires_grad).Select(pair => (pair.parameter.grad!, weights[pair.name].grad!))]);
+        var gradient = LargestDifference(isHalf ? HalfFloor : FloatFloor,
+            [.. ours.named_parameters().Where(pair => pair.parameter.requires_grad).Select(pair => (pair.parameter.grad!, weights[pair.name].grad!))]);
         foreach (var (name, parameter) in ours.named_parameters())
         {
             parameter.grad = null;
@@ -57,7 +59,8 @@ internal static class Agreement
         var text = string.Join(", ", differences.Select(pair => Invariant($"{pair.What} equal to {pair.Difference:0.0e+0}")));
         return differences.All(pair => pair.Difference <= tolerance)
             ? text
-            : throw new InvalidOperationException($"The contestants do not compute the same: {text} (relative to the largest value); expected {tolerance:0e+0}. Nothing was timed.");
+            : throw new InvalidOperationException($"The contestants do not compute the same: {text} (relative to the largest value); "
+                + $"expected {tolerance:0e+0}. Nothing was timed.");
     }
 
     /// <summary>

@@ -4,7 +4,9 @@ using NotebookLib.Tokenization;
 
 namespace NotebookLib.Bench.Inputs;
 
-/// <summary>Real sentences, tokenised: WikiNEuRal's English validation split with the real vocabulary when ../shared is there, the committed sample otherwise.</summary>
+/// <summary>
+/// Real sentences, tokenised: WikiNEuRal's English validation split with the real vocabulary when ../shared is there, the committed sample otherwise.
+/// </summary>
 /// <param name="Source">Where they come from, for the report.</param>
 /// <param name="Sentences">Words and tags.</param>
 /// <param name="Tokenizer">The vocabulary's tokenizer.</param>

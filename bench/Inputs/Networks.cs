@@ -46,7 +46,10 @@ internal static class Networks
         return model;
     }
 
-    /// <summary>Floating-point operations of the linear layers for one real token, forward: the useful work that shares are counted on (attention's is a few per cent more).</summary>
+    /// <summary>
+    /// Floating-point operations of the linear layers for one real token, forward: the useful work that shares are counted on (attention's is a few per cent
+    /// more).
+    /// </summary>
     public static double ForwardFlops(DebertaConfig config) =>
         2.0 * ((config.NumHiddenLayers * ((4.0 * config.HiddenSize * config.HiddenSize) + (2.0 * config.HiddenSize * config.IntermediateSize)))
             + ((double)config.HiddenSize * config.Labels.Count));

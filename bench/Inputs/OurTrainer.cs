@@ -7,7 +7,9 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;
 
-/// <summary>One micro-batch and one update of ours: the calls that <see cref="TrainingLoop"/> makes, so that they can be timed in turn with the transcription's.</summary>
+/// <summary>
+/// One micro-batch and one update of ours: the calls that <see cref="TrainingLoop"/> makes, so that they can be timed in turn with the transcription's.
+/// </summary>
 internal sealed class OurTrainer : IDisposable
 {
     private readonly TrainingSettings _settings;
@@ -40,7 +42,8 @@ internal sealed class OurTrainer : IDisposable
     {
         using var scope = NewDisposeScope();
         _held ??= _task.HoldWeights();
-        ReadOnlyMemory<int>[] rows = [.. Enumerable.Range(first, count).Select(i => new ReadOnlyMemory<int>([.. Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize)]))];
+        ReadOnlyMemory<int>[] rows = [.. Enumerable.Range(first, count)
+            .Select(i => new ReadOnlyMemory<int>([.. Enumerable.Range(i * _settings.BatchSize, _settings.BatchSize)]))];
         Tensor loss;
         using (new PrecisionPolicy(isHalf ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32, _device).Enter())
         {

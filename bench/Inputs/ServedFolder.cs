@@ -17,7 +17,8 @@ internal sealed class ServedFolder : IDisposable
         ModelFolder.Save(model, _folder);
         tokenizer.Save(_folder);
         var runner = Folders.PathOf("bin", "tools", "NotebookRunner.dll");
-        _process = File.Exists(runner) ? Process.Start(new ProcessStartInfo("dotnet", [runner, "serve", _folder, "--port", "0", "--device", "cpu"]) { RedirectStandardOutput = true })!
+        _process = File.Exists(runner)
+            ? Process.Start(new ProcessStartInfo("dotnet", [runner, "serve", _folder, "--port", "0", "--device", "cpu"]) { RedirectStandardOutput = true })!
             : throw new InvalidOperationException($"{runner} is missing; build it first: dotnet build tools.");
         Address = new(_process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("`serve` ended before it answered."));
     }

@@ -4,7 +4,9 @@ using System.Text.Json;
 
 namespace NotebookLib.Bench.Inputs;
 
-/// <summary>A W&amp;B server that takes everything and keeps only counts: enough to keep the tracker's sender at work beside the thread that is timed.</summary>
+/// <summary>
+/// A W&amp;B server that takes everything and keeps only counts: enough to keep the tracker's sender at work beside the thread that is timed.
+/// </summary>
 internal sealed class SwallowingServer : IDisposable
 {
     private readonly HttpListener _listener = new();
@@ -80,14 +82,16 @@ internal sealed class SwallowingServer : IDisposable
         return body.RootElement.GetProperty("operationName").GetString() switch
         {
             "Viewer" => """{"data":{"viewer":{"entity":"bench"}}}""",
-            "UpsertBucket" => """{"data":{"upsertBucket":{"bucket":{"id":"r","displayName":"bench","project":{"name":"bench","entity":{"name":"bench"}}},"inserted":true}}}""",
+            "UpsertBucket" =>
+                """{"data":{"upsertBucket":{"bucket":{"id":"r","displayName":"bench","project":{"name":"bench","entity":{"name":"bench"}}},"inserted":true}}}""",
             "CreateRunFiles" => JsonSerializer.Serialize(new { data = new { createRunFiles = new { files = Files(body.RootElement) } } }),
             _ => """{"data":{}}""",
         };
     }
 
     private object[] Files(JsonElement call)
-        => [.. call.GetProperty("variables").GetProperty("files").EnumerateArray().Select(name => new { name = name.GetString(), uploadUrl = $"{Url}/{Uri.EscapeDataString(name.GetString()!)}" })];
+        => [.. call.GetProperty("variables").GetProperty("files").EnumerateArray()
+            .Select(name => new { name = name.GetString(), uploadUrl = $"{Url}/{Uri.EscapeDataString(name.GetString()!)}" })];
 
     private void Count(JsonElement body)
     {

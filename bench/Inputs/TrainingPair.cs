@@ -28,7 +28,9 @@ internal sealed record TrainingKind(string Name, DebertaConfig Config, int Batch
     /// <summary>All of them.</summary>
     public static IReadOnlyList<TrainingKind> All { get; } = [Base, LargeLora, XSmall];
 
-    /// <summary>Operations that one real token needs: forward, input gradient and, unless the weights are frozen, theirs. Computing activations anew is not needed.</summary>
+    /// <summary>
+    /// Operations that one real token needs: forward, input gradient and, unless the weights are frozen, theirs. Computing activations anew is not needed.
+    /// </summary>
     public double FlopsPerToken => (IsLora ? 2 : 3) * Networks.ForwardFlops(Config);
 }
 

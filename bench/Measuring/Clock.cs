@@ -14,7 +14,9 @@ internal static partial class Clock
     /// <summary>Whether seconds are processor time.</summary>
     public static bool IsBusy => _isBusy;
 
-    /// <summary>Counts processor time from now on, and keeps libtorch to one thread: two that wait for each other on a busy machine burn time without working.</summary>
+    /// <summary>
+    /// Counts processor time from now on, and keeps libtorch to one thread: two that wait for each other on a busy machine burn time without working.
+    /// </summary>
     public static void ExpectBusyMachine()
     {
         _isBusy = true;
@@ -26,7 +28,8 @@ internal static partial class Clock
 
     /// <summary>Seconds of processor time that the calling thread has used; where a system does not tell (other than Linux), the wall's.</summary>
     public static double OfThisThread()
-        => OperatingSystem.IsLinux() && ClockGetTime(ThreadProcessorClock, out var time) == 0 ? time.Seconds + (time.Nanoseconds / 1e9) : Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+        => OperatingSystem.IsLinux() && ClockGetTime(ThreadProcessorClock, out var time) == 0
+            ? time.Seconds + (time.Nanoseconds / 1e9) : Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
 
     [LibraryImport("libc", EntryPoint = "clock_gettime")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

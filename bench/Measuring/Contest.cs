@@ -8,8 +8,8 @@ namespace NotebookLib.Bench.Measuring;
 internal sealed record Contestant(string Name, Action<int> Run);
 
 /// <summary>
-/// Times contestants on the same items, interleaved item by item (A B, B A, …), so that a machine whose speed drifts slows all of them alike. A round is one pass over
-/// all items; ratios are taken within a round. The speed of the GEMM probe is taken beside each round.
+/// Times contestants on the same items, interleaved item by item (A B, B A, …), so that a machine whose speed drifts slows all of them alike. A round is one
+/// pass over all items; ratios are taken within a round. The speed of the GEMM probe is taken beside each round.
 /// </summary>
 internal sealed class Contest
 {
@@ -71,7 +71,8 @@ internal sealed class Contest
     public Spread Rate(int contestant, double unitsPerRound) => Spread.Of(_seconds.Select(round => unitsPerRound / round[contestant]));
 
     /// <summary>Units of work per second for each GFLOP/s of the probe taken beside the round: what carries over to another machine.</summary>
-    public Spread RatePerGigaflops(int contestant, double unitsPerRound) => Spread.Of(_seconds.Select((round, i) => unitsPerRound / round[contestant] / Probes[i]));
+    public Spread RatePerGigaflops(int contestant, double unitsPerRound) =>
+        Spread.Of(_seconds.Select((round, i) => unitsPerRound / round[contestant] / Probes[i]));
 
     /// <summary>How many times as fast one is as another.</summary>
     public Spread Ratio(int contestant, int other) => Spread.Of(_seconds.Select(round => round[other] / round[contestant]));

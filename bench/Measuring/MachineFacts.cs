@@ -18,8 +18,10 @@ internal static class MachineFacts
         ("threads", $"{torch.get_num_threads()} in libtorch and ONNX Runtime alike"),
         ("memory", Invariant($"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
         ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
-        ("versions", $"NotebookLib {Version(typeof(Platform.GemmProbe))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, ONNX Runtime {OrtEnv.Instance().GetVersionString()}"),
-        ("load before", File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] + " (one minute; a quiet machine is below 0.3)" : "unknown"),
+        ("versions", $"NotebookLib {Version(typeof(Platform.GemmProbe))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, "
+            + $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}"),
+        ("load before", File.Exists("/proc/loadavg")
+            ? File.ReadAllText("/proc/loadavg").Split(' ')[0] + " (one minute; a quiet machine is below 0.3)" : "unknown"),
     ];
 
     private static string CpuInfo(string field)

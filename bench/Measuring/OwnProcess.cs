@@ -32,6 +32,7 @@ internal static class OwnProcess
             throw new InvalidOperationException($"`{string.Join(' ', arguments)}` took longer than {limit.TotalSeconds:0} s and was ended.");
         }
 
-        return process.ExitCode == 0 ? output.Result : throw new InvalidOperationException($"`{string.Join(' ', arguments)}` ended with exit code {process.ExitCode}.");
+        return process.ExitCode == 0
+            ? output.Result : throw new InvalidOperationException($"`{string.Join(' ', arguments)}` ended with exit code {process.ExitCode}.");
     }
 }

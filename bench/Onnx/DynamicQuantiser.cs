@@ -8,9 +8,9 @@ using DataType = NotebookLib.Onnx.TensorProto.Types.DataType;
 namespace NotebookLib.Bench.Onnx;
 
 /// <summary>
-/// Makes the graph that onnxruntime.quantization.quantize_dynamic makes of a float32 one (its Python code cannot be reached from here): each MatMul with a constant
-/// right side becomes DynamicQuantizeLinear → MatMulInteger → Cast → Mul, weights in int8, one scale per matrix, symmetric. ONNX Runtime fuses the four when it opens the graph.
-/// Fields that the messages do not name stay as they are.
+/// Makes the graph that onnxruntime.quantization.quantize_dynamic makes of a float32 one (its Python code cannot be reached from here): each MatMul with a
+/// constant right side becomes DynamicQuantizeLinear → MatMulInteger → Cast → Mul, weights in int8, one scale per matrix, symmetric. ONNX Runtime fuses the
+/// four when it opens the graph. Fields that the messages do not name stay as they are.
 /// </summary>
 internal static class DynamicQuantiser
 {
@@ -71,13 +71,15 @@ internal static class DynamicQuantiser
 
         var cast = NewNode("Cast", [output + "_integer"], [output + "_float"]);
         cast.Attribute.Add(new AttributeProto { Name = "to", I = (int)DataType.Float, Type = AttributeProto.Types.AttributeType.Int });
-        graph.Node.Add(NewNode("MatMulInteger", [input + "_quantized", weight + "_quantized", input + "_zero_point", weight + "_zero_point"], [output + "_integer"]));
+        graph.Node.Add(
+            NewNode("MatMulInteger", [input + "_quantized", weight + "_quantized", input + "_zero_point", weight + "_zero_point"], [output + "_integer"]));
         graph.Node.Add(cast);
         graph.Node.Add(NewNode("Mul", [input + "_scale", weight + "_scale"], [output + "_scales"]));
         graph.Node.Add(NewNode("Mul", [output + "_float", output + "_scales"], [output]));
     }
 
-    private static NodeProto NewNode(string type, string[] inputs, string[] outputs) => new() { OpType = type, Name = outputs[0] + "_node", Input = { inputs }, Output = { outputs } };
+    private static NodeProto NewNode(string type, string[] inputs, string[] outputs) =>
+        new() { OpType = type, Name = outputs[0] + "_node", Input = { inputs }, Output = { outputs } };
 
     private static void QuantiseWeight(GraphProto graph, TensorProto weight, FileStream file)
     {
@@ -95,8 +97,16 @@ internal static class DynamicQuantiser
             bytes[i] = (byte)(sbyte)Math.Clamp(MathF.Round(values[i] / scale), -127, 127);
         }
 
-        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_quantized", DataType = DataType.Int8, Dims = { weight.Dims }, RawData = UnsafeByteOperations.UnsafeWrap(bytes) });
-        graph.Initializer.Add(new TensorProto { Name = weight.Name + "_scale", DataType = DataType.Float, RawData = ByteString.CopyFrom(BitConverter.GetBytes(scale)) });
+        graph.Initializer.Add(
+            new TensorProto
+            {
+                Name = weight.Name + "_quantized",
+                DataType = DataType.Int8,
+                Dims = { weight.Dims },
+                RawData = UnsafeByteOperations.UnsafeWrap(bytes)
+            });
+        graph.Initializer.Add(
+            new TensorProto { Name = weight.Name + "_scale", DataType = DataType.Float, RawData = ByteString.CopyFrom(BitConverter.GetBytes(scale)) });
         graph.Initializer.Add(new TensorProto { Name = weight.Name + "_zero_point", DataType = DataType.Int8, RawData = ByteString.CopyFrom(0) });
     }
 

@@ -22,7 +22,8 @@ internal static class OnnxWeights
             foreach (var entry in map.RootElement.GetProperty("initializers").EnumerateArray())
             {
                 stream.Position = entry.GetProperty("offset").GetInt64();
-                WriteOne(stream, weights[entry.GetProperty("parameter").GetString()!], entry.GetProperty("transposed").GetBoolean(), entry.GetProperty("length").GetInt64());
+                WriteOne(stream, weights[entry.GetProperty("parameter").GetString()!], entry.GetProperty("transposed").GetBoolean(),
+                    entry.GetProperty("length").GetInt64());
             }
         });
         var model = Path.Combine(target, "model.onnx");
@@ -37,7 +38,8 @@ internal static class OnnxWeights
         var laidOut = (isTransposed ? weight.t() : weight).contiguous();
         if (laidOut.numel() * sizeof(float) != bytes)
         {
-            throw new InvalidDataException($"The graph wants {bytes} bytes where the parameter has {laidOut.numel() * sizeof(float)}; is the graph of another network?");
+            throw new InvalidDataException($"The graph wants {bytes} bytes where the parameter has {laidOut.numel() * sizeof(float)}; "
+                + "is the graph of another network?");
         }
 
         stream.Write(MemoryMarshal.AsBytes(MemoryMarshal.Cast<byte, float>(laidOut.bytes)));

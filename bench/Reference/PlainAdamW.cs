@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Bench.Reference;
 
 /// <summary>
-/// torch/optim/adamw.py, AdamW on the CPU (_single_tensor_adam, one operator after the other for each parameter), and torch.nn.utils.clip_grad_norm_: what the Trainer
-/// of transformers 4.35.2 runs by default (optim="adamw_torch", max_grad_norm=1).
+/// torch/optim/adamw.py, AdamW on the CPU (_single_tensor_adam, one operator after the other for each parameter), and torch.nn.utils.clip_grad_norm_: what the
+/// Trainer of transformers 4.35.2 runs by default (optim="adamw_torch", max_grad_norm=1).
 /// </summary>
 /// <param name="decayed">Parameters with weight decay.</param>
 /// <param name="undecayed">Biases and LayerNorm weights.</param>
@@ -77,7 +77,8 @@ internal sealed class PlainAdamW(IReadOnlyList<Tensor> decayed, IReadOnlyList<Te
 
         if (!_moments.TryGetValue(parameter, out var moments))
         {
-            _moments[parameter] = moments = (zeros_like(parameter, requires_grad: false).DetachFromDisposeScope(), zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
+            _moments[parameter] = moments =
+                (zeros_like(parameter, requires_grad: false).DetachFromDisposeScope(), zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
         }
 
         parameter.mul_(1 - (learningRate * decay));

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Bench.Reference;
 
 /// <summary>
-/// torch/utils/checkpoint.py, CheckpointFunction (use_reentrant, preserve_rng_state): forward without a graph, in backward once more with one, under the same random
-/// numbers and the same autocast.
+/// torch/utils/checkpoint.py, CheckpointFunction (use_reentrant, preserve_rng_state): forward without a graph, in backward once more with one, under the same
+/// random numbers and the same autocast.
 /// </summary>
 internal sealed class PlainCheckpoint : autograd.SingleTensorFunction<PlainCheckpoint>
 {

@@ -7,16 +7,17 @@ namespace NotebookLib.Bench.Reference;
 // B rows, L pieces of the longest row, H heads, D head size, C = H·D, R relative rows
 
 /// <summary>
-/// transformers 4.35.2 modeling_deberta_v2.py, DebertaV2ForTokenClassification, written out block by block: padding and all, with gathers over the whole relative
-/// table, nothing arranged for speed. What the benchmark runs against, and the oracle of the tests for switches that no golden covers: it shares no code with the
-/// library but the activation table.
+/// transformers 4.35.2 modeling_deberta_v2.py, DebertaV2ForTokenClassification, written out block by block: padding and all, with gathers over the whole
+/// relative table, nothing arranged for speed. What the benchmark runs against, and the oracle of the tests for switches that no golden covers: it shares no
+/// code with the library but the activation table.
 /// </summary>
 /// <param name="config">The network's settings.</param>
 /// <param name="weights">Parameters by their names in the checkpoint; those that require a gradient get one.</param>
 internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
 {
     private readonly TorchSharp.Modules.Embedding _words =
-        nn.Embedding_from_pretrained(weights["deberta.embeddings.word_embeddings.weight"], !weights["deberta.embeddings.word_embeddings.weight"].requires_grad, config.PadTokenId);
+        nn.Embedding_from_pretrained(weights["deberta.embeddings.word_embeddings.weight"], !weights["deberta.embeddings.word_embeddings.weight"].requires_grad,
+            config.PadTokenId);
 
     /// <summary>Whether dropout is on (nn.Module.train).</summary>
     public bool IsTraining { get; set; }
@@ -57,7 +58,8 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
     }
 
     /// <summary>CrossEntropyLoss over the flattened logits, −100 ignored.</summary>
-    public static Tensor Loss(Tensor logits_BLK, Tensor labels_BL) => F.cross_entropy(logits_BLK.view(-1, logits_BLK.shape[^1]), labels_BL.view(-1), ignore_index: -100);
+    public static Tensor Loss(Tensor logits_BLK, Tensor labels_BL) =>
+        F.cross_entropy(logits_BLK.view(-1, logits_BLK.shape[^1]), labels_BL.view(-1), ignore_index: -100);
 
     private Tensor W(string name) => weights[name];
 
@@ -148,7 +150,8 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
     // DisentangledSelfAttention.forward
     private Tensor Attention(string name, Tensor x, Tensor pairs_B1LL, Tensor? relative, Tensor positions)
     {
-        var (query, key, value) = (Transposed(Linear(name + "query_proj", x)), Transposed(Linear(name + "key_proj", x)), Transposed(Linear(name + "value_proj", x)));
+        var (query, key, value) = (Transposed(Linear(name + "query_proj", x)), Transposed(Linear(name + "key_proj", x)),
+            Transposed(Linear(name + "value_proj", x)));
         var terms = 1 + (config.PosAttType.Contains("c2p") ? 1 : 0) + (config.PosAttType.Contains("p2c") ? 1 : 0);
         var scale = Math.Sqrt(query.shape[^1] * terms);
         var scores = bmm(query, key.transpose(-1, -2) / scale);
@@ -157,7 +160,8 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
             scores = scores + Bias(name, query, key, Dropout(relative, config.HiddenDropoutProb), positions, scale);
         }
 
-        var probabilities = Dropout(PlainSoftmax.Run(scores.view(-1, Heads, x.shape[1], x.shape[1]), pairs_B1LL.logical_not()), config.AttentionProbsDropoutProb);
+        var probabilities = Dropout(PlainSoftmax.Run(scores.view(-1, Heads, x.shape[1], x.shape[1]), pairs_B1LL.logical_not()),
+            config.AttentionProbsDropoutProb);
         var context = bmm(probabilities.view(-1, x.shape[1], x.shape[1]), value);
         return context.view(-1, Heads, x.shape[1], context.shape[^1]).permute(0, 2, 1, 3).contiguous().view(x.shape[0], x.shape[1], -1);
     }
@@ -165,7 +169,8 @@ internal sealed class PlainDeberta(DebertaConfig config, IReadOnlyDictionary<str
     // DisentangledSelfAttention.disentangled_attention_bias
     private Tensor Bias(string name, Tensor query, Tensor key, Tensor relative, Tensor positions, double scale)
     {
-        long span = config.PositionBuckets > 0 ? config.PositionBuckets : config.MaxRelativePositions < 1 ? config.MaxPositionEmbeddings : config.MaxRelativePositions;
+        long span = config.PositionBuckets > 0
+            ? config.PositionBuckets : config.MaxRelativePositions < 1 ? config.MaxPositionEmbeddings : config.MaxRelativePositions;
         var table = relative.narrow(0, 0, 2 * span).unsqueeze(0);
         var batch = query.shape[0] / Heads;
         Tensor? bias = null;

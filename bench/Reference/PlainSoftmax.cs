@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Reference;
 
-/// <summary>XSoftmax of transformers 4.35.2 modeling_deberta_v2.py: softmax over real places, zero elsewhere, with the gradient of a softmax of its own.</summary>
+/// <summary>
+/// XSoftmax of transformers 4.35.2 modeling_deberta_v2.py: softmax over real places, zero elsewhere, with the gradient of a softmax of its own.
+/// </summary>
 internal sealed class PlainSoftmax : autograd.SingleTensorFunction<PlainSoftmax>
 {
     // pytorch_utils.softmax_backward_data calls this operator, which TorchSharp does not wrap.

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Reference;
 
-/// <summary>transformers 4.35.2 trainer.py, the body of _inner_training_loop and training_step: forward under autocast, loss / accumulation, backward; then clip, update, zero.</summary>
+/// <summary>
+/// transformers 4.35.2 trainer.py, the body of _inner_training_loop and training_step: forward under autocast, loss / accumulation, backward; then clip,
+/// update, zero.
+/// </summary>
 internal sealed class PlainTrainer : IDisposable
 {
     private readonly PlainAdamW _optimiser;

@@ -26,7 +26,8 @@ internal static class ResultsFile
     }
 
     /// <summary>The measured part.</summary>
-    public static string Compose(IEnumerable<(string Name, string Value)> facts, IReadOnlyList<(string Title, SectionReport? Report, string? Failure)> sections, TimeSpan took)
+    public static string Compose(IEnumerable<(string Name, string Value)> facts, IReadOnlyList<(string Title, SectionReport? Report, string? Failure)> sections,
+        TimeSpan took)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"Measured {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC in {took.TotalMinutes:0.0} minutes.\n\n");

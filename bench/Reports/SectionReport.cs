@@ -15,7 +15,8 @@ internal sealed record Target(string Name, string Wanted, string Measured, bool 
 
     /// <summary>At most so much.</summary>
     public static Target AtMost(string name, double wanted, double measured, string unit, string format = "0.00") =>
-        new(name, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"≤ {wanted:0.##} {unit}"), measured.ToString(format, System.Globalization.CultureInfo.InvariantCulture) + " " + unit, measured <= wanted);
+        new(name, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"≤ {wanted:0.##} {unit}"),
+            measured.ToString(format, System.Globalization.CultureInfo.InvariantCulture) + " " + unit, measured <= wanted);
 }
 
 /// <summary>A table with a line above it.</summary>
@@ -34,7 +35,8 @@ internal sealed class SectionReport
     public List<Target> Targets { get; init; } = [];
 
     /// <summary>For the terminal: tables, notes and targets.</summary>
-    public string ToText() => ToMarkdown() + string.Concat(Targets.Select(target => $"{(target.IsMet ? "met   " : "MISSED")} {target.Name}: {target.Measured}, wanted {target.Wanted}\n"));
+    public string ToText() => ToMarkdown()
+        + string.Concat(Targets.Select(target => $"{(target.IsMet ? "met   " : "MISSED")} {target.Name}: {target.Measured}, wanted {target.Wanted}\n"));
 
     /// <summary>Markdown without the targets.</summary>
     public string ToMarkdown()

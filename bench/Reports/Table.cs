@@ -12,7 +12,8 @@ internal sealed record Table(IReadOnlyList<string> Columns, IReadOnlyList<IReadO
     {
         var widths = Columns.Select((head, column) => Rows.Select(row => row[column].Length).Append(head.Length).Max()).ToArray();
         var text = new StringBuilder();
-        text.Append(Line(Columns, widths)).Append(string.Concat(widths.Select((width, i) => i == 0 ? $"|{new string('-', width + 2)}" : $"|{new string('-', width + 1)}:"))).Append("|\n");
+        text.Append(Line(Columns, widths))
+            .Append(string.Concat(widths.Select((width, i) => i == 0 ? $"|{new string('-', width + 2)}" : $"|{new string('-', width + 1)}:"))).Append("|\n");
         foreach (var row in Rows)
         {
             text.Append(Line(row, widths));

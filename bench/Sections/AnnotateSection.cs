@@ -45,7 +45,8 @@ internal sealed class AnnotateSection : ISection
         return report;
     }
 
-    private static void Compare(string name, DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, Sentence[] sentences, BenchOptions options, SectionReport report)
+    private static void Compare(string name, DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, Sentence[] sentences, BenchOptions options,
+        SectionReport report)
     {
         var folder = Directory.CreateTempSubdirectory("bench-annotate-").FullName;
         try

@@ -9,13 +9,14 @@ using NotebookLib.Training;
 namespace NotebookLib.Bench.Sections;
 
 /// <summary>
-/// What watching a training costs: processor time of all threads for each logged update and for each second of a run, live panel and offline tracking on, over the
-/// processor time that a step of base takes. Told in numbers of its own, since half a per cent drowns in the noise of timing a training with and without.
+/// What watching a training costs: processor time of all threads for each logged update and for each second of a run, live panel and offline tracking on, over
+/// the processor time that a step of base takes. Told in numbers of its own, since half a per cent drowns in the noise of timing a training with and without.
 /// </summary>
 internal sealed class CostSection : ISection
 {
     private const int Logs = 400;
-    // What runs once a second is compiled twice in the background, after thirty calls and after thirty more: a run of hours pays that once, in its first minute.
+    // What runs once a second is compiled twice in the background, after thirty calls and after thirty more: a run of hours pays that once, in its first
+    // minute.
     private static readonly TimeSpan WarmupTime = TimeSpan.FromSeconds(75);
     private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(20);
 
@@ -31,7 +32,8 @@ internal sealed class CostSection : ISection
         using var model = TrainingPair.OurModel(kind);
         using var trainer = new OurTrainer(model, batches, kind.Accumulation);
         var stepSeconds = StepSeconds(trainer, kind.Accumulation);
-        var summary = RunSummary.Of(model, new TrainingSettings { MaximumUpdates = Logs * 10 }, new TrainingPlan(new TrainingSettings { MaximumUpdates = Logs * 10 }, 100_000), 1000);
+        var summary = RunSummary.Of(model, new TrainingSettings { MaximumUpdates = Logs * 10 },
+            new TrainingPlan(new TrainingSettings { MaximumUpdates = Logs * 10 }, 100_000), 1000);
         var (perLog, perSecond, onThread) = Watch(summary);
 
         // Logged at every update, ten times as often as the original does.
@@ -43,7 +45,8 @@ internal sealed class CostSection : ISection
             new(["", "ms"],
             [
                 ["processor time of a logged update", Milliseconds(perLog)], ["of that on the training thread, by the clock", Milliseconds(onThread)],
-                ["processor time of each second of a run", Milliseconds(perSecond)], [$"a step of base in bf16, by the clock, on {cores} cores", Milliseconds(stepSeconds)],
+                ["processor time of each second of a run", Milliseconds(perSecond)],
+                [$"a step of base in bf16, by the clock, on {cores} cores", Milliseconds(stepSeconds)],
             ])));
         report.Targets.Add(Target.AtMost("tracking and live panel, share of a step", 0.5, share, "%", "0.000"));
         return report;

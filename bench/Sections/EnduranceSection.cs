@@ -51,7 +51,8 @@ internal sealed class EnduranceSection : ISection
             }
         }
 
-        return new($"{kind.Name}, bf16: updates of {microBatches} × {kind.BatchSize} sentences, no two micro-batches alike.", new(["updates", "GB now", "GB at the peak so far", "live tensors"], rows));
+        return new($"{kind.Name}, bf16: updates of {microBatches} × {kind.BatchSize} sentences, no two micro-batches alike.",
+            new(["updates", "GB now", "GB at the peak so far", "live tensors"], rows));
     }
 
     private static string Gigabytes(long bytes) => (bytes / 1e9).ToString("0.000", CultureInfo.InvariantCulture);

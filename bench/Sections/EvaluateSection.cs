@@ -10,7 +10,9 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Sections;
 
-/// <summary>Evaluation: logits of real sentences in batches of 64, sorted by length and as the file has them, against the transcription and ONNX Runtime.</summary>
+/// <summary>
+/// Evaluation: logits of real sentences in batches of 64, sorted by length and as the file has them, against the transcription and ONNX Runtime.
+/// </summary>
 internal sealed class EvaluateSection : ISection
 {
     private const int Sentences = 1024, BatchSize = 64, Batches = 4;
@@ -35,7 +37,8 @@ internal sealed class EvaluateSection : ISection
         }
 
         report.Tables.Add(new(
-            $"{Batches} of the {Sentences / BatchSize} batches of {BatchSize} out of {Sentences} sentences ({corpus.Source}), evenly from first to last. Median (lowest–highest) over rounds; all contestants take every batch in turn.",
+            $"{Batches} of the {Sentences / BatchSize} batches of {BatchSize} out of {Sentences} sentences ({corpus.Source}), evenly from first to last. "
+                + "Median (lowest–highest) over rounds; all contestants take every batch in turn.",
             new(["", "real tokens/s", "× transcription", "× ORT float32", "× ORT int8", "probe GFLOP/s", "tokens/s per GFLOP/s", "of the limit"], rows)));
         return report;
     }
@@ -126,7 +129,8 @@ internal sealed class EvaluateSection : ISection
                 using var autocast = Autocast.Enter(ScalarType.BFloat16);
                 var half = _ours.call(batch.InputIds, batch.AttentionMask)[isReal].to(float32);
                 _report.Notes.Add(System.FormattableString.Invariant(
-                    $"{_name}, what rounding costs the logits: ours bf16 {Agreement.Relative(half, exact):0.000}, ONNX Runtime int8 {Agreement.Relative(_int8.Run(rows)[isReal], exact):0.000} of the largest."));
+                    $"{_name}, what rounding costs the logits: ours bf16 {Agreement.Relative(half, exact):0.000}, ")
+                        + FormattableString.Invariant($"ONNX Runtime int8 {Agreement.Relative(_int8.Run(rows)[isReal], exact):0.000} of the largest."));
             }
         }
 

@@ -12,8 +12,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Bench.Sections;
 
 /// <summary>
-/// The published experiment's steps on a CUDA device, ours beside the transcription on the same device, and what both are of the device's own products. Without a device the same
-/// work runs on the CPU with <c>--quick</c>, which shows that it runs and says nothing about speed.
+/// The published experiment's steps on a CUDA device, ours beside the transcription on the same device, and what both are of the device's own products. Without
+/// a device the same work runs on the CPU with <c>--quick</c>, which shows that it runs and says nothing about speed.
 /// </summary>
 internal sealed class GpuSection : ISection
 {
@@ -29,12 +29,15 @@ internal sealed class GpuSection : ISection
     {
         if (Where.type == DeviceType.CPU && !options.IsQuick)
         {
-            throw new InvalidOperationException("This libtorch finds no CUDA device (docs/GPU.md says what it needs). With --quick the same work runs on the CPU, for a look at whether it runs.");
+            throw new InvalidOperationException("This libtorch finds no CUDA device (docs/GPU.md says what it needs). "
+                + "With --quick the same work runs on the CPU, for a look at whether it runs.");
         }
 
         var report = new SectionReport();
         var (size, limit) = ProductsPerSecond(options);
-        report.Notes.Add(Invariant($"{CudaCard.First?.ToString() ?? "no CUDA device: on the CPU"}; libtorch {torch.__version__}; bfloat16 products of {size}³: {limit / 1e12:0.0} TFLOP/s."));
+        report.Notes.Add(Invariant($"{CudaCard.First?.ToString() ?? "no CUDA device: on the CPU"}; libtorch {torch.__version__}; ")
+            + Invariant($"bfloat16 products of {size}³: ")
+            + Invariant($"{limit / 1e12:0.0} TFLOP/s."));
         var corpus = Corpus.Load();
         List<IReadOnlyList<string>> rows = [];
         TrainingKind[] kinds = Where.type == DeviceType.CPU ? [TrainingKind.XSmall] : [TrainingKind.Base, TrainingKind.LargeLora];
@@ -44,7 +47,8 @@ internal sealed class GpuSection : ISection
             Train(kind, corpus, limit, options, rows, report);
         }
 
-        report.Tables.Add(new($"Training steps in bfloat16, dropout 0.1, clipping and AdamW, on sentences of {corpus.Source}; large-LoRA recomputes every layer on both sides.",
+        report.Tables.Add(new($"Training steps in bfloat16, dropout 0.1, clipping and AdamW, on sentences of {corpus.Source}; "
+            + "large-LoRA recomputes every layer on both sides.",
             new(["", "real pieces/s", "ms an update", "× transcription", "of the products' rate", "device memory in use"], rows)));
         if (options.Wants(kinds[0].Name))
         {
@@ -108,7 +112,8 @@ internal sealed class GpuSection : ISection
             var rate = Spread.Of(seconds[contender].Select(time => pieces / time));
             var ratio = Spread.Of(seconds[contender].Select((time, i) => seconds[plain][i] / time));
             var share = Spread.Of(seconds[contender].Select(time => pieces / time * kind.FlopsPerToken / limit * 100));
-            table.Add([$"{kind.Name}, {contender.Name}", rate.ToText("0"), Spread.Of(seconds[contender].Select(time => time / updates * 1000)).ToText("0.0"), ratio.ToText("0.0"),
+            table.Add([$"{kind.Name}, {contender.Name}", rate.ToText("0"), Spread.Of(seconds[contender].Select(time => time / updates * 1000)).ToText("0.0"),
+                ratio.ToText("0.0"),
                 share.ToText("0.0") + " %", memory is { } bytes ? Invariant($"{bytes / 1e9:0.0} GB") : "–"]);
             if (contender == ours)
             {
@@ -124,7 +129,9 @@ internal sealed class GpuSection : ISection
 
     private static void Evaluate(TrainingKind kind, Corpus corpus, BenchOptions options, SectionReport report)
     {
-        EncodedSentence[] sentences = [.. Enumerable.Repeat(corpus.Rows, options.IsQuick ? 1 : 1 + (20_000 / corpus.Rows.Length)).SelectMany(rows => rows).Take(options.IsQuick ? 128 : 20_000)];
+        EncodedSentence[] sentences =
+            [.. Enumerable.Repeat(corpus.Rows, options.IsQuick ? 1 : 1 + (20_000 / corpus.Rows.Length)).SelectMany(rows => rows)
+            .Take(options.IsQuick ? 128 : 20_000)];
         var (few, all) = (sentences.Take(options.IsQuick ? 64 : 1_000).ToArray(), sentences.Select(row => row.InputIds).ToArray());
         using var model = Networks.Ours(kind.Config);
         model.to(Where);
@@ -156,8 +163,10 @@ internal sealed class GpuSection : ISection
         }
 
         var ratio = Spread.Of(rates.Select((rate, i) => rate / plainRates[i]));
-        report.Tables.Add(new($"Evaluation of {kind.Name} in bfloat16: logits of {all.Length} sentences, read back; the transcription takes {few.Length} of them, 8 at a time as they come, as a pipeline does.",
-            new(["", "real pieces/s", "× transcription"], [["ours", Spread.Of(rates).ToText("0"), ratio.ToText("0.0")], ["transcription", Spread.Of(plainRates).ToText("0"), "1"]])));
+        report.Tables.Add(new($"Evaluation of {kind.Name} in bfloat16: logits of {all.Length} sentences, read back; "
+            + $"the transcription takes {few.Length} of them, 8 at a time as they come, as a pipeline does.",
+            new(["", "real pieces/s", "× transcription"],
+                [["ours", Spread.Of(rates).ToText("0"), ratio.ToText("0.0")], ["transcription", Spread.Of(plainRates).ToText("0"), "1"]])));
         report.Targets.Add(Target.AtLeast($"evaluation of {kind.Name}: × the eager transcription", 5, ratio, "0.0"));
     }
 

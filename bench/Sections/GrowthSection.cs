@@ -34,7 +34,8 @@ internal sealed class GrowthSection : ISection
         using var model = Networks.Ours(Networks.Base);
         var folder = Directory.CreateTempSubdirectory("bench-onnx-");
         using var onnx = Folders.Shared("reference", "onnx", "base") is { } graph
-            ? new OnnxNetwork(OnnxWeights.Write(graph, model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter), folder.FullName))
+            ? new OnnxNetwork(
+                OnnxWeights.Write(graph, model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter), folder.FullName))
             : null;
         model.eval();
         using var copies = model.Deberta.Encoder.KeepWeightCopies();
@@ -53,7 +54,8 @@ internal sealed class GrowthSection : ISection
             var contest = Contest.Hold(contestants[..2], 1, 1, 0);
             var memory = ResidentMemory.PeakBytes - before;
             contest = Contest.Hold(contestants, 1, options.Rounds(2), 0);
-            rows.Add([$"{length} × {batch.Length}", .. contest.Names.Select((_, i) => contest.Seconds(i).ToText("0.00")), .. onnx is null ? new[] { "–" } : [], Megabytes(memory), Spread.Of(contest.Probes).ToText("0")]);
+            rows.Add([$"{length} × {batch.Length}", .. contest.Names.Select((_, i) => contest.Seconds(i).ToText("0.00")), .. onnx is null ? new[] { "–" } : [],
+                Megabytes(memory), Spread.Of(contest.Probes).ToText("0")]);
         }
 
         folder.Delete(recursive: true);
@@ -81,8 +83,10 @@ internal sealed class GrowthSection : ISection
             var readParquet = Clock.Time(() => Drain(SentenceReader.Open(parquet, LabelSet.SystemA, options)));
             long pieces = 0;
             // As a stream, so that no list of a million sentences is needed.
-            var tokenise = Clock.Time(() => pieces = SentenceReader.Open(parquet, LabelSet.SystemA, options).Chunk(8192).Sum(chunk => encoder.EncodeAll(chunk).Sum(row => (long)row.Length)));
-            rows.Add([count.ToString("N0", CultureInfo.InvariantCulture), Text(readJson), Text(write), Text(readParquet), Text(tokenise), Megabytes(ResidentMemory.PeakBytes - before),
+            var tokenise = Clock.Time(() => pieces = SentenceReader.Open(parquet, LabelSet.SystemA, options).Chunk(8192)
+                .Sum(chunk => encoder.EncodeAll(chunk).Sum(row => (long)row.Length)));
+            rows.Add([count.ToString("N0", CultureInfo.InvariantCulture), Text(readJson), Text(write), Text(readParquet), Text(tokenise),
+                Megabytes(ResidentMemory.PeakBytes - before),
                 $"{new FileInfo(json).Length / 1e6:0.0} → {new FileInfo(parquet).Length / 1e6:0.0}"]);
         }
 
@@ -93,7 +97,8 @@ internal sealed class GrowthSection : ISection
     }
 
     // Ids that stay inside every vocabulary; no padding id.
-    private static EncodedSentence Row(int length, int seed) => new([.. Enumerable.Range(0, length).Select(i => 10 + (((i * 7919) + (seed * 104729)) % 2000))], new int[length], new int[length]);
+    private static EncodedSentence Row(int length, int seed) =>
+        new([.. Enumerable.Range(0, length).Select(i => 10 + (((i * 7919) + (seed * 104729)) % 2000))], new int[length], new int[length]);
 
     private static void Infer(DebertaV2ForTokenClassification model, EncodedSentence[] rows, bool isHalf)
     {

@@ -42,14 +42,16 @@ internal sealed class MemorySection : ISection
             }
 
             var measured = whose.ToDictionary(who => who, Gigabytes);
-            rows.Add([job, .. ((string[])["ours", "transcription", "onnx"]).Select(who => measured.GetValueOrDefault(who)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "–")]);
+            rows.Add([job, .. ((string[])["ours", "transcription", "onnx"])
+                .Select(who => measured.GetValueOrDefault(who)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "–")]);
             if (limit is { } most)
             {
                 report.Targets.Add(Target.AtMost($"memory: {job}", most, measured["ours"] ?? double.NaN, "GB"));
             }
         }
 
-        report.Tables.Add(new($"GB (10⁹ bytes) resident at the peak of {Updates} updates of {MicroBatches} micro-batches, or of an evaluation of 256 sentences in batches of 64; weights, .NET and libtorch included.",
+        report.Tables.Add(new($"GB (10⁹ bytes) resident at the peak of {Updates} updates of {MicroBatches} micro-batches, "
+            + "or of an evaluation of 256 sentences in batches of 64; weights, .NET and libtorch included.",
             new(["", "ours", "transcription", "ONNX Runtime"], rows)));
         return report;
     }
@@ -125,7 +127,8 @@ internal sealed class MemorySection : ISection
         using var network = who == "onnx" ? new OnnxNetwork(WriteGraph(folder.FullName)) : null;
         using var model = who == "onnx" ? null : Networks.Ours(Networks.Base);
         model?.eval();
-        var plain = who == "transcription" ? new PlainDeberta(Networks.Base, model!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter)) : null;
+        var plain = who == "transcription"
+            ? new PlainDeberta(Networks.Base, model!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter)) : null;
         using var copies = who == "ours" ? model!.Deberta.Encoder.KeepWeightCopies() : null;
         foreach (var rows in batches)
         {
@@ -133,7 +136,8 @@ internal sealed class MemorySection : ISection
             using var quiet = no_grad();
             using var autocast = isHalf ? Autocast.Enter(ScalarType.BFloat16) : null;
             using var batch = Batch.Pad(rows);
-            _ = network is not null ? network.Run(rows) : plain is not null ? plain.Run(batch.InputIds, batch.AttentionMask).Logits : model!.call(batch.InputIds, batch.AttentionMask);
+            _ = network is not null ? network.Run(rows) : plain is not null
+                ? plain.Run(batch.InputIds, batch.AttentionMask).Logits : model!.call(batch.InputIds, batch.AttentionMask);
         }
 
         folder.Delete(recursive: true);

@@ -25,11 +25,14 @@ internal sealed class ProfileSection : ISection
             var half = Profile(trainer, batches.Count, isHalf: true);
             var single = Profile(trainer, batches.Count, isHalf: false);
             var rows = half.Parts.OrderByDescending(part => part.Value.Seconds).Select(part => (IReadOnlyList<string>)
-                [part.Key.Length == 0 ? "everything else" : part.Key, $"{part.Value.Calls / batches.Count}", .. Cells(part.Value.Seconds, half, batches.Count), .. Cells(single.Parts.GetValueOrDefault(part.Key).Seconds, single, batches.Count)]).ToList();
+                [part.Key.Length == 0 ? "everything else" : part.Key, $"{part.Value.Calls / batches.Count}", .. Cells(part.Value.Seconds, half, batches.Count),
+                    .. Cells(single.Parts.GetValueOrDefault(part.Key).Seconds, single, batches.Count)]).ToList();
             rows.Add(["all", "", .. Cells(half.Seconds, half, batches.Count), .. Cells(single.Seconds, single, batches.Count)]);
             report.Tables.Add(new(
-                $"{kind.Name}: {batches.Count} micro-batches of {kind.BatchSize} sentences and the update, milliseconds for each micro-batch, the part's own time. "
-                    + Invariant($"New memory pages for each micro-batch: bf16 {half.PageFaults / batches.Count:N0}, float32 {single.PageFaults / batches.Count:N0}."),
+                $"{kind.Name}: {batches.Count} micro-batches of {kind.BatchSize} sentences and the update, milliseconds for each micro-batch, "
+                    + "the part's own time. "
+                    + Invariant($"New memory pages for each micro-batch: bf16 {half.PageFaults / batches.Count:N0}, ")
+                        + Invariant($"float32 {single.PageFaults / batches.Count:N0}."),
                 new(["", "calls", "bf16, ms", "%", "float32, ms", "%"], rows)));
         }
 
@@ -57,7 +60,8 @@ internal sealed class ProfileSection : ISection
     }
 
     private static string[] Cells(double seconds, Result whole, int microBatches) =>
-        [(seconds / microBatches * 1000).ToString("0.0", CultureInfo.InvariantCulture), (seconds / whole.Seconds * 100).ToString("0.0", CultureInfo.InvariantCulture)];
+        [(seconds / microBatches * 1000).ToString("0.0", CultureInfo.InvariantCulture),
+            (seconds / whole.Seconds * 100).ToString("0.0", CultureInfo.InvariantCulture)];
 
     // proc(5), /proc/self/stat field 10: minor faults; the fields before it hold no further bracket than the name's.
     private static double PageFaults()

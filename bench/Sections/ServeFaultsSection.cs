@@ -13,8 +13,8 @@ using Encoding = System.Text.Encoding;
 namespace NotebookLib.Bench.Sections;
 
 /// <summary>
-/// 100,000 requests to <c>serve</c> by 64 connections, no two texts alike, while other clients are slow, broken, oversized, wrong, or gone before their answer. Each answer lists
-/// every piece of its text with its place, so one that is another's is known; every hundredth is also held to the network's own scores.
+/// 100,000 requests to <c>serve</c> by 64 connections, no two texts alike, while other clients are slow, broken, oversized, wrong, or gone before their answer.
+/// Each answer lists every piece of its text with its place, so one that is another's is known; every hundredth is also held to the network's own scores.
 /// </summary>
 internal sealed class ServeFaultsSection : ISection
 {
@@ -32,7 +32,8 @@ internal sealed class ServeFaultsSection : ISection
         var tokenizer = DebertaTokenizer.Load(start);
         using var model = ModelFolder.Load(start, new LoadOptions { Labels = LabelSet.SystemA }).Model;
         model.eval();
-        string[] sentences = [.. SentenceReader.Open(Folders.PathOf("data", "sample", "test.parquet"), LabelSet.SystemA).Select(sentence => string.Join(' ', sentence.Words))];
+        string[] sentences = [.. SentenceReader.Open(Folders.PathOf("data", "sample", "test.parquet"), LabelSet.SystemA)
+            .Select(sentence => string.Join(' ', sentence.Words))];
         using var served = new ServedFolder(model, tokenizer);
         using var run = new Run(served.Address, new(tokenizer, new ModelPieceScorer(model)), tokenizer, sentences, options.IsQuick ? 2000 : 100_000);
         var before = served.ResidentBytes;
@@ -44,11 +45,15 @@ internal sealed class ServeFaultsSection : ISection
 
         var report = new SectionReport();
         report.Tables.Add(new(
-            Invariant($"The demo's network, {run.Requests:N0} requests by {Connections} connections in {seconds:N0} s ({run.Requests / seconds:N0} requests/s, client and faulty clients on the same machine); memory {before / 1e6:0} MB before, {after / 1e6:0} MB after; exit code {code}."),
+            Invariant($"The demo's network, {run.Requests:N0} requests by {Connections} connections in {seconds:N0} s ")
+                + Invariant($"({run.Requests / seconds:N0} requests/s, ")
+                + Invariant($"client and faulty clients on the same machine); memory {before / 1e6:0} MB before, {after / 1e6:0} MB after; exit code {code}."),
             new(["", "number"],
             [
-                Row("right answers", run.Right), Row("other people's answers", run.Mixed), Row("no answer, or another status than 200", run.Lost), Row("answers held to the network's scores", run.Held), Row("of these with other scores", run.OtherScores),
-                .. run.Faults.OrderBy(fault => fault.Key, StringComparer.Ordinal).Select(fault => Row(fault.Key, fault.Value)), Row("faulty clients that were answered wrongly", run.WronglyAnswered),
+                Row("right answers", run.Right), Row("other people's answers", run.Mixed), Row("no answer, or another status than 200", run.Lost),
+                Row("answers held to the network's scores", run.Held), Row("of these with other scores", run.OtherScores),
+                .. run.Faults.OrderBy(fault => fault.Key, StringComparer.Ordinal).Select(fault => Row(fault.Key, fault.Value)),
+                Row("faulty clients that were answered wrongly", run.WronglyAnswered),
             ])));
         report.Notes.AddRange(run.Remarks.Distinct().Take(10));
         report.Targets.Add(Target.AtMost("serve: answers lost, mixed up, or with other scores", 0, run.Lost + run.Mixed + run.OtherScores, "answers", "0"));
@@ -88,7 +93,8 @@ internal sealed class ServeFaultsSection : ISection
         public async Task AskAllAsync()
         {
             var asking = Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => Task.Run(AskAsync)));
-            var faulty = Task.WhenAll(((Func<int, Task>[])[CutAsync, SlowAsync, OversizedAsync, WrongAsync, GoneAsync, NonsenseAsync]).Select(fault => Task.Run(async () =>
+            var faulty = Task.WhenAll(((Func<int, Task>[])[CutAsync, SlowAsync, OversizedAsync, WrongAsync, GoneAsync, NonsenseAsync])
+                .Select(fault => Task.Run(async () =>
             {
                 for (var i = 0; !asking.IsCompleted; i++)
                 {
@@ -221,7 +227,8 @@ internal sealed class ServeFaultsSection : ISection
             await Task.Delay(20);
         }
 
-        private static string BodyOf(string text) => JsonSerializer.Serialize(new { inputs = text, parameters = new { aggregation_strategy = "none", ignore_labels = Array.Empty<string>() } });
+        private static string BodyOf(string text) =>
+            JsonSerializer.Serialize(new { inputs = text, parameters = new { aggregation_strategy = "none", ignore_labels = Array.Empty<string>() } });
 
         private static string HeaderOf(int length) => Invariant($"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
 

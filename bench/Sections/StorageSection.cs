@@ -7,7 +7,9 @@ using NotebookLib.Platform;
 
 namespace NotebookLib.Bench.Sections;
 
-/// <summary>LoRA on deberta-v3-large with its frozen linear layers dense, in bfloat16 and in int8: memory in a process of its own, time of micro-batches in turn.</summary>
+/// <summary>
+/// LoRA on deberta-v3-large with its frozen linear layers dense, in bfloat16 and in int8: memory in a process of its own, time of micro-batches in turn.
+/// </summary>
 internal sealed class StorageSection : ISection
 {
     private const int Updates = 3, MicroBatches = 4;
@@ -30,13 +32,15 @@ internal sealed class StorageSection : ISection
             var contest = TimeOf(storages, isHalf, options);
             for (var i = 0; i < storages.Length; i++)
             {
-                rows.Add([$"{(isHalf ? "bf16" : "float32")}, base {storages[i].ToString().ToLowerInvariant()}", Gigabytes(memory[i][0]), Gigabytes(memory[i][1]),
+                rows.Add([$"{(isHalf ? "bf16" : "float32")}, base {storages[i].ToString().ToLowerInvariant()}", Gigabytes(memory[i][0]),
+                    Gigabytes(memory[i][1]),
                     contest.Seconds(i).ToText("0.00"), contest.Ratio(0, i).ToText("0.00")]);
             }
         }
 
         report.Tables.Add(new(
-            $"deberta-v3-large, r 4 on query and key, activation checkpointing, micro-batches of 8 sentences of {Corpus.Load().Source}. Memory: resident once the base is stored, and at the peak of "
+            $"deberta-v3-large, r 4 on query and key, activation checkpointing, micro-batches of 8 sentences of {Corpus.Load().Source}. Memory: "
+                + "resident once the base is stored, and at the peak of "
                 + $"{Updates} updates of {MicroBatches} micro-batches. Seconds: {(options.IsQuick ? 1 : 3)} micro-batches, all three in turn.",
             new(["products, storage", "GB at rest", "GB at the peak", "seconds", "× dense"], rows)));
         return report;
@@ -63,7 +67,8 @@ internal sealed class StorageSection : ISection
     }
 
     private static double[] MemoryOf(WeightStorage storage, bool isHalf) =>
-        [.. OwnProcess.Run([ChildVerb, storage.ToString(), isHalf ? "bf16" : "float32"], TimeSpan.FromMinutes(9)).Split(' ').Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
+        [.. OwnProcess.Run([ChildVerb, storage.ToString(), isHalf ? "bf16" : "float32"], TimeSpan.FromMinutes(9)).Split(' ')
+            .Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
 
     private static Contest TimeOf(WeightStorage[] storages, bool isHalf, BenchOptions options)
     {
@@ -73,7 +78,8 @@ internal sealed class StorageSection : ISection
         var trainers = models.Select(model => new OurTrainer(model, batches, count)).ToList();
         try
         {
-            return Contest.Hold([.. storages.Select((storage, i) => new Contestant(storage.ToString(), item => trainers[i].MicroBatch(item, isHalf)))], count, options.Rounds(3), 0);
+            return Contest.Hold([.. storages.Select((storage, i) => new Contestant(storage.ToString(), item => trainers[i].MicroBatch(item, isHalf)))], count,
+                options.Rounds(3), 0);
         }
         finally
         {

@@ -20,11 +20,13 @@ internal sealed class TokenizeSection : ISection
     {
         var corpus = Corpus.Load();
         double pieces = corpus.Rows.Sum(row => row.Length);
-        var cold = new Func<DebertaTokenizer>(() => DebertaTokenizer.Load(Folders.Shared("reference", "tokenizer", "spm.model") ?? Folders.PathOf("data", "tiny-deberta-v3")));
+        var cold = new Func<DebertaTokenizer>(() =>
+            DebertaTokenizer.Load(Folders.Shared("reference", "tokenizer", "spm.model") ?? Folders.PathOf("data", "tiny-deberta-v3")));
         var fresh = Enumerable.Range(0, Rounds).Select(_ => cold()).ToArray();
         var round = 0;
         var warm = new SentenceEncoder(corpus.Tokenizer);
-        var withoutCache = new SentenceEncoder(DebertaTokenizer.Load(Folders.Shared("reference", "tokenizer", "spm.model") ?? Folders.PathOf("data", "tiny-deberta-v3"), cachedWords: 0));
+        var withoutCache = new SentenceEncoder(
+            DebertaTokenizer.Load(Folders.Shared("reference", "tokenizer", "spm.model") ?? Folders.PathOf("data", "tiny-deberta-v3"), cachedWords: 0));
         var contest = Contest.Hold(
             [
                 new("one thread, first pass over the data", _ => new SentenceEncoder(fresh[round++]).EncodeAll(corpus.Sentences, threads: 1)),
@@ -34,14 +36,18 @@ internal sealed class TokenizeSection : ISection
             ],
             1, Rounds);
         var rows = contest.Names.Select((name, i) => (IReadOnlyList<string>)
-            [name, contest.Rate(i, corpus.Sentences.Count).ToText("N0"), contest.Rate(i, pieces).ToText("N0"), (contest.Rate(i, pieces).Median / RustAlignedPiecesPerSecond).ToString("0.0", System.Globalization.CultureInfo.InvariantCulture),
+            [name, contest.Rate(i, corpus.Sentences.Count).ToText("N0"), contest.Rate(i, pieces).ToText("N0"),
+                (contest.Rate(i, pieces).Median / RustAlignedPiecesPerSecond).ToString("0.0", System.Globalization.CultureInfo.InvariantCulture),
                 Spread.Of(contest.Probes).ToText("0")]).ToList();
         var report = new SectionReport();
         report.Tables.Add(new(
             $"{corpus.Sentences.Count:N0} sentences, {pieces:N0} pieces ({corpus.Source}): words in, ids, word ids and aligned labels out.",
             new(["", "sentences/s", "pieces/s", "× Rust with aligner", "probe GFLOP/s"], rows)));
-        report.Notes.Add($"Rust, one thread, in PERFORMANCE.md's run: {RustPiecesPerSecond:N0} pieces/s, with the aligner {RustAlignedPiecesPerSecond:N0}. That ran at another time, so take the ratio as an order of magnitude.");
-        report.Targets.Add(Target.AtLeast("tokenise + align, first pass, × Rust with aligner", 1, Spread.Of([contest.Rate(0, pieces).Median / RustAlignedPiecesPerSecond]), "0.0"));
+        report.Notes.Add($"Rust, one thread, in PERFORMANCE.md's run: {RustPiecesPerSecond:N0} pieces/s, with the aligner {RustAlignedPiecesPerSecond:N0}. "
+            + "That ran at another time, so take the ratio as an order of magnitude.");
+        report.Targets.Add(
+            Target.AtLeast("tokenise + align, first pass, × Rust with aligner", 1, Spread.Of([contest.Rate(0, pieces).Median / RustAlignedPiecesPerSecond]),
+            "0.0"));
         return report;
     }
 

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Sections;
 
-/// <summary>Training steps: micro-batches of real sentences in the reference's random order, then clip and update, with dropout, against the transcription.</summary>
+/// <summary>
+/// Training steps: micro-batches of real sentences in the reference's random order, then clip and update, with dropout, against the transcription.
+/// </summary>
 internal sealed class TrainSection : ISection
 {
     public string Verb => "train";
@@ -24,7 +26,8 @@ internal sealed class TrainSection : ISection
         }
 
         report.Tables.Add(new(
-            $"Updates of 8 × 16 sentences (large-LoRA: 5 of its 16 micro-batches of 8; checkpointed) out of {corpus.Source}, in the reference's random order; clip and AdamW; dropout 0.1. "
+            $"Updates of 8 × 16 sentences (large-LoRA: 5 of its 16 micro-batches of 8; checkpointed) out of {corpus.Source}, in the reference's random order; "
+                + "clip and AdamW; dropout 0.1. "
                 + "Median (lowest–highest) over rounds; both sides take every micro-batch in turn.",
             new(["", "real tokens/s", "× transcription", "probe GFLOP/s", "tokens/s per GFLOP/s", "of the limit"], rows)));
         return report;
@@ -40,7 +43,8 @@ internal sealed class TrainSection : ISection
         foreach (var isHalf in (bool[])[true, false])
         {
             var ours = new Contestant("ours", item => RunItem(item < microBatches, () => pair.Ours.MicroBatch(item, isHalf), pair.Ours.Update));
-            var plain = new Contestant("transcription", item => RunItem(item < microBatches, () => pair.Plain.MicroBatch(batches[item], isHalf), pair.Plain.Update));
+            var plain = new Contestant("transcription",
+                item => RunItem(item < microBatches, () => pair.Plain.MicroBatch(batches[item], isHalf), pair.Plain.Update));
             var contest = Contest.Hold(kind.IsLora ? [plain, ours, RecomputingAll(pair, ours)] : [plain, ours], microBatches + 1, rounds, 0, microBatches);
             Report(report, table, kind, isHalf, contest, tokens);
         }
@@ -73,7 +77,8 @@ internal sealed class TrainSection : ISection
         for (var i = 0; i < contest.Names.Count; i++)
         {
             var share = contest.RatePerGigaflops(i, tokens);
-            table.Add([$"{kind.Name} {type}, {contest.Names[i]}", contest.Rate(i, tokens).ToText("0"), i == 0 ? "1" : contest.Ratio(i, 0).ToText("0.00"), Spread.Of(contest.Probes).ToText("0"),
+            table.Add([$"{kind.Name} {type}, {contest.Names[i]}", contest.Rate(i, tokens).ToText("0"), i == 0 ? "1" : contest.Ratio(i, 0).ToText("0.00"),
+                Spread.Of(contest.Probes).ToText("0"),
                 share.ToText("0.000"), $"{share.Median * kind.FlopsPerToken / 1e9 * 100:0.0} %"]);
         }
 

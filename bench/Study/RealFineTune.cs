@@ -11,8 +11,8 @@ using NotebookLib.Training;
 namespace NotebookLib.Bench.Study;
 
 /// <summary>
-/// The verb <c>finetune</c>: repeats the Python stack's short fine-tunes of <c>../shared/weights/finetune-hf.json</c> on a real pre-trained encoder and real sentences,
-/// and prints our validation scores. Ctrl-C stops it with a checkpoint; the same command goes on.
+/// The verb <c>finetune</c>: repeats the Python stack's short fine-tunes of <c>../shared/weights/finetune-hf.json</c> on a real pre-trained encoder and real
+/// sentences, and prints our validation scores. Ctrl-C stops it with a checkpoint; the same command goes on.
 /// </summary>
 internal static class RealFineTune
 {
@@ -31,7 +31,8 @@ internal static class RealFineTune
 
     private static int Run(bool isLora, bool isFloat32, long seed)
     {
-        if (Folders.Shared("weights", "deberta-v3-xsmall-derived") is not { } weights || Folders.Shared("reference", "ner", "wikineural-en-val.conllu.gz") is not { } sentences
+        if (Folders.Shared("weights", "deberta-v3-xsmall-derived") is not { } weights
+            || Folders.Shared("reference", "ner", "wikineural-en-val.conllu.gz") is not { } sentences
             || Folders.Shared("reference", "tokenizer", "spm.model") is not { } vocabulary)
         {
             Console.Error.WriteLine("../shared/weights or ../shared/reference is missing.");
@@ -69,9 +70,11 @@ internal static class RealFineTune
 
         model.eval();
         var scores = TokenEvaluation.Run(model, LabelSet.SystemA, rows[^ValidationRows..], 64, precision: new(settings.Precision, TorchSharp.DeviceType.CPU));
-        var losses = result.History.Steps.Where(step => step.Update is 10 or 20 or 50 or 100 or 200).Select(step => FormattableString.Invariant($"{step.Update}: {step.Loss:0.0000}"));
+        var losses = result.History.Steps.Where(step => step.Update is 10 or 20 or 50 or 100 or 200)
+            .Select(step => FormattableString.Invariant($"{step.Update}: {step.Loss:0.0000}"));
         Console.WriteLine(FormattableString.Invariant(
-            $"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, {result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
+            $"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, ")
+                + FormattableString.Invariant($"{result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
         return 0;
     }
 }

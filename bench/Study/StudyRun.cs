@@ -33,7 +33,8 @@ internal sealed record StudyResult(
             using var model = ModelFolder.Load(folder, new LoadOptions { Labels = LabelSet.SystemA, HeadSeed = seed, DropoutSeed = seed }).Model;
             using var adapters = variant.Adapters is null ? null : LoraAdapters.Attach(model, variant.Adapters, seed);
             FrozenWeights.Store(model, variant.Storage);
-            var settings = variant.Training with { Seed = seed, OutputFolder = output.FullName, ClassWeights = ClassWeights.Of(variant.Weighting, rows, LabelSet.SystemA.Count) };
+            var settings = variant.Training with
+            { Seed = seed, OutputFolder = output.FullName, ClassWeights = ClassWeights.Of(variant.Weighting, rows, LabelSet.SystemA.Count) };
             var result = new Trainer(model, LabelSet.SystemA, rows, [], settings).Train();
             List<Sentence> test = [.. Split("test")];
             var testRows = new SentenceEncoder(tokenizer).EncodeAll(test);

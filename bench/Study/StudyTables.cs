@@ -28,7 +28,10 @@ internal static class StudyTables
                 ])]).ToMarkdown()
             + "\n" + new Table(
                 ["F1, mean over seeds", .. ordered],
-                [.. byVariant.Select(row => (IReadOnlyList<string>)[row.Name, .. ordered.Select(type => row.Runs.Average(run => run.TypeF1.GetValueOrDefault(type)).ToString("0.00", CultureInfo.InvariantCulture))])]).ToMarkdown();
+                [.. byVariant.Select(row =>
+                    (IReadOnlyList<string>)[row.Name,
+                        .. ordered.Select(type =>
+                        row.Runs.Average(run => run.TypeF1.GetValueOrDefault(type)).ToString("0.00", CultureInfo.InvariantCulture))])]).ToMarkdown();
     }
 
     private static double MeanOf(StudyResult run, IEnumerable<string> types) => types.Average(type => run.TypeF1.GetValueOrDefault(type));

@@ -11,7 +11,8 @@ namespace NotebookLib.Bench.Study;
 /// <param name="Adapters">LoRA on a frozen base; null trains every weight.</param>
 /// <param name="Storage">How a frozen base is stored.</param>
 internal sealed record StudyVariant(
-    string Name, TrainingSettings Training, ClassWeighting Weighting = ClassWeighting.None, LoraSettings? Adapters = null, WeightStorage Storage = WeightStorage.Dense)
+    string Name, TrainingSettings Training, ClassWeighting Weighting = ClassWeighting.None, LoraSettings? Adapters = null,
+    WeightStorage Storage = WeightStorage.Dense)
 {
     // What the demo does with its 8,000 sentences: 32 an update, 250 updates an epoch.
     private static readonly TrainingSettings Full = new()

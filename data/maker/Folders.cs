@@ -25,6 +25,7 @@ public static class Folders
             }
         }
 
-        throw new DirectoryNotFoundException($"No NotebookLib.slnx above {AppContext.BaseDirectory}; run the maker from the repository: dotnet run --project data/maker.");
+        throw new DirectoryNotFoundException($"No NotebookLib.slnx above {AppContext.BaseDirectory}; run the maker from the repository: "
+            + "dotnet run --project data/maker.");
     }
 }

@@ -1,8 +1,9 @@
 namespace NotebookLib.Alignment;
 
 /// <summary>
-/// Carries labels from words to pieces and back, with the arithmetic of the original notebooks (<c>tokenize_and_preserve_tags</c>, <c>align_tags_with_words</c>).
-/// Label ids are those of a <see cref="Data.LabelSet"/>: 0 is O, odd ids begin an entity (B), the even id after each continues it (I).
+/// Carries labels from words to pieces and back, with the arithmetic of the original notebooks (<c>tokenize_and_preserve_tags</c>,
+/// <c>align_tags_with_words</c>). Label ids are those of a <see cref="Data.LabelSet"/>: 0 is O, odd ids begin an entity (B), the even id after each continues
+/// it (I).
 /// </summary>
 /// <example>
 /// <code>
@@ -23,7 +24,8 @@ public static class LabelAligner
     /// <param name="wordIds">Index of each piece's word, [L]; −1 on special tokens.</param>
     /// <param name="tags">Label ids, one per word.</param>
     /// <returns>
-    /// Labels, [L]: <see cref="Ignored"/> on special tokens, the word's tag on its first piece, <c>(tag + 1) / 2 · 2</c> on the others (B-x and I-x give I-x, O stays O).
+    /// Labels, [L]: <see cref="Ignored"/> on special tokens, the word's tag on its first piece, <c>(tag + 1) / 2 · 2</c> on the others (B-x and I-x give I-x, O
+    /// stays O).
     /// </returns>
     /// <exception cref="ArgumentException">A word id has no tag, or a tag is negative.</exception>
     public static int[] AlignLabels(ReadOnlySpan<int> wordIds, IReadOnlyList<int> tags)
@@ -46,8 +48,8 @@ public static class LabelAligner
     /// <param name="wordIds">Index of each piece's word, [L], rising; −1 on special tokens.</param>
     /// <param name="wordCount">Number of words, those without a piece included.</param>
     /// <returns>
-    /// Tags, one per word. A word has its first piece's tag or, when that is O, the last of its pieces' tags that replaces an O. Then, from left to right, an I that
-    /// does not go on from the word before (same type, B or I) becomes B. Words without pieces are O, and the words around them count as neighbours.
+    /// Tags, one per word. A word has its first piece's tag or, when that is O, the last of its pieces' tags that replaces an O. Then, from left to right, an I
+    /// that does not go on from the word before (same type, B or I) becomes B. Words without pieces are O, and the words around them count as neighbours.
     /// </returns>
     /// <exception cref="ArgumentException">The lengths differ, or a word id is not below <paramref name="wordCount"/>.</exception>
     public static int[] AlignTagsWithWords(ReadOnlySpan<int> pieceTags, ReadOnlySpan<int> wordIds, int wordCount)
@@ -72,7 +74,8 @@ public static class LabelAligner
 
             if (word <= previousWord || word >= wordCount)
             {
-                throw new ArgumentException($"Piece {piece} belongs to word {word} after word {previousWord}; expected rising numbers below {wordCount}.", nameof(wordIds));
+                throw new ArgumentException($"Piece {piece} belongs to word {word} after word {previousWord}; expected rising numbers below {wordCount}.",
+                    nameof(wordIds));
             }
 
             var tag = TagOfWord(pieceTags, wordIds, ref piece);
@@ -101,7 +104,8 @@ public static class LabelAligner
     }
 
     private static int CheckedTag(IReadOnlyList<int> tags, int word, string parameter) =>
-        word >= tags.Count ? throw new ArgumentException($"Word {word} has no tag: there are {tags.Count} tags. Were these tags made for another sentence?", parameter)
+        word >= tags.Count
+            ? throw new ArgumentException($"Word {word} has no tag: there are {tags.Count} tags. Were these tags made for another sentence?", parameter)
         : tags[word] < 0 ? throw new ArgumentException(Invariant($"Word {word} has tag {tags[word]}; expected a label id from 0."), parameter)
         : tags[word];
 }

@@ -22,7 +22,9 @@ public enum TextFormat
 /// <summary>How annotated texts are written.</summary>
 public enum AnnotationFormat
 {
-    /// <summary>A JSON object a line: text, entities with start, end, type, score and text, and where the text stood. Places count characters, as Python does.</summary>
+    /// <summary>
+    /// A JSON object a line: text, entities with start, end, type, score and text, and where the text stood. Places count characters, as Python does.
+    /// </summary>
     JsonLines,
 
     /// <summary>The same objects in one array.</summary>
@@ -40,7 +42,9 @@ public enum AnnotationFormat
     /// <summary>A page that shows the entities in colours and loads nothing.</summary>
     Html,
 
-    /// <summary>What doccano imports for sequence labelling: text and label, a list of [start, end, type]. Places count UTF-16 units, as doccano's page does.</summary>
+    /// <summary>
+    /// What doccano imports for sequence labelling: text and label, a list of [start, end, type]. Places count UTF-16 units, as doccano's page does.
+    /// </summary>
     Doccano,
 
     /// <summary>Label Studio's tasks with predictions to be corrected. Places count UTF-16 units, as its page does.</summary>

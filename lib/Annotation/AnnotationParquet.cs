@@ -6,7 +6,10 @@ using Parquet.Schema;
 
 namespace NotebookLib.Annotation;
 
-/// <summary>Makes a Parquet file of annotated texts in JSON lines: sentences as <see cref="ParquetSentences"/> writes them, with text, entities, file and line beside them.</summary>
+/// <summary>
+/// Makes a Parquet file of annotated texts in JSON lines: sentences as <see cref="ParquetSentences"/> writes them, with text, entities, file and line beside
+/// them.
+/// </summary>
 internal static class AnnotationParquet
 {
     private const int RowsInGroup = 10_000;
@@ -19,14 +22,18 @@ internal static class AnnotationParquet
     public static void Write(string path, Stream lines, LabelSet labels) =>
         AtomicFile.Write(path, stream => Task.Run(() => WriteAsync(stream, lines, labels)).GetAwaiter().GetResult());
 
-    private sealed record Row(string Text, string[] Words, int[] Tags, (int Start, int End, string Type, float Score, string Text)[] Entities, string File, long Line);
+    private sealed record Row(string Text, string[] Words, int[] Tags, (int Start, int End, string Type, float Score, string Text)[] Entities, string File,
+        long Line);
 
     private static async Task WriteAsync(Stream stream, Stream lines, LabelSet labels)
     {
         var tokens = new ListField("tokens", new DataField("element", typeof(string), isNullable: true));
         var tags = new ListField("ner_tags", new DataField("element", typeof(int), isNullable: true));
-        var entities = new ListField("entities", new StructField("element", new DataField<int>("start"), new DataField<int>("end"), new DataField("type", typeof(string), isNullable: true), new DataField<float>("score"), new DataField("text", typeof(string), isNullable: true)));
-        var schema = new ParquetSchema(new DataField("text", typeof(string), isNullable: true), tokens, tags, entities, new DataField("file", typeof(string), isNullable: true), new DataField<long>("line"));
+        var entities = new ListField("entities",
+            new StructField("element", new DataField<int>("start"), new DataField<int>("end"), new DataField("type", typeof(string), isNullable: true),
+            new DataField<float>("score"), new DataField("text", typeof(string), isNullable: true)));
+        var schema = new ParquetSchema(new DataField("text", typeof(string), isNullable: true), tokens, tags, entities,
+            new DataField("file", typeof(string), isNullable: true), new DataField<long>("line"));
         var packing = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = System.IO.Compression.CompressionLevel.Optimal };
         var writer = await ParquetWriter.CreateAsync(schema, stream, packing).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
@@ -76,18 +83,28 @@ internal static class AnnotationParquet
         // A structure that is there is one level, each of its texts that is there another.
         var (numbers, texts) = (LevelsOf(fields[3]), LevelsOf(fields[5]));
         var entities = rows.SelectMany(row => row.Entities).ToArray();
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[0], rows.Select(row => row.Text.AsMemory()).ToArray(), present, null, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[1], rows.SelectMany(row => row.Words).Select(word => word.AsMemory()).ToArray(), words.Definitions, words.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<int>(fields[2], rows.SelectMany(row => row.Tags).ToArray(), words.Definitions, words.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<int>(fields[3], entities.Select(entity => entity.Start).ToArray(), numbers.Definitions, numbers.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<int>(fields[4], entities.Select(entity => entity.End).ToArray(), numbers.Definitions, numbers.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[5], entities.Select(entity => entity.Type.AsMemory()).ToArray(), texts.Definitions, texts.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<float>(fields[6], entities.Select(entity => entity.Score).ToArray(), numbers.Definitions, numbers.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[7], entities.Select(entity => entity.Text.AsMemory()).ToArray(), texts.Definitions, texts.Repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[8], rows.Select(row => row.File.AsMemory()).ToArray(), present, null, default).ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[0], rows.Select(row => row.Text.AsMemory()).ToArray(), present, null, default)
+            .ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[1], rows.SelectMany(row => row.Words).Select(word => word.AsMemory()).ToArray(),
+            words.Definitions, words.Repetitions, default).ConfigureAwait(false);
+        await group.WriteAllPartsAsync<int>(fields[2], rows.SelectMany(row => row.Tags).ToArray(), words.Definitions, words.Repetitions, default)
+            .ConfigureAwait(false);
+        await group.WriteAllPartsAsync<int>(fields[3], entities.Select(entity => entity.Start).ToArray(), numbers.Definitions, numbers.Repetitions, default)
+            .ConfigureAwait(false);
+        await group.WriteAllPartsAsync<int>(fields[4], entities.Select(entity => entity.End).ToArray(), numbers.Definitions, numbers.Repetitions, default)
+            .ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[5], entities.Select(entity => entity.Type.AsMemory()).ToArray(), texts.Definitions,
+            texts.Repetitions, default).ConfigureAwait(false);
+        await group.WriteAllPartsAsync<float>(fields[6], entities.Select(entity => entity.Score).ToArray(), numbers.Definitions, numbers.Repetitions, default)
+            .ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[7], entities.Select(entity => entity.Text.AsMemory()).ToArray(), texts.Definitions,
+            texts.Repetitions, default).ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[8], rows.Select(row => row.File.AsMemory()).ToArray(), present, null, default)
+            .ConfigureAwait(false);
         await group.WriteAllPartsAsync<long>(fields[9], rows.Select(row => row.Line).ToArray(), null, null, default).ConfigureAwait(false);
         group.CompleteValidate();
 
-        (int[] Definitions, int[] Repetitions) LevelsOf(DataField field) => ParquetSentences.Levels([.. rows.Select(row => row.Entities.Length)], field.MaxDefinitionLevel);
+        (int[] Definitions, int[] Repetitions) LevelsOf(DataField field) =>
+            ParquetSentences.Levels([.. rows.Select(row => row.Entities.Length)], field.MaxDefinitionLevel);
     }
 }

@@ -5,8 +5,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Annotation;
 
 /// <summary>
-/// The part of an output that is done, beside it: a file that grows and a record of how far it is valid. A run that was killed is gone on with at the record; what the file holds
-/// behind it is cut off. The output itself appears whole, by a rename. One process at a time.
+/// The part of an output that is done, beside it: a file that grows and a record of how far it is valid. A run that was killed is gone on with at the record;
+/// what the file holds behind it is cut off. The output itself appears whole, by a rename. One process at a time.
 /// </summary>
 internal sealed class AnnotationPart : IDisposable
 {
@@ -132,11 +132,13 @@ internal sealed class AnnotationPart : IDisposable
         }
 
         var before = record["task"] as JsonObject ?? [];
-        var differing = _task.Select(pair => pair.Key).Union(before.Select(pair => pair.Key)).Where(key => !JsonNode.DeepEquals(_task[key], before[key])).ToList();
+        var differing = _task.Select(pair => pair.Key).Union(before.Select(pair => pair.Key)).Where(key => !JsonNode.DeepEquals(_task[key], before[key]))
+            .ToList();
         if (differing.Count > 0)
         {
             throw new InvalidOperationException($"{PathOf(_output)}: an earlier run was stopped there, and what it was to do differs: "
-                + $"{string.Join("; ", differing.Select(key => $"{key} was {Shown(before[key])}, is {Shown(_task[key])}"))}. Go on with the same, name another output, or begin anew (restart).");
+                + $"{string.Join("; ", differing.Select(key => $"{key} was {Shown(before[key])}, is {Shown(_task[key])}"))}. Go on with the same, "
+                    + "name another output, or begin anew (restart).");
         }
 
         if (bytes > Stream.Length)
@@ -147,5 +149,6 @@ internal sealed class AnnotationPart : IDisposable
         Stream.Position = bytes;
     }
 
-    private static string Shown(JsonNode? value) => value is null ? "not given" : value.ToJsonString() is { Length: > 120 } json ? json[..120] + "…" : value.ToJsonString();
+    private static string Shown(JsonNode? value) =>
+        value is null ? "not given" : value.ToJsonString() is { Length: > 120 } json ? json[..120] + "…" : value.ToJsonString();
 }

@@ -8,7 +8,10 @@ public sealed record AnnotationSettings
     /// <summary>The name of standard input and standard output.</summary>
     public const string Standard = "-";
 
-    /// <summary>Files, folders (what ends as texts do in them and below), patterns (<c>*</c>, <c>?</c>, <c>**</c>), or <see cref="Standard"/>; packed by gzip, zstd or bzip2 or not.</summary>
+    /// <summary>
+    /// Files, folders (what ends as texts do in them and below), patterns (<c>*</c>, <c>?</c>, <c>**</c>), or <see cref="Standard"/>; packed by gzip, zstd or
+    /// bzip2 or not.
+    /// </summary>
     public required IReadOnlyList<string> Inputs { get; init; }
 
     /// <summary>The file to write, or <see cref="Standard"/>.</summary>
@@ -58,7 +61,8 @@ public sealed record AnnotationSettings
         ".parquet" => AnnotationFormat.Parquet,
         ".html" or ".htm" => AnnotationFormat.Html,
         _ when Output == Standard => AnnotationFormat.JsonLines,
-        _ => throw new ArgumentException($"{Output}: its ending does not say what to write; expected .jsonl, .json, .conll, .csv, .parquet or .html, or the format by name."),
+        _ => throw new ArgumentException($"{Output}: its ending does not say what to write; expected .jsonl, .json, .conll, .csv, .parquet or .html, "
+            + "or the format by name."),
     };
 
     /// <summary>Checks what can be checked before a model is loaded.</summary>
@@ -72,7 +76,8 @@ public sealed record AnnotationSettings
             (!(Threshold is >= 0 and <= 1), () => Invariant($"The threshold is {Threshold}; expected a probability from 0 to 1.")),
             (Shards < 1 || Shard < 1 || Shard > Shards, () => Invariant($"The shard is {Shard}/{Shards}; expected I/N with I from 1 to N.")),
             (string.IsNullOrWhiteSpace(Output), () => "There is no output; expected a file, or - for standard output."),
-            (IsDocument && InputFormat is not (null or TextFormat.Text), () => $"The inputs are read as {InputFormat}; only plain text is split into sentences as a document."),
+            (IsDocument && InputFormat is not (null or TextFormat.Text),
+                () => $"The inputs are read as {InputFormat}; only plain text is split into sentences as a document."),
             (Output == Standard && Format == AnnotationFormat.Parquet, () => "Parquet cannot be written to standard output; name a file."),
             (Directory.Exists(Output), () => $"{Output}: is a folder; name a file in it."),
             (File.Exists(Output) && !Replaces, () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
@@ -102,7 +107,8 @@ public sealed record AnnotationSettings
     internal List<InputFile> Files()
     {
         var output = Output == Standard ? null : Path.GetFullPath(Output);
-        var files = InputFiles.Find(Inputs, InputFormat, path => output is not null && (path == output || path.StartsWith(output + ".part", StringComparison.Ordinal)));
+        var files = InputFiles.Find(Inputs, InputFormat,
+            path => output is not null && (path == output || path.StartsWith(output + ".part", StringComparison.Ordinal)));
         return IsDocument && files.Find(file => file.Format != TextFormat.Text) is { } other
             ? throw new ArgumentException($"{other.Name}: is read as {other.Format}; only plain text is split into sentences as a document.") : files;
     }
@@ -117,7 +123,8 @@ public sealed record AnnotationSettings
 /// <param name="Seconds">Since this run began.</param>
 /// <param name="Fraction">How much of the input has been read, 0 to 1.</param>
 /// <param name="FractionAtStart">How much of it an earlier run had done.</param>
-public sealed record AnnotationProgress(long Rows, long Entities, long Skipped, long NewRows, long Tokens, double Seconds, double Fraction, double FractionAtStart)
+public sealed record AnnotationProgress(long Rows, long Entities, long Skipped, long NewRows, long Tokens, double Seconds, double Fraction,
+    double FractionAtStart)
 {
     /// <summary>The time left at this run's rate; null before there is one.</summary>
     public double? SecondsLeft => Fraction - FractionAtStart > 0.001 ? Seconds * (1 - Fraction) / (Fraction - FractionAtStart) : null;

@@ -192,7 +192,8 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
     }
 
     /// <summary>
-    /// spaCy rebuilds the text of its tokens: a space behind a token is the token's, all other white space is a token of its own, and an entity begins and ends where tokens do.
+    /// spaCy rebuilds the text of its tokens: a space behind a token is the token's, all other white space is a token of its own, and an entity begins and ends
+    /// where tokens do.
     /// </summary>
     private static void WriteDocument(Utf8JsonWriter json, TaggedText tagged, in CharacterCounter counter)
     {
@@ -280,7 +281,8 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
     private string Csv(in TextRow row, TaggedText tagged)
     {
         var counter = new CharacterCounter(tagged.Text, countsUtf16: false);
-        return $"{Cell(CsvText.Harmless(row.File))},{row.Line.ToString(CultureInfo.InvariantCulture)},{Cell(CsvText.Harmless(tagged.Text))},{Cell(Json(json => WriteEntities(json, tagged, counter)))},"
+        return $"{Cell(CsvText.Harmless(row.File))},{row.Line.ToString(CultureInfo.InvariantCulture)},{Cell(CsvText.Harmless(tagged.Text))},"
+            + $"{Cell(Json(json => WriteEntities(json, tagged, counter)))},"
             + $"{Cell(List(tagged.Sentence.Words))},{Cell(List(tagged.Sentence.Tags.Select(tag => labels.Names[tag])))}\n";
 
         static string Cell(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
@@ -300,11 +302,13 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
     }
 
     private string Html(in TextRow row, TaggedText tagged) =>
-        $"<section><div class=\"where\">{Markup.Escape(Invariant($"{row.File}:{row.Line}"))}</div>{EntityMarkup.ToHtml(tagged.Text, tagged.Entities, labels.Types)}</section>\n";
+        $"<section><div class=\"where\">{Markup.Escape(Invariant($"{row.File}:{row.Line}"))}</div>"
+            + $"{EntityMarkup.ToHtml(tagged.Text, tagged.Entities, labels.Types)}</section>\n";
 
     private string Head()
     {
-        var types = string.Join(' ', labels.Types.Select(type => $"<mark class=\"{EntityMarkup.ClassOf(type, labels.Types)}\"><b>{Markup.Escape(type)}</b></mark>"));
+        var types = string.Join(
+            ' ', labels.Types.Select(type => $"<mark class=\"{EntityMarkup.ClassOf(type, labels.Types)}\"><b>{Markup.Escape(type)}</b></mark>"));
         return $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{{PagePolicy.WithoutScripts}}">

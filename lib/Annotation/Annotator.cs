@@ -8,8 +8,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Annotation;
 
 /// <summary>
-/// Tags the texts of files and writes them with what was found. Memory does not grow with the input; a run that was killed goes on where it was when it is started again; the
-/// output is whole or absent.
+/// Tags the texts of files and writes them with what was found. Memory does not grow with the input; a run that was killed goes on where it was when it is
+/// started again; the output is whole or absent.
 /// </summary>
 public static class Annotator
 {
@@ -39,7 +39,8 @@ public static class Annotator
     /// <exception cref="IOException">The output cannot be written, or another process is at it.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static AnnotationProgress Run(
-        EntityTagger tagger, AnnotationSettings settings, Action<AnnotationProgress>? progress = null, Action<DataFault>? skipped = null, CancellationToken cancellation = default)
+        EntityTagger tagger, AnnotationSettings settings, Action<AnnotationProgress>? progress = null, Action<DataFault>? skipped = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(tagger);
         ArgumentNullException.ThrowIfNull(settings);
@@ -109,7 +110,8 @@ public static class Annotator
 
     /// <summary>One run.</summary>
     private sealed class Running(
-        EntityTagger tagger, AnnotationSettings settings, AnnotationWriter writer, List<InputFile> files, AnnotationPart? part, Action<AnnotationProgress>? progress,
+        EntityTagger tagger, AnnotationSettings settings, AnnotationWriter writer,
+        List<InputFile> files, AnnotationPart? part, Action<AnnotationProgress>? progress,
         Action<DataFault>? skipped, CancellationToken cancellation)
     {
         private readonly Stopwatch _clock = Stopwatch.StartNew();
@@ -203,7 +205,9 @@ public static class Annotator
         {
             cancellation.ThrowIfCancellationRequested();
             var started = _clock.Elapsed.TotalSeconds;
-            var tagged = tagger.TagAll(EntityTagger.OnAllThreads(_batch.Count, i => _batch[i].Words is { } words ? SplitText.Of(words) : SplitText.Of(_batch[i].Text!)), settings.Strategy, settings.Threshold, cancellation);
+            var tagged = tagger.TagAll(
+                EntityTagger.OnAllThreads(_batch.Count, i => _batch[i].Words is { } words ? SplitText.Of(words) : SplitText.Of(_batch[i].Text!)),
+                settings.Strategy, settings.Threshold, cancellation);
             for (var i = 0; i < _batch.Count; i++)
             {
                 try
@@ -237,12 +241,14 @@ public static class Annotator
             }
 
             var seconds = _clock.Elapsed.TotalSeconds - started;
-            _size = seconds > LongBatchSeconds ? Math.Max(FewestTexts, _size / 2) : seconds < ShortBatchSeconds && isFull ? Math.Min(MostTexts, _size * 2) : _size;
+            _size = seconds > LongBatchSeconds
+                ? Math.Max(FewestTexts, _size / 2) : seconds < ShortBatchSeconds && isFull ? Math.Min(MostTexts, _size * 2) : _size;
             progress?.Invoke(Progress());
         }
 
         private AnnotationProgress Progress() =>
-            new(_rows, _entities, _skipped, _rows - _rowsBefore, tagger.TokensScored - _tokensBefore, _clock.Elapsed.TotalSeconds, _fraction, _fractionAtStart ?? 0);
+            new(_rows, _entities, _skipped, _rows - _rowsBefore, tagger.TokensScored - _tokensBefore, _clock.Elapsed.TotalSeconds, _fraction,
+                _fractionAtStart ?? 0);
 
         /// <summary>The wrong row, and others that stand soon behind it.</summary>
         private static DataFormatException Fault(TextRow first, IEnumerator<TextRow> rows)

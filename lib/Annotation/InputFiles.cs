@@ -45,11 +45,14 @@ internal static class InputFiles
             var found = File.Exists(input) ? [input] : Directory.Exists(input) ? InFolder(input, format) : Matching(input);
             if (found.Count == 0)
             {
-                throw new FileNotFoundException(Directory.Exists(input) ? $"{input}: no file in this folder ends as texts do ({string.Join(' ', Formats.Keys)}, packed or not); name the file, and how to read it." :
+                throw new FileNotFoundException(Directory.Exists(input)
+                    ? $"{input}: no file in this folder ends as texts do ({string.Join(' ', Formats.Keys)}, packed or not); name the file, "
+                    + "and how to read it." :
                     IsPattern(input) ? $"{input}: no file matches." : $"{input}: no such file or folder.", input);
             }
 
-            files.AddRange(found.Where(path => !leftOut(Path.GetFullPath(path)) && seen.Add(Path.GetFullPath(path))).Select(path => new InputFile(path, path, format ?? FormatOf(path) ?? TextFormat.Text)));
+            files.AddRange(found.Where(path => !leftOut(Path.GetFullPath(path)) && seen.Add(Path.GetFullPath(path)))
+                .Select(path => new InputFile(path, path, format ?? FormatOf(path) ?? TextFormat.Text)));
         }
 
         return files.Count > 0 ? files : throw new FileNotFoundException("There is no input but the output itself.");
@@ -67,7 +70,8 @@ internal static class InputFiles
     private static List<string> InFolder(string folder, TextFormat? format) =>
         [.. Visible(folder, recurses: true).Where(path => format is not null || FormatOf(path) is not null).Order(StringComparer.Ordinal)];
 
-    private static IEnumerable<string> Visible(string folder, bool recurses) => Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = recurses, IgnoreInaccessible = true })
+    private static IEnumerable<string> Visible(string folder, bool recurses) =>
+        Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = recurses, IgnoreInaccessible = true })
         .Where(path => !Path.GetRelativePath(folder, path).Split(Path.DirectorySeparatorChar).Any(part => part.StartsWith('.')));
 
     private static List<string> Matching(string pattern)

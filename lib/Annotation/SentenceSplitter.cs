@@ -4,8 +4,8 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Annotation;
 
 /// <summary>
-/// Finds sentences in a document whose lines break anywhere: a sentence ends behind . ! ? … and what closes with them, before white space and something that may begin one; not
-/// behind an initial or a usual abbreviation; and at an empty line. Takes a document in parts, so that its size does not matter.
+/// Finds sentences in a document whose lines break anywhere: a sentence ends behind . ! ? … and what closes with them, before white space and something that
+/// may begin one; not behind an initial or a usual abbreviation; and at an empty line. Takes a document in parts, so that its size does not matter.
 /// </summary>
 internal sealed class SentenceSplitter
 {
@@ -15,8 +15,10 @@ internal sealed class SentenceSplitter
     // English ones before which a name or a number usually stands, or behind which one does.
     private static readonly HashSet<string> Abbreviations = new(StringComparer.OrdinalIgnoreCase)
     {
-        "mr", "mrs", "ms", "dr", "prof", "rev", "fr", "st", "sr", "jr", "gen", "col", "lt", "sgt", "capt", "cmdr", "adm", "maj", "hon", "sen", "rep", "gov", "pres", "no", "nos", "vol", "vols", "fig", "figs",
-        "ch", "sec", "pp", "p", "ed", "eds", "approx", "ca", "cf", "e.g", "i.e", "vs", "viz", "al", "etc", "inc", "ltd", "co", "corp", "bros", "dept", "univ", "jan", "feb", "mar", "apr", "jun", "jul", "aug",
+        "mr", "mrs", "ms", "dr", "prof", "rev", "fr", "st", "sr", "jr", "gen", "col", "lt", "sgt", "capt", "cmdr", "adm", "maj", "hon", "sen", "rep", "gov",
+        "pres", "no", "nos", "vol", "vols", "fig", "figs",
+        "ch", "sec", "pp", "p", "ed", "eds", "approx", "ca", "cf", "e.g", "i.e", "vs", "viz", "al", "etc", "inc", "ltd", "co", "corp", "bros", "dept", "univ",
+        "jan", "feb", "mar", "apr", "jun", "jul", "aug",
         "sep", "sept", "oct", "nov", "dec", "mt", "ft", "u.s", "u.k", "u.n", "a.m", "p.m", "b.c", "a.d",
     };
 
@@ -107,7 +109,8 @@ internal sealed class SentenceSplitter
             next++;
         }
 
-        return next == text.Length || next == behind || !MayBegin(text, next) || (text[at] == '.' && behind == at + 1 && IsAbbreviation(text, start, at)) ? null : next;
+        return next == text.Length || next == behind || !MayBegin(text, next) || (text[at] == '.' && behind == at + 1 && IsAbbreviation(text, start, at))
+            ? null : next;
     }
 
     /// <summary>The place behind further marks and what closes.</summary>

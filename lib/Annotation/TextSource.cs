@@ -68,7 +68,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
     private TextRow Right(long line, string text) => new(file.Name, line, text, null, null);
 
     private TextRow Right(long line, string[] words) => words.Length > Limits.MaxWordsPerSentence
-        ? Wrong(line, $"{words.Length} words in one sentence; expected at most {Limits.MaxWordsPerSentence}. Are blank lines between sentences missing?") : new(file.Name, line, null, words, null);
+        ? Wrong(line, $"{words.Length} words in one sentence; expected at most {Limits.MaxWordsPerSentence}. Are blank lines between sentences missing?")
+        : new(file.Name, line, null, words, null);
 
     private TextRow Wrong(long line, string problem) => new(file.Name, line, null, null, problem);
 
@@ -242,9 +243,11 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
         static bool IsText(JsonElement value) => value.ValueKind == JsonValueKind.String;
 
-        static bool IsWords(JsonElement value) => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(word => word.ValueKind == JsonValueKind.String);
+        static bool IsWords(JsonElement value) =>
+            value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(word => word.ValueKind == JsonValueKind.String);
 
-        static IEnumerable<string> Names(JsonElement row, Func<JsonElement, bool> fits) => row.EnumerateObject().Where(part => fits(part.Value)).Select(part => part.Name);
+        static IEnumerable<string> Names(JsonElement row, Func<JsonElement, bool> fits) =>
+            row.EnumerateObject().Where(part => fits(part.Value)).Select(part => part.Name);
     }
 
     private IEnumerable<TextRow> Csv()
@@ -254,7 +257,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
         var header = table.Header?.ToList();
         var name = field ?? (header is null ? null : FieldNames.First(FieldNames.Text, header) ?? FieldNames.First(FieldNames.Words, header));
         var column = header is null || name is null ? -1 : header.FindIndex(candidate => FieldNames.Same(candidate, name));
-        var holdsWords = name is not null && !FieldNames.Text.Contains(name, StringComparer.OrdinalIgnoreCase) && FieldNames.Words.Contains(name, StringComparer.OrdinalIgnoreCase);
+        var holdsWords = name is not null && !FieldNames.Text.Contains(name, StringComparer.OrdinalIgnoreCase)
+            && FieldNames.Words.Contains(name, StringComparer.OrdinalIgnoreCase);
         foreach (var row in table.Rows())
         {
             if (row.Problem is null && column < 0 && !(field is null && header is null && row.Cells.Length == 1))
@@ -281,7 +285,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
         try
         {
-            return holdsWords && ListText.LooksLikeList(row.Cells[column]) ? Right(row.Line, ListText.Parse(row.Cells[column])) : Right(row.Line, row.Cells[column]);
+            return holdsWords && ListText.LooksLikeList(row.Cells[column])
+                ? Right(row.Line, ListText.Parse(row.Cells[column])) : Right(row.Line, row.Cells[column]);
         }
         catch (FormatException error)
         {
@@ -292,10 +297,12 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
     private IEnumerable<TextRow> Conll()
     {
         var table = ConllFormat.Table(() => new LineReader(Open(), Limits.MaxLineBytes));
-        var first = table.Rows().Where(row => row.Problem is null && row.Cells.Length > 0 && !row.IsDocumentMark && !row.Cells[0].StartsWith('#')).Take(LookedAtLines).ToList();
+        var first = table.Rows().Where(row => row.Problem is null && row.Cells.Length > 0 && !row.IsDocumentMark && !row.Cells[0].StartsWith('#'))
+            .Take(LookedAtLines).ToList();
         var width = first.Count == 0 ? 1 : first.GroupBy(row => row.Cells.Length).MaxBy(group => group.Count())!.Key;
         var isNumbered = width > 1 && first.TrueForAll(row => row.Cells[0].All(char.IsAsciiDigit) || ColumnRoles.IsRangeOrEmptyNode(row.Cells[0]));
-        var named = table.Header is { } header && (field ?? FieldNames.First(FieldNames.Words, header)) is { } name ? header.ToList().FindIndex(candidate => FieldNames.Same(candidate, name)) : -1;
+        var named = table.Header is { } header && (field ?? FieldNames.First(FieldNames.Words, header)) is { } name
+            ? header.ToList().FindIndex(candidate => FieldNames.Same(candidate, name)) : -1;
         var column = named >= 0 ? named : isNumbered ? 1 : 0;
         var (words, begin, problem) = (new List<string>(), 0L, (string?)null);
         foreach (var row in table.Rows().Append(new TableRow(0, [], null)))
@@ -344,7 +351,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
         var chosen = texts.Find(column => column.Name == name && (field is not null || column.MaxRepetition == 0)) ?? texts.Find(column => column.Name == name);
         if (chosen is null)
         {
-            throw new InvalidDataException($"no column {(field is null ? "is called text or the like" : $"called {field} holds texts")}; found {FieldNames.Listed(parquet.Columns.Select(column => $"{column.Name} ({column.Description})"))}");
+            throw new InvalidDataException($"no column {(field is null ? "is called text or the like" : $"called {field} holds texts")}; "
+                + $"found {FieldNames.Listed(parquet.Columns.Select(column => $"{column.Name} ({column.Description})"))}");
         }
 
         var (cache, number) = (new WordCache(), 0L);
@@ -354,7 +362,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
             for (var row = 0; row < values.Starts.Length - 1; row++)
             {
                 var cells = values.Values[values.Starts[row]..values.Starts[row + 1]];
-                yield return values.RowsWithNulls.Contains(row) || (chosen.MaxRepetition == 0 && cells.Length != 1) ? Wrong(++number, $"column {chosen.Name} is null or holds a null.")
+                yield return values.RowsWithNulls.Contains(row) || (chosen.MaxRepetition == 0 && cells.Length != 1)
+                    ? Wrong(++number, $"column {chosen.Name} is null or holds a null.")
                     : chosen.MaxRepetition == 0 ? Right(++number, cells[0]) : Right(++number, cells);
             }
 

@@ -106,7 +106,8 @@ public sealed class Batch : IDisposable
         {
             if (row.Length == 0 || row.Length != row.Labels.Length)
             {
-                throw new ArgumentException($"A row has {row.Length} piece ids and {row.Labels.Length} labels; expected as many of each, at least one.", nameof(groups));
+                throw new ArgumentException($"A row has {row.Length} piece ids and {row.Labels.Length} labels; expected as many of each, at least one.",
+                    nameof(groups));
             }
         }
     }

@@ -35,7 +35,9 @@ public static class BatchOrder
         return new(Array.ConvertAll(permutation.data<long>().ToArray(), row => (int)row));
     }
 
-    /// <summary>Longest rows first, equal ones in their own order: batches with next to no padding, and the largest comes first, where memory runs out at once or never.</summary>
+    /// <summary>
+    /// Longest rows first, equal ones in their own order: batches with next to no padding, and the largest comes first, where memory runs out at once or never.
+    /// </summary>
     /// <param name="lengths">Length of each row in pieces.</param>
     public static RowOrder SortedByLength(IReadOnlyList<int> lengths)
     {

@@ -6,8 +6,8 @@ namespace NotebookLib.Batching;
 // N real pieces of all sentences
 
 /// <summary>
-/// Sentences one after another, without padding. Several micro-batches may go through the network together: each is a group that keeps its own dropout and its own mean.
-/// Its tensors live outside every dispose scope: whoever asked for the batch disposes it.
+/// Sentences one after another, without padding. Several micro-batches may go through the network together: each is a group that keeps its own dropout and its
+/// own mean. Its tensors live outside every dispose scope: whoever asked for the batch disposes it.
 /// </summary>
 public sealed class RaggedBatch : IDisposable
 {
@@ -76,7 +76,8 @@ public sealed class RaggedBatch : IDisposable
             }
         }
 
-        return new(DeviceMemory.Send(tensor(pieces, [2, count], ScalarType.Int64), device ?? CPU), [.. groups.Select(group => group.Select(row => row.Length).ToArray())], ids, labelled);
+        return new(DeviceMemory.Send(tensor(pieces, [2, count], ScalarType.Int64), device ?? CPU),
+            [.. groups.Select(group => group.Select(row => row.Length).ToArray())], ids, labelled);
     }
 
     /// <inheritdoc />

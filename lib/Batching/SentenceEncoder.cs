@@ -19,7 +19,8 @@ public sealed class SentenceEncoder(DebertaTokenizer tokenizer)
         ArgumentNullException.ThrowIfNull(sentence);
         if (sentence.Words.Count != sentence.Tags.Count)
         {
-            throw new ArgumentException($"{sentence.Words.Count} words have {sentence.Tags.Count} tags; expected one each. The sentence begins \"{Beginning(sentence)}\".", nameof(sentence));
+            throw new ArgumentException($"{sentence.Words.Count} words have {sentence.Tags.Count} tags; expected one each. "
+                + $"The sentence begins \"{Beginning(sentence)}\".", nameof(sentence));
         }
 
         var encoding = tokenizer.EncodeWords(sentence.Words);

@@ -4,12 +4,13 @@ using NotebookLib.Platform;
 namespace NotebookLib.Charts;
 
 /// <summary>
-/// A chart as an HTML fragment: a box with the figure as data, a small script that draws it when plotly.js is on the page, and the same in words for readers and
-/// hosts without scripts. Text and grid take the colours of the place where the chart stands.
+/// A chart as an HTML fragment: a box with the figure as data, a small script that draws it when plotly.js is on the page, and the same in words for readers
+/// and hosts without scripts. Text and grid take the colours of the place where the chart stands.
 /// </summary>
 public sealed class Chart : HtmlView
 {
-    private const string Style = ".nl-chart{width:100%}.nl-chart .nl-plot{width:100%}.nl-chart .nl-words{white-space:pre-wrap;opacity:.8}@media print{.nl-chart-box{break-inside:avoid}}";
+    private const string Style = ".nl-chart{width:100%}.nl-chart .nl-plot{width:100%}.nl-chart .nl-words{white-space:pre-wrap;opacity:.8}@media "
+        + "print{.nl-chart-box{break-inside:avoid}}";
 
     private static readonly Lazy<string> DrawScript = new(() => $"<script>{EmbeddedText.Read("Charts/draw.js")}</script>");
     private readonly string? _empty;
@@ -34,12 +35,14 @@ public sealed class Chart : HtmlView
     /// <summary>True when there was nothing to draw: the view says why instead.</summary>
     public bool IsEmpty => _empty is not null;
 
-    internal static Chart Drawn(Figure figure, string json) => new(figure.Title, figure.Subtitle, figure.Summary, json, (figure.HeightPixels, figure.LeastWidthPixels), null);
+    internal static Chart Drawn(Figure figure, string json) =>
+        new(figure.Title, figure.Subtitle, figure.Summary, json, (figure.HeightPixels, figure.LeastWidthPixels), null);
 
     internal static Chart Empty(string title, string reason) => new(title, "", reason, "", default, reason);
 
     /// <inheritdoc />
-    public override string ToHtml() => IsEmpty ? new EmptyView(Title, _empty!).ToHtml() : Fragment() + (_carriesPlotly.Value ? PlotlyScript.Element : "") + DrawScript.Value;
+    public override string ToHtml() =>
+        IsEmpty ? new EmptyView(Title, _empty!).ToHtml() : Fragment() + (_carriesPlotly.Value ? PlotlyScript.Element : "") + DrawScript.Value;
 
     /// <inheritdoc />
     public override string ToText() => string.Join('\n', ((string[])[Title, Subtitle, Summary]).Where(line => line.Length > 0).Distinct());

@@ -15,7 +15,8 @@ internal static class ChartRenderer
         }
 
         // A line of one point has no length: it is shown as a mark.
-        traces = [.. traces.Select(trace => trace is LineTrace { X.Count: 1, Marker: null } point ? point with { Marker = "circle", MarkerSizes = [8], Opacity = 1 } : trace)];
+        traces = [.. traces.Select(trace =>
+            trace is LineTrace { X.Count: 1, Marker: null } point ? point with { Marker = "circle", MarkerSizes = [8], Opacity = 1 } : trace)];
         return Chart.Drawn(figure, PlotlyBridge.ToPlotlyJson(figure with { Traces = traces }));
     }
 

@@ -24,8 +24,8 @@ public sealed record Curve(IReadOnlyList<double> At, IReadOnlyList<double> Value
     internal Curve ScaledTo(double length, double ownLength) => this with { At = [.. At.Select(at => at * length / ownLength)] };
 
     /// <summary>
-    /// An exponential moving average, corrected at the start as Adam's moments are (Kingma and Ba 2015, §3), so that the first value is the first loss and not zero.
-    /// Positive values are averaged as logarithms: on a logarithmic axis an average of the values themselves lies above a falling curve.
+    /// An exponential moving average, corrected at the start as Adam's moments are (Kingma and Ba 2015, §3), so that the first value is the first loss and not
+    /// zero. Positive values are averaged as logarithms: on a logarithmic axis an average of the values themselves lies above a falling curve.
     /// </summary>
     /// <param name="weight">How much of the past stays, 0 to 1.</param>
     internal Curve Smoothed(double weight)

@@ -35,7 +35,9 @@ public static class DataCharts
         var most = splits.Max(split => split.Entities.Values.DefaultIfEmpty(0).Max());
         string InAll(string type) => splits.Sum(split => (long)split.Entities.GetValueOrDefault(type)).ToString("N0", CultureInfo.InvariantCulture);
         return ChartRenderer.Render(
-            new(title, "Logarithmic: each step is ten times as many. A missing bar means none.", new("entities") { IsLog = true, LogTicks = "1", Format = ",d", Range = [Math.Log10(0.8), Math.Log10(1.3 * most)] }, new("") { IsCategory = true, IsReversed = true }, [.. traces])
+            new(title, "Logarithmic: each step is ten times as many. A missing bar means none.",
+                new("entities") { IsLog = true, LogTicks = "1", Format = ",d", Range = [Math.Log10(0.8), Math.Log10(1.3 * most)] },
+                new("") { IsCategory = true, IsReversed = true }, [.. traces])
             {
                 HeightPixels = 110 + (types.Count * (8 + (10 * splits.Count))),
                 Summary = $"{types.Count} types; most frequent {types[0]} with {InAll(types[0])}, rarest {types[^1]} with {InAll(types[^1])}",
@@ -69,7 +71,9 @@ public static class DataCharts
         };
         var summary = Invariant($"{lengths.Count:N0} sentences; half have at most {At(0.5)} {unit}, 95 % at most {At(0.95)}, the longest {sorted[^1]}.");
         return ChartRenderer.Render(
-            new("Length of the sentences", summary, new($"length, {unit}") { Format = ",d" }, new("sentences") { Format = ",d", FromZero = true }, [trace]) { Summary = summary, HeightPixels = 280 },
+            new("Length of the sentences", summary, new($"length, {unit}") { Format = ",d" }, new("sentences") { Format = ",d", FromZero = true },
+                [trace])
+            { Summary = summary, HeightPixels = 280 },
             "There is no sentence to measure.");
     }
 }

@@ -119,4 +119,5 @@ internal sealed record BarTrace(string Name, string Hover, IReadOnlyList<string>
 /// <param name="Shades">[rows][columns], 0 to 1: how dark a cell is.</param>
 /// <param name="CellTexts">[rows][columns]: what a cell says.</param>
 internal sealed record HeatTrace(
-    string Name, string Hover, IReadOnlyList<string> Columns, IReadOnlyList<string> Rows, IReadOnlyList<double[]> Shades, IReadOnlyList<string[]> CellTexts) : Trace(Name, Hover);
+    string Name, string Hover, IReadOnlyList<string> Columns, IReadOnlyList<string> Rows, IReadOnlyList<double[]> Shades, IReadOnlyList<string[]> CellTexts)
+        : Trace(Name, Hover);

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace NotebookLib.Charts;
 
 /// <summary>
-/// The way into Plotly.NET's load context and back. A second copy of this very assembly is loaded there, so that <see cref="PlotlyFigures"/> is ordinary typed code;
-/// only strings cross: the figure as JSON one way, Plotly's JSON the other.
+/// The way into Plotly.NET's load context and back. A second copy of this very assembly is loaded there, so that <see cref="PlotlyFigures"/> is ordinary typed
+/// code; only strings cross: the figure as JSON one way, Plotly's JSON the other.
 /// </summary>
 internal static class PlotlyBridge
 {

@@ -25,7 +25,8 @@ internal static class PlotlyFigures
     public static string ScriptText()
     {
         using var stream = typeof(GenericChart).Assembly.GetManifestResourceStream(ScriptResource)
-            ?? throw new InvalidOperationException($"Plotly.NET.dll carries no {ScriptResource}; expected Plotly.NET 6.0.0, found {typeof(GenericChart).Assembly.GetName().Version}.");
+            ?? throw new InvalidOperationException($"Plotly.NET.dll carries no {ScriptResource}; expected Plotly.NET 6.0.0, "
+                + $"found {typeof(GenericChart).Assembly.GetName().Version}.");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }
@@ -74,7 +75,8 @@ internal static class PlotlyFigures
             _ => StyleParam.Mode.Lines_Markers,
         };
         var color = Color.fromHex(line.Color);
-        var chart = PlotlyChart.Scatter<double, double, string>(line.X, line.Y, mode, Name: line.Name, LineColor: color, LineWidth: line.WidthPixels, UseDefaults: false);
+        var chart = PlotlyChart.Scatter<double, double, string>(line.X, line.Y, mode, Name: line.Name, LineColor: color, LineWidth: line.WidthPixels,
+            UseDefaults: false);
         foreach (var drawn in chart.GetTraces())
         {
             drawn.SetProperty("line", new { color = line.Color, width = line.WidthPixels, dash = line.Dash });
@@ -107,7 +109,8 @@ internal static class PlotlyFigures
 
     private static GenericChart HeatOf(HeatTrace heat)
     {
-        var chart = PlotlyChart.Heatmap<double, string, string, string>(heat.Shades, X: new(heat.Columns, true), Y: new(heat.Rows, true), Name: heat.Name, UseDefaults: false);
+        var chart = PlotlyChart.Heatmap<double, string, string, string>(heat.Shades, X: new(heat.Columns, true), Y: new(heat.Rows, true), Name: heat.Name,
+            UseDefaults: false);
         foreach (var drawn in chart.GetTraces())
         {
             drawn.SetProperty("text", heat.CellTexts);

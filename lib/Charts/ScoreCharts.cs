@@ -29,13 +29,16 @@ public static partial class ScoreCharts
             {
                 IsHorizontal = true, Texts = [.. rows.Select(row => Invariant($"{row.Support:N0} gold entities"))],
             },
-            new BarTrace(publishedName, "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>published</extra>", [.. both.Select(Label)], [.. both.Select(row => known[row.Type].F1)])
+            new BarTrace(publishedName, "%{y}<br>F1 %{x:.3f}<br>%{text}<extra>published</extra>", [.. both.Select(Label)],
+                [.. both.Select(row => known[row.Type].F1)])
             {
-                IsHorizontal = true, Color = Palette.Gray, Hatch = "/", Texts = [.. both.Select(row => Invariant($"{known[row.Type].Support:N0} gold entities"))],
+                IsHorizontal = true, Color = Palette.Gray, Hatch = "/",
+                Texts = [.. both.Select(row => Invariant($"{known[row.Type].Support:N0} gold entities"))],
             },
         ];
         return ChartRenderer.Render(
-            new("F1 of each type", "Whole words, test split; in brackets the number of gold entities.", new("F1") { Range = [0, 1.02], Format = ".1f" }, new("") { IsCategory = true, IsReversed = true }, traces)
+            new("F1 of each type", "Whole words, test split; in brackets the number of gold entities.", new("F1") { Range = [0, 1.02], Format = ".1f" },
+                new("") { IsCategory = true, IsReversed = true }, traces)
             {
                 HeightPixels = 110 + (rows.Count * (both.Count > 0 ? 28 : 20)),
                 Summary = string.Join(", ", rows.Select(row => Invariant($"{row.Type} {row.F1:0.000}"))),
@@ -68,7 +71,8 @@ public static partial class ScoreCharts
         trace = trace with { IsInLegend = false };
         var right = Enumerable.Range(0, names.Count).Sum(i => counts[i][i]);
         return ChartRenderer.Render(
-            new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.", new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
+            new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.",
+                new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
             {
                 HeightPixels = 130 + (names.Count * 26),
                 LeastWidthPixels = 150 + (names.Count * 34),
@@ -89,7 +93,8 @@ public static partial class ScoreCharts
         List<Trace> traces = filled.Count == 0 ? [] :
         [
             new LineTrace("perfectly calibrated", "as sure as right<extra></extra>", [0, 1], [0, 1]) { Color = Palette.Gray, Dash = "dash", WidthPixels = 1.5 },
-            new LineTrace("this run", "confidence %{x:.3f}<br>right %{y:.1%}<br>%{text}<extra></extra>", [.. filled.Select(bin => bin.Confidence)], [.. filled.Select(bin => bin.Accuracy)])
+            new LineTrace("this run", "confidence %{x:.3f}<br>right %{y:.1%}<br>%{text}<extra></extra>", [.. filled.Select(bin => bin.Confidence)],
+                [.. filled.Select(bin => bin.Accuracy)])
             {
                 Marker = "circle",
                 MarkerSizes = [.. filled.Select(bin => 6 + (16 * Math.Sqrt(bin.Count / total)))],
@@ -97,7 +102,8 @@ public static partial class ScoreCharts
             },
         ];
         return ChartRenderer.Render(
-            new("Is the model as sure as it is right?", $"Words grouped by confidence; larger marks stand for more words. {summary}", new("confidence (probability of the answer)") { Range = [0, 1.03] }, new("share that is right") { Range = [0, 1.03], Format = ".0%" }, traces)
+            new("Is the model as sure as it is right?", $"Words grouped by confidence; larger marks stand for more words. {summary}",
+                new("confidence (probability of the answer)") { Range = [0, 1.03] }, new("share that is right") { Range = [0, 1.03], Format = ".0%" }, traces)
             {
                 Summary = summary,
             },

@@ -2,7 +2,9 @@ using NotebookLib.Html;
 
 namespace NotebookLib.Charts;
 
-/// <summary>A whole page around fragments, for files that are opened by themselves: light and dark as the reader's system is, nothing from the network.</summary>
+/// <summary>
+/// A whole page around fragments, for files that are opened by themselves: light and dark as the reader's system is, nothing from the network.
+/// </summary>
 internal static class StandalonePage
 {
     /// <summary>The page's HTML.</summary>

@@ -27,8 +27,10 @@ public static partial class TrainingCharts
             {
                 Color = Palette.Sky, Opacity = 0.55, WidthPixels = 1,
             },
-            new LineTrace("training, smoothed", Hover("smoothed training loss", ".4f", " nats"), smooth.At, smooth.Values) { Color = Palette.Blue, WidthPixels = 2.5 },
-            new LineTrace("evaluation", Hover("evaluation loss", ".4f", " nats"), evaluation.At, evaluation.Values) { Color = Palette.Vermilion, Marker = "diamond" },
+            new LineTrace("training, smoothed", Hover("smoothed training loss", ".4f", " nats"), smooth.At, smooth.Values) { Color = Palette.Blue,
+                WidthPixels = 2.5 },
+            new LineTrace("evaluation", Hover("evaluation loss", ".4f", " nats"), evaluation.At, evaluation.Values) { Color = Palette.Vermilion,
+                Marker = "diamond" },
         ];
         var figure = new Figure(
             "Loss while training",
@@ -47,7 +49,11 @@ public static partial class TrainingCharts
     {
         ArgumentNullException.ThrowIfNull(learningRate);
         learningRate = learningRate.Finite();
-        var trace = new LineTrace("learning rate", Hover("learning rate", ".3e", ""), learningRate.At, learningRate.Values) { IsInLegend = false, WidthPixels = 2.5 };
+        var trace = new LineTrace("learning rate", Hover("learning rate", ".3e", ""), learningRate.At, learningRate.Values)
+        {
+            IsInLegend = false,
+            WidthPixels = 2.5
+        };
         return ChartRenderer.Render(
             new("Learning rate", "As the schedule set it, for each logged update.", Updates, new("learning rate") { Format = ".1e", FromZero = true }, [trace])
             {
@@ -99,10 +105,12 @@ public static partial class TrainingCharts
         List<Trace> traces =
         [
             new LineTrace("tokens per second", "minute %{x:.1f}<br>%{y:,.0f} tokens/s<extra></extra>", speed.At, speed.Values) { WidthPixels = 2 },
-            new LineTrace("memory", "minute %{x:.1f}<br>%{y:.2f} GiB<extra></extra>", memory.At, memory.Values) { Color = Palette.Orange, Dash = "dash", OnRightAxis = true },
+            new LineTrace("memory", "minute %{x:.1f}<br>%{y:.2f} GiB<extra></extra>", memory.At, memory.Values) { Color = Palette.Orange, Dash = "dash",
+                OnRightAxis = true },
         ];
         return ChartRenderer.Render(
-            new("Speed and memory", "Pieces without padding per second, left; resident memory of the process, right.", new("minutes since the start"), new("tokens/s") { FromZero = true, Format = "~s" }, traces)
+            new("Speed and memory", "Pieces without padding per second, left; resident memory of the process, right.", new("minutes since the start"),
+                new("tokens/s") { FromZero = true, Format = "~s" }, traces)
             {
                 Right = new("memory, GiB") { FromZero = true },
                 Summary = Sentence(("tokens per second", speed, "N0"), ("memory in GiB", memory, "0.00")),
@@ -145,10 +153,12 @@ public static partial class TrainingCharts
 
     private static Curve InMinutes(Curve curve, double scale) => Curve.Of(curve.At.Zip(curve.Values), pair => pair.First / 60, pair => pair.Second * scale);
 
-    private static string Sentence(params (string Name, Curve Curve, string Format)[] parts) => string.Join("; ", parts.Where(part => part.Curve.Count > 0).Select(part =>
+    private static string Sentence(params (string Name, Curve Curve, string Format)[] parts) =>
+        string.Join("; ", parts.Where(part => part.Curve.Count > 0).Select(part =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{part.Name} from {Text(part.Curve.Values[0], part.Format)} to {Text(part.Curve.Values[^1], part.Format)} (lowest {Text(part.Curve.Values.Min(), part.Format)}, highest {Text(part.Curve.Values.Max(), part.Format)})")));
+            $"{part.Name} from {Text(part.Curve.Values[0], part.Format)} to {Text(part.Curve.Values[^1], part.Format)} (lowest "
+                + $"{Text(part.Curve.Values.Min(), part.Format)}, highest {Text(part.Curve.Values.Max(), part.Format)})")));
 
     private static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

@@ -59,7 +59,9 @@ internal sealed class ColumnProfile
     /// <summary>Another value in each row, digits in all: names of rows rather than words.</summary>
     public bool IsIdentifier => _cells > 20 && _values.Count == _cells && _values.Keys.All(value => value.AsSpan().ContainsAnyInRange('0', '9'));
 
-    /// <summary>How much the column looks like tags of entities: 3 for B-PER and the like, 2 for types alone beside O, 1 for nothing but O, 0 for none of it.</summary>
+    /// <summary>
+    /// How much the column looks like tags of entities: 3 for B-PER and the like, 2 for types alone beside O, 1 for nothing but O, 0 for none of it.
+    /// </summary>
     public int TagRank(LabelSet labels)
     {
         var inside = _values.Where(value => !TagNames.IsOutside(value.Key) && !TagNames.IsBlank(value.Key) && value.Key.Length > 0).ToList();
@@ -84,7 +86,8 @@ internal sealed class ColumnProfile
     public bool HoldsChunks(LabelSet labels)
     {
         var names = TagNames.Of(_values);
-        var types = _values.Keys.Select(value => names.HasLetters && names.TrySplit(value, out _, out var type) ? type : "").Where(type => type.Length > 0).ToList();
+        var types = _values.Keys.Select(value => names.HasLetters && names.TrySplit(value, out _, out var type) ? type : "").Where(type => type.Length > 0)
+            .ToList();
         return types.Count > 0 && types.TrueForAll(FieldNames.Chunks.Contains) && !types.Exists(labels.Types.Contains);
     }
 

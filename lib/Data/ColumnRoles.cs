@@ -51,7 +51,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
             _columns = Profiles(out var firstLine);
             if (_columns.Count < 2)
             {
-                throw Fault(firstLine, _columns.Count == 0 ? "holds no sentence." : "1 column; expected a word and its tag, separated by a tab or blanks, on each line.");
+                throw Fault(firstLine, _columns.Count == 0
+                    ? "holds no sentence." : "1 column; expected a word and its tag, separated by a tab or blanks, on each line.");
             }
 
             if (table.Header is { } header && header.Count != _columns.Count)
@@ -67,7 +68,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
             var names = TagNames.Of([.. values.Where(value => !TagNames.IsOutside(value.Key))]);
             return new(_columns.Count, word, tag, key, sentence, _number)
             {
-                Description = $"word {NameOf(word)}, tag {NameOf(tag)}{(key is null ? "" : $" ({key}=)")}{(sentence < 0 ? "" : $", sentence {NameOf(sentence)}")} of {_columns.Count}",
+                Description = $"word {NameOf(word)}, tag "
+                    + $"{NameOf(tag)}{(key is null ? "" : $" ({key}=)")}{(sentence < 0 ? "" : $", sentence {NameOf(sentence)}")} of {_columns.Count}",
                 IsTag = cell => TagNames.IsOutside(cell) || values.ContainsKey(cell) || (names.HasLetters && names.TrySplit(cell, out _, out _)),
             };
         }
@@ -94,7 +96,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
 
                 // What begins with # may be a comment or a word: looked at only where nothing else is there.
                 var place = table.HasComments && row.Cells[0].StartsWith('#') ? hashes : widths;
-                var (columns, rows, line) = place.TryGetValue(row.Cells.Length, out var known) ? known : ([.. row.Cells.Select(_ => new ColumnProfile())], 0, row.Line);
+                var (columns, rows, line) = place.TryGetValue(row.Cells.Length, out var known)
+                    ? known : ([.. row.Cells.Select(_ => new ColumnProfile())], 0, row.Line);
                 place[row.Cells.Length] = (columns, rows + 1, line);
                 for (var column = 0; column < row.Cells.Length; column++)
                 {
@@ -130,8 +133,10 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
         private int SentenceColumn()
         {
             // A column that is called id, but that is another in each row, numbers the rows.
-            var column = table.Header is not null && FieldNames.First(FieldNames.Sentence, table.Header.Where(name => !IsNamed(name))) is { } name ? IndexOf(table.Header, name) : -1;
-            var isOfRows = column >= 0 && column < _columns.Count && _columns[column].Values.Values.All(count => count == 1) && FieldNames.First(["id", "row_id"], [table.Header![column]]) is not null;
+            var column = table.Header is not null && FieldNames.First(FieldNames.Sentence, table.Header.Where(name => !IsNamed(name))) is { } name
+                ? IndexOf(table.Header, name) : -1;
+            var isOfRows = column >= 0 && column < _columns.Count && _columns[column].Values.Values.All(count => count == 1)
+                && FieldNames.First(["id", "row_id"], [table.Header![column]]) is not null;
             if (!_hasEnds && (column < 0 || isOfRows) && GroupColumn() is >= 0 and var group)
             {
                 return group;
@@ -139,16 +144,20 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
 
             if (!table.HasComments && !_hasEnds && (column < 0 || isOfRows))
             {
-                throw Fault(0, $"nothing tells where a sentence ends: expected a column such as sentence_id, or an empty row behind each sentence; found {Listed()}.");
+                throw Fault(0, $"nothing tells where a sentence ends: expected a column such as sentence_id, or an empty row behind each "
+                    + $"sentence; found {Listed()}.");
             }
 
             return isOfRows ? -1 : column;
         }
 
-        /// <summary>The column whose value goes on through rows that belong together, where nothing else tells sentences apart; without names only the first may be it.</summary>
+        /// <summary>
+        /// The column whose value goes on through rows that belong together, where nothing else tells sentences apart; without names only the first may be it.
+        /// </summary>
         private int GroupColumn()
         {
-            List<int> groups = [.. Enumerable.Range(0, table.Header is null ? 1 : _columns.Count).Where(index => index != _number && _columns[index].IsGroup && index != options.TagColumn && index != options.WordColumn)];
+            List<int> groups = [.. Enumerable.Range(0, table.Header is null ? 1 : _columns.Count)
+                .Where(index => index != _number && _columns[index].IsGroup && index != options.TagColumn && index != options.WordColumn)];
             return _number < 0 && groups is [var only] ? only : -1;
         }
 
@@ -180,7 +189,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
 
         private int LookForTags(int sentence)
         {
-            var ranks = _columns.Select((column, index) => index == _number || index == sentence || index == options.WordColumn ? 0 : column.TagRank(labels)).ToList();
+            var ranks = _columns.Select((column, index) => index == _number || index == sentence || index == options.WordColumn ? 0 : column.TagRank(labels))
+                .ToList();
             List<int> tags = [.. Enumerable.Range(0, ranks.Count).Where(index => ranks[index] > 0)];
             List<int> entities = [.. tags.Where(index => !_columns[index].HoldsChunks(labels))];
             tags = entities.Count > 0 ? entities : tags;
@@ -192,7 +202,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
                 0 => throw Fault(0, $"no column holds tags of entities (B-PER, I-PER, O or the like); found {Listed()}. Name the column by tagColumn."),
                 _ when best == 1 => candidates[^1],
                 _ => throw Fault(0, $"{candidates.Count} columns hold tags: {string.Join("; ", candidates.Select(Described))}. "
-                    + $"Which of them is it? Say tagColumn={string.Join(" or tagColumn=", candidates)}{(_number == 0 && candidates is [2, 3] ? " (GermEval's form: outer entities first, inner ones behind)" : "")}."),
+                    + $"Which of them is it? Say tagColumn={string.Join(" or tagColumn=", candidates)}"
+                    + $"{(_number == 0 && candidates is [2, 3] ? " (GermEval's form: outer entities first, inner ones behind)" : "")}."),
             };
         }
 
@@ -204,13 +215,16 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
                 return index != tag ? index : throw Fault(0, $"the word's and the tag's column are both {tag}; expected two; found {Listed()}.");
             }
 
-            if (table.Header is { } header && (options.NamedFields?.Words ?? FieldNames.First(FieldNames.Words, header.Where((_, index) => index != tag && index != sentence))) is { } name)
+            if (table.Header is { } header
+                && (options.NamedFields?.Words ?? FieldNames.First(FieldNames.Words, header.Where((_, index) => index != tag && index != sentence)))
+                is { } name)
             {
                 return IndexOf(header, name) is >= 0 and var named ? named : throw Fault(0, $"no column is called '{name}'; found {Listed()}.");
             }
 
             List<int> candidates = [.. Enumerable.Range(0, _columns.Count).Where(index => index != tag && index != sentence && index != _number)];
-            foreach (var isOther in (ReadOnlySpan<Func<int, bool>>)[index => _columns[index].IsInteger, index => _columns[index].IsIdentifier, index => _columns[index].IsConstantInSentences, index => _columns[index].TagRank(labels) == 3])
+            foreach (var isOther in (ReadOnlySpan<Func<int, bool>>)[index => _columns[index].IsInteger, index => _columns[index].IsIdentifier,
+                index => _columns[index].IsConstantInSentences, index => _columns[index].TagRank(labels) == 3])
             {
                 // Words may all be numbers, or all the same, as long as no other column could be them.
                 List<int> rest = [.. candidates.Where(index => !isOther(index))];
@@ -230,12 +244,14 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
         private int Resolve(string parameter, int column)
         {
             var index = column < 0 ? _columns.Count + column : column;
-            return index >= 0 && index < _columns.Count ? index : throw Fault(0, Invariant($"{parameter} is {column}, but rows have {_columns.Count} columns: {Listed()}."));
+            return index >= 0 && index < _columns.Count
+                ? index : throw Fault(0, Invariant($"{parameter} is {column}, but rows have {_columns.Count} columns: {Listed()}."));
         }
 
         private static int IndexOf(IReadOnlyList<string> header, string name) => header.ToList().FindIndex(found => FieldNames.Same(found, name));
 
-        private string NameOf(int column) => table.Header is { } header && column < header.Count ? Invariant($"column {column} '{TagNames.Excerpt(header[column])}'") : Invariant($"column {column}");
+        private string NameOf(int column) => table.Header is { } header && column < header.Count
+            ? Invariant($"column {column} '{TagNames.Excerpt(header[column])}'") : Invariant($"column {column}");
 
         private string Described(int column) => $"{NameOf(column)} ({_columns[column].Examples})";
 

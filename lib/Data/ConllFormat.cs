@@ -2,7 +2,9 @@ using System.Text;
 
 namespace NotebookLib.Data;
 
-/// <summary>CoNLL, CoNLL-U and their kin as a table: a word a line, columns separated by tabs where the line has one, else by blanks, a blank line between sentences.</summary>
+/// <summary>
+/// CoNLL, CoNLL-U and their kin as a table: a word a line, columns separated by tabs where the line has one, else by blanks, a blank line between sentences.
+/// </summary>
 internal static class ConllFormat
 {
     /// <summary>The lines of a file as a table.</summary>
@@ -14,13 +16,14 @@ internal static class ConllFormat
     }
 
     /// <summary>
-    /// Whether the file is rather a table with tabs between its cells and quotes around those that need them, as pandas, R and DuckDB write it: it has a header, and each
-    /// quote in it stands as in such a table, one of them within a cell at least, or around the header's names.
+    /// Whether the file is rather a table with tabs between its cells and quotes around those that need them, as pandas, R and DuckDB write it: it has a
+    /// header, and each quote in it stands as in such a table, one of them within a cell at least, or around the header's names.
     /// </summary>
     /// <param name="open">Opens the file.</param>
     public static bool IsQuoted(Func<LineReader> open)
     {
-        if (Lines(open, skipsFirst: false).FirstOrDefault() is not { Problem: null, Cells.Length: > 1 } first || !IsHeader([.. first.Cells.Select(cell => cell.Trim('"'))]))
+        if (Lines(open, skipsFirst: false).FirstOrDefault() is not { Problem: null, Cells.Length: > 1 } first
+            || !IsHeader([.. first.Cells.Select(cell => cell.Trim('"'))]))
         {
             return false;
         }

@@ -3,7 +3,9 @@ using CsvHelper;
 
 namespace NotebookLib.Data;
 
-/// <summary>Separated values with a header: a word a row with its sentence, or a sentence a row with lists of words and tags. The separator is told by the header.</summary>
+/// <summary>
+/// Separated values with a header: a word a row with its sentence, or a sentence a row with lists of words and tags. The separator is told by the header.
+/// </summary>
 internal static class CsvFormat
 {
     /// <summary>The records of a file as a table.</summary>
@@ -14,7 +16,8 @@ internal static class CsvFormat
     {
         var chosen = separator = Separator(open);
         var header = Records(open, options, chosen).FirstOrDefault(row => row.Cells.Length > 0 || row.Problem is not null);
-        var isHeader = header.Cells is { Length: > 0 } && FieldNames.First([.. FieldNames.Tags, .. FieldNames.Words, .. NamesOf(options)], header.Cells) is not null;
+        var isHeader = header.Cells is { Length: > 0 }
+            && FieldNames.First([.. FieldNames.Tags, .. FieldNames.Words, .. NamesOf(options)], header.Cells) is not null;
         return new(() => Records(open, options, chosen).Where(row => !isHeader || row.Line != header.Line), isHeader ? header.Cells : null, HasComments: false);
     }
 
@@ -65,7 +68,8 @@ internal static class CsvFormat
             }
             catch (CsvFormatException error)
             {
-                (problem, line) = ($"cannot be read as separated values: {error.Message.Trim().TrimEnd('.')}. Is a quote left open, or not doubled?", error.LineNumber);
+                (problem, line) = ($"cannot be read as separated values: {error.Message.Trim().TrimEnd('.')}. Is a quote left open, or not doubled?",
+                    error.LineNumber);
             }
             catch (InvalidDataException error)
             {

@@ -4,8 +4,9 @@ using System.Text.RegularExpressions;
 namespace NotebookLib.Data;
 
 /// <summary>
-/// Text as it may stand in a cell of a CSV file. A spreadsheet runs what begins like a formula, and a terminal obeys control characters: the first gets an apostrophe before it,
-/// which spreadsheets take for "text", the others become the pictures that Unicode has for them. Plain numbers stay as they are, also with a sign.
+/// Text as it may stand in a cell of a CSV file. A spreadsheet runs what begins like a formula, and a terminal obeys control characters: the first gets an
+/// apostrophe before it, which spreadsheets take for "text", the others become the pictures that Unicode has for them. Plain numbers stay as they are, also
+/// with a sign.
 /// </summary>
 internal static partial class CsvText
 {
@@ -36,7 +37,8 @@ internal static partial class CsvText
     }
 
     /// <summary>Also behind the marks of a cell that was made harmless before, so that each mark is one step, there and back.</summary>
-    private static bool BeginsLikeFormula(string text) => text.AsSpan().TrimStart(TextMark) is [var first, ..] && (FormulaSigns.Contains(first, StringComparison.Ordinal) || first == '\t');
+    private static bool BeginsLikeFormula(string text) =>
+        text.AsSpan().TrimStart(TextMark) is [var first, ..] && (FormulaSigns.Contains(first, StringComparison.Ordinal) || first == '\t');
 
     // A line break is what quotes are for, and a tab within a text is a blank.
     private static bool IsControl(char letter) => char.IsControl(letter) && letter is not ('\n' or '\t');
@@ -47,7 +49,8 @@ internal static partial class CsvText
         for (var i = 0; i < text.Length; i++)
         {
             var letter = text[i];
-            shown.Append(!IsControl(letter) || text.AsSpan(i).StartsWith("\r\n") ? letter : letter < ' ' ? (char)(FirstPicture + letter) : letter == '\u007f' ? '\u2421' : '\ufffd');
+            shown.Append(!IsControl(letter) || text.AsSpan(i).StartsWith("\r\n")
+                ? letter : letter < ' ' ? (char)(FirstPicture + letter) : letter == '\u007f' ? '\u2421' : '\ufffd');
         }
 
         return shown.ToString();

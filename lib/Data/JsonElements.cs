@@ -4,12 +4,13 @@ using System.Text.Unicode;
 namespace NotebookLib.Data;
 
 /// <summary>
-/// The rows of a JSON file: the entries of an array, or the values that stand one behind another. One is in memory at a time, and none may be larger than a limit,
-/// so that a bomb cannot fill the memory.
+/// The rows of a JSON file: the entries of an array, or the values that stand one behind another. One is in memory at a time, and none may be larger than a
+/// limit, so that a bomb cannot fill the memory.
 /// </summary>
 internal sealed class JsonElements(Stream stream, int maxElementBytes)
 {
-    private static readonly JsonReaderOptions Options = new() { AllowMultipleValues = true, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
+    private static readonly JsonReaderOptions Options =
+        new() { AllowMultipleValues = true, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
 
     private byte[] _buffer = new byte[1 << 16];
     private int _start;
@@ -69,7 +70,8 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
 
                 var row = bytes[start..(int)reader.BytesConsumed];
                 Keep(reader);
-                return (Utf8.IsValid(row.Span) ? JsonDocument.Parse(row) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8."), false);
+                return (Utf8.IsValid(row.Span)
+                    ? JsonDocument.Parse(row) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8."), false);
             }
 
             Keep(reader);

@@ -29,7 +29,8 @@ internal sealed class JsonFormat
         {
             Layout = Guarded(() => JsonLayout.Of(rows, options)) ?? throw DataFormatException.ForFile(path, options.NamedFields is { } given
                 ? $"has no fields '{given.Words}' and '{given.Tags}' that hold words and tags, or a text and its spans; found {JsonLayout.Names(rows)}."
-                : $"no fields hold words and tags; found {JsonLayout.Names(rows)}; expected tokens and ner_tags (or words, tags, labels and the like), or a text and its spans. "
+                : $"no fields hold words and tags; found {JsonLayout.Names(rows)}; expected tokens and ner_tags (or words, tags, labels and the like), "
+                    + "or a text and its spans. "
                 + "Name yours by fields=WORDS,TAGS.");
         }
 
@@ -81,7 +82,8 @@ internal sealed class JsonFormat
     /// <summary>The rows as a table, where each is a word.</summary>
     public Table Table()
     {
-        List<string> header = [.. Rows().Where(row => row.Row.ValueKind == JsonValueKind.Object).Take(LookedAtRows).SelectMany(row => row.Row.EnumerateObject()).Select(field => field.Name).Distinct()];
+        List<string> header = [.. Rows().Where(row => row.Row.ValueKind == JsonValueKind.Object).Take(LookedAtRows).SelectMany(row => row.Row.EnumerateObject())
+            .Select(field => field.Name).Distinct()];
         return new(Cells, header, HasComments: false);
 
         IEnumerable<TableRow> Cells()
@@ -90,7 +92,9 @@ internal sealed class JsonFormat
             {
                 yield return problem is not null ? new(line, [], problem)
                     : row.ValueKind != JsonValueKind.Object ? new(line, [], $"expected an object, found {JsonRowParser.Named(row)}.")
-                    : new(line, [.. header.Select(name => row.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String or JsonValueKind.Number ? value.ToString() : "")], null);
+                    : new(line, [
+                        .. header.Select(name => row.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String or JsonValueKind.Number
+                        ? value.ToString() : "")], null);
             }
         }
     }
@@ -115,7 +119,8 @@ internal sealed class JsonFormat
             try
             {
                 using var document = Parse(line);
-                return document.RootElement.ValueKind == JsonValueKind.Object ? JsonLayout.Of([document.RootElement], _options) is not null || !HasList(document.RootElement)
+                return document.RootElement.ValueKind == JsonValueKind.Object
+                    ? JsonLayout.Of([document.RootElement], _options) is not null || !HasList(document.RootElement)
                     : JsonLayout.IsSpacyPair(document.RootElement);
             }
             catch (Exception error) when (error is JsonException or InvalidOperationException)
@@ -144,7 +149,8 @@ internal sealed class JsonFormat
 
     private static bool IsBlank(ReadOnlySpan<byte> line) => line.IndexOfAnyExcept(" \t"u8) < 0;
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> json) => Utf8.IsValid(json.Span) ? JsonDocument.Parse(json) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8.");
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json) =>
+        Utf8.IsValid(json.Span) ? JsonDocument.Parse(json) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8.");
 
     private IEnumerable<(long Line, JsonElement Row, string? Problem)> Rows() => _isLines ? Lines() : Entries();
 
@@ -255,7 +261,8 @@ internal sealed class JsonFormat
     }
 
     // The Hub's viewer gives each row in a frame.
-    private static JsonElement Unwrapped(JsonElement row) => row.ValueKind == JsonValueKind.Object && row.TryGetProperty("row_idx", out _) && row.TryGetProperty("row", out var inner) ? inner : row;
+    private static JsonElement Unwrapped(JsonElement row) =>
+        row.ValueKind == JsonValueKind.Object && row.TryGetProperty("row_idx", out _) && row.TryGetProperty("row", out var inner) ? inner : row;
 
     private static string? Parse(Func<JsonDocument?> parse, out JsonDocument? document)
     {
@@ -267,7 +274,8 @@ internal sealed class JsonFormat
         catch (JsonException error)
         {
             document = null;
-            return error.BytePositionInLine is { } at ? Invariant($"broken JSON at byte {at}: {FirstSentence(error.Message)}") : $"broken JSON: {error.Message}";
+            return error.BytePositionInLine is { } at
+                ? Invariant($"broken JSON at byte {at}: {FirstSentence(error.Message)}") : $"broken JSON: {error.Message}";
         }
     }
 

@@ -62,7 +62,8 @@ internal sealed record JsonLayout(JsonRowKind Kind, string Words, string Tags)
             return new(JsonRowKind.SpacyDocuments, "", "");
         }
 
-        if (objects.Exists(row => Has(row, "data", JsonValueKind.Object) && (Has(row, "annotations", JsonValueKind.Array) || Has(row, "completions", JsonValueKind.Array) || Has(row, "predictions", JsonValueKind.Array))))
+        if (objects.Exists(row => Has(row, "data", JsonValueKind.Object)
+            && (Has(row, "annotations", JsonValueKind.Array) || Has(row, "completions", JsonValueKind.Array) || Has(row, "predictions", JsonValueKind.Array))))
         {
             return new(JsonRowKind.LabelStudio, "", "");
         }
@@ -72,7 +73,8 @@ internal sealed record JsonLayout(JsonRowKind Kind, string Words, string Tags)
 
     /// <summary>The names of the fields of rows, in a message.</summary>
     public static string Names(IReadOnlyList<JsonElement> rows) =>
-        FieldNames.Listed(rows.Where(row => row.ValueKind == JsonValueKind.Object).SelectMany(row => row.EnumerateObject()).Select(field => field.Name).Distinct());
+        FieldNames.Listed(rows.Where(row => row.ValueKind == JsonValueKind.Object).SelectMany(row => row.EnumerateObject()).Select(field => field.Name)
+            .Distinct());
 
     /// <summary>[text, {"entities": …}].</summary>
     public static bool IsSpacyPair(JsonElement row) => row.ValueKind == JsonValueKind.Array && row.GetArrayLength() == 2
@@ -98,9 +100,11 @@ internal sealed record JsonLayout(JsonRowKind Kind, string Words, string Tags)
     private static JsonLayout? TokenObjects(List<JsonElement> rows)
     {
         var field = FirstField(rows, null, FieldNames.Words, value => IsListOf(value, JsonValueKind.Object));
-        var tokens = field is null ? [] : rows.Where(row => Has(row, field, JsonValueKind.Array)).SelectMany(row => row.GetProperty(field).EnumerateArray()).Where(token => token.ValueKind == JsonValueKind.Object).Take(20).ToList();
+        var tokens = field is null ? [] : rows.Where(row => Has(row, field, JsonValueKind.Array)).SelectMany(row => row.GetProperty(field).EnumerateArray())
+            .Where(token => token.ValueKind == JsonValueKind.Object).Take(20).ToList();
         return FirstField(tokens, null, FieldNames.Tags, value => value.ValueKind == JsonValueKind.String) is { } tag
-            && FirstField(tokens, null, ["text", "orth", .. FieldNames.Words], value => value.ValueKind == JsonValueKind.String) is not null ? new(JsonRowKind.TokenObjects, field!, tag) : null;
+            && FirstField(tokens, null, ["text", "orth", .. FieldNames.Words], value => value.ValueKind == JsonValueKind.String) is not null
+                ? new(JsonRowKind.TokenObjects, field!, tag) : null;
     }
 
     private static JsonLayout? Flat(List<JsonElement> rows, ReaderOptions options)
@@ -113,13 +117,15 @@ internal sealed record JsonLayout(JsonRowKind Kind, string Words, string Tags)
     private static string? FirstField(List<JsonElement> rows, string? given, IReadOnlyList<string> known, Func<JsonElement, bool> fits, string? other = null)
     {
         var fields = rows.SelectMany(row => row.EnumerateObject()).GroupBy(field => field.Name, StringComparer.Ordinal)
-            .Where(values => values.Key != other && values.Any(field => fits(field.Value)) && 2 * values.Count(field => fits(field.Value) || IsEmpty(field.Value)) >= values.Count())
+            .Where(values => values.Key != other && values.Any(field => fits(field.Value))
+                && 2 * values.Count(field => fits(field.Value) || IsEmpty(field.Value)) >= values.Count())
             .ToDictionary(values => values.Key, values => values.Any(field => !IsEmpty(field.Value)), StringComparer.Ordinal);
         return given is not null ? (fields.ContainsKey(given) ? given : null)
             : FieldNames.First(known, fields.Where(field => field.Value).Select(field => field.Key)) ?? FieldNames.First(known, fields.Keys);
     }
 
-    private static bool IsEmpty(JsonElement value) => value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
+    private static bool IsEmpty(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
 
     // An empty list may be one of anything.
     private static bool IsListOf(JsonElement value, params ReadOnlySpan<JsonValueKind> kinds)

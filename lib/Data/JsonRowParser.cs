@@ -61,7 +61,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             throw new RowException($"missing field {string.Join(" and ", missing)}; expected {layout.Words} and {layout.Tags}.");
         }
 
-        var (words, tags) = (List(fields.GetProperty(layout.Words), layout.Words, "a list of strings"), List(fields.GetProperty(layout.Tags), layout.Tags, "a list of tag ids or names"));
+        var (words, tags) = (List(fields.GetProperty(layout.Words), layout.Words, "a list of strings"),
+            List(fields.GetProperty(layout.Tags), layout.Tags, "a list of tag ids or names"));
         if (Math.Max(words.GetArrayLength(), tags.GetArrayLength()) > options.MaxWordsPerSentence)
         {
             throw new RowException($"more than {options.MaxWordsPerSentence} words; raise MaxWordsPerSentence if that is right.");
@@ -75,7 +76,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
 
     private string Tag(JsonElement tag, int index)
     {
-        var isWhole = tag.ValueKind == JsonValueKind.Number && (tag.TryGetInt64(out _) || (tag.TryGetDouble(out var value) && Math.Abs(value) < 1L << 53 && Math.Floor(value) == value));
+        var isWhole = tag.ValueKind == JsonValueKind.Number
+            && (tag.TryGetInt64(out _) || (tag.TryGetDouble(out var value) && Math.Abs(value) < 1L << 53 && Math.Floor(value) == value));
         return tag.ValueKind switch
         {
             JsonValueKind.String => Text(tag),
@@ -117,10 +119,12 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             throw new RowException($"missing field {string.Join(" and ", missing)}; expected {layout.Words} and {layout.Tags}.");
         }
 
-        var spans = fields.GetProperty(layout.Tags) is { ValueKind: JsonValueKind.Null } ? [] : List(fields.GetProperty(layout.Tags), layout.Tags, "a list of spans").EnumerateArray().Select(Span).ToList();
+        var spans = fields.GetProperty(layout.Tags) is { ValueKind: JsonValueKind.Null }
+            ? [] : List(fields.GetProperty(layout.Tags), layout.Tags, "a list of spans").EnumerateArray().Select(Span).ToList();
         List<(long, long)>? words = null;
         if (fields.TryGetProperty("tokens", out var tokens) && tokens.ValueKind == JsonValueKind.Array
-            && tokens.EnumerateArray().All(token => token.ValueKind == JsonValueKind.Object && Number(token, StartNames) is not null && Number(token, EndNames) is not null))
+            && tokens.EnumerateArray().All(token =>
+                token.ValueKind == JsonValueKind.Object && Number(token, StartNames) is not null && Number(token, EndNames) is not null))
         {
             words = [.. tokens.EnumerateArray().Select(token => (Number(token, StartNames)!.Value, Number(token, EndNames)!.Value))];
         }
@@ -131,17 +135,20 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
 
     private static TextSpan Span(JsonElement span)
     {
-        if (span.ValueKind == JsonValueKind.Array && span.GetArrayLength() >= 3 && span[0].ValueKind == JsonValueKind.Number && span[1].ValueKind == JsonValueKind.Number)
+        if (span.ValueKind == JsonValueKind.Array && span.GetArrayLength() >= 3 && span[0].ValueKind == JsonValueKind.Number
+            && span[1].ValueKind == JsonValueKind.Number)
         {
             return new(Whole(span[0]), Whole(span[1]), Label(span[2]), null);
         }
 
-        if (span.ValueKind == JsonValueKind.Object && Number(span, StartNames) is { } start && Number(span, EndNames) is { } end && Field(span, LabelNames) is { } label)
+        if (span.ValueKind == JsonValueKind.Object && Number(span, StartNames) is { } start && Number(span, EndNames) is { } end
+            && Field(span, LabelNames) is { } label)
         {
             return new(start, end, Label(label), span.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null);
         }
 
-        throw new RowException($"'{TagNames.Excerpt(span.GetRawText())}' is no span; expected [start, end, label] or {{\"start\": …, \"end\": …, \"label\": …}}.");
+        throw new RowException($"'{TagNames.Excerpt(span.GetRawText())}' is no span; expected [start, end, label] or {{\"start\": …, "
+            + $"\"end\": …, \"label\": …}}.");
     }
 
     private static string Label(JsonElement label) => label.ValueKind switch
@@ -165,7 +172,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
         return null;
     }
 
-    private static long? Number(JsonElement value, string[] names) => Field(value, names) is { ValueKind: JsonValueKind.Number } field && field.TryGetInt64(out var number) ? number : null;
+    private static long? Number(JsonElement value, string[] names) =>
+        Field(value, names) is { ValueKind: JsonValueKind.Number } field && field.TryGetInt64(out var number) ? number : null;
 
     private static long Whole(JsonElement value) => value.TryGetInt64(out var number) ? number : throw new RowException("a span's place is no whole number.");
 
@@ -175,7 +183,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
         var tag = layout.Kind == JsonRowKind.SpacyDocuments ? "ner" : layout.Tags;
         return RawRow.Of(line, [.. tokens.Select(Word)], [.. tokens.Select(Tag)], Language(row), options.MaxWordsPerSentence);
 
-        string Word(JsonElement token) => Field(Object(token), ["orth", "text", "token", "word", "form"]) is { ValueKind: JsonValueKind.String } word ? Text(word)
+        string Word(JsonElement token) =>
+            Field(Object(token), ["orth", "text", "token", "word", "form"]) is { ValueKind: JsonValueKind.String } word ? Text(word)
             : throw new RowException($"{field}: an object has no text; found {FieldNames.Listed(token.EnumerateObject().Select(part => part.Name))}.");
 
         // spaCy writes - where nothing is known.
@@ -187,11 +196,15 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
     {
         var task = Object(row);
         var data = Object(task.TryGetProperty("data", out var found) ? found : default);
-        var text = FieldNames.First(FieldNames.Text, data.EnumerateObject().Where(field => field.Value.ValueKind == JsonValueKind.String).Select(field => field.Name))
+        var text = FieldNames.First(FieldNames.Text,
+            data.EnumerateObject().Where(field => field.Value.ValueKind == JsonValueKind.String).Select(field => field.Name))
             ?? throw new RowException($"data: no text; found {FieldNames.Listed(data.EnumerateObject().Select(field => field.Name))}.");
-        List<JsonElement> annotations = [.. (Field(task, ["annotations", "completions"]) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray().ToList() : [])
-            .Where(annotation => annotation.ValueKind == JsonValueKind.Object && !(annotation.TryGetProperty("was_cancelled", out var cancelled) && cancelled.ValueKind == JsonValueKind.True))];
-        if (annotations.Count == 0 && Field(task, ["annotations", "completions"]) is null && Field(task, ["predictions"]) is { ValueKind: JsonValueKind.Array } predictions && predictions.GetArrayLength() > 0
+        List<JsonElement> annotations =
+            [.. (Field(task, ["annotations", "completions"]) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray().ToList() : [])
+            .Where(annotation => annotation.ValueKind == JsonValueKind.Object
+                && !(annotation.TryGetProperty("was_cancelled", out var cancelled) && cancelled.ValueKind == JsonValueKind.True))];
+        if (annotations.Count == 0 && Field(task, ["annotations", "completions"]) is null
+            && Field(task, ["predictions"]) is { ValueKind: JsonValueKind.Array } predictions && predictions.GetArrayLength() > 0
             && predictions[0].ValueKind == JsonValueKind.Object)
         {
             // A model's output that no project has seen yet; in an export of one, a task that nobody annotated has an empty list.
@@ -209,8 +222,10 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             Count("the first of a task's annotations was taken");
         }
 
-        var results = annotations[0].TryGetProperty("result", out var result) && result.ValueKind == JsonValueKind.Array ? result.EnumerateArray().ToList() : [];
-        var spans = results.Where(entry => entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("value", out var value) && value.ValueKind == JsonValueKind.Object && value.TryGetProperty("labels", out _))
+        var results = annotations[0].TryGetProperty("result", out var result) && result.ValueKind == JsonValueKind.Array
+            ? result.EnumerateArray().ToList() : [];
+        var spans = results.Where(entry => entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("value", out var value)
+            && value.ValueKind == JsonValueKind.Object && value.TryGetProperty("labels", out _))
             .Select(entry => Span(entry.GetProperty("value"))).ToList();
         return [SpannedText.ToRow(line, data.GetProperty(text).GetString()!, spans, null, countsUtf16: true, options.MaxWordsPerSentence)];
     }
@@ -219,7 +234,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
     {
         foreach (var paragraph in List(Object(row).TryGetProperty("paragraphs", out var found) ? found : default, "paragraphs", "a list").EnumerateArray())
         {
-            foreach (var sentence in List(Object(paragraph).TryGetProperty("sentences", out var sentences) ? sentences : default, "sentences", "a list").EnumerateArray())
+            foreach (var sentence in List(Object(paragraph).TryGetProperty("sentences", out var sentences) ? sentences : default, "sentences", "a list")
+                .EnumerateArray())
             {
                 yield return TokenObjects(line, sentence, "tokens");
             }
@@ -238,7 +254,8 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             throw new RowException($"expected [text, {{\"entities\": […]}}], found {Named(row)}.");
         }
 
-        return [SpannedText.ToRow(line, row[0].GetString()!, [.. List(entities, "entities", "a list of spans").EnumerateArray().Select(Span)], null, countsUtf16: false, options.MaxWordsPerSentence)];
+        return [SpannedText.ToRow(line, row[0].GetString()!, [.. List(entities, "entities", "a list of spans").EnumerateArray().Select(Span)], null,
+            countsUtf16: false, options.MaxWordsPerSentence)];
     }
 
     private string Text(JsonElement value) => _cache.Get(value.GetString());

@@ -16,7 +16,8 @@ internal static class LabelNames
     private const int MostBytes = 4 << 20;
     private const int MostYamlNodes = 100_000;
     private const int MostNames = 10_000;
-    private static readonly string[] Beside = ["dataset_info.json", "dataset_infos.json", "features.json", "label.json", "labels.json", "label2id.json", "README.md"];
+    private static readonly string[] Beside =
+        ["dataset_info.json", "dataset_infos.json", "features.json", "label.json", "labels.json", "label2id.json", "README.md"];
 
     /// <summary>The features of the files that are written here.</summary>
     public static string Describe(LabelSet labels)
@@ -55,7 +56,8 @@ internal static class LabelNames
     {
         try
         {
-            return root.ValueKind == JsonValueKind.Array ? Tags(root) : root.ValueKind != JsonValueKind.Object ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
+            return root.ValueKind == JsonValueKind.Array ? Tags(root) : root.ValueKind != JsonValueKind.Object
+                ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
                 ?? (root.TryGetProperty("id2label", out var names) ? Listed(names) : null)
                 ?? root.EnumerateObject().Select(pair => Tags(pair.Value)).FirstOrDefault(found => found is not null);
         }
@@ -105,14 +107,17 @@ internal static class LabelNames
         }
 
         return element.TryGetProperty("features", out var features) && Feature(features, field) is { } feature && Names(feature, 0) is { } found ? found
-            : element.EnumerateObject().Where(child => child.Name != "features").Select(child => FeaturesIn(child.Value, field, level + 1)).FirstOrDefault(names => names is not null);
+            : element.EnumerateObject().Where(child => child.Name != "features").Select(child => FeaturesIn(child.Value, field, level + 1))
+                .FirstOrDefault(names => names is not null);
     }
 
     // {"ner_tags": {…}} in JSON, [{"name": "ner_tags", …}] in a README.
     private static JsonElement? Feature(JsonElement features, string field) => features.ValueKind switch
     {
         JsonValueKind.Object => features.TryGetProperty(field, out var feature) ? feature : null,
-        JsonValueKind.Array => features.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.Object && item.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String && name.GetString() == field)
+        JsonValueKind.Array =>
+            features.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.Object && item.TryGetProperty("name", out var name)
+                && name.ValueKind == JsonValueKind.String && name.GetString() == field)
             .Select(item => (JsonElement?)item).FirstOrDefault(),
         _ => null,
     };
@@ -151,7 +156,8 @@ internal static class LabelNames
     }
 
     // {"O": 0, "B-PER": 1}.
-    private static List<string>? Pairs(JsonElement ids) => ids.ValueKind != JsonValueKind.Object || !ids.EnumerateObject().All(pair => pair.Value.ValueKind == JsonValueKind.Number) ? null
+    private static List<string>? Pairs(JsonElement ids) =>
+        ids.ValueKind != JsonValueKind.Object || !ids.EnumerateObject().All(pair => pair.Value.ValueKind == JsonValueKind.Number) ? null
         : InOrder(ids.EnumerateObject().Select(pair => (pair.Value.GetRawText(), pair.Name)));
 
     private static List<string>? InOrder(IEnumerable<(string Id, string Name)> pairs)
@@ -159,7 +165,8 @@ internal static class LabelNames
         var byId = new SortedDictionary<int, string>();
         foreach (var (id, name) in pairs)
         {
-            if (!int.TryParse(id, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number) || !byId.TryAdd(number, name))
+            if (!int.TryParse(id, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number)
+                || !byId.TryAdd(number, name))
             {
                 return null;
             }

@@ -14,7 +14,8 @@ internal static class ListRows
     {
         var header = table.Header?.ToList();
         var tags = header is null ? null : options.NamedFields?.Tags ?? FieldNames.First(FieldNames.Tags, header);
-        var words = header is null || tags is null ? null : options.NamedFields?.Words ?? FieldNames.First(FieldNames.Words, header.Where(name => !FieldNames.Same(name, tags)));
+        var words = header is null || tags is null
+            ? null : options.NamedFields?.Words ?? FieldNames.First(FieldNames.Words, header.Where(name => !FieldNames.Same(name, tags)));
         if (words is null)
         {
             return null;
@@ -22,7 +23,9 @@ internal static class ListRows
 
         var (wordColumn, tagColumn) = (header!.FindIndex(name => FieldNames.Same(name, words)), header.FindIndex(name => FieldNames.Same(name, tags!)));
         var rows = table.Rows().Where(row => row.Problem is null && row.Cells.Length > Math.Max(wordColumn, tagColumn)).Take(LookedAtRows).ToList();
-        return wordColumn >= 0 && tagColumn >= 0 && rows.Exists(row => (IsList(row.Cells[tagColumn]) || row.Cells[tagColumn].Contains(',', StringComparison.Ordinal)) && IsList(row.Cells[wordColumn])) ? (wordColumn, tagColumn) : null;
+        return wordColumn >= 0 && tagColumn >= 0
+            && rows.Exists(row => (IsList(row.Cells[tagColumn]) || row.Cells[tagColumn].Contains(',', StringComparison.Ordinal))
+            && IsList(row.Cells[wordColumn])) ? (wordColumn, tagColumn) : null;
 
         static bool IsList(string cell) => ListText.LooksLikeList(cell) || cell.Trim().Any(char.IsWhiteSpace);
     }
@@ -42,7 +45,8 @@ internal static class ListRows
     {
         if (row.Problem is not null || row.Cells.Length <= Math.Max(columns.Words, columns.Tags))
         {
-            return RawRow.Wrong(row.Line, row.Problem ?? $"{row.Cells.Length} columns; expected a list of words in column {columns.Words} and one of tags in column {columns.Tags}.");
+            return RawRow.Wrong(row.Line,
+                row.Problem ?? $"{row.Cells.Length} columns; expected a list of words in column {columns.Words} and one of tags in column {columns.Tags}.");
         }
 
         try

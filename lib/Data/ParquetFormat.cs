@@ -27,10 +27,14 @@ internal sealed class ParquetFormat
         _language = Find(null, FieldNames.Language, column => column is { MaxRepetition: 0, Kind: ParquetKind.Text });
         HasLists = _words is not null && _tags is not null;
         LabelNames = file.Metadata.TryGetValue(Data.LabelNames.MetadataKey, out var json) ? Data.LabelNames.InJson(json, _tags?.Name ?? "ner_tags") : null;
-        if (!HasLists && (_words is not null || _tags is not null || Find(given?.Words, FieldNames.Words, IsCell) is null || Find(given?.Tags, FieldNames.Tags, IsCell) is null))
+        if (!HasLists
+            && (_words is not null || _tags is not null || Find(given?.Words, FieldNames.Words, IsCell) is null
+            || Find(given?.Tags, FieldNames.Tags, IsCell) is null))
         {
             var missing = _words is not null ? "tags" : _tags is not null ? "words" : "words and tags";
-            throw DataFormatException.ForFile(path, $"has no column of {missing}: expected lists of strings (tokens) and lists of whole numbers or strings (ner_tags, tags, labels or the like); found {Listed()}. "
+            throw DataFormatException.ForFile(path,
+                $"has no column of {missing}: expected lists of strings (tokens) and lists of whole numbers or strings (ner_tags, tags, "
+                + $"labels or the like); found {Listed()}. "
                 + "Name yours by fields=WORDS,TAGS.");
         }
     }
@@ -58,7 +62,8 @@ internal sealed class ParquetFormat
         var (cache, row) = (new WordCache(), 0L);
         for (var index = 0; index < file.GroupCount; index++)
         {
-            var columns = ReadGroup(file, index, cache, [_words!, _tags!, .. _options.Language is null || _language is null ? [] : (ParquetColumn[])[_language]]);
+            var columns = ReadGroup(file, index, cache,
+                [_words!, _tags!, .. _options.Language is null || _language is null ? [] : (ParquetColumn[])[_language]]);
             for (var i = 0; i < columns[0].Starts.Length - 1; i++)
             {
                 yield return Parse(++row, columns, i);
@@ -81,7 +86,8 @@ internal sealed class ParquetFormat
                 var columns = ReadGroup(file, index, cache, cells);
                 for (var i = 0; i < columns[0].Starts.Length - 1; i++)
                 {
-                    yield return new(++row, [.. columns.Select(column => column.Starts[i] < column.Starts[i + 1] ? column.Values[column.Starts[i]] : "")], null);
+                    yield return new(++row, [.. columns.Select(column => column.Starts[i] < column.Starts[i + 1] ? column.Values[column.Starts[i]] : "")],
+                        null);
                 }
             }
         }
@@ -94,7 +100,8 @@ internal sealed class ParquetFormat
     /// <summary>Words and tags side by side within one column: a list of structs with a word and its tag each, or a struct of two lists.</summary>
     private (ParquetColumn Words, ParquetColumn Tags)? InStruct()
     {
-        foreach (var group in Columns.Where(IsTags).Where(column => column.Name.Contains('.', StringComparison.Ordinal)).GroupBy(column => column.Name[..column.Name.LastIndexOf('.')], StringComparer.Ordinal))
+        foreach (var group in Columns.Where(IsTags).Where(column => column.Name.Contains('.', StringComparison.Ordinal))
+            .GroupBy(column => column.Name[..column.Name.LastIndexOf('.')], StringComparer.Ordinal))
         {
             ParquetColumn? Within(IReadOnlyList<string> known, Func<ParquetColumn, bool> fits) =>
                 FieldNames.First(known, group.Where(fits).Select(Last)) is { } name ? group.First(column => fits(column) && Last(column) == name) : null;
@@ -146,7 +153,8 @@ internal sealed class ParquetFormat
         }
     }
 
-    private DataFormatException Fault(string part, Exception error) => DataFormatException.ForFile(_path, $"{part} cannot be read as Parquet: {error.Message.TrimEnd('.')}.", error);
+    private DataFormatException Fault(string part, Exception error) =>
+        DataFormatException.ForFile(_path, $"{part} cannot be read as Parquet: {error.Message.TrimEnd('.')}.", error);
 
     private RawRow Parse(long number, List<ParquetValues> columns, int row)
     {
@@ -157,6 +165,7 @@ internal sealed class ParquetFormat
         }
 
         var language = columns.Count > 2 && columns[2].Starts[row] < columns[2].Starts[row + 1] ? columns[2].Values[columns[2].Starts[row]] : null;
-        return RawRow.Of(number, words.Values[words.Starts[row]..words.Starts[row + 1]], tags.Values[tags.Starts[row]..tags.Starts[row + 1]], language, _options.MaxWordsPerSentence);
+        return RawRow.Of(number, words.Values[words.Starts[row]..words.Starts[row + 1]], tags.Values[tags.Starts[row]..tags.Starts[row + 1]], language,
+            _options.MaxWordsPerSentence);
     }
 }

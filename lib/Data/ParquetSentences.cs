@@ -96,7 +96,8 @@ public static class ParquetSentences
         var fields = schema.DataFields;
         await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[0], words, definitions, repetitions, default).ConfigureAwait(false);
         await group.WriteAllPartsAsync<int>(fields[1], tags, definitions, repetitions, default).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[2], languages, Enumerable.Repeat(1, rows.Length).ToArray(), null, default).ConfigureAwait(false);
+        await group.WriteAllPartsAsync<ReadOnlyMemory<char>>(fields[2], languages, Enumerable.Repeat(1, rows.Length).ToArray(), null, default)
+            .ConfigureAwait(false);
         group.CompleteValidate();
     }
 

@@ -4,8 +4,8 @@ namespace NotebookLib.Data;
 public enum DataFormat
 {
     /// <summary>
-    /// JSON objects, one a line, in one array, or in an array within an object: words and tags (<c>tokens</c>, <c>ner_tags</c> or other usual names), or a text and
-    /// its spans of characters (doccano, Label Studio, Prodigy, spaCy).
+    /// JSON objects, one a line, in one array, or in an array within an object: words and tags (<c>tokens</c>, <c>ner_tags</c> or other usual names), or a text
+    /// and its spans of characters (doccano, Label Studio, Prodigy, spaCy).
     /// </summary>
     Json,
 
@@ -60,7 +60,9 @@ public enum RowListing
     /// <summary>The rows as the file lists them, repeats and all.</summary>
     AsListed,
 
-    /// <summary>The whole listing twice, one after the other, as the saved outputs of the original notebooks had it (datasets 2.15 read each file two times).</summary>
+    /// <summary>
+    /// The whole listing twice, one after the other, as the saved outputs of the original notebooks had it (datasets 2.15 read each file two times).
+    /// </summary>
     Published,
 }
 
@@ -109,12 +111,14 @@ public sealed record ReaderOptions
     public int? TagColumn { get; init; }
 
     /// <summary>
-    /// Names of the words' and the tags' field or column (or the text's and the spans'), with a comma between: <c>words,labels</c>. Null looks for the usual ones.
+    /// Names of the words' and the tags' field or column (or the text's and the spans'), with a comma between: <c>words,labels</c>. Null looks for the usual
+    /// ones.
     /// </summary>
     public string? Fields { get; init; }
 
     /// <summary>The two names in <see cref="Fields"/>.</summary>
-    internal (string Words, string Tags)? NamedFields => Fields?.Split(',', StringSplitOptions.TrimEntries) is [{ Length: > 0 } words, { Length: > 0 } tags] ? (words, tags) : null;
+    internal (string Words, string Tags)? NamedFields =>
+        Fields?.Split(',', StringSplitOptions.TrimEntries) is [{ Length: > 0 } words, { Length: > 0 } tags] ? (words, tags) : null;
 
     /// <summary>Checks all limits at once.</summary>
     /// <exception cref="ArgumentException">Names every setting that is out of range, with its value.</exception>
@@ -129,7 +133,8 @@ public sealed record ReaderOptions
             }
             .Where(setting => setting.Value < setting.Least)
             .Select(setting => Invariant($"{setting.Name} is {setting.Value}; expected at least {setting.Least}."))
-            .Concat(Fields is not null && NamedFields is null ? [$"{nameof(Fields)} is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags."] : [])
+            .Concat(Fields is not null && NamedFields is null
+                ? [$"{nameof(Fields)} is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags."] : [])
             .Concat(MaxLineBytes > 1 << 29 ? [$"{nameof(MaxLineBytes)} is {MaxLineBytes}; expected at most {1 << 29}."] : [])
             .ToList();
         if (wrong.Count > 0)

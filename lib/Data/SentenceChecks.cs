@@ -15,7 +15,8 @@ internal static class SentenceChecks
         {
             if (tag < 0 || tag >= labels.Count)
             {
-                throw new ArgumentException(Invariant($"{Named(sentence)}: tag id {tag} is out of range; expected 0 to {labels.Count - 1} ({string.Join(' ', labels.Types)})."));
+                throw new ArgumentException(Invariant($"{Named(sentence)}: tag id {tag} is out of range; expected 0 to {labels.Count - 1} ")
+                    + Invariant($"({string.Join(' ', labels.Types)})."));
             }
         }
     }

@@ -5,15 +5,18 @@ public static class SentenceReader
 {
     private static readonly (string Extension, DataFormat Format)[] Extensions =
     [
-        (".jsonl", DataFormat.Json), (".json", DataFormat.Json), (".ndjson", DataFormat.Json), (".csv", DataFormat.Csv), (".parquet", DataFormat.Parquet), (".conllu", DataFormat.Conll),
-        (".conll", DataFormat.Conll), (".txt", DataFormat.Conll), (".tsv", DataFormat.Conll), (".bio", DataFormat.Conll), (".iob", DataFormat.Conll), (".iob2", DataFormat.Conll),
+        (".jsonl", DataFormat.Json), (".json", DataFormat.Json), (".ndjson", DataFormat.Json), (".csv", DataFormat.Csv), (".parquet", DataFormat.Parquet),
+        (".conllu", DataFormat.Conll),
+        (".conll", DataFormat.Conll), (".txt", DataFormat.Conll), (".tsv", DataFormat.Conll), (".bio", DataFormat.Conll), (".iob", DataFormat.Conll),
+        (".iob2", DataFormat.Conll),
         (".bioes", DataFormat.Conll),
     ];
 
     private static readonly string[] Packings = [".gz", ".zst", ".zstd", ".bz2"];
 
     /// <summary>Opens a data file. Nothing is read before the result is enumerated; each enumeration reads the file anew.</summary>
-    /// <param name="path">The file; its extension says how it is laid out, or its first characters do. A last extension <c>.gz</c>, <c>.zst</c> or <c>.bz2</c> is looked through.</param>
+    /// <param name="path">The file; its extension says how it is laid out, or its first characters do. A last extension <c>.gz</c>, <c>.zst</c> or <c>.bz2</c>
+    /// is looked through.</param>
     /// <param name="source">The types that are known.</param>
     /// <param name="options">How to read it; null for the defaults.</param>
     /// <returns>The sentences, streaming: one row (or one Parquet row group) is in memory at a time.</returns>
@@ -63,8 +66,10 @@ public static class SentenceReader
     {
         var advice = head.StartsWith("ARROW1"u8) ? "is an Arrow file; write it as Parquet (datasets: dataset.to_parquet(…))"
             : path.EndsWith(".spacy", StringComparison.OrdinalIgnoreCase) ? "is spaCy's binary form; write its documents as JSON lines (doc.to_json()) or CoNLL"
-            : path.EndsWith(".xlsx", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".xls", StringComparison.OrdinalIgnoreCase) ? "is a spreadsheet; save it as CSV"
-            : path.EndsWith(".pkl", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".pickle", StringComparison.OrdinalIgnoreCase) ? "is a pickle, which can run code; write it as Parquet or JSON lines"
+            : path.EndsWith(".xlsx", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".xls", StringComparison.OrdinalIgnoreCase)
+            ? "is a spreadsheet; save it as CSV"
+            : path.EndsWith(".pkl", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".pickle", StringComparison.OrdinalIgnoreCase)
+            ? "is a pickle, which can run code; write it as Parquet or JSON lines"
             : path.EndsWith(".xml", StringComparison.OrdinalIgnoreCase) ? "is XML, which is not read; write it as CoNLL, JSON lines or Parquet"
             : null;
         if (advice is not null)
@@ -81,7 +86,8 @@ public static class SentenceReader
             using var text = TextFile.Open(path, out _);
             var head = new byte[4096];
             ReadOnlySpan<byte> start = head.AsSpan(0, text.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)).TrimStart("\uFEFF \t\r\n"u8);
-            return start is [(byte)'{', (byte)'"' or (byte)' ' or (byte)'\n' or (byte)'\r', ..] or [(byte)'[', (byte)'{' or (byte)'[' or (byte)'"' or (byte)'\n' or (byte)'\r', ..] ? DataFormat.Json : DataFormat.Conll;
+            return start is [(byte)'{', (byte)'"' or (byte)' ' or (byte)'\n' or (byte)'\r', ..]
+                or [(byte)'[', (byte)'{' or (byte)'[' or (byte)'"' or (byte)'\n' or (byte)'\r', ..] ? DataFormat.Json : DataFormat.Conll;
         }
         catch (InvalidDataException error)
         {

@@ -18,11 +18,12 @@ public sealed record ReadSummary(long RowCount, long SentenceCount, long OtherLa
 /// <param name="Scheme">How its tags mark entities.</param>
 /// <param name="Numbering">What its numbers stand for; null where its tags have names.</param>
 /// <param name="Notices">What a reader should know: conversions, slips, what was left out or never occurs.</param>
-public sealed record SourceReport(string File, long Sentences, string Format, string? Encoding, string Layout, string Scheme, string? Numbering, IReadOnlyList<string> Notices);
+public sealed record SourceReport(string File, long Sentences, string Format, string? Encoding, string Layout, string Scheme, string? Numbering,
+    IReadOnlyList<string> Notices);
 
 /// <summary>
-/// The sentences of one file. It is gone through once to see how it is laid out and how its tags are to be read, then streamed. Wrong rows are gathered, and from
-/// the first one on no sentence is given: the rest of the file is only searched for further faults, then all are reported together.
+/// The sentences of one file. It is gone through once to see how it is laid out and how its tags are to be read, then streamed. Wrong rows are gathered, and
+/// from the first one on no sentence is given: the rest of the file is only searched for further faults, then all are reported together.
 /// </summary>
 public sealed class SentenceSource : IEnumerable<Sentence>
 {
@@ -79,7 +80,8 @@ public sealed class SentenceSource : IEnumerable<Sentence>
         }
 
         Summary = new(pass.RowCount, given, pass.OtherLanguageCount, pass.RepeatCount);
-        Report = new(System.IO.Path.GetFileName(Path), given, rows.Format, rows.Encoding, rows.Layout, tags.Scheme, tags.Numbering, [.. tags.Notices, .. rows.Notices(), .. pass.Notices(given)]);
+        Report = new(System.IO.Path.GetFileName(Path), given, rows.Format, rows.Encoding, rows.Layout, tags.Scheme, tags.Numbering,
+            [.. tags.Notices, .. rows.Notices(), .. pass.Notices(given)]);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
@@ -165,7 +167,8 @@ public sealed class SentenceSource : IEnumerable<Sentence>
             (bool Is, string Notice)[] notices =
             [
                 (!_hasEntity, "no word belongs to an entity: there is nothing to learn"),
-                (given == 1 && _wordCount > LongestSingleSentence, $"the whole file is one sentence of {_wordCount} words: are blank lines between sentences missing?"),
+                (given == 1 && _wordCount > LongestSingleSentence,
+                    $"the whole file is one sentence of {_wordCount} words: are blank lines between sentences missing?"),
                 (_markCount > 0, $"document marks left out: {_markCount}"),
                 (RepeatCount > 0, $"repeated sentences left out: {RepeatCount}"),
                 (OtherLanguageCount > 0, $"rows of other languages left out: {OtherLanguageCount} ({string.Join(", ", _otherLanguages)})"),

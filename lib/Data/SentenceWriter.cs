@@ -33,10 +33,12 @@ public static class SentenceWriter
 
     /// <summary>Writes CoNLL: word, tab, tag name a line, a blank line behind each sentence; atomically.</summary>
     /// <inheritdoc cref="WriteJsonLines" path="/param"/>
-    /// <exception cref="ArgumentException">A sentence is unfit (see <see cref="WriteJsonLines"/>), is empty, or has a word with a tab or a line end, which CoNLL cannot hold.</exception>
+    /// <exception cref="ArgumentException">A sentence is unfit (see <see cref="WriteJsonLines"/>), is empty, or has a word with a tab or a line end, which
+    /// CoNLL cannot hold.</exception>
     public static void WriteConll(string path, IEnumerable<Sentence> sentences, LabelSet labels) => AtomicFile.Write(path, stream =>
     {
-        using var text = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), 1 << 16, leaveOpen: true);
+        using var text = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), 1 << 16,
+            leaveOpen: true);
         text.NewLine = "\n";
         foreach (var sentence in sentences)
         {
@@ -76,7 +78,8 @@ public static class SentenceWriter
     {
         if (sentence.Words.Count == 0 || sentence.Words.Any(word => word.AsSpan().ContainsAny("\t\n\r")))
         {
-            throw new ArgumentException($"{SentenceChecks.Named(sentence)}: CoNLL cannot hold it: it is empty, or a word has a tab or a line end; write JSON lines or Parquet.");
+            throw new ArgumentException($"{SentenceChecks.Named(sentence)}: CoNLL cannot hold it: it is empty, or a word has a tab or a line end; "
+                + "write JSON lines or Parquet.");
         }
     }
 }

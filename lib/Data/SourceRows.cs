@@ -40,10 +40,12 @@ internal sealed record SourceRows(string Format, string? Encoding, string Layout
         var parquet = ParquetFormat.Of(path, options);
         if (options.Language is not null && !parquet.HasLanguage)
         {
-            throw DataFormatException.ForFile(path, $"has no column lang (of strings), and only '{options.Language}' is wanted; set Language to null to read every row.");
+            throw DataFormatException.ForFile(path,
+                $"has no column lang (of strings), and only '{options.Language}' is wanted; set Language to null to read every row.");
         }
 
-        var rows = parquet.HasLists ? new SourceRows("Parquet", null, parquet.Description, parquet.TagField, true, parquet.Read) : OfTable("Parquet", null, path, parquet.Table(), labels, options);
+        var rows = parquet.HasLists ? new SourceRows("Parquet", null, parquet.Description, parquet.TagField, true, parquet.Read)
+            : OfTable("Parquet", null, path, parquet.Table(), labels, options);
         return rows with { LabelNames = parquet.LabelNames };
     }
 
@@ -60,7 +62,8 @@ internal sealed record SourceRows(string Format, string? Encoding, string Layout
     {
         TextFile.Open(path, out var encoding).Dispose();
         var table = CsvFormat.Table(() => TextFile.Open(path, out _), options, out var separator);
-        return OfTable($"CSV, separated by {separator switch { '\t' => "tabs", ';' => "semicolons", '|' => "bars", _ => "commas" }}", encoding, path, table, labels, options);
+        return OfTable($"CSV, separated by {separator switch { '\t' => "tabs", ';' => "semicolons", '|' => "bars", _ => "commas" }}", encoding, path, table,
+            labels, options);
     }
 
     private static SourceRows OfConll(string path, LabelSet labels, ReaderOptions options)
@@ -81,7 +84,8 @@ internal sealed record SourceRows(string Format, string? Encoding, string Layout
         if (ListRows.Find(table, options) is { } lists)
         {
             var header = table.Header!;
-            return new($"{format}, a sentence a row", encoding, $"words {header[lists.Words]}, tags {header[lists.Tags]}", header[lists.Tags], false, () => ListRows.Read(table, lists, options));
+            return new($"{format}, a sentence a row", encoding, $"words {header[lists.Words]}, tags {header[lists.Tags]}", header[lists.Tags], false,
+                () => ListRows.Read(table, lists, options));
         }
 
         var roles = ColumnRoles.Find(path, table, labels, options);

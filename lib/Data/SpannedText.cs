@@ -18,10 +18,12 @@ internal static class SpannedText
     /// <param name="countsUtf16">Whether places count UTF-16 units, as JavaScript does, rather than characters, as Python does.</param>
     /// <param name="mostWords">Words allowed.</param>
     /// <returns>The row, or what is wrong: a span outside of the text, one that overlaps another or cuts a word.</returns>
-    public static RawRow ToRow(long line, string text, IReadOnlyList<TextSpan> spans, IReadOnlyList<(long Start, long End)>? words, bool countsUtf16, int mostWords)
+    public static RawRow ToRow(long line, string text, IReadOnlyList<TextSpan> spans, IReadOnlyList<(long Start, long End)>? words, bool countsUtf16,
+        int mostWords)
     {
         var row = Try(line, text, spans, words, Places(text, countsUtf16), mostWords, out var isClean);
-        // Where characters outside of the basic plane stand, tools differ in how they count: the count by which spans begin and end where words do is the one that was meant.
+        // Where characters outside of the basic plane stand, tools differ in how they count: the count by which spans begin and end where words do is the one
+        // that was meant.
         return isClean || text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? row
             : Try(line, text, spans, words, Places(text, !countsUtf16), mostWords, out isClean) is var other && isClean ? other : row;
     }
@@ -36,7 +38,8 @@ internal static class SpannedText
             return RawRow.Wrong(line, misfit);
         }
 
-        List<Entity> entities = [.. spans.Select(span => Trimmed(text, places[span.Start], places[span.End], span.Label)).Distinct().OrderBy(entity => entity.Start)];
+        List<Entity> entities = [.. spans.Select(span => Trimmed(text, places[span.Start], places[span.End], span.Label)).Distinct()
+            .OrderBy(entity => entity.Start)];
         if (words is not null && words.Any(word => word.Start < 0 || word.End < word.Start || word.End >= places.Length))
         {
             return RawRow.Wrong(line, "a word of the record lies outside of its text.");
@@ -68,13 +71,15 @@ internal static class SpannedText
         {
             if (span.Start < 0 || span.End <= span.Start || span.End >= places.Length)
             {
-                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) lies outside of a text of {places.Length - 1} characters, or is empty.");
+                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) lies outside of a text of {places.Length - 1} ")
+                    + "characters, or is empty.";
             }
 
             var found = text[places[span.Start]..places[span.End]];
             if (!string.IsNullOrWhiteSpace(span.Text) && found.Trim() != span.Text.Trim())
             {
-                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) reads '{TagNames.Excerpt(found)}', its record says '{TagNames.Excerpt(span.Text)}'.");
+                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) reads '{TagNames.Excerpt(found)}', ")
+                    + Invariant($"its record says '{TagNames.Excerpt(span.Text)}'.");
             }
 
             if (string.IsNullOrWhiteSpace(found) || string.IsNullOrWhiteSpace(span.Label))
@@ -125,7 +130,8 @@ internal static class SpannedText
 
             if (words.Find(word => (word.Start < start && start < word.End) || (word.Start < end && end < word.End)) is { End: > 0 } cut)
             {
-                return Invariant($"span {start} to {end} '{TagNames.Excerpt(text[start..end])}' ({TagNames.Excerpt(label)}) cuts the word '{TagNames.Excerpt(text[cut.Start..cut.End])}'; let it end where words do.");
+                return Invariant($"span {start} to {end} '{TagNames.Excerpt(text[start..end])}' ({TagNames.Excerpt(label)}) ")
+                    + Invariant($"cuts the word '{TagNames.Excerpt(text[cut.Start..cut.End])}'; let it end where words do.");
             }
         }
 

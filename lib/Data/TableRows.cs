@@ -65,7 +65,8 @@ internal sealed class TableRows(Table table, ColumnRoles roles, ReaderOptions op
 
         if (++_rowCount > options.MaxWordsPerSentence)
         {
-            return _rowCount > options.MaxWordsPerSentence + 1 ? null : $"more than {options.MaxWordsPerSentence} words in a sentence; raise MaxWordsPerSentence if that is right.";
+            return _rowCount > options.MaxWordsPerSentence + 1
+                ? null : $"more than {options.MaxWordsPerSentence} words in a sentence; raise MaxWordsPerSentence if that is right.";
         }
 
         _lines.Add(row.Line);

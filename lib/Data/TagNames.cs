@@ -63,7 +63,8 @@ internal sealed record TagNames(char Separator, bool IsLetterLast)
     }
 
     /// <summary>Whether tags are letters without a type: B, I, O.</summary>
-    public static bool AreLettersAlone(IReadOnlyCollection<string> tags) => tags.Count > 0 && tags.All(tag => tag.Length == 1 && Letters.Contains(char.ToUpperInvariant(tag[0]), StringComparison.Ordinal))
+    public static bool AreLettersAlone(IReadOnlyCollection<string> tags) =>
+        tags.Count > 0 && tags.All(tag => tag.Length == 1 && Letters.Contains(char.ToUpperInvariant(tag[0]), StringComparison.Ordinal))
         && tags.Any(tag => tag is "B" or "b" or "I" or "i");
 
     /// <summary>A piece of foreign text that is fit for a message: short, on one line.</summary>

@@ -27,7 +27,9 @@ internal sealed class TagReading
         _codes = new Code[tags.Tags.Count];
         if (tags.IsFull)
         {
-            Fault(tags.Tags[0].FirstLine, $"holds more than {tags.Tags.Count} different tags ({Examples(tags.Tags.Select(tag => tag.Name))}); is that the field or column of the tags? Name it by tagColumn or fields.");
+            Fault(tags.Tags[0].FirstLine,
+                $"holds more than {tags.Tags.Count} different tags ({Examples(tags.Tags.Select(tag => tag.Name))}); "
+                + "is that the field or column of the tags? Name it by tagColumn or fields.");
             return;
         }
 
@@ -96,7 +98,8 @@ internal sealed class TagReading
     private List<string> Resolve(IReadOnlyList<string>? names)
     {
         var resolved = _tags.Tags.Select(tag => tag.Name.Trim()).ToList();
-        var numbers = _tags.Tags.Select((tag, index) => (tag, index, IsNumber: long.TryParse(tag.Name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number), Number: number))
+        var numbers = _tags.Tags.Select((tag, index) =>
+            (tag, index, IsNumber: long.TryParse(tag.Name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number), Number: number))
             .Where(entry => entry.IsNumber).ToList();
         if (numbers.Count == 0)
         {
@@ -107,7 +110,8 @@ internal sealed class TagReading
         IReadOnlyList<string>? known = names ?? (!_options.NumbersAreLabels ? null : _options.Scheme == TagScheme.Io ? ["O", .. _source.Types] : _source.Names);
         if (known is null)
         {
-            Fault(numbers[0].tag.FirstLine, Invariant($"the tags are numbers ({least} to {most}) that nothing names, neither in the file nor beside it (dataset_info.json); ")
+            Fault(numbers[0].tag.FirstLine,
+                Invariant($"the tags are numbers ({least} to {most}) that nothing names, neither in the file nor beside it (dataset_info.json); ")
                 + "say which types they are, in their order: types=PER,ORG,LOC means 0 = O, 1 = B-PER, 2 = I-PER, 3 = B-ORG, … "
                 + $"If the file is MultiNERD's: types={string.Join(',', LabelSet.SystemA.Types)}.");
             return resolved;
@@ -116,7 +120,8 @@ internal sealed class TagReading
         if (numbers.Find(entry => entry.Number < 0 || entry.Number >= known.Count) is { IsNumber: true } wrong)
         {
             Fault(wrong.tag.FirstLine, Invariant($"tag id {wrong.Number} is out of range; expected 0 to {known.Count - 1} ({Examples(known, 8)})")
-                + (wrong.Number == -100 ? "; −100 marks the pieces of a tokenizer: bring the words instead." : names is null ? "; does types name them all, in the order of the numbers?" : "."));
+                + (wrong.Number == -100 ? "; −100 marks the pieces of a tokenizer: bring the words instead." : names is null
+                    ? "; does types name them all, in the order of the numbers?" : "."));
             return resolved;
         }
 
@@ -125,7 +130,8 @@ internal sealed class TagReading
             resolved[index] = known[(int)number].Trim();
         }
 
-        Numbering = $"{(names is null ? "by the types given" : "by names in the file or beside it")}: {Examples(known.Select((name, id) => Invariant($"{id} {name}")), 7)}";
+        Numbering = $"{(names is null ? "by the types given" : "by names in the file or beside it")}: "
+            + $"{Examples(known.Select((name, id) => Invariant($"{id} {name}")), 7)}";
         return resolved;
     }
 
@@ -133,7 +139,8 @@ internal sealed class TagReading
     {
         if (resolved.FindIndex(name => name.Length == 0) is >= 0 and var empty)
         {
-            Fault(_tags.Tags[empty].FirstLine, Invariant($"{Times(_tags.Tags[empty].Count, "tag is empty", "tags are empty")}; expected O where a word belongs to no entity."));
+            Fault(_tags.Tags[empty].FirstLine,
+                Invariant($"{Times(_tags.Tags[empty].Count, "tag is empty", "tags are empty")}; expected O where a word belongs to no entity."));
             return;
         }
 
@@ -144,7 +151,9 @@ internal sealed class TagReading
         var areLettersAlone = TagNames.AreLettersAlone([.. named.Select(index => resolved[index])]);
         if (areLettersAlone && _source.Types.Count != 1)
         {
-            Fault(_tags.Tags[named[0]].FirstLine, $"the tags ({Examples(named.Select(index => resolved[index]))}) are letters without a type; name the one type that they mark, for instance types=ENTITY.");
+            Fault(_tags.Tags[named[0]].FirstLine,
+                $"the tags ({Examples(named.Select(index => resolved[index]))}) are letters without a type; name the one type that they mark, "
+                + "for instance types=ENTITY.");
             return;
         }
 
@@ -179,7 +188,8 @@ internal sealed class TagReading
         {
             var first = _tags.Tags[unfit[0]];
             Fault(first.FirstLine, Invariant($"'{TagNames.Excerpt(resolved[unfit[0]])}' is no IOB2 tag, where the file's others look like {names.Example}")
-                + Invariant($" ({Times(unfit.Sum(index => _tags.Tags[index].Count), "such tag", "such tags")}: {Examples(unfit.Select(index => resolved[index]))}); expected O, or B- or I- and one of {string.Join(' ', _source.Types)}."));
+                + Invariant($" ({Times(unfit.Sum(index => _tags.Tags[index].Count), "such tag", "such tags")}: ")
+                    + Invariant($"{Examples(unfit.Select(index => resolved[index]))}); expected O, or B- or I- and one of {string.Join(' ', _source.Types)}."));
         }
     }
 
@@ -187,7 +197,8 @@ internal sealed class TagReading
     {
         if (blanks.Count > 0)
         {
-            _notices.Add(Invariant($"{Times(blanks.Sum(index => _tags.Tags[index].Count), "tag", "tags")} {Examples(blanks.Select(index => $"'{resolved[index]}'"))} read as O"));
+            _notices.Add(Invariant($"{Times(blanks.Sum(index => _tags.Tags[index].Count), "tag", "tags")} ")
+                + Invariant($"{Examples(blanks.Select(index => $"'{resolved[index]}'"))} read as O"));
         }
 
         if (names.HasLetters && names != new TagNames('-', false))
@@ -214,7 +225,8 @@ internal sealed class TagReading
             if (_options.UnknownTypes == UnknownTypes.Error || (areBare && unknown.Count == types.Count))
             {
                 var first = _tags.Tags[Array.FindIndex(_codes, code => code.TypeText is not null && code.Type < 0)];
-                Fault(first.FirstLine, $"unknown tag '{TagNames.Excerpt(first.Name)}': the file has types that are not among {known}: {listed}. Name the file's types: types={string.Join(',', types.Take(40))}; "
+                Fault(first.FirstLine, $"unknown tag '{TagNames.Excerpt(first.Name)}': the file has types that are not among {known}: {listed}. "
+                    + $"Name the file's types: types={string.Join(',', types.Take(40))}; "
                     + "or read the others as O: otherTypes=outside (UnknownTypes.Outside).");
             }
             else
@@ -225,7 +237,9 @@ internal sealed class TagReading
 
         if (types.Exists(type => places[type] >= 0 && _source.Types[places[type]] != type))
         {
-            _notices.Add($"types matched but for case: {Examples(types.Where(type => places[type] >= 0 && _source.Types[places[type]] != type).Select(type => $"{type} is {_source.Types[places[type]]}"))}");
+            _notices.Add($"types matched but for case: "
+                + Examples(types.Where(type => places[type] >= 0 && _source.Types[places[type]] != type)
+                    .Select(type => $"{type} is {_source.Types[places[type]]}")));
         }
 
         var missing = _source.Types.Where((_, place) => !places.ContainsValue(place)).ToList();
@@ -239,7 +253,8 @@ internal sealed class TagReading
     {
         var exact = IndexOf(known => known == type);
         return exact >= 0 || types.Exists(other => other != type && other.Equals(type, StringComparison.OrdinalIgnoreCase)) ? exact
-            : _source.Types.Count(known => known.Equals(type, StringComparison.OrdinalIgnoreCase)) == 1 ? IndexOf(known => known.Equals(type, StringComparison.OrdinalIgnoreCase)) : -1;
+            : _source.Types.Count(known => known.Equals(type, StringComparison.OrdinalIgnoreCase)) == 1
+            ? IndexOf(known => known.Equals(type, StringComparison.OrdinalIgnoreCase)) : -1;
 
         int IndexOf(Func<string, bool> isWanted)
         {
@@ -259,10 +274,12 @@ internal sealed class TagReading
     {
         var letters = new SortedSet<char>(_codes.Where(code => code.TypeText is not null).Select(code => code.Letter));
         var areBare = letters.SetEquals(['\0']);
-        if (_options.Scheme is { } given && LettersOf(given) is var allowed && letters.FirstOrDefault(letter => letter != '\0' && !allowed.Contains(letter, StringComparison.Ordinal)) is var foreign and not '\0')
+        if (_options.Scheme is { } given && LettersOf(given) is var allowed
+            && letters.FirstOrDefault(letter => letter != '\0' && !allowed.Contains(letter, StringComparison.Ordinal)) is var foreign and not '\0')
         {
             var first = _tags.Tags[Array.FindIndex(_codes, code => code.Letter == foreign)];
-            Fault(first.FirstLine, $"scheme is {NameOf(given)}, whose tags begin with {string.Join(' ', allowed.AsEnumerable())}, but the file has '{TagNames.Excerpt(first.Name)}'.");
+            Fault(first.FirstLine, $"scheme is {NameOf(given)}, whose tags begin with {string.Join(' ', allowed.AsEnumerable())}, "
+                + $"but the file has '{TagNames.Excerpt(first.Name)}'.");
         }
         else if (_options.Scheme is { } chosen)
         {
@@ -277,13 +294,17 @@ internal sealed class TagReading
         {
             DecideBetweenIob();
         }
-        else if (letters.Contains('L') || letters.Contains('U') ? letters.IsSubsetOf(['B', 'I', 'L', 'U']) : letters.Contains('M') || letters.Contains('W') ? letters.IsSubsetOf(['B', 'M', 'E', 'S', 'W']) : true)
+        else if (letters.Contains('L') || letters.Contains('U')
+            ? letters.IsSubsetOf(['B', 'I', 'L', 'U']) : letters.Contains('M') || letters.Contains('W') ? letters.IsSubsetOf(['B', 'M', 'E', 'S', 'W']) : true)
         {
-            Apply(letters.Contains('L') || letters.Contains('U') ? TagScheme.Bilou : letters.Contains('M') || letters.Contains('W') ? TagScheme.Bmes : TagScheme.Bioes, "");
+            Apply(letters.Contains('L') || letters.Contains('U')
+                ? TagScheme.Bilou : letters.Contains('M') || letters.Contains('W') ? TagScheme.Bmes : TagScheme.Bioes, "");
         }
         else
         {
-            Fault(_tags.Tags[0].FirstLine, $"the tags begin with {string.Join(' ', letters)}, which no one scheme has (IOB2, IOB1: B I; BIOES: B I E S; BILOU: B I L U; BMES: B M E S); were files of several schemes joined?");
+            Fault(_tags.Tags[0].FirstLine,
+                $"the tags begin with {string.Join(' ', letters)}, which no one scheme has (IOB2, IOB1: B I; BIOES: B I E S; BILOU: B I L U; BMES: B M E S); "
+                + "were files of several schemes joined?");
         }
     }
 
@@ -300,8 +321,10 @@ internal sealed class TagReading
         }
         else if (Math.Min(begin, inside) > SlipShare * (begin + inside))
         {
-            Fault(startLine, Invariant($"B- begins an entity {Times(begin, "time", "times")} and I- {Times(inside, "time", "times")} where nothing goes before: is this IOB2 with slips (an I- after O stays I-) ")
-                + "or IOB1 (it begins an entity)? Say it: scheme=IOB2 or scheme=IOB1. Tags that are numbers look so where types is not in their order, or where they have no B and I (scheme=IO).");
+            Fault(startLine, Invariant($"B- begins an entity {Times(begin, "time", "times")} and I- {Times(inside, "time", "times")} where nothing goes ")
+                + "before: is this IOB2 with slips (an I- after O stays I-) "
+                + "or IOB1 (it begins an entity)? Say it: scheme=IOB2 or scheme=IOB1. Tags that are numbers look so where types is not in their order, "
+                    + "or where they have no B and I (scheme=IO).");
         }
         else
         {
@@ -342,7 +365,8 @@ internal sealed class TagReading
         _notices.Add($"{NameOf(scheme)} converted to IOB2");
         if (breaks > 0)
         {
-            _notices.Add(Invariant($"{NameOf(scheme)} is broken at {Times(breaks, "place", "places")} (an entity that does not end, or that goes on without a beginning); read by the letters as they stand"));
+            _notices.Add(Invariant($"{NameOf(scheme)} is broken at {Times(breaks, "place", "places")} (an entity that does not end, ")
+                + "or that goes on without a beginning); read by the letters as they stand");
         }
     }
 

@@ -44,7 +44,8 @@ internal static class TextFile
     private static FileStream OpenFile(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
 
     // Packed bytes that are damaged lead the unpackers to the last two as well; a byte that the encoding lacks is an ArgumentException.
-    private static bool IsDamage(Exception error) => error is SharpZipBaseException or ZstdException or EndOfStreamException or ArgumentException or IndexOutOfRangeException;
+    private static bool IsDamage(Exception error) =>
+        error is SharpZipBaseException or ZstdException or EndOfStreamException or ArgumentException or IndexOutOfRangeException;
 
     private static InvalidDataException Damage(Exception error, string? packing) => error is DecoderFallbackException
         ? new("the text is not valid in the encoding that its byte-order mark names", error)
@@ -62,7 +63,8 @@ internal static class TextFile
         [0x28, 0xB5, 0x2F, 0xFD, ..] => "zstd",
         [(byte)'B', (byte)'Z', (byte)'h', >= (byte)'1' and <= (byte)'9', 0x31, 0x41, ..] => "bzip2",
         [(byte)'P', (byte)'K', 3, 4, ..] => throw new InvalidDataException("is a zip archive (or a spreadsheet); unpack it, and name the file within"),
-        [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0, ..] => throw new InvalidDataException("is packed by xz, which is not read here; unpack it (xz -d), or pack it by gzip or zstd"),
+        [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0, ..] =>
+            throw new InvalidDataException("is packed by xz, which is not read here; unpack it (xz -d), or pack it by gzip or zstd"),
         _ => null,
     };
 

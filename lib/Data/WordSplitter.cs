@@ -5,8 +5,9 @@ using System.Text;
 namespace NotebookLib.Data;
 
 /// <summary>
-/// Splits running text into words as data sets have them: at white space, punctuation at a word's edges apart from it (<c>(Paris).</c> is four words, <c>3.5</c>
-/// and <c>free-kick</c> are one each), each character of Chinese and Japanese by itself. A text whose punctuation stands apart already is split at white space alone.
+/// Splits running text into words as data sets have them: at white space, punctuation at a word's edges apart from it (<c>(Paris).</c> is four words,
+/// <c>3.5</c> and <c>free-kick</c> are one each), each character of Chinese and Japanese by itself. A text whose punctuation stands apart already is split at
+/// white space alone.
 /// </summary>
 internal static class WordSplitter
 {
@@ -98,13 +99,17 @@ internal static class WordSplitter
     private static int Length(string text, int at) => at + 1 < text.Length && char.IsSurrogatePair(text, at) ? 2 : 1;
 
     // Signs that belong to a word stay with it: $5, #tag, @name, 5 %, C++.
-    private static bool IsEdge(string text, int at) => CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation
+    private static bool IsEdge(string text, int at) =>
+        CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation
         or UnicodeCategory.InitialQuotePunctuation or UnicodeCategory.FinalQuotePunctuation or UnicodeCategory.DashPunctuation
-        || text[at] is '.' or ',' or ';' or ':' or '!' or '?' or '"' or '\'' or '…' or '¿' or '¡' or '。' or '、' or '，' or '！' or '？' or '：' or '；' or '/' or '*';
+        || text[at] is '.' or ',' or ';' or ':' or '!' or '?' or '"' or '\'' or '…' or '¿' or '¡' or '。' or '、' or '，' or '！' or '？' or '：' or '；' or '/'
+        or '*';
 
-    private static bool IsInner(string text, int at) => char.IsSurrogate(text[at]) || CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+    private static bool IsInner(string text, int at) =>
+        char.IsSurrogate(text[at]) || CharUnicodeInfo.GetUnicodeCategory(text, at) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
         || (char.IsLetterOrDigit(text[at]) && !IsIdeograph(text, at));
 
     private static bool IsIdeograph(string text, int at) => Rune.TryGetRuneAt(text, at, out var rune)
-        && rune.Value is (>= 0x3040 and <= 0x30FF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x4E00 and <= 0x9FFF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x20000 and <= 0x3FFFF);
+        && rune.Value is (>= 0x3040 and <= 0x30FF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x4E00 and <= 0x9FFF) or (>= 0xF900 and <= 0xFAFF)
+        or (>= 0x20000 and <= 0x3FFFF);
 }

@@ -5,7 +5,9 @@ using NotebookLib.Platform;
 
 namespace NotebookLib.Display;
 
-/// <summary>Shows transfers from and to the Hub while they go on: a line a file with its rate and the time left, replaced in place where the host can.</summary>
+/// <summary>
+/// Shows transfers from and to the Hub while they go on: a line a file with its rate and the time left, replaced in place where the host can.
+/// </summary>
 /// <param name="host">Where to show them; null for <see cref="NotebookHost.Current"/> at the first transfer.</param>
 public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
 {
@@ -68,7 +70,8 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
         "Transfers",
         [new("file"), new("from"), new("size", true), new("state")],
         [.. _files.Values.OrderBy(KeyOf, StringComparer.Ordinal).Select(file => new Row(
-            [file.File, file.Origin, ByteText.Size(file.TotalBytes ?? file.DoneBytes), new(Words(file), Bar: file is { Phase: HubTransferPhase.Running, TotalBytes: > 0 } ? file.DoneBytes / (double)file.TotalBytes : null)]))],
+            [file.File, file.Origin, ByteText.Size(file.TotalBytes ?? file.DoneBytes),
+                new(Words(file), Bar: file is { Phase: HubTransferPhase.Running, TotalBytes: > 0 } ? file.DoneBytes / (double)file.TotalBytes : null)]))],
         note: string.Join(" · ", _notices.TakeLast(3)));
 
     private static string Words(HubProgress file) => file.Phase switch
@@ -76,6 +79,7 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
         HubTransferPhase.Done => file.IsUpload ? "is on the Hub" : "is here, hash checked",
         HubTransferPhase.AlreadyThere => "was there already",
         HubTransferPhase.Failed => $"given up after {ByteText.Size(file.DoneBytes)}",
-        _ => $"{ByteText.Size(file.DoneBytes)}, {ByteText.Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}",
+        _ => $"{ByteText.Size(file.DoneBytes)}, "
+            + $"{ByteText.Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}",
     };
 }

@@ -19,10 +19,12 @@ public static class EnvironmentCard
         List<Fact> facts =
         [
             .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
-            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s){(CudaCard.First is { } card ? $": {card}" : "")}" : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
+            new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s){(CudaCard.First is { } card ? $": {card}" : "")}"
+                : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
             new("memory", ByteText.Gigabytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
             new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
-            new("library", $"NotebookLib {library.Split('+')[0]}", library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
+            new("library", $"NotebookLib {library.Split('+')[0]}",
+                library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),
             new("torch", $"TorchSharp {InformationalVersion(typeof(torch)).Split('+')[0]}, {NativeLibraries.TorchVersion}"),
         ];
         return new("Where this runs", facts);
@@ -32,7 +34,8 @@ public static class EnvironmentCard
     public static TableView SettingsTable(object settings)
     {
         ArgumentNullException.ThrowIfNull(settings);
-        var rows = settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanRead && property.GetIndexParameters().Length == 0)
+        var rows = settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
+            .Where(property => property.CanRead && property.GetIndexParameters().Length == 0)
             .Select(property => new Row([new(property.Name, IsCode: true), ValueText(property.GetValue(settings))]));
         return new("Settings", [new("name"), new("value")], [.. rows]);
     }
@@ -54,5 +57,6 @@ public static class EnvironmentCard
     }
 
     private static string InformationalVersion(Type type) =>
-        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "unknown";
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString()
+            ?? "unknown";
 }

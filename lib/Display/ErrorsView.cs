@@ -52,7 +52,8 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
             html.Append("<div class=\"nl-pair\">")
                 .Append($"<div class=\"nl-line\"><span class=\"nl-who\">gold</span>{EntityMarkup.ToHtml(sentence.Words, gold, labels.Types)}</div>")
                 .Append($"<div class=\"nl-line\"><span class=\"nl-who\">predicted</span>{EntityMarkup.ToHtml(sentence.Words, predicted, labels.Types)}</div>")
-                .Append(sentence.Loss is { } loss ? $"<div class=\"nl-line\"><span class=\"nl-who\">loss</span><span class=\"nl-dim\">{Nats(loss)}</span></div>" : "").Append("</div>");
+                .Append(sentence.Loss is { } loss
+                    ? $"<div class=\"nl-line\"><span class=\"nl-who\">loss</span><span class=\"nl-dim\">{Nats(loss)}</span></div>" : "").Append("</div>");
         }
 
         return Markup.Fragment("nl-errors", html.ToString(), EntityMarkup.Style);
@@ -86,8 +87,10 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
     {
         var pairs = sentence.Pairs(labels);
         return (
-            [.. pairs.Where(pair => pair.Gold is not null).Select(pair => new MarkedEntity(pair.Gold!.Value, pair.Outcome == SpanOutcome.Missed ? "missed" : ""))],
-            [.. pairs.Where(pair => pair.Predicted is not null).OrderBy(pair => pair.Predicted!.Value.Start).Select(pair => new MarkedEntity(pair.Predicted!.Value, RemarkOn(pair.Outcome)))]);
+            [.. pairs.Where(pair => pair.Gold is not null)
+                .Select(pair => new MarkedEntity(pair.Gold!.Value, pair.Outcome == SpanOutcome.Missed ? "missed" : ""))],
+            [.. pairs.Where(pair => pair.Predicted is not null).OrderBy(pair => pair.Predicted!.Value.Start)
+                .Select(pair => new MarkedEntity(pair.Predicted!.Value, RemarkOn(pair.Outcome)))]);
     }
 
     private static string RemarkOn(SpanOutcome outcome) => outcome switch
@@ -102,12 +105,14 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
     private Row KindRow(SpanOutcome outcome, string name, string meaning)
     {
         var share = analysis.Outcomes[outcome] / (double)Math.Max(1, analysis.Outcomes.Values.Sum());
-        return new([name, analysis.Outcomes[outcome].ToString("N0", CultureInfo.InvariantCulture), new(share.ToString("0.0 %", CultureInfo.InvariantCulture).PadLeft(6, (char)0x2007), Bar: share), new(meaning, Mark.Dim)]);
+        return new([name, analysis.Outcomes[outcome].ToString("N0", CultureInfo.InvariantCulture),
+            new(share.ToString("0.0 %", CultureInfo.InvariantCulture).PadLeft(6, (char)0x2007), Bar: share), new(meaning, Mark.Dim)]);
     }
 
     private static Row FamiliarityRow(ScoreRow row) => new(
     [
-        row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture), row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
+        row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture),
+        row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
     ]);
 
     private static string Share(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);

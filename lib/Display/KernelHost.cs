@@ -4,8 +4,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Display;
 
 /// <summary>
-/// The genuine .NET Interactive kernel, reached by reflection: <c>KernelInvocationContext.Current.Display(value)</c>, then <c>.Update(value)</c> on what it returns
-/// (dotnet/interactive 098a01b src/Microsoft.DotNet.Interactive/KernelInvocationContextExtensions.cs). The kernel formats our views by convention.
+/// The genuine .NET Interactive kernel, reached by reflection: <c>KernelInvocationContext.Current.Display(value)</c>, then <c>.Update(value)</c> on what it
+/// returns (dotnet/interactive 098a01b src/Microsoft.DotNet.Interactive/KernelInvocationContextExtensions.cs). The kernel formats our views by convention.
 /// Its updates are lost once the cell has ended.
 /// </summary>
 internal sealed class KernelHost : INotebookHost

@@ -4,9 +4,9 @@ using NotebookLib.Training;
 namespace NotebookLib.Display;
 
 /// <summary>
-/// Shows a training run while it goes on: a bar, the time left with the evaluations that are still due, speed, memory, learning rate, the loss as a small curve and a
-/// row for each evaluation with the best marked. Where the host can replace what it shows, the panel is drawn anew at most once a second, and the clocks go on
-/// between logs; elsewhere it writes a line now and then. It costs the training thread less than a millisecond a log.
+/// Shows a training run while it goes on: a bar, the time left with the evaluations that are still due, speed, memory, learning rate, the loss as a small curve
+/// and a row for each evaluation with the best marked. Where the host can replace what it shows, the panel is drawn anew at most once a second, and the clocks
+/// go on between logs; elsewhere it writes a line now and then. It costs the training thread less than a millisecond a log.
 /// </summary>
 public sealed class LivePanel : ITrainingObserver, IDisposable
 {
@@ -80,10 +80,12 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     }
 
     /// <inheritdoc />
-    public void StepLogged(LoggedStep logged) => Change(state => state.Add(logged, _time.GetElapsedTime(_started).TotalSeconds), state => PanelLines.Step(state, _memoryBytes()), isUrgent: false);
+    public void StepLogged(LoggedStep logged) =>
+        Change(state => state.Add(logged, _time.GetElapsedTime(_started).TotalSeconds), state => PanelLines.Step(state, _memoryBytes()), isUrgent: false);
 
     /// <inheritdoc />
-    public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result) => Change(state => state.Add(evaluation), _ => PanelLines.Evaluation(evaluation), isUrgent: true);
+    public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result) =>
+        Change(state => state.Add(evaluation), _ => PanelLines.Evaluation(evaluation), isUrgent: true);
 
     /// <inheritdoc />
     public void Noticed(string message)
@@ -135,7 +137,8 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
     {
         _stopButton.Unregister();
         var folder = Path.GetFullPath(_state!.Summary.Settings.OutputFolder);
-        _stopButton = Interruption.TokenOfHost is { } asked ? asked.Register(() => Noticed($"Stop was asked for: the run ends at its next safe point and keeps its state in {folder}.")) : default;
+        _stopButton = Interruption.TokenOfHost is { } asked
+            ? asked.Register(() => Noticed($"Stop was asked for: the run ends at its next safe point and keeps its state in {folder}.")) : default;
     }
 
     private void End(PanelPhase phase, string text, int lastUpdate = 0)

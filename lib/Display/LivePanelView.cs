@@ -10,10 +10,12 @@ public sealed class LivePanelView : HtmlView
 {
     private const int RowsShown = 12;
     private const string Style = ".nl-panel{border:1px solid var(--nl-line);border-radius:8px;padding:.7em 1em}"
-        + ".nl-progress{height:.8em;border-radius:.4em;background:var(--nl-tint);border:1px solid var(--nl-line);overflow:hidden;margin:.45em 0 .55em}.nl-progress>div{height:100%;background:var(--nl-blue)}"
+        + ".nl-progress{height:.8em;border-radius:.4em;background:var(--nl-tint);border:1px solid var(--nl-line);overflow:hidden;margin:.45em 0 "
+            + ".55em}.nl-progress>div{height:100%;background:var(--nl-blue)}"
         + ".nl-progress.nl-done>div{background:var(--nl-green)}.nl-progress.nl-failed>div{background:var(--nl-red)}"
         + ".nl-head{display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap}.nl-numbers{display:flex;flex-wrap:wrap;gap:.25em 1.8em}"
-        + ".nl-numbers span>b{font-weight:600;font-variant-numeric:tabular-nums}.nl-numbers span{opacity:.95}.nl-numbers i{font-style:normal;opacity:.7;margin-right:.4em}.nl-panel svg{display:block;width:100%;height:64px;margin:.5em 0 .2em}";
+        + ".nl-numbers span>b{font-weight:600;font-variant-numeric:tabular-nums}.nl-numbers span{opacity:.95}.nl-numbers "
+            + "i{font-style:normal;opacity:.7;margin-right:.4em}.nl-panel svg{display:block;width:100%;height:64px;margin:.5em 0 .2em}";
 
     private readonly TableView? _evaluations;
     private readonly List<(string Name, string Value)> _numbers;
@@ -30,7 +32,8 @@ public sealed class LivePanelView : HtmlView
         var (summary, step) = (state.Summary, state.LastStep);
         _phase = state.Phase;
         _share = state.Share;
-        _head = (state.Title.Length > 0 ? state.Title + ": update " : "Update ") + Invariant($"{state.Update:N0} of {summary.Updates:N0}") + (state.Epoch is { } epoch ? Invariant($", epoch {epoch:0.00}") : "");
+        _head = (state.Title.Length > 0 ? state.Title + ": update " : "Update ") + Invariant($"{state.Update:N0} of {summary.Updates:N0}")
+            + (state.Epoch is { } epoch ? Invariant($", epoch {epoch:0.00}") : "");
         _status = state.Phase == PanelPhase.Running ? "training" : state.EndText;
         _numbers =
         [
@@ -39,7 +42,8 @@ public sealed class LivePanelView : HtmlView
             .. step is null ? Array.Empty<(string, string)>() :
             [
                 ("loss", step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)), ("learning rate", PanelLines.Rate(step.LearningRate)),
-                ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)), ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
+                ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)),
+                ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
             ],
             ("memory", ByteText.Gigabytes(memoryBytes)),
             .. PanelLines.OnDevice(step) is { Length: > 0 } device ? [("GPU", device)] : Array.Empty<(string, string)>(),
@@ -53,7 +57,8 @@ public sealed class LivePanelView : HtmlView
 
     /// <summary>The metrics that a row shows, those that the run has.</summary>
     internal static IReadOnlyList<(string Key, string Name, string Format)> Metrics { get; } =
-        [("loss", "loss", "0.0000"), ("precision", "precision", "0.000"), ("recall", "recall", "0.000"), ("f1", "F1", "0.000"), ("accuracy", "accuracy", "0.0000")];
+        [("loss", "loss", "0.0000"), ("precision", "precision", "0.000"), ("recall", "recall", "0.000"), ("f1", "F1", "0.000"),
+            ("accuracy", "accuracy", "0.0000")];
 
     /// <inheritdoc />
     public override string ToHtml()
@@ -61,7 +66,8 @@ public sealed class LivePanelView : HtmlView
         var css = _phase switch { PanelPhase.Ended => "nl-progress nl-done", PanelPhase.Failed => "nl-progress nl-failed", _ => "nl-progress" };
         var percent = Markup.Number(_share * 100);
         var html = new StringBuilder($"<div class=\"nl-head\"><b>{Markup.Escape(_head)}</b><span>{Markup.Escape(_status)}</span></div>")
-            .Append($"<div class=\"{css}\" role=\"progressbar\" aria-valuenow=\"{percent}\" aria-valuemin=\"0\" aria-valuemax=\"100\"><div style=\"width:{percent}%\"></div></div><div class=\"nl-numbers\">");
+            .Append($"<div class=\"{css}\" role=\"progressbar\" aria-valuenow=\"{percent}\" aria-valuemin=\"0\" aria-valuemax=\"100\"><div "
+                + $"style=\"width:{percent}%\"></div></div><div class=\"nl-numbers\">");
         foreach (var (name, value) in _numbers)
         {
             html.Append($"<span><i>{Markup.Escape(name)}</i><b>{Markup.Escape(value)}</b></span>");
@@ -82,7 +88,8 @@ public sealed class LivePanelView : HtmlView
         // Lines that begin so are news, which a terminal prints once; the last line is what a host shows as progress.
         string[] lines =
         [
-            .. _news.Select(line => NotebookHost.NewsMark + line), .. _notices.Select(notice => "! " + notice), _status == "training" ? _head : $"{_head} · {_status}",
+            .. _news.Select(line => NotebookHost.NewsMark + line), .. _notices.Select(notice => "! " + notice),
+            _status == "training" ? _head : $"{_head} · {_status}",
             string.Join(" · ", _numbers.Select(number => $"{number.Name} {number.Value}")),
         ];
         return string.Join('\n', lines);
@@ -91,7 +98,8 @@ public sealed class LivePanelView : HtmlView
     // Between two logs the time left goes down with the clock.
     private static string LeftNow(PanelState state, TimeSpan elapsed)
     {
-        var sinceStep = state.Steps.Count == 0 || (state.Evaluations is [.., var last] && last.Update >= state.Update) ? 0 : elapsed.TotalSeconds - state.ElapsedAtLastStep;
+        var sinceStep = state.Steps.Count == 0 || (state.Evaluations is [.., var last] && last.Update >= state.Update)
+            ? 0 : elapsed.TotalSeconds - state.ElapsedAtLastStep;
         return PanelLines.Left(state.SecondsLeft() - Math.Max(0, sinceStep));
     }
 
@@ -106,8 +114,10 @@ public sealed class LivePanelView : HtmlView
         var metrics = Metrics.Where(metric => state.Evaluations[^1].Metrics.ContainsKey(metric.Key)).ToList();
         var rows = state.Evaluations.Where((evaluation, i) => i >= state.Evaluations.Count - RowsShown || evaluation == best).Select(evaluation => new Row(
             [
-                (evaluation == best ? "★ " : "") + evaluation.Update.ToString("N0", CultureInfo.InvariantCulture), evaluation.Epoch.ToString("0.00", CultureInfo.InvariantCulture),
-                .. metrics.Select(metric => (Cell)evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)), PanelLines.Duration(evaluation.ElapsedSeconds),
+                (evaluation == best ? "★ " : "") + evaluation.Update.ToString("N0", CultureInfo.InvariantCulture),
+                evaluation.Epoch.ToString("0.00", CultureInfo.InvariantCulture),
+                .. metrics.Select(metric => (Cell)evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)),
+                PanelLines.Duration(evaluation.ElapsedSeconds),
             ],
             evaluation == best ? Mark.Best : Mark.None)).ToList();
         var hidden = state.Evaluations.Count - rows.Count;

@@ -20,19 +20,28 @@ public static class ModelCard
         ArgumentNullException.ThrowIfNull(report);
         var config = model.Config;
         var positions = config.RelativeAttention
-            ? $"relative, {string.Join(" and ", config.PosAttType)}, {(config.PositionBuckets > 0 ? $"{config.PositionBuckets} logarithmic buckets a side" : "one row per distance")}{(config.ShareAttKey ? ", shared keys" : "")}"
+            ? $"relative, {string.Join(" and ", config.PosAttType)}, "
+                + $"{(config.PositionBuckets > 0 ? $"{config.PositionBuckets} logarithmic buckets a side" : "one row per distance")}"
+                + $"{(config.ShareAttKey ? ", shared keys" : "")}"
             : "absolute only";
         List<Fact> facts =
         [
-            new("encoder", $"{config.NumHiddenLayers} layers, width {Number(config.HiddenSize)}, {config.NumAttentionHeads} heads of {config.HeadSize}, feed-forward {Number(config.IntermediateSize)}"),
+            new("encoder", $"{config.NumHiddenLayers} layers, width {Number(config.HiddenSize)}, {config.NumAttentionHeads} heads of {config.HeadSize}, "
+                + $"feed-forward {Number(config.IntermediateSize)}"),
             new("positions", positions),
             new("vocabulary", $"{Number(config.VocabSize)} pieces"),
             new("head", $"{config.Labels.Count} labels", string.Join(" ", config.Labels.Take(7)) + (config.Labels.Count > 7 ? " …" : "")),
             new("dropout", config.HiddenDropoutProb.ToString("0.##", CultureInfo.InvariantCulture)),
             .. CountFacts(model),
         ];
-        var unexpected = report.Unexpected.Count == 0 ? Array.Empty<string>() : [$"{report.Unexpected.Count} tensors of the checkpoint have no place here; see the table."];
-        return new(name, facts) { Subtitle = "DeBERTa-v2/v3 for token classification", Warnings = [.. unexpected, .. report.Remarks], Tables = [Parts(model), Load(report)] };
+        var unexpected = report.Unexpected.Count == 0
+            ? Array.Empty<string>() : [$"{report.Unexpected.Count} tensors of the checkpoint have no place here; see the table."];
+        return new(name, facts)
+        {
+            Subtitle = "DeBERTa-v2/v3 for token classification",
+            Warnings = [.. unexpected, .. report.Remarks],
+            Tables = [Parts(model), Load(report)]
+        };
     }
 
     /// <summary>What loading found, kind by kind.</summary>
@@ -40,12 +49,14 @@ public static class ModelCard
     {
         ArgumentNullException.ThrowIfNull(report);
         (string Kind, string Meaning)[] meanings =
-            [("matched", "filled from the checkpoint"), ("missing", "not in the checkpoint, new"), ("unexpected", "in the checkpoint, no place here"), ("ignored", "belongs to another head, or is computed here")];
+            [("matched", "filled from the checkpoint"), ("missing", "not in the checkpoint, new"), ("unexpected", "in the checkpoint, no place here"),
+                ("ignored", "belongs to another head, or is computed here")];
         return new(
             "Weights of the checkpoint",
             [new("weights"), new("tensors", true), new("meaning"), new("names")],
             [.. report.Kinds.Select(kind => new Row(
-                [kind.Kind, Number(kind.Names.Count), new(meanings.FirstOrDefault(pair => pair.Kind == kind.Kind).Meaning ?? "", Mark.Dim), new(kind.Kind == "matched" ? "" : Shortened(kind.Names), IsCode: true)]))],
+                [kind.Kind, Number(kind.Names.Count), new(meanings.FirstOrDefault(pair => pair.Kind == kind.Kind).Meaning ?? "", Mark.Dim),
+                    new(kind.Kind == "matched" ? "" : Shortened(kind.Names), IsCode: true)]))],
             note: report.Source);
     }
 
@@ -56,10 +67,13 @@ public static class ModelCard
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(settings);
-        var adapted = model.named_modules().Where(pair => pair.module is IAdaptedLayer { Adapter: not null }).Select(pair => (pair.name, Projection: (IAdaptedLayer)pair.module)).ToList();
+        var adapted = model.named_modules().Where(pair => pair.module is IAdaptedLayer { Adapter: not null })
+            .Select(pair => (pair.name, Projection: (IAdaptedLayer)pair.module)).ToList();
         var byTarget = adapted.GroupBy(pair => pair.name.Split('.')[^1]).Select(group => new Row(
         [
-            new(group.Key, IsCode: true), Number(group.Count()), Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))), new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
+            new(group.Key, IsCode: true), Number(group.Count()),
+            Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))),
+            new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
         ]));
         var adapters = LoraAdapters.Of(model);
         return new("Low-rank adapters", [
@@ -69,7 +83,8 @@ public static class ModelCard
             .. CountFacts(model),
         ])
         {
-            Subtitle = (settings.UsesMagnitudes ? "DoRA (Liu et al. 2024): y = m / ‖W + scale · B A‖ · (W + scale · B A) x + b; " : "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; ")
+            Subtitle = (settings.UsesMagnitudes
+                ? "DoRA (Liu et al. 2024): y = m / ‖W + scale · B A‖ · (W + scale · B A) x + b; " : "LoRA (Hu et al. 2021): y = W x + b + scale · B A x; ")
                 + (settings.Biases == TrainedBiases.None ? "W and b stay as they are." : "W stays as it is."),
             Warnings =
             [
@@ -82,8 +97,10 @@ public static class ModelCard
 
     private static Fact RankFact(LoraSettings settings, IReadOnlyList<AdaptedModule> modules)
     {
-        var (ranks, scales) = (Range(modules.Select(module => (double)module.Rank), settings.Rank ?? 0), Range(modules.Select(module => module.Scale), settings.Scale));
-        return new("rank", ranks, Invariant($"α {settings.Alpha}{(settings.AlphaPattern is { Count: > 0 } ? " where no pattern says otherwise" : "")}, so scale {scales}; dropout {settings.Dropout}")
+        var (ranks, scales) = (Range(modules.Select(module => (double)module.Rank), settings.Rank ?? 0),
+            Range(modules.Select(module => module.Scale), settings.Scale));
+        return new("rank", ranks, Invariant($"α {settings.Alpha}{(settings.AlphaPattern is { Count: > 0 } ? " where no pattern says otherwise" : "")}, ")
+            + Invariant($"so scale {scales}; dropout {settings.Dropout}")
             + (settings.TrainsHeadOnly ? "; left as they begin: the head alone is trained" : ""));
     }
 
@@ -106,9 +123,11 @@ public static class ModelCard
     private static IEnumerable<Fact> CountFacts(DebertaV2ForTokenClassification model)
     {
         var parameters = model.parameters().ToList();
-        var (total, trained) = (LoraAdapters.CountParameters(model), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
+        var (total, trained) = (LoraAdapters.CountParameters(model),
+            parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
         var kept = total - parameters.Sum(parameter => parameter.numel());
-        yield return new("parameters", Number(total), Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB")
+        yield return new("parameters", Number(total),
+            Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB")
             + (kept == 0 ? "" : $"; as PEFT counts, which keeps the {Number(kept)} of the head's beginning beside the trained ones"));
         yield return new("trained", Number(trained), Invariant($"{trained / (double)Math.Max(1, total):0.00 %} of all"));
     }
@@ -117,19 +136,22 @@ public static class ModelCard
         "Parts",
         [new("part"), new("tensors", true), new("parameters", true), new("trained", true)],
         [.. model.named_parameters().GroupBy(pair => PartOf(pair.name)).Select(group => new Row(
-            [group.Key, Number(group.Count()), Number(group.Sum(pair => pair.parameter.numel())), Number(group.Where(pair => pair.parameter.requires_grad).Sum(pair => pair.parameter.numel()))]))]);
+            [group.Key, Number(group.Count()), Number(group.Sum(pair => pair.parameter.numel())),
+                Number(group.Where(pair => pair.parameter.requires_grad).Sum(pair => pair.parameter.numel()))]))]);
 
     private static string PartOf(string name) => name switch
     {
         _ when name.Contains("lora_", StringComparison.Ordinal) => "adapters",
         _ when name.Contains("encoder.layer.", StringComparison.Ordinal) => "encoder layers",
-        _ when name.Contains("rel_embeddings", StringComparison.Ordinal) || name.Contains("encoder.LayerNorm", StringComparison.Ordinal) => "relative positions",
+        _ when name.Contains("rel_embeddings", StringComparison.Ordinal) || name.Contains("encoder.LayerNorm", StringComparison.Ordinal) =>
+            "relative positions",
         _ when name.Contains("embeddings.", StringComparison.Ordinal) => "word embeddings",
         _ when name.StartsWith("classifier", StringComparison.Ordinal) => "head",
         _ => "other",
     };
 
-    private static string Shortened(IReadOnlyList<string> names) => string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", … ({names.Count - NamesShown} more)" : "");
+    private static string Shortened(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", … ({names.Count - NamesShown} more)" : "");
 
     private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -1,17 +1,21 @@
 namespace NotebookLib.Display;
 
 /// <summary>
-/// Finds the host that shows values: one that was set explicitly, else the .NET Interactive kernel whose cell is running (in an editor and in the runner alike), else the
-/// console. The library references none of them.
+/// Finds the host that shows values: one that was set explicitly, else the .NET Interactive kernel whose cell is running (in an editor and in the runner
+/// alike), else the console. The library references none of them.
 /// </summary>
 public static class NotebookHost
 {
-    /// <summary>Begins a line of a view's plain text that is news: worth a line of its own in a terminal, once. The plain text's last line serves as progress.</summary>
+    /// <summary>
+    /// Begins a line of a view's plain text that is news: worth a line of its own in a terminal, once. The plain text's last line serves as progress.
+    /// </summary>
     public const string NewsMark = "› ";
 
     private static INotebookHost? s_explicit;
 
-    /// <summary>The host to show values on; found anew at each call, so a host may announce itself late. Setting it wins over all others, null undoes that.</summary>
+    /// <summary>
+    /// The host to show values on; found anew at each call, so a host may announce itself late. Setting it wins over all others, null undoes that.
+    /// </summary>
     [System.Diagnostics.CodeAnalysis.AllowNull]
     public static INotebookHost Current
     {

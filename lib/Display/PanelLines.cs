@@ -10,7 +10,8 @@ internal static class PanelLines
     /// <summary>The line at the start.</summary>
     public static string Start(RunSummary summary) => string.Create(
         CultureInfo.InvariantCulture,
-        $"training: {summary.Updates:N0} updates of {summary.EffectiveBatch}; {summary.TrainedParameters:N0} of {summary.TotalParameters:N0} parameters; {summary.Device}, {summary.Precision}");
+        $"training: {summary.Updates:N0} updates of {summary.EffectiveBatch}; {summary.TrainedParameters:N0} of {summary.TotalParameters:N0} parameters; "
+            + $"{summary.Device}, {summary.Precision}");
 
     /// <summary>A line about the last logged stretch.</summary>
     public static string Step(PanelState state, long memoryBytes)
@@ -18,7 +19,10 @@ internal static class PanelLines
         var step = state.LastStep!;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · {step.TokensPerSecond:N0} tokens/s · {ByteText.Gigabytes(memoryBytes)}{(OnDevice(step) is { Length: > 0 } device ? " · GPU " + device : "")} · left {Left(state.SecondsLeft())}");
+            $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · "
+                + $"{step.TokensPerSecond:N0} tokens/s · "
+                + $"{ByteText.Gigabytes(memoryBytes)}{(OnDevice(step) is { Length: > 0 } device ? " · GPU " + device : "")} · left "
+                + $"{Left(state.SecondsLeft())}");
     }
 
     /// <summary>What a CUDA device tells of itself: memory, and how busy it was; empty on a CPU.</summary>
@@ -31,7 +35,8 @@ internal static class PanelLines
     {
         var metrics = string.Join(" · ", LivePanelView.Metrics.Where(metric => evaluation.Metrics.ContainsKey(metric.Key))
             .Select(metric => $"{metric.Name} {evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)}"));
-        return Invariant($"evaluation at {evaluation.Update:N0} · {metrics} · {Duration(evaluation.ElapsedSeconds)}{(evaluation.IsBest ? " · best so far" : "")}");
+        return Invariant($"evaluation at {evaluation.Update:N0} · {metrics} · ")
+            + Invariant($"{Duration(evaluation.ElapsedSeconds)}{(evaluation.IsBest ? " · best so far" : "")}");
     }
 
     /// <summary>The line at the end.</summary>

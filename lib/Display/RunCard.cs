@@ -38,7 +38,9 @@ public static class RunCard
 
         if (history.Best is { } best)
         {
-            facts.Add(new("best evaluation", $"{metric} {best.Metrics[metric].ToString("0.0000", CultureInfo.InvariantCulture)} at update {Number(best.Update)}", $"epoch {best.Epoch.ToString("0.00", CultureInfo.InvariantCulture)}"));
+            facts.Add(new("best evaluation",
+                $"{metric} {best.Metrics[metric].ToString("0.0000", CultureInfo.InvariantCulture)} at update {Number(best.Update)}",
+                $"epoch {best.Epoch.ToString("0.00", CultureInfo.InvariantCulture)}"));
         }
 
         facts.AddRange([new("best model", result.BestFolder ?? "none: nothing was evaluated"), new("last checkpoint", result.LastCheckpoint)]);
@@ -54,13 +56,16 @@ public static class RunCard
         var (csharp, python) = baseModel is null
             ? ($"var tagger = await EntityTagger.LoadAsync(\"{folder}\");", $"pipeline(\"token-classification\", model=\"{folder}\")")
             : ($"var tagger = await EntityTagger.LoadAsync(\"{folder}\", baseModel: \"{baseModel}\");",
-                $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{baseModel}\", config=AutoConfig.from_pretrained(\"{folder}\")), \"{folder}\")");
+                $"PeftModel.from_pretrained(AutoModelForTokenClassification.from_pretrained(\"{baseModel}\", "
+                    + $"config=AutoConfig.from_pretrained(\"{folder}\")), \"{folder}\")");
         return new(
             "The result",
-            [new("folder", folder), .. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length)))])
+            [new("folder", folder), .. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal)
+                .Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length)))])
         {
             Subtitle = baseModel is null ? "A checkpoint in the Hub's layout." : $"An adapter in PEFT's format, for {baseModel}.",
-            Tables = [new("How to load it", [new("language"), new("code")], [new(["C#", new(csharp, IsCode: true)]), new(["Python", new(python, IsCode: true)])])],
+            Tables = [new("How to load it", [new("language"), new("code")],
+                [new(["C#", new(csharp, IsCode: true)]), new(["Python", new(python, IsCode: true)])])],
         };
     }
 
@@ -69,7 +74,8 @@ public static class RunCard
     public static CardView Pushed(HubPushed pushed)
     {
         ArgumentNullException.ThrowIfNull(pushed);
-        return new("On the Hub", [new("repository", pushed.Repository, "private", pushed.Url), new("commit", pushed.Commit), new("files", string.Join(", ", pushed.Files))]);
+        return new("On the Hub", [new("repository", pushed.Repository, "private", pushed.Url), new("commit", pushed.Commit),
+            new("files", string.Join(", ", pushed.Files))]);
     }
 
     private static IReadOnlyList<Fact> PlanFacts(RunSummary summary) =>
@@ -78,18 +84,24 @@ public static class RunCard
         new("parameters", Number(summary.TotalParameters), $"{Number(summary.TrainedParameters)} trained"),
         new("sentences", $"{Number(summary.TrainingRows)} to train on, {Number(summary.EvaluationRows)} to evaluate on"),
         .. summary.Adapters is { } adapters
-            ? new Fact[] { new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets ?? [])}"), $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as they begin: the head alone is trained" : "")}") }
+            ? new Fact[] {
+                new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets ?? [])}"),
+                $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as they begin: the head alone is trained" : "")}") }
             : [],
         new("effective batch", summary.EffectiveBatch),
         new("updates", Number(summary.Updates), $"{Number(summary.UpdatesPerEpoch)} an epoch, {Number(summary.WarmupUpdates)} of warm-up"),
         new("learning rate", $"{PanelLines.Rate(summary.Settings.LearningRate)}, {summary.Settings.Schedule.ToString().ToLowerInvariant()}",
             Invariant($"AdamW, weight decay {summary.Settings.WeightDecay}, gradients up to norm {summary.Settings.MaximumGradientNorm}")),
         new("loss", summary.Settings.FocalGamma == 0 ? "cross-entropy" : Invariant($"focal, γ {summary.Settings.FocalGamma}"),
-            (summary.Settings.LossAverage == LossAverage.MeanOfMeans ? "mean of the micro-batches' means" : "mean over an update's labelled pieces") + (summary.Settings.ClassWeights is null ? "" : ", labels weighted")),
-        new("evaluations", summary.Settings.EvaluateEvery.ToString(), $"best by {summary.Settings.BestMetric}{(summary.Settings.EarlyStoppingPatience is { } patience ? Invariant($", stop after {patience} without a new best") : "")}"),
+            (summary.Settings.LossAverage == LossAverage.MeanOfMeans ? "mean of the micro-batches' means" : "mean over an update's labelled pieces")
+                + (summary.Settings.ClassWeights is null ? "" : ", labels weighted")),
+        new("evaluations", summary.Settings.EvaluateEvery.ToString(),
+            $"best by {summary.Settings.BestMetric}"
+                + $"{(summary.Settings.EarlyStoppingPatience is { } patience ? Invariant($", stop after {patience} without a new best") : "")}"),
         new("checkpoints", summary.Settings.SaveEvery.ToString(), summary.Settings.OutputFolder),
         new("seed", summary.Seed.ToString(CultureInfo.InvariantCulture)),
-        new("versions", string.Join(", ", summary.Versions.Select(pair => $"{pair.Key} {pair.Value}")), $"commit {summary.Commit[..Math.Min(8, summary.Commit.Length)]}"),
+        new("versions", string.Join(", ", summary.Versions.Select(pair => $"{pair.Key} {pair.Value}")),
+            $"commit {summary.Commit[..Math.Min(8, summary.Commit.Length)]}"),
     ];
 
     private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);

@@ -21,7 +21,9 @@ public sealed class SentencesView : HtmlView
         ArgumentNullException.ThrowIfNull(sentences);
         ArgumentNullException.ThrowIfNull(labels);
         (_title, _types) = (title, labels.Types);
-        _sentences = [.. sentences.Select(sentence => (sentence.Words, EntitySpans.Find(sentence.Tags, labels, EntityScheme.Lenient).Select(entity => new MarkedEntity(entity)).ToList()))];
+        _sentences = [
+            .. sentences.Select(sentence =>
+            (sentence.Words, EntitySpans.Find(sentence.Tags, labels, EntityScheme.Lenient).Select(entity => new MarkedEntity(entity)).ToList()))];
     }
 
     /// <summary>Makes the view of one sentence whose entities are known already.</summary>
@@ -39,7 +41,9 @@ public sealed class SentencesView : HtmlView
     /// <inheritdoc />
     public override string ToHtml() => _sentences.Count == 0
         ? new EmptyView(_title, "There is no sentence to show.").ToHtml()
-        : Markup.Fragment("nl-sentences", Markup.Heading(_title) + string.Concat(_sentences.Select(sentence => EntityMarkup.ToHtml(sentence.Words, sentence.Entities, _types))), EntityMarkup.Style);
+        : Markup.Fragment("nl-sentences",
+            Markup.Heading(_title) + string.Concat(_sentences.Select(sentence => EntityMarkup.ToHtml(sentence.Words, sentence.Entities, _types))),
+            EntityMarkup.Style);
 
     /// <inheritdoc />
     public override string ToText() => string.Join('\n', _sentences.Select(sentence => "  " + EntityMarkup.ToText(sentence.Words, sentence.Entities))

@@ -19,15 +19,20 @@ internal static class Sparkline
             return "";
         }
 
-        var dots = evaluations.Where(evaluation => evaluation.Loss > 0 && double.IsFinite(evaluation.Loss)).Select(evaluation => (X: (double)evaluation.Update, Y: Math.Log(evaluation.Loss))).ToList();
+        var dots = evaluations.Where(evaluation => evaluation.Loss > 0 && double.IsFinite(evaluation.Loss))
+            .Select(evaluation => (X: (double)evaluation.Update, Y: Math.Log(evaluation.Loss))).ToList();
         var (low, high) = (line.Concat(dots).Min(point => point.Y), line.Concat(dots).Max(point => point.Y));
         string Place((double X, double Y) point) =>
-            $"{Markup.Number(4 + (point.X / Math.Max(1, updates) * (Width - 8)))},{Markup.Number(4 + ((high - point.Y) / Math.Max(1e-9, high - low) * (Height - 8)))}";
+            $"{Markup.Number(4 + (point.X / Math.Max(1, updates) * (Width - 8)))},"
+                + $"{Markup.Number(4 + ((high - point.Y) / Math.Max(1e-9, high - low) * (Height - 8)))}";
         var points = string.Join(' ', Averaged(line).Select(Place));
         // A line of no length with round ends stays a round dot when the picture is stretched.
-        var marks = string.Concat(dots.Select(dot => $"<path d=\"M{Place(dot)}h0\" stroke=\"#d55e00\" stroke-width=\"7\" stroke-linecap=\"round\" vector-effect=\"non-scaling-stroke\"/>"));
-        return $"<svg viewBox=\"0 0 {Markup.Number(Width)} {Markup.Number(Height)}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"loss over updates, logarithmic\">"
-            + $"<title>Loss over updates, logarithmic: training (line), evaluation (dots)</title><polyline points=\"{points}\" fill=\"none\" stroke=\"#0072b2\" stroke-width=\"1.8\" vector-effect=\"non-scaling-stroke\"/>{marks}</svg>";
+        var marks = string.Concat(dots.Select(dot => $"<path d=\"M{Place(dot)}h0\" stroke=\"#d55e00\" stroke-width=\"7\" stroke-linecap=\"round\" "
+            + "vector-effect=\"non-scaling-stroke\"/>"));
+        return $"<svg viewBox=\"0 0 {Markup.Number(Width)} {Markup.Number(Height)}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"loss over "
+            + "updates, logarithmic\">"
+            + $"<title>Loss over updates, logarithmic: training (line), evaluation (dots)</title><polyline points=\"{points}\" fill=\"none\" "
+                + $"stroke=\"#0072b2\" stroke-width=\"1.8\" vector-effect=\"non-scaling-stroke\"/>{marks}</svg>";
     }
 
     /// <summary>Means of neighbours, so that a long run stays a small picture.</summary>

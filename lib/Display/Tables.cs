@@ -52,7 +52,8 @@ public static class Tables
     /// <param name="known">The entities that training saw; null to score the others not apart.</param>
     /// <param name="taggers">What each is, the split with its predictions (one that has none is left out), and the seconds that its training took.</param>
     public static TableView Taggers(
-        string split, LabelSet labels, KnownEntities? known, params IReadOnlyList<(string Name, IReadOnlyList<JudgedSentence>? Judged, double? Seconds)> taggers)
+        string split, LabelSet labels, KnownEntities? known,
+        params IReadOnlyList<(string Name, IReadOnlyList<JudgedSentence>? Judged, double? Seconds)> taggers)
     {
         ArgumentNullException.ThrowIfNull(labels);
         ArgumentNullException.ThrowIfNull(taggers);
@@ -67,7 +68,8 @@ public static class Tables
             var (scores, unseen) = (scorer.Scores(EntityScheme.Lenient), ErrorAnalysis.Of(tagger.Judged, labels, known, worstCount: 0).Unseen?.F1);
             return new(
                 [
-                    tagger.Name, new(Share(scores.Micro.F1), Bar: scores.Micro.F1), Share(scores.Micro.Precision), Share(scores.Micro.Recall), Share(scores.Macro.F1),
+                    tagger.Name, new(Share(scores.Micro.F1), Bar: scores.Micro.F1), Share(scores.Micro.Precision), Share(scores.Micro.Recall),
+                    Share(scores.Macro.F1),
                     Share(unseen), tagger.Seconds is { } seconds ? Invariant($"{seconds:0} s") : "",
                 ],
                 mark);
@@ -76,7 +78,8 @@ public static class Tables
         var tested = taggers.Where(tagger => tagger.Judged is not null).ToList();
         return new(
             "What training is worth",
-            [new("tagger"), new("F1", true), new("precision", true), new("recall", true), new("F1, mean of types", true), new("F1, entities never seen", true), new("training", true)],
+            [new("tagger"), new("F1", true), new("precision", true), new("recall", true), new("F1, mean of types", true), new("F1, entities never seen", true),
+                new("training", true)],
             [.. tested.Select((tagger, i) => Line(tagger, i == tested.Count - 1 ? Mark.Best : Mark.None))],
             $"{split}, by words, 0 to 1.",
             "Entities never seen: those whose very words training never had as an entity. Time with evaluations.");
@@ -92,7 +95,8 @@ public static class Tables
             "The same through the token-classification pipeline",
             [new("entity group"), new("score", true), new("word"), new("start", true), new("end", true)],
             [.. entities.Select(entity => new Row([entity.Label, Share(entity.Score), entity.Word, Number(entity.Start), Number(entity.End)]))],
-            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters and take in the blank before, and words run together, as in transformers."),
+            Invariant($"aggregation strategy {strategy.ToString().ToLowerInvariant()}; start and end count characters and take in the blank before, ")
+                + "and words run together, as in transformers.",
             entities.Count == 0 ? "No entity was found." : "");
     }
 
@@ -142,7 +146,8 @@ public static class Tables
             rows.Add(new(
             [
                 sentence.Words[word], labels.Names[sentence.Tags[word]],
-                pieces.Count == 0 ? new("no piece", Mark.Dim) : new(string.Join("  ", pieces.Select(piece => tokenizer.PieceOf(encoding.Ids[piece]))), IsCode: true),
+                pieces.Count == 0
+                    ? new("no piece", Mark.Dim) : new(string.Join("  ", pieces.Select(piece => tokenizer.PieceOf(encoding.Ids[piece]))), IsCode: true),
                 new(string.Join("  ", pieces.Select(piece => encoding.Ids[piece].ToString(CultureInfo.InvariantCulture))), Mark.Dim, IsCode: true),
                 new(string.Join("  ", pieces.Select(LabelOf)), IsCode: true),
             ]));
@@ -154,7 +159,8 @@ public static class Tables
             [new("word"), new("tag"), new("pieces"), new("piece ids"), new("label of each piece")],
             rows,
             Invariant($"{sentence.Words.Count} words, {encoding.Ids.Length} pieces with the special ones; ▁ marks the beginning of a word."),
-            "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores." + (tokenizer.Remark is { } remark ? $" {remark}" : ""));
+            "The first piece keeps the word's tag, the others continue it (B-x becomes I-x); −100 is left out of loss and scores."
+                + (tokenizer.Remark is { } remark ? $" {remark}" : ""));
     }
 
     /// <summary>The scores of each type and their averages, beside the published F1 where there is one.</summary>
@@ -168,14 +174,17 @@ public static class Tables
         List<Column> columns = [new("type"), new("precision", true), new("recall", true), new("F1", true), new("support", true), new("predicted", true)];
         columns.AddRange(strict is null ? [] : [new Column("strict F1", true)]);
         columns.AddRange(publishedSystem is null ? [] : [new Column("published F1", true), new Column("difference", true)]);
-        var rows = scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Select(row => ReportRow(row, strict, publishedSystem, Mark.None))
+        var rows = scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal)
+            .Select(row => ReportRow(row, strict, publishedSystem, Mark.None))
             .Concat(((ScoreRow[])[scores.Micro, scores.Macro, scores.Weighted]).Select(row => ReportRow(row, strict, publishedSystem, Mark.Total)));
         return new(
             title,
             columns,
             [.. rows],
-            Invariant($"{scores.SentenceCount:N0} sentences, {scores.TokenCount:N0} tags, accuracy {scores.Accuracy:0.0000}. Entities count when words and type agree; types by support."),
-            (strict is null ? "" : "Strict: an I without its B begins no entity. ") + (publishedSystem is null ? "" : $"Published: {publishedSystem}, words, on MultiNERD's English test split."));
+            Invariant($"{scores.SentenceCount:N0} sentences, {scores.TokenCount:N0} tags, accuracy {scores.Accuracy:0.0000}. ")
+                + "Entities count when words and type agree; types by support.",
+            (strict is null ? "" : "Strict: an I without its B begins no entity. ")
+                + (publishedSystem is null ? "" : $"Published: {publishedSystem}, words, on MultiNERD's English test split."));
     }
 
     /// <summary>What was decided about each file: format, encoding, columns, scheme, numbers; below it what else to know.</summary>
@@ -186,14 +195,17 @@ public static class Tables
         ArgumentNullException.ThrowIfNull(sources);
         ArgumentNullException.ThrowIfNull(notices);
         var hasNumbers = sources.Any(source => source.Numbering is not null);
-        List<Column> columns = [new("file"), new("sentences", true), new("format"), new("encoding"), new("words and tags"), new("scheme"), .. hasNumbers ? [new("numbers")] : Array.Empty<Column>()];
+        List<Column> columns = [new("file"), new("sentences", true), new("format"), new("encoding"), new("words and tags"), new("scheme"),
+            .. hasNumbers ? [new("numbers")] : Array.Empty<Column>()];
         // What is said of every file is said once.
         var said = sources.SelectMany(source => source.Notices.Select(notice => (notice, source.File))).GroupBy(pair => pair.notice, pair => pair.File)
             .Select(files => files.Count() == sources.Count ? files.Key : $"{string.Join(", ", files)}: {files.Key}");
         return new(
             "What was read",
             columns,
-            [.. sources.Select(source => new Row([source.File, source.Sentences.ToString("N0", CultureInfo.InvariantCulture), source.Format, source.Encoding ?? "", source.Layout, source.Scheme, .. hasNumbers ? [(Cell)(source.Numbering ?? "")] : Array.Empty<Cell>()]))],
+            [.. sources.Select(source =>
+                new Row([source.File, source.Sentences.ToString("N0", CultureInfo.InvariantCulture), source.Format, source.Encoding ?? "", source.Layout,
+                    source.Scheme, .. hasNumbers ? [(Cell)(source.Numbering ?? "")] : Array.Empty<Cell>()]))],
             note: string.Join(" · ", said.Concat(notices)));
     }
 
@@ -208,28 +220,34 @@ public static class Tables
         [
             Line("sentences", split => Number(split.Sentences)), Line("words", split => Number(split.Words)),
             Line("words outside entities", split => (split.OutsideWords / (double)Math.Max(1, split.Words)).ToString("0.0 %", CultureInfo.InvariantCulture)),
-            Line("entities", split => Number(split.EntityCount), Mark.Total), .. types.Select(type => Line("\u2003" + type, split => Number(split.Entities.GetValueOrDefault(type)))),
+            Line("entities", split => Number(split.EntityCount), Mark.Total),
+            .. types.Select(type => Line("\u2003" + type, split => Number(split.Entities.GetValueOrDefault(type)))),
         ];
         if (splits.Any(split => split.UnseenEntities is not null))
         {
-            rows.Add(Line("never seen in training", split => split.UnseenEntities is { } unseen ? $"{Number(unseen)} ({(unseen / (double)Math.Max(1, split.EntityCount)).ToString("0 %", CultureInfo.InvariantCulture)})" : "", Mark.Total));
+            rows.Add(Line("never seen in training",
+                split => split.UnseenEntities is { } unseen
+                ? $"{Number(unseen)} ({(unseen / (double)Math.Max(1, split.EntityCount)).ToString("0 %", CultureInfo.InvariantCulture)})" : "", Mark.Total));
         }
 
         return new("What the splits hold", [new(""), .. splits.Select(split => new Column(split.Name, true))], rows);
     }
 
     private static Row SpecialRow(string piece, int id) =>
-        new([new("", Mark.Dim), "", new(piece, Mark.Dim, IsCode: true), new(id.ToString(CultureInfo.InvariantCulture), Mark.Dim, IsCode: true), new("−100", Mark.Dim, IsCode: true)]);
+        new([new("", Mark.Dim), "", new(piece, Mark.Dim, IsCode: true), new(id.ToString(CultureInfo.InvariantCulture), Mark.Dim, IsCode: true),
+            new("−100", Mark.Dim, IsCode: true)]);
 
     private static Row ReportRow(ScoreRow row, SequenceScores? strict, string? publishedSystem, Mark mark)
     {
         List<Cell> cells =
         [
-            row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture), row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
+            row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture),
+            row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
         ];
         if (strict is not null)
         {
-            cells.Add(Share(strict.Types.Append(strict.Micro).Append(strict.Macro).Append(strict.Weighted).FirstOrDefault(other => other.Name == row.Name)?.F1));
+            cells.Add(Share(strict.Types.Append(strict.Micro).Append(strict.Macro).Append(strict.Weighted)
+                .FirstOrDefault(other => other.Name == row.Name)?.F1));
         }
 
         if (publishedSystem is not null)

@@ -62,7 +62,8 @@ public static class TrackingCard
     }
 
     private static object? ValueOf(string text, Column column) =>
-        column.IsNumber && double.TryParse(text, NumberStyles.Float | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var number) ? number : text;
+        column.IsNumber && double.TryParse(text, NumberStyles.Float | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out var number)
+            ? number : text;
 
     private static string Word(TrackingMode mode) => mode is TrackingMode.Online ? "online" : "offline";
 

@@ -64,11 +64,13 @@ public sealed class ExperimentRun
     /// <param name="outputs">Where results go.</param>
     /// <param name="adapters">The adapters; null where every weight is trained.</param>
     /// <exception cref="ArgumentException">All faults together, each with the value seen and one that would work.</exception>
-    public static ExperimentRun Begin(string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs, LoraSettings? adapters = null) =>
+    public static ExperimentRun Begin(string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs,
+        LoraSettings? adapters = null) =>
         Begin(system, profile, inputs, settings, outputs, adapters, Environment.GetEnvironmentVariable);
 
     internal static ExperimentRun Begin(
-        string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs, LoraSettings? adapters, Func<string, string?> environment)
+        string system, string profile, InputSettings inputs, TrainingSettings settings, RunSettings outputs, LoraSettings? adapters,
+        Func<string, string?> environment)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(system);
         ArgumentNullException.ThrowIfNull(inputs);
@@ -79,14 +81,16 @@ public sealed class ExperimentRun
         var id = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{profile}-s{settings.Seed}");
         // Relative to the repository, where the command line is typed; the notebook itself runs in its own folder.
         var folder = Path.GetFullPath(
-            outputs.Output ?? (environment(RunScores.FolderVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)), RepositoryFiles.Root);
+            outputs.Output ?? (environment(RunScores.FolderVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)),
+            RepositoryFiles.Root);
         var trains = profile != "published";
         List<string> faults =
         [
             .. Profiles.Contains(profile) ? Array.Empty<string>() : [$"profile is \"{profile}\"; expected {string.Join(", ", Profiles)}."],
             .. inputs.FindFaults(trains), .. settings.FindFaults(), .. inputs.FindFaultsOfAdapter(trains, adapters),
             .. trains && settings.Precision == TrainingPrecision.Float16 && !TorchSharp.torch.cuda.is_available()
-                ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."] : Array.Empty<string>(),
+                ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."]
+                : Array.Empty<string>(),
             .. outputs.FindFaults(folder, environment), .. RunFolderRules.FindFaults(outputs, folder, trains),
         ];
         if (faults.Count == 0)
@@ -95,7 +99,8 @@ public sealed class ExperimentRun
             return new(system, profile, inputs, settings, folder, id, started);
         }
 
-        throw new ArgumentException($"The parameters cannot work ({faults.Count} {(faults.Count == 1 ? "fault" : "faults")}):\n  " + string.Join("\n  ", faults));
+        throw new ArgumentException($"The parameters cannot work ({faults.Count} {(faults.Count == 1 ? "fault" : "faults")}):\n  "
+            + string.Join("\n  ", faults));
     }
 
     /// <summary>A file or folder of the run.</summary>
@@ -110,7 +115,8 @@ public sealed class ExperimentRun
         if (token.IsCancellationRequested && result?.End == TrainingEnd.Stopped)
         {
             throw new OperationCanceledException(
-                Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: {result.LastCheckpoint} holds its state. ")
+                Invariant($"Training was interrupted after {result.Updates:N0} of {result.Summary.Updates:N0} updates. Nothing is lost: ")
+                    + Invariant($"{result.LastCheckpoint} holds its state. ")
                 + Platform.HostWords.GoOn, token);
         }
     }
@@ -154,7 +160,8 @@ public sealed class ExperimentRun
     /// <returns>The table.</returns>
     /// <exception cref="IOException">The folder cannot be written; the message says where.</exception>
     public RunTable Record(
-        DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights = ClassWeighting.None, RunTable? table = null)
+        DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights = ClassWeighting.None,
+        RunTable? table = null)
     {
         ArgumentNullException.ThrowIfNull(words);
         table ??= new RunTable(RepositoryFiles.PathOf("results"));
@@ -169,7 +176,9 @@ public sealed class ExperimentRun
 
     /// <summary>Profile, model and data, in one line: what the scores are scores of.</summary>
     /// <param name="parameters">Of the model.</param>
-    private string About(long parameters) => Invariant($"{Profile}: {_inputs.ModelName}{(_inputs.AdapterName is { } adapter ? $" with {adapter}" : "")} ({parameters / 1e6:0.0} million parameters), {_inputs.DataName}");
+    private string About(long parameters) =>
+        Invariant($"{Profile}: {_inputs.ModelName}{(_inputs.AdapterName is { } adapter ? $" with {adapter}" : "")} ({parameters / 1e6:0.0} million ")
+            + Invariant($"parameters), {_inputs.DataName}");
 
     internal RunRow RowOf(DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights)
     {
@@ -226,7 +235,8 @@ public sealed class ExperimentRun
         };
     }
 
-    private List<TypeRow> TypesOf(SequenceScores scores) => [.. scores.Types.Append(scores.Micro).Append(scores.Macro).Append(scores.Weighted).Select(score => new TypeRow
+    private List<TypeRow> TypesOf(SequenceScores scores) =>
+        [.. scores.Types.Append(scores.Micro).Append(scores.Macro).Append(scores.Weighted).Select(score => new TypeRow
     {
         RunId = Id,
         Row = score.Name,

@@ -8,7 +8,9 @@ using NotebookLib.Results;
 
 namespace NotebookLib.Experiments;
 
-/// <summary>What an experiment reads: a model to start from, and sentences. Paths are seen from the working directory, else from the repository's root.</summary>
+/// <summary>
+/// What an experiment reads: a model to start from, and sentences. Paths are seen from the working directory, else from the repository's root.
+/// </summary>
 public sealed record InputSettings
 {
     /// <summary>The name of MultiNERD on the Hub.</summary>
@@ -17,16 +19,23 @@ public sealed record InputSettings
     /// <summary>A pre-trained or fine-tuned model: a folder, or a name on the Hub such as <c>microsoft/deberta-v3-base</c>.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Trained adapters that go on the model, to be tested or trained on: a folder, also of a run, or a name on the Hub; null puts on new ones, or none.</summary>
+    /// <summary>
+    /// Trained adapters that go on the model, to be tested or trained on: a folder, also of a run, or a name on the Hub; null puts on new ones, or none.
+    /// </summary>
     public string? Adapter { get; init; }
 
     /// <summary>Folder or file of the tokenizer (<c>spm.model</c>); null takes the model's.</summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>The data set when <see cref="TrainData"/> and <see cref="TestData"/> are null: a folder with files <c>train.*</c>, <c>validation.*</c>, <c>test.*</c>, or MultiNERD's name on the Hub.</summary>
+    /// <summary>
+    /// The data set when <see cref="TrainData"/> and <see cref="TestData"/> are null: a folder with files <c>train.*</c>, <c>validation.*</c>, <c>test.*</c>,
+    /// or MultiNERD's name on the Hub.
+    /// </summary>
     public string Dataset { get; init; } = MultiNerd;
 
-    /// <summary>Your own training sentences: a file (CoNLL, JSON, CSV, Parquet and their kin, docs/DATA.md), or a data set's name on the Hub (<c>org/name</c>).</summary>
+    /// <summary>
+    /// Your own training sentences: a file (CoNLL, JSON, CSV, Parquet and their kin, docs/DATA.md), or a data set's name on the Hub (<c>org/name</c>).
+    /// </summary>
     public string? TrainData { get; init; }
 
     /// <summary>Your own validation sentences; null splits <see cref="ValidationRows"/> off the training sentences.</summary>
@@ -38,7 +47,9 @@ public sealed record InputSettings
     /// <summary>Training sentences to use at most, drawn evenly; null or 0 takes all.</summary>
     public int? TrainRows { get; init; }
 
-    /// <summary>Validation sentences to use at most; where there is no validation data, sentences split off the training ones (null: a tenth, at least one).</summary>
+    /// <summary>
+    /// Validation sentences to use at most; where there is no validation data, sentences split off the training ones (null: a tenth, at least one).
+    /// </summary>
     public int? ValidationRows { get; init; }
 
     /// <summary>Test sentences to use at most, drawn evenly; null or 0 takes all.</summary>
@@ -81,16 +92,19 @@ public sealed record InputSettings
     public string ModelName => RepositoryFiles.Find(Model) is { } folder ? Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) : Model;
 
     /// <summary>
-    /// Where an adapter says that its base comes from: the model's name on the Hub, or its folder as it was given, which begins with a dot then. Empty for a full path, which
-    /// is nobody else's business.
+    /// Where an adapter says that its base comes from: the model's name on the Hub, or its folder as it was given, which begins with a dot then. Empty for a
+    /// full path, which is nobody else's business.
     /// </summary>
     public string BaseModel => RepositoryFiles.Find(Model) is null ? Model : Path.IsPathRooted(Model) ? "" : Model.StartsWith('.') ? Model : "./" + Model;
 
     /// <summary>What to call the adapters in tables and in a model's card: as they were given, a full path by its end; null where there are none.</summary>
     public string? AdapterName => Adapter is null || !Path.IsPathRooted(Adapter) ? Adapter
-        : string.Join('/', Adapter.Split('/', StringSplitOptions.RemoveEmptyEntries)[(Path.GetFileName(Path.TrimEndingDirectorySeparator(Adapter)) == "model" ? ^2 : ^1)..]);
+        : string.Join(
+            '/', Adapter.Split('/', StringSplitOptions.RemoveEmptyEntries)[
+            (Path.GetFileName(Path.TrimEndingDirectorySeparator(Adapter)) == "model" ? ^2 : ^1)..]);
 
-    private bool IsSample => RepositoryFiles.Find(Dataset) is { } folder && Path.TrimEndingDirectorySeparator(folder) == RepositoryFiles.PathOf("data", "sample");
+    private bool IsSample =>
+        RepositoryFiles.Find(Dataset) is { } folder && Path.TrimEndingDirectorySeparator(folder) == RepositoryFiles.PathOf("data", "sample");
 
     /// <summary>The label set of <see cref="Types"/>, or the notebook's where none are named.</summary>
     /// <param name="notebooks">The notebook's.</param>
@@ -103,14 +117,16 @@ public sealed record InputSettings
     {
         var faults = new List<string>();
         Refuse(string.IsNullOrWhiteSpace(Model), $"Model is \"{Model}\"; expected a folder, or a name on the Hub such as microsoft/deberta-v3-base.");
-        Refuse(Adapter is not null && string.IsNullOrWhiteSpace(Adapter), $"Adapter is \"{Adapter}\"; expected a folder with adapter_config.json, a name on the Hub such as alexeyak/deberta-v3-large-ner-lora, or null.");
+        Refuse(Adapter is not null && string.IsNullOrWhiteSpace(Adapter),
+            $"Adapter is \"{Adapter}\"; expected a folder with adapter_config.json, a name on the Hub such as alexeyak/deberta-v3-large-ner-lora, or null.");
         if (TrainData is null && TestData is null)
         {
             Refuse(ValidationData is not null, "ValidationData is set, TrainData is not; set both, or neither to read the data set.");
             Refuse(Types.Count > 0, $"Types is {string.Join(", ", Types)}, but TrainData is null; Types belongs to data of your own.");
             Refuse(
                 Dataset != MultiNerd && (string.IsNullOrWhiteSpace(Dataset) || !Directory.Exists(RepositoryFiles.Find(Dataset))),
-                $"Dataset is \"{Dataset}\"; expected {MultiNerd}, or a folder with files train.*, validation.* and test.* (seen from {Environment.CurrentDirectory} or {RepositoryFiles.Root}).");
+                $"Dataset is \"{Dataset}\"; expected {MultiNerd}, or a folder with files train.*, validation.* and test.* (seen from "
+                    + $"{Environment.CurrentDirectory} or {RepositoryFiles.Root}).");
         }
 
         Refuse(trains && TrainData is null && TestData is not null, "TestData is set, TrainData is not; only the published profile needs no training data.");
@@ -126,8 +142,10 @@ public sealed record InputSettings
             Refuse(rows < 0, Invariant($"{name} is {rows}; expected a number of sentences, for instance 1000, or null."));
         }
 
-        Refuse(!IsOwn && (Scheme is not null || WordColumn is not null || TagColumn is not null || Fields is not null), "Scheme, WordColumn, TagColumn and Fields belong to data of your own, but TrainData is null.");
-        Refuse(Fields is not null && Fields.Split(',').Length != 2, $"Fields is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags.");
+        Refuse(!IsOwn && (Scheme is not null || WordColumn is not null || TagColumn is not null || Fields is not null),
+            "Scheme, WordColumn, TagColumn and Fields belong to data of your own, but TrainData is null.");
+        Refuse(Fields is not null && Fields.Split(',').Length != 2,
+            $"Fields is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags.");
         faults.AddRange(FaultOfTypes() is { } fault ? [fault] : []);
         return faults;
 
@@ -145,8 +163,8 @@ public sealed record InputSettings
         : NoNetwork.ExplainAsync(this, () => HubModels.FetchAsync(source, new DownloadPanel(), cancel: cancellation));
 
     /// <summary>
-    /// Puts the adapters of <see cref="Adapter"/> into a model's weights for good, their head too, so that all of it trains on from what they learned; the model as it is where
-    /// there are none.
+    /// Puts the adapters of <see cref="Adapter"/> into a model's weights for good, their head too, so that all of it trains on from what they learned; the
+    /// model as it is where there are none.
     /// </summary>
     /// <param name="loaded">The base that they were trained on.</param>
     /// <param name="trains">Whether it is trained then: only then may the model's labels be others than the adapters'.</param>
@@ -164,7 +182,9 @@ public sealed record InputSettings
         var adapters = trains ? LoraAdapters.Attach(loaded.Model, LoraSettings.AsSaved, seed: 0, folder) : LoraAdapters.Load(folder, loaded.Model);
         adapters.Keep();
         var missing = loaded.Model.HasNewHead ? loaded.Report.Missing : [];
-        string[] remarks = [.. loaded.Report.Remarks, $"The {adapters.Modules.Count} adapters of {folder} are part of the weights now{(missing.Count == 0 && loaded.Report.Missing.Count > 0 ? ", and the head is theirs" : "")}.", .. adapters.Remarks];
+        string[] remarks = [.. loaded.Report.Remarks,
+            $"The {adapters.Modules.Count} adapters of {folder} are part of the weights "
+            + $"now{(missing.Count == 0 && loaded.Report.Missing.Count > 0 ? ", and the head is theirs" : "")}.", .. adapters.Remarks];
         return loaded with { Report = loaded.Report with { Missing = missing, Remarks = remarks } };
     }
 
@@ -175,14 +195,19 @@ public sealed record InputSettings
     {
         if (string.IsNullOrWhiteSpace(Adapter))
         {
-            return asked is null ? [] : trains ? asked.FindFaults() : ["Adapter is null, but this profile trains nothing; set Adapter to trained ones. A model that was trained whole is tested by ner_deberta_base_A or _B."];
+            return asked is null
+                ? [] : trains
+                ? asked.FindFaults()
+                : ["Adapter is null, but this profile trains nothing; set Adapter to trained ones. A model that was trained whole is tested by "
+                + "ner_deberta_base_A or _B."];
         }
 
         if (Find(Adapter) is not { } folder)
         {
             // Of a name on the Hub it shows when they are there.
             return !HubNames.IsRepository(Adapter.Split('@')[0])
-                ? [$"Adapter is \"{Adapter}\": there is no such folder, neither from {Environment.CurrentDirectory} nor from {RepositoryFiles.Root}, and a name on the Hub looks like org/name."]
+                ? [$"Adapter is \"{Adapter}\": there is no such folder, neither from {Environment.CurrentDirectory} nor from {RepositoryFiles.Root}, "
+                    + "and a name on the Hub looks like org/name."]
                 : asked?.StartingFrom(new()).FindFaults() ?? [];
         }
 

@@ -16,8 +16,10 @@ internal static class NoNetwork
         }
         catch (HubException fault) when (fault.Fault is HubFault.Unreachable or HubFault.NotInCache)
         {
-            throw new HubException(fault.Fault, $"{fault.Message}\nMissing on this machine: {string.Join(", ", await MissingAsync(inputs).ConfigureAwait(false))}.\n"
-                + $"Three ways out: run it again with a network; {HostWords.Set("model", "FOLDER")} takes a model of your own{(NeedsHub(inputs) ? $", {HostWords.Set("trainData", "FILE")} sentences of your own" : "")}; "
+            throw new HubException(fault.Fault,
+                $"{fault.Message}\nMissing on this machine: {string.Join(", ", await MissingAsync(inputs).ConfigureAwait(false))}.\n"
+                + $"Three ways out: run it again with a network; {HostWords.Set("model", "FOLDER")} takes a model of your "
+                    + $"own{(NeedsHub(inputs) ? $", {HostWords.Set("trainData", "FILE")} sentences of your own" : "")}; "
                 + $"{HostWords.Set("profile", "demo")} needs no network.", fault);
         }
     }
@@ -28,13 +30,15 @@ internal static class NoNetwork
         List<string> missing = [];
         foreach (var (kind, name) in new[] { ("model", inputs.Model), ("tokenizer", inputs.Tokenizer), ("adapter", inputs.Adapter) })
         {
-            if (name is not null && RepositoryFiles.Find(name) is null && !await IsThereAsync(() => HubModels.FetchAsync(name, settings: offline)).ConfigureAwait(false))
+            if (name is not null && RepositoryFiles.Find(name) is null
+                && !await IsThereAsync(() => HubModels.FetchAsync(name, settings: offline)).ConfigureAwait(false))
             {
                 missing.Add($"{kind} {name}");
             }
         }
 
-        if (inputs.TrainData is { } own && RepositoryFiles.Find(own) is null && !await IsThereAsync(() => HubDatasets.FetchAsync(own, settings: offline)).ConfigureAwait(false))
+        if (inputs.TrainData is { } own && RepositoryFiles.Find(own) is null
+            && !await IsThereAsync(() => HubDatasets.FetchAsync(own, settings: offline)).ConfigureAwait(false))
         {
             missing.Add($"data {own}");
         }

@@ -10,8 +10,8 @@ public static class RepositoryFiles
     public static string PathOf(params string[] parts) => Path.Combine([Root, .. parts]);
 
     /// <summary>
-    /// What a path in a parameter means: as it stands when there is such a file or folder (seen from the notebook's folder), else seen from the repository's root,
-    /// which is where the command line is typed.
+    /// What a path in a parameter means: as it stands when there is such a file or folder (seen from the notebook's folder), else seen from the repository's
+    /// root, which is where the command line is typed.
     /// </summary>
     /// <returns>A full path, or null when neither is there.</returns>
     public static string? Find(string path)

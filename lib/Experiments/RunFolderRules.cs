@@ -11,7 +11,8 @@ internal static class RunFolderRules
     /// <param name="trains">False where nothing is trained: then there is nothing to go on with.</param>
     public static IEnumerable<string> FindFaults(RunSettings outputs, string folder, bool trains) => ((string?[])
     [
-        string.IsNullOrWhiteSpace(outputs.Output ?? folder) ? $"Output is \"{outputs.Output}\"; expected a folder, for instance results/runs/my-run, or null to make a new one." : null,
+        string.IsNullOrWhiteSpace(outputs.Output ?? folder)
+            ? $"Output is \"{outputs.Output}\"; expected a folder, for instance results/runs/my-run, or null to make a new one." : null,
         FaultOfWriting(folder),
         outputs.Resume ? null : FaultOfNew(folder),
         outputs is { Resume: true, Output: not null } && trains ? FaultOfResumed(folder) : null,
@@ -40,7 +41,8 @@ internal static class RunFolderRules
         // A checkpoint, or the folder of all checkpoints, named instead of the run's.
         var above = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(output));
         var meant = Array.Find([above, Path.GetDirectoryName(above)], folder => folder is not null && HoldsRun(folder));
-        return $"Resume is true, but there is no run to go on with in {output}; expected the folder of a run, {(meant is null ? "which has a folder checkpoints" : $"for instance {meant}")}.";
+        return $"Resume is true, but there is no run to go on with in {output}; expected the folder of a run, "
+            + $"{(meant is null ? "which has a folder checkpoints" : $"for instance {meant}")}.";
     }
 
     /// <summary>The fault of a folder in which nothing can be written, or null; leaves nothing behind.</summary>

@@ -6,7 +6,10 @@ namespace NotebookLib.Experiments;
 /// <summary>Where a run's results go, and what becomes of results that are there already.</summary>
 public sealed record RunSettings
 {
-    /// <summary>Folder of the run's files, seen from the repository's root; null takes the runner's, else a new one under <c>results/runs</c>. One that holds an earlier run is refused unless <see cref="Resume"/> is set.</summary>
+    /// <summary>
+    /// Folder of the run's files, seen from the repository's root; null takes the runner's, else a new one under <c>results/runs</c>. One that holds an earlier
+    /// run is refused unless <see cref="Resume"/> is set.
+    /// </summary>
     public string? Output { get; init; }
 
     /// <summary>Go on with the run in <see cref="Output"/>, which another process began.</summary>
@@ -50,7 +53,9 @@ public sealed record RunSettings
         try
         {
             var hub = HubSettings.FromEnvironment();
-            faults.AddRange(hub.Token is null ? [$"Push is \"{push}\", but there is no token; set HF_TOKEN to one that may write ({hub.Endpoint}/settings/tokens), or leave Push null."] : []);
+            faults.AddRange(hub.Token is null
+                ? [$"Push is \"{push}\", but there is no token; set HF_TOKEN to one that may write ({hub.Endpoint}/settings/tokens), or leave Push null."]
+                : []);
             faults.AddRange(hub.IsOffline ? [$"Push is \"{push}\", but HF_HUB_OFFLINE allows no request; unset it, or leave Push null."] : []);
         }
         catch (ArgumentException fault)

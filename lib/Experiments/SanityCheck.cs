@@ -15,8 +15,8 @@ namespace NotebookLib.Experiments;
 internal sealed record SanityFinding(string Name, string Expected, string Found, bool Holds);
 
 /// <summary>
-/// Three checks of a minute, before a run of hours: an untrained head knows nothing, one batch can be learned by heart, an evaluation goes through. The model is
-/// afterwards as it was before.
+/// Three checks of a minute, before a run of hours: an untrained head knows nothing, one batch can be learned by heart, an evaluation goes through. The model
+/// is afterwards as it was before.
 /// </summary>
 public static class SanityCheck
 {
@@ -32,13 +32,15 @@ public static class SanityCheck
     /// <param name="settings">How it will be trained.</param>
     /// <returns>A table of findings.</returns>
     public static TableView Run(
-        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings) =>
+        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
+        TrainingSettings settings) =>
         Table(Find(loaded, labels, training, evaluation, settings));
 
     /// <summary>Runs the checks and gives the findings.</summary>
     /// <inheritdoc cref="Run" path="/param"/>
     internal static IReadOnlyList<SanityFinding> Find(
-        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
+        Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
+        TrainingSettings settings)
     {
         ArgumentNullException.ThrowIfNull(loaded);
         ArgumentNullException.ThrowIfNull(training);
@@ -47,8 +49,10 @@ public static class SanityCheck
         var model = loaded.Model;
         model.eval();
         TokenEvaluation.RefuseForeignPieces(model, "training", training);
-        var rows = training.Count == 0 ? [] : BatchOrder.Reference(training.Count, settings.Seed, 0).Rows.Take(OverfitRows).Select(row => training[row]).ToList();
-        return [.. rows.Count == 0 ? Array.Empty<SanityFinding>() : [FirstLoss(loaded, rows, settings), Overfit(model, rows, settings)], TwoBatches(model, labels, evaluation, settings), Lengths(model.Config, [.. training, .. evaluation])];
+        var rows = training.Count == 0
+            ? [] : BatchOrder.Reference(training.Count, settings.Seed, 0).Rows.Take(OverfitRows).Select(row => training[row]).ToList();
+        return [.. rows.Count == 0 ? Array.Empty<SanityFinding>() : [FirstLoss(loaded, rows, settings), Overfit(model, rows, settings)],
+            TwoBatches(model, labels, evaluation, settings), Lengths(model.Config, [.. training, .. evaluation])];
     }
 
     private static SanityFinding Lengths(DebertaConfig config, IReadOnlyList<EncodedSentence> rows)
@@ -57,7 +61,8 @@ public static class SanityCheck
         return new(
             "Lengths",
             Invariant($"at most {most} pieces: the model does not tell greater distances apart"),
-            Invariant($"the longest sentence has {rows.Select(row => row.Length).DefaultIfEmpty().Max()} pieces{(longer == 0 ? "" : $"; {longer} of {rows.Count} are longer: split them")}"),
+            Invariant($"the longest sentence has {rows.Select(row => row.Length).DefaultIfEmpty().Max()} ")
+                + Invariant($"pieces{(longer == 0 ? "" : $"; {longer} of {rows.Count} are longer: split them")}"),
             longer == 0);
     }
 
@@ -68,7 +73,8 @@ public static class SanityCheck
         var isNew = loaded.Model.HasNewHead;
         return new(
             "First loss",
-            isNew ? Invariant($"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing") : "below that of a new head: the head is trained already",
+            isNew ? Invariant($"near ln {labels} = {Math.Log(labels):0.00}: a new head knows nothing")
+                : "below that of a new head: the head is trained already",
             Invariant($"{loss:0.00} nats"),
             isNew ? Math.Abs(loss - Math.Log(labels)) < 0.75 : loss < Math.Log(labels));
     }
@@ -110,7 +116,8 @@ public static class SanityCheck
         }
     }
 
-    private static SanityFinding TwoBatches(DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings)
+    private static SanityFinding TwoBatches(DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> evaluation,
+        TrainingSettings settings)
     {
         List<EncodedSentence> rows = [.. evaluation.Take(2 * settings.EvaluationBatchSize)];
         if (rows.Count == 0)
@@ -122,7 +129,8 @@ public static class SanityCheck
         return new(
             "An evaluation",
             "two batches go through",
-            Invariant($"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} ({(model.HasNewHead ? "untrained" : "before this training")})"),
+            Invariant($"{rows.Count} sentences: loss {result.Loss:0.00} nats, F1 {result.Scores!.Micro.F1:0.000} ")
+                + Invariant($"({(model.HasNewHead ? "untrained" : "before this training")})"),
             double.IsFinite(result.Loss));
     }
 
@@ -144,6 +152,8 @@ public static class SanityCheck
     private static TableView Table(IReadOnlyList<SanityFinding> findings) => new(
         "Before the long run",
         [new("check"), new("expected"), new("found"), new("")],
-        [.. findings.Select(finding => new Row([finding.Name, finding.Expected, finding.Found, new(finding.Holds ? "holds" : "does not hold", finding.Holds ? Mark.Good : Mark.Bad)]))],
-        note: findings.All(finding => finding.Holds) ? "The weights are as they were before." : "Look into what does not hold before you spend hours on the run.");
+        [.. findings.Select(finding =>
+            new Row([finding.Name, finding.Expected, finding.Found, new(finding.Holds ? "holds" : "does not hold", finding.Holds ? Mark.Good : Mark.Bad)]))],
+        note: findings.All(finding => finding.Holds)
+            ? "The weights are as they were before." : "Look into what does not hold before you spend hours on the run.");
 }

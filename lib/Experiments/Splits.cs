@@ -12,13 +12,15 @@ public sealed class Splits
     // The order in which sentences are drawn or split off, whatever the run's seed: runs of several seeds must be tested on the same ones.
     private const long DrawSeed = 0;
 
-    private Splits(LabelSet labels, List<Sentence> train, List<Sentence> validation, List<Sentence> test, bool testIsValidation, IReadOnlyList<SourceReport> sources)
+    private Splits(LabelSet labels,
+        List<Sentence> train, List<Sentence> validation, List<Sentence> test, bool testIsValidation, IReadOnlyList<SourceReport> sources)
     {
         (Train, Validation, Test, TestIsValidation, Sources) = (train, validation, test, testIsValidation, sources);
         Known = train.Count > 0 ? KnownEntities.Of(train, labels) : null;
         Statistics =
         [
-            .. train.Count > 0 ? [SplitStatistics.Of("train", train, labels), SplitStatistics.Of("validation", validation, labels, Known)] : Array.Empty<SplitStatistics>(),
+            .. train.Count > 0
+                ? [SplitStatistics.Of("train", train, labels), SplitStatistics.Of("validation", validation, labels, Known)] : Array.Empty<SplitStatistics>(),
             SplitStatistics.Of(testIsValidation ? "test (= validation)" : "test", test, labels, Known),
         ];
     }
@@ -52,9 +54,12 @@ public sealed class Splits
             var (validation, test) = (Repeated(Validation), TestIsValidation ? 0 : Repeated(Test));
             return
             [
-                .. Train.Count > 0 && Train.All(sentence => sentence.Tags.All(tag => tag == 0)) ? ["no training sentence has an entity: there is nothing to learn"] : Array.Empty<string>(),
-                .. validation > 0 ? [Invariant($"{validation} of {Validation.Count} validation sentences are training sentences too, words and tags")] : Array.Empty<string>(),
-                .. test > 0 ? [Invariant($"{test} of {Test.Count} test sentences are training sentences too, words and tags: their scores are too good")] : Array.Empty<string>(),
+                .. Train.Count > 0 && Train.All(sentence => sentence.Tags.All(tag => tag == 0))
+                    ? ["no training sentence has an entity: there is nothing to learn"] : Array.Empty<string>(),
+                .. validation > 0 ? [Invariant($"{validation} of {Validation.Count} validation sentences are training sentences too, words and tags")]
+                    : Array.Empty<string>(),
+                .. test > 0 ? [Invariant($"{test} of {Test.Count} test sentences are training sentences too, words and tags: their scores are too good")]
+                    : Array.Empty<string>(),
             ];
         }
     }
@@ -77,18 +82,22 @@ public sealed class Splits
     /// <summary>Reads the sentences, MultiNERD's from the Hub, showing the transfers.</summary>
     /// <param name="inputs">Where from, and how many.</param>
     /// <param name="labels">The labels that are learned.</param>
-    /// <param name="source">Names the tags in the data, when these are others: types that <paramref name="labels"/> lacks become O (<see cref="LabelSet.MapTo"/>). Null for <paramref name="labels"/>.</param>
+    /// <param name="source">Names the tags in the data, when these are others: types that <paramref name="labels"/> lacks become O
+    /// (<see cref="LabelSet.MapTo"/>). Null for <paramref name="labels"/>.</param>
     /// <param name="trains">False reads sentences to test on alone.</param>
     /// <param name="cancellation">Stops a download; what has arrived is kept.</param>
     /// <exception cref="IOException">A file or the network fails.</exception>
     /// <exception cref="DataFormatException">Lines are wrong; all of them, up to a limit, with file and line.</exception>
     /// <exception cref="InvalidDataException">There is nothing to train or to test on.</exception>
-    public static async Task<Splits> ReadAsync(InputSettings inputs, LabelSet labels, LabelSet? source = null, bool trains = true, CancellationToken cancellation = default)
+    public static async Task<Splits> ReadAsync(InputSettings inputs, LabelSet labels, LabelSet? source = null, bool trains = true,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         ArgumentNullException.ThrowIfNull(labels);
-        var files = inputs.TrainData is { } name && RepositoryFiles.Find(name) is null && HubDatasets.IsName(name) ? await FetchOwnAsync(inputs, name, cancellation).ConfigureAwait(false)
-            : inputs.TrainData is not null || inputs.TestData is not null ? new Files(Find(inputs.TrainData), Find(inputs.ValidationData), Find(inputs.TestData))
+        var files = inputs.TrainData is { } name && RepositoryFiles.Find(name) is null && HubDatasets.IsName(name)
+            ? await FetchOwnAsync(inputs, name, cancellation).ConfigureAwait(false)
+            : inputs.TrainData is not null || inputs.TestData is not null
+            ? new Files(Find(inputs.TrainData), Find(inputs.ValidationData), Find(inputs.TestData))
             : inputs.Dataset == InputSettings.MultiNerd ? await FetchMultiNerdAsync(inputs, trains, cancellation).ConfigureAwait(false)
             : InFolder(RepositoryFiles.Find(inputs.Dataset) ?? inputs.Dataset, trains);
         return new Reading(inputs, files, labels, source ?? labels, trains).Read();
@@ -100,7 +109,8 @@ public sealed class Splits
     private static async Task<Files> FetchOwnAsync(InputSettings inputs, string name, CancellationToken cancellation)
     {
         var fetched = await NoNetwork.ExplainAsync(inputs, () => HubDatasets.FetchAsync(name, new DownloadPanel(), cancel: cancellation)).ConfigureAwait(false);
-        return new(fetched.Train, inputs.ValidationData is null ? fetched.Validation : Find(inputs.ValidationData), inputs.TestData is null ? fetched.Test : Find(inputs.TestData));
+        return new(fetched.Train, inputs.ValidationData is null ? fetched.Validation : Find(inputs.ValidationData),
+            inputs.TestData is null ? fetched.Test : Find(inputs.TestData));
     }
 
     private static async Task<Files> FetchMultiNerdAsync(InputSettings inputs, bool trains, CancellationToken cancellation)
@@ -108,13 +118,16 @@ public sealed class Splits
         var options = new MultiNerdOptions { Repository = inputs.Dataset };
         var asked = trains ? options : options with { Splits = ["test"] };
         var fetched = await NoNetwork.ExplainAsync(inputs, () => MultiNerd.FetchAsync(new DownloadPanel(), asked, cancel: cancellation)).ConfigureAwait(false);
-        return trains ? new([fetched.PathOf("train")], [fetched.PathOf("validation")], [fetched.PathOf("test")], IsDistinct: true) : new([], [], [fetched.PathOf("test")], IsDistinct: true);
+        return trains ? new([fetched.PathOf("train")], [fetched.PathOf("validation")], [fetched.PathOf("test")], IsDistinct: true)
+            : new([], [], [fetched.PathOf("test")], IsDistinct: true);
     }
 
     private static Files InFolder(string folder, bool trains)
     {
         string[] Of(string split) => [.. Directory.EnumerateFiles(folder, split + ".*").Order(StringComparer.Ordinal).Take(1)];
-        return Of("train") is [] && trains ? throw new InvalidDataException($"{folder}: no file train.*; expected the data set's files train.*, validation.*, test.*.") : new(Of("train"), Of("validation"), Of("test"));
+        return Of("train") is [] && trains
+            ? throw new InvalidDataException($"{folder}: no file train.*; expected the data set's files train.*, validation.*, test.*.")
+            : new(Of("train"), Of("validation"), Of("test"));
     }
 
     // IsDistinct: the files hold the distinct listing already; sentences that the source itself has twice belong to it.
@@ -137,10 +150,12 @@ public sealed class Splits
             var test = files.Test.Count == 0 ? validation : Read(files.Test, inputs.TestRows);
             if (trains && train.Count == 0)
             {
-                throw new InvalidDataException($"{files.Train[0]}: no sentence is left to train on; expected at least one (language, listing and ValidationRows leave some out).");
+                throw new InvalidDataException($"{files.Train[0]}: no sentence is left to train on; expected at least one (language, "
+                    + "listing and ValidationRows leave some out).");
             }
 
-            return test.Count > 0 ? new(labels, train, validation, test, files.Test.Count == 0, _sources) : throw new InvalidDataException(NothingToTest(train.Count));
+            return test.Count > 0
+                ? new(labels, train, validation, test, files.Test.Count == 0, _sources) : throw new InvalidDataException(NothingToTest(train.Count));
         }
 
         // Where nothing is trained, the test file is the only one that is read.
@@ -148,7 +163,8 @@ public sealed class Splits
             ? $"{inputs.TrainData}: nothing is trained in this profile, and TestData is null; set TestData to the file to test on."
             : files.Test.Concat(files.Validation).FirstOrDefault() is { } file
             ? $"{file}: no sentence to test on; expected at least one (language, listing and ValidationRows leave some out)."
-            : $"{files.Train[0]}: {trained} {(trained == 1 ? "sentence" : "sentences")} to train on{(inputs.ValidationRows == 0 ? ", ValidationRows is 0" : "")}, and none is left to test on; "
+            : $"{files.Train[0]}: {trained} {(trained == 1 ? "sentence" : "sentences")} to train "
+                + $"on{(inputs.ValidationRows == 0 ? ", ValidationRows is 0" : "")}, and none is left to test on; "
                 + "expected at least one. Set TestData or ValidationData to a file, or bring at least 2 sentences and leave ValidationRows null.";
 
         private List<Sentence> Read(IReadOnlyList<string> paths, int? most)
@@ -186,7 +202,8 @@ public sealed class Splits
         {
             if (count >= sentences.Count && count > 0)
             {
-                throw new InvalidDataException($"ValidationRows is {count}, but there are only {sentences.Count} sentences; expected fewer, so that some are left to train on.");
+                throw new InvalidDataException($"ValidationRows is {count}, but there are only {sentences.Count} sentences; expected fewer, "
+                    + "so that some are left to train on.");
             }
 
             List<Sentence> drawn = [.. BatchOrder.RandomPermutation(sentences.Count, DrawSeed).Rows.Select(row => sentences[row])];

@@ -15,7 +15,8 @@ public sealed record Fact(string Label, string Value, string Hint = "", string L
 public sealed class CardView(string title, IReadOnlyList<Fact> facts) : HtmlView
 {
     private const string Style = ".nl-card{border:1px solid var(--nl-line);border-radius:8px;padding:.7em 1em}"
-        + ".nl-card dl{display:grid;grid-template-columns:max-content 1fr;gap:.12em 1.2em;margin:.4em 0}.nl-card dt{opacity:.74}.nl-card dd{margin:0;overflow-wrap:anywhere}";
+        + ".nl-card dl{display:grid;grid-template-columns:max-content 1fr;gap:.12em 1.2em;margin:.4em 0}.nl-card dt{opacity:.74}.nl-card "
+            + "dd{margin:0;overflow-wrap:anywhere}";
 
     /// <summary>The thing.</summary>
     public string Title { get; } = title;

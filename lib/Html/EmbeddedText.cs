@@ -9,7 +9,8 @@ internal static class EmbeddedText
     public static string Read(string name)
     {
         using var stream = typeof(EmbeddedText).Assembly.GetManifestResourceStream(name)
-            ?? throw new InvalidOperationException($"{name} is not embedded in NotebookLib.dll; expected it under lib/ with an EmbeddedResource item in NotebookLib.csproj.");
+            ?? throw new InvalidOperationException($"{name} is not embedded in NotebookLib.dll; expected it under lib/ with an EmbeddedResource item in "
+                + "NotebookLib.csproj.");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -6,7 +6,8 @@ namespace NotebookLib.Html;
 public sealed class EmptyView(string title, string reason) : HtmlView
 {
     /// <inheritdoc />
-    public override string ToHtml() => Markup.Fragment("nl-nothing", $"<div class=\"nl-empty\">{Markup.Heading(title)}<div>{Markup.Escape(reason)}</div></div>");
+    public override string ToHtml() =>
+        Markup.Fragment("nl-nothing", $"<div class=\"nl-empty\">{Markup.Heading(title)}<div>{Markup.Escape(reason)}</div></div>");
 
     /// <inheritdoc />
     public override string ToText() => $"{title}\n({reason})";

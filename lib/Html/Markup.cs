@@ -19,7 +19,8 @@ internal static class Markup
     /// <param name="kind">The view's own class, for instance <c>nl-card</c>; constant.</param>
     /// <param name="body">Content, escaped already.</param>
     /// <param name="extraStyle">Rules that only this kind of view needs; constant.</param>
-    public static string Fragment(string kind, string body, string extraStyle = "") => $"<style>{Style.Value}{extraStyle}</style><div class=\"nl {kind}\">{body}</div>";
+    public static string Fragment(string kind, string body, string extraStyle = "") =>
+        $"<style>{Style.Value}{extraStyle}</style><div class=\"nl {kind}\">{body}</div>";
 
     /// <summary>A title line, and under it, when there is one, a line that says more.</summary>
     public static string Heading(string title, string? subtitle = null) =>

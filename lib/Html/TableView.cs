@@ -64,7 +64,8 @@ public sealed class TableView : HtmlView
         ArgumentNullException.ThrowIfNull(rows);
         if (rows.Index().FirstOrDefault(row => row.Item.Cells.Count != columns.Count) is { Item: { } wrong, Index: var index })
         {
-            throw new ArgumentException($"Table '{title}', row {index}: expected {columns.Count} cells, one for each column, found {wrong.Cells.Count}.", nameof(rows));
+            throw new ArgumentException($"Table '{title}', row {index}: expected {columns.Count} cells, one for each column, found {wrong.Cells.Count}.",
+                nameof(rows));
         }
 
         (Title, Columns, Rows, Subtitle, Note) = (title, columns, rows, subtitle, note);

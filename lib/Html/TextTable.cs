@@ -8,7 +8,8 @@ internal static class TextTable
     /// <summary>Header, rule and rows, each a line.</summary>
     public static IEnumerable<string> Lines(IReadOnlyList<Column> columns, IReadOnlyList<Row> rows)
     {
-        var widths = columns.Select((column, i) => Math.Min(WidestColumn, rows.Select(row => LengthOf(row.Cells[i].Text)).Append(LengthOf(column.Header)).Max())).ToArray();
+        var widths = columns.Select((column, i) =>
+            Math.Min(WidestColumn, rows.Select(row => LengthOf(row.Cells[i].Text)).Append(LengthOf(column.Header)).Max())).ToArray();
         yield return Line(columns, widths, [.. columns.Select(column => column.Header)]);
         yield return string.Join("  ", widths.Select(width => new string('-', width)));
         foreach (var row in rows)

@@ -6,7 +6,9 @@ namespace NotebookLib.Hub;
 /// <param name="SizeBytes">Its size, where the Hub says so.</param>
 internal sealed record RemoteFile(string Commit, string Etag, long? SizeBytes);
 
-/// <summary>Fetches one file into <c>ETAG.incomplete</c>, going on where an earlier transfer broke off, and accepts it only with the announced size and hash.</summary>
+/// <summary>
+/// Fetches one file into <c>ETAG.incomplete</c>, going on where an earlier transfer broke off, and accepts it only with the announced size and hash.
+/// </summary>
 internal sealed class BlobDownload(HubSession session)
 {
     // So much progress earns a broken transfer its full number of tries again.
@@ -23,7 +25,8 @@ internal sealed class BlobDownload(HubSession session)
     /// <param name="meter">Counts.</param>
     /// <param name="cancel">Gives up; what has arrived stays.</param>
     /// <exception cref="HubException">Unreachable, refused, or twice with another hash.</exception>
-    public async Task RunAsync(string url, (HubRepo Repo, string Revision, string File) place, RemoteFile remote, string incomplete, TransferMeter meter, CancellationToken cancel)
+    public async Task RunAsync(string url, (HubRepo Repo, string Revision, string File) place, RemoteFile remote, string incomplete, TransferMeter meter,
+        CancellationToken cancel)
     {
         for (var isSecond = false; ; isSecond = true)
         {
@@ -38,7 +41,8 @@ internal sealed class BlobDownload(HubSession session)
             var fault = $"{place.Repo}/{place.File}: announced with hash {remote.Etag}, arrived with {found}";
             if (isSecond)
             {
-                throw new HubException(HubFault.WrongContent, $"{fault}, twice; nothing was kept. A proxy or mirror (HF_ENDPOINT) may damage files: try another network");
+                throw new HubException(HubFault.WrongContent,
+                    $"{fault}, twice; nothing was kept. A proxy or mirror (HF_ENDPOINT) may damage files: try another network");
             }
 
             meter.Observer?.Noticed($"{fault}; fetching it again from its start");
@@ -103,7 +107,8 @@ internal sealed class BlobDownload(HubSession session)
 
     /// <returns>The whole file's size, where known. The file stands where the body goes on.</returns>
     private async Task<long?> AcceptAsync(
-        HttpResponseMessage response, bool isHub, (HubRepo Repo, string Revision, string File) place, RemoteFile remote, FileStream file, CancellationToken cancel)
+        HttpResponseMessage response, bool isHub, (HubRepo Repo, string Revision, string File) place, RemoteFile remote, FileStream file,
+        CancellationToken cancel)
     {
         switch ((int)response.StatusCode)
         {
@@ -163,7 +168,8 @@ internal sealed class BlobDownload(HubSession session)
         catch (Exception fault) when (fault is IOException or HttpRequestException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"nothing arrived for {session.Settings.StallSeconds:0} s") : "the connection broke");
+            throw new TransientHubException(time.IsCancellationRequested
+                ? Invariant($"nothing arrived for {session.Settings.StallSeconds:0} s") : "the connection broke");
         }
     }
 
@@ -172,7 +178,8 @@ internal sealed class BlobDownload(HubSession session)
         var free = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(path)! : Path.GetDirectoryName(path)!).AvailableFreeSpace;
         if (neededBytes > free)
         {
-            throw new IOException(Invariant($"{file}: {neededBytes / 1e6:0} MB are still to come, {Path.GetDirectoryName(path)} has {free / 1e6:0} MB free. Make room, or set HF_HOME to another disk"));
+            throw new IOException(Invariant($"{file}: {neededBytes / 1e6:0} MB are still to come, {Path.GetDirectoryName(path)} has {free / 1e6:0} MB free. ")
+                + "Make room, or set HF_HOME to another disk");
         }
     }
 }

@@ -114,7 +114,8 @@ public sealed class HubClient : IDisposable
             }
 
             entries.AddRange(ReadTree(answer.Json($"{repo}: the list of files"), repo));
-            url = page < MostPages ? NextPage(answer["Link"]) : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
+            url = page < MostPages
+                ? NextPage(answer["Link"]) : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
         }
 
         return entries;
@@ -199,7 +200,8 @@ public sealed class HubClient : IDisposable
 
     private async Task<RemoteFile> ResolveAsync(RepoCache cache, HubRepo repo, string file, string revision, int? tries, CancellationToken cancel)
     {
-        var answer = await _session.Retry.RunAsync($"{repo}/{file}", _session.Observer, tries, token => _session.Http.HeadAsync(ResolveUrl(repo, revision, file), token), cancel).ConfigureAwait(false);
+        var answer = await _session.Retry.RunAsync($"{repo}/{file}", _session.Observer, tries,
+            token => _session.Http.HeadAsync(ResolveUrl(repo, revision, file), token), cancel).ConfigureAwait(false);
         var commit = answer["X-Repo-Commit"];
         if (!answer.IsSuccess && !answer.IsRedirect)
         {
@@ -216,7 +218,8 @@ public sealed class HubClient : IDisposable
         var etag = (answer["X-Linked-Etag"] ?? answer["ETag"])?.Replace("W/", "", StringComparison.Ordinal).Trim('"');
         if (!HubNames.IsCommit(commit) || !HubNames.IsBlob(etag))
         {
-            throw new HubException(HubFault.BadAnswer, $"{repo}/{file}: {_settings.Endpoint} names no usable commit and etag (X-Repo-Commit, ETag); is HF_ENDPOINT the address of a Hub?");
+            throw new HubException(HubFault.BadAnswer,
+                $"{repo}/{file}: {_settings.Endpoint} names no usable commit and etag (X-Repo-Commit, ETag); is HF_ENDPOINT the address of a Hub?");
         }
 
         // The length of a redirect's own text says nothing of the file.
@@ -244,7 +247,8 @@ public sealed class HubClient : IDisposable
     // RFC 8288: <address>; rel="next", and only within the Hub.
     private string? NextPage(string? link)
     {
-        var next = link?.Split(',').Select(part => part.Trim()).FirstOrDefault(part => part.Contains("rel=\"next\"", StringComparison.Ordinal) && part.StartsWith('<'));
+        var next = link?.Split(',').Select(part => part.Trim())
+            .FirstOrDefault(part => part.Contains("rel=\"next\"", StringComparison.Ordinal) && part.StartsWith('<'));
         var url = next?[1..Math.Max(1, next.IndexOf('>', StringComparison.Ordinal))];
         return url is null ? null : url.StartsWith('/') ? _session.Http.Url(url[1..])
             : url.StartsWith(_session.Http.Url(""), StringComparison.Ordinal) ? url
@@ -265,7 +269,8 @@ public sealed class HubClient : IDisposable
     {
         var cache = _settings.ResolvedCacheFolder;
         var isEmpty = !Directory.Exists(cache) || !Directory.EnumerateDirectories(cache, "*--*").Any();
-        return new(HubFault.NotInCache, (isEmpty ? $"The cache {cache} is empty" : $"The cache {cache} has no {(file.Length == 0 ? "" : $"{file} of ")}{repo}@{revision}")
+        return new(HubFault.NotInCache,
+            (isEmpty ? $"The cache {cache} is empty" : $"The cache {cache} has no {(file.Length == 0 ? "" : $"{file} of ")}{repo}@{revision}")
             + $", and HF_HUB_OFFLINE is set: nothing is fetched. Unset HF_HUB_OFFLINE once, with a network at hand, and {repo} stays in the cache");
     }
 }

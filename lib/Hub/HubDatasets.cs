@@ -11,8 +11,8 @@ namespace NotebookLib.Hub;
 public sealed record HubDataset(string Name, IReadOnlyList<string> Train, IReadOnlyList<string> Validation, IReadOnlyList<string> Test);
 
 /// <summary>
-/// Data sets by name, whose files are Parquet or JSON lines: <c>org/name</c>, <c>org/name@revision</c>, <c>org/name:configuration</c>. Splits and configurations are
-/// told by the files' names; where a repository has a script instead of such files, those that the Hub's own converter made of it are taken.
+/// Data sets by name, whose files are Parquet or JSON lines: <c>org/name</c>, <c>org/name@revision</c>, <c>org/name:configuration</c>. Splits and
+/// configurations are told by the files' names; where a repository has a script instead of such files, those that the Hub's own converter made of it are taken.
 /// </summary>
 public static partial class HubDatasets
 {
@@ -39,7 +39,8 @@ public static partial class HubDatasets
     /// <param name="cancel">Gives up; what has arrived is kept. Ctrl-C does so anyway.</param>
     /// <exception cref="ArgumentException">The name has another form, or the data set has several configurations and none, or another, was named.</exception>
     /// <exception cref="HubException">It cannot be had, or has no files that are read here; the message says what it has.</exception>
-    public static async Task<HubDataset> FetchAsync(string name, IHubObserver? observer = null, HubSettings? settings = null, CancellationToken cancel = default)
+    public static async Task<HubDataset> FetchAsync(string name, IHubObserver? observer = null, HubSettings? settings = null,
+        CancellationToken cancel = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         var colon = name.IndexOf(':', StringComparison.Ordinal);
@@ -61,7 +62,8 @@ public static partial class HubDatasets
             await client.TryDownloadAsync(repo, description, revision, stop.Token).ConfigureAwait(false);
         }
 
-        return new(name, await FetchAsync("train").ConfigureAwait(false), await FetchAsync("validation").ConfigureAwait(false), await FetchAsync("test").ConfigureAwait(false));
+        return new(name, await FetchAsync("train").ConfigureAwait(false), await FetchAsync("validation").ConfigureAwait(false),
+            await FetchAsync("test").ConfigureAwait(false));
 
         async Task<IReadOnlyList<string>> FetchAsync(string split)
         {
@@ -108,7 +110,8 @@ public static partial class HubDatasets
         // The same data in two forms.
         return files.Exists(IsParquet) ? files.FindAll(IsParquet) : files;
 
-        static string SplitOf(string name) => name.StartsWith("tr", StringComparison.OrdinalIgnoreCase) ? "train" : name.StartsWith("te", StringComparison.OrdinalIgnoreCase) ? "test" : "validation";
+        static string SplitOf(string name) => name.StartsWith("tr", StringComparison.OrdinalIgnoreCase)
+            ? "train" : name.StartsWith("te", StringComparison.OrdinalIgnoreCase) ? "test" : "validation";
 
         static bool IsParquet(DataFile file) => file.Name.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase);
     }
@@ -117,17 +120,25 @@ public static partial class HubDatasets
     {
         if (files.Count == 0)
         {
-            throw new HubException(HubFault.EntryNotFound, $"{repo} has no Parquet or JSON lines files with a split (train, validation, test) in their names; it has "
-                + $"{string.Join(", ", entries.Take(12).Select(entry => HubNames.Excerpt(entry.Path)))}{(entries.Count > 12 ? ", …" : "")}. Fetch what you need, and name the file");
+            throw new HubException(HubFault.EntryNotFound,
+                $"{repo} has no Parquet or JSON lines files with a split (train, validation, test) in their names; it has "
+                + $"{string.Join(", ", entries.Take(12).Select(entry => HubNames.Excerpt(entry.Path)))}{(entries.Count > 12 ? ", …" : "")}. "
+                    + "Fetch what you need, and name the file");
         }
 
         List<string> configurations = [.. files.Select(file => file.Configuration).Distinct(StringComparer.Ordinal)];
-        var chosen = configuration is null && configurations.Count == 1 ? files : files.FindAll(file => file.Configuration == configuration || file.Configuration.Split('/').Contains(configuration, StringComparer.Ordinal));
+        var chosen = configuration is null && configurations.Count == 1 ? files
+            : files.FindAll(file => file.Configuration == configuration || file.Configuration.Split('/').Contains(configuration, StringComparer.Ordinal));
         var found = chosen.Select(file => file.Configuration).Distinct(StringComparer.Ordinal).Count();
         return found == 1 && chosen.Exists(file => file.Split == "train") && chosen.Count <= MostFiles ? chosen
-            : found == 1 ? throw new HubException(HubFault.EntryNotFound, $"{repo} has {chosen.Count} such files, those of {string.Join(", ", chosen.Select(file => file.Split).Distinct())}; expected a train split, and at most {MostFiles} files")
-            : throw new ArgumentException($"{repo} has several configurations{(configuration is null ? "" : $", and '{HubNames.Excerpt(configuration)}' names {(found == 0 ? "none" : found)} of them")}: "
-                + $"{string.Join(", ", configurations.Take(40).Select(name => HubNames.Excerpt(name)))}; name one behind a colon: {repo.Name}:{HubNames.Excerpt(configurations[0])}");
+            : found == 1
+            ? throw new HubException(HubFault.EntryNotFound,
+            $"{repo} has {chosen.Count} such files, those of {string.Join(", ", chosen.Select(file => file.Split).Distinct())}; expected a train split, "
+            + $"and at most {MostFiles} files")
+            : throw new ArgumentException($"{repo} has several "
+                + $"configurations{(configuration is null ? "" : $", and '{HubNames.Excerpt(configuration)}' names {(found == 0 ? "none" : found)} of them")}: "
+                + $"{string.Join(", ", configurations.Take(40).Select(name => HubNames.Excerpt(name)))}; name one behind a colon: "
+                    + $"{repo.Name}:{HubNames.Excerpt(configurations[0])}");
     }
 
     [GeneratedRegex("(?<![A-Za-z])(?:training|train|validation|valid|val|development|dev|testing|test)(?![A-Za-z])", RegexOptions.IgnoreCase)]

@@ -21,7 +21,8 @@ public static class HubModels
     /// <exception cref="DirectoryNotFoundException">It looks like a path, and no such folder exists.</exception>
     /// <exception cref="ArgumentException">It is neither a folder nor a repository's name.</exception>
     /// <exception cref="HubException">It cannot be had; the message says what to do.</exception>
-    public static async Task<string> FetchAsync(string nameOrFolder, IHubObserver? observer = null, HubSettings? settings = null, CancellationToken cancel = default)
+    public static async Task<string> FetchAsync(string nameOrFolder, IHubObserver? observer = null, HubSettings? settings = null,
+        CancellationToken cancel = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(nameOrFolder);
         if (Directory.Exists(nameOrFolder))
@@ -39,7 +40,8 @@ public static class HubModels
     {
         if (Path.IsPathRooted(text) || text[0] is '.' or '~' || text.Contains('\\', StringComparison.Ordinal) || text.Split('@')[0].Count(c => c == '/') > 1)
         {
-            throw new DirectoryNotFoundException($"{text}: no such folder; expected an existing folder, or a name on the Hub such as microsoft/deberta-v3-base");
+            throw new DirectoryNotFoundException($"{text}: no such folder; expected an existing folder, or a name on the Hub such as "
+                + "microsoft/deberta-v3-base");
         }
     }
 
@@ -61,7 +63,8 @@ public static class HubModels
 
             if (!isModel && !isAdapter)
             {
-                throw new HubException(HubFault.EntryNotFound, $"{asked} holds no model that we read: expected config.json with one of {string.Join(", ", WeightFiles)}, "
+                throw new HubException(HubFault.EntryNotFound,
+                    $"{asked} holds no model that we read: expected config.json with one of {string.Join(", ", WeightFiles)}, "
                     + $"or adapter_config.json with one of {string.Join(", ", AdapterFiles)}");
             }
 
@@ -120,12 +123,14 @@ public static class HubModels
             }
 
             using var json = JsonDocument.Parse(File.ReadAllBytes(index));
-            var shards = json.RootElement.GetProperty("weight_map").EnumerateObject().Select(pair => HubNames.Checked(pair.Value.GetString(), index)).Distinct(StringComparer.Ordinal).ToList();
+            var shards = json.RootElement.GetProperty("weight_map").EnumerateObject().Select(pair => HubNames.Checked(pair.Value.GetString(), index))
+                .Distinct(StringComparer.Ordinal).ToList();
             return shards.Count <= MostShards ? shards : throw new InvalidDataException($"{index}: names {shards.Count} files; expected at most {MostShards}");
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new InvalidDataException($"{index}: not a checkpoint index: expected an object weight_map of tensor name and file name ({error.Message})", error);
+            throw new InvalidDataException($"{index}: not a checkpoint index: expected an object weight_map of tensor name and file name ({error.Message})",
+                error);
         }
     }
 }

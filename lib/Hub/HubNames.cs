@@ -5,7 +5,10 @@ namespace NotebookLib.Hub;
 /// <summary>Judges names that come from servers, index files and people before they become paths.</summary>
 internal static partial class HubNames
 {
-    /// <summary>Whether a file's name stays inside its folder: relative segments between single slashes, none of them <c>.</c> or <c>..</c>, nothing that a system reads as drive or stream.</summary>
+    /// <summary>
+    /// Whether a file's name stays inside its folder: relative segments between single slashes, none of them <c>.</c> or <c>..</c>, nothing that a system reads
+    /// as drive or stream.
+    /// </summary>
     public static bool IsSafeFile(string? name)
         => name is { Length: > 0 and <= 1024 }
             && !name.Any(c => char.IsControl(c) || c is '\\' or ':')
@@ -28,7 +31,8 @@ internal static partial class HubNames
     public static bool IsCommit(string? text) => text is { Length: 40 } && IsLowerHex(text);
 
     /// <summary>Whether an etag can name a blob: a sha256, a git sha1, or another plain word of a server that has neither.</summary>
-    public static bool IsBlob(string? etag) => etag is { Length: > 0 and <= 128 } && etag[0] != '.' && etag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+    public static bool IsBlob(string? etag) =>
+        etag is { Length: > 0 and <= 128 } && etag[0] != '.' && etag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     /// <summary>Whether all characters are hexadecimal, in lower case.</summary>
     public static bool IsLowerHex(string text) => text.All(char.IsAsciiHexDigitLower);

@@ -22,7 +22,8 @@ public sealed record HubRepo
         ArgumentNullException.ThrowIfNull(name);
         if (!HubNames.IsRepository(name))
         {
-            throw new ArgumentException($"\"{HubNames.Excerpt(name)}\" is no repository's name; expected org/name of letters, digits and single - _ . between them");
+            throw new ArgumentException($"\"{HubNames.Excerpt(name)}\" is no repository's name; expected org/name of letters, "
+                + "digits and single - _ . between them");
         }
 
         (Name, Kind) = (name, kind);

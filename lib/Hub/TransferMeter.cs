@@ -58,7 +58,8 @@ internal sealed class TransferMeter(IHubObserver? observer, TimeProvider clock, 
         var (since, bytes) = _recent.Peek();
         var seconds = clock.GetElapsedTime(since, _told).TotalSeconds;
         var rate = seconds > 0 ? Math.Max(0, _done - bytes) / seconds : 0;
-        TimeSpan? remaining = rate > 0 && _total is { } total ? TimeSpan.FromSeconds(Math.Min((total - _done) / rate, TimeSpan.FromDays(365).TotalSeconds)) : null;
+        TimeSpan? remaining = rate > 0 && _total is { } total
+            ? TimeSpan.FromSeconds(Math.Min((total - _done) / rate, TimeSpan.FromDays(365).TotalSeconds)) : null;
         observer?.Progressed(new HubProgress(origin, file, isUpload, phase, _done, _total, rate, remaining));
     }
 }

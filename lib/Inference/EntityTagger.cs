@@ -8,9 +8,9 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Inference;
 
 /// <summary>
-/// Finds entities in texts of any length. As the original notebooks do it, pieces are predicted, <see cref="LabelAligner.AlignTagsWithWords"/> brings the labels back to the
-/// words, and the tags of words are read as entities; or, by an <see cref="AggregationStrategy"/>, as transformers' pipeline does it. A text longer than the network was made
-/// for goes through it in overlapping windows. One thread at a time.
+/// Finds entities in texts of any length. As the original notebooks do it, pieces are predicted, <see cref="LabelAligner.AlignTagsWithWords"/> brings the
+/// labels back to the words, and the tags of words are read as entities; or, by an <see cref="AggregationStrategy"/>, as transformers' pipeline does it. A text
+/// longer than the network was made for goes through it in overlapping windows. One thread at a time.
 /// </summary>
 /// <example><code>using var tagger = EntityTagger.Load("results/runs/MY-RUN"); tagger.Tag("Marie Curie was born in Warsaw.").Entities</code></example>
 public sealed class EntityTagger : IDisposable
@@ -58,16 +58,19 @@ public sealed class EntityTagger : IDisposable
     public IReadOnlyList<string> Remarks { get; init; } = [];
 
     /// <summary>Loads a trained model and its tokenizer; what is not here is fetched from the Hub.</summary>
-    /// <param name="source">The folder of a run, of a saved model or of saved adapters, or a name on the Hub (<c>org/name</c>, <c>org/name@revision</c>).</param>
+    /// <param name="source">The folder of a run, of a saved model or of saved adapters, or a name on the Hub (<c>org/name</c>,
+    /// <c>org/name@revision</c>).</param>
     /// <param name="options">Device and labels; null takes a CUDA device where there is one, and the labels that the folder names.</param>
     /// <param name="baseModel">The model that adapters belong to, a folder or a name on the Hub; null takes the one that they name.</param>
     /// <param name="observer">Follows transfers from the Hub.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged or hostile, the parts do not belong together, or the model has not been trained to tag.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or hostile, the parts do not belong together, or the model has not been trained to
+    /// tag.</exception>
     /// <exception cref="NotSupportedException">The model is of a kind that is not computed here.</exception>
-    /// <exception cref="ArgumentException">Something has to be said that no file says: the base of adapters, or the names of their labels; or the source is no name.</exception>
+    /// <exception cref="ArgumentException">Something has to be said that no file says: the base of adapters, or the names of their labels; or the source is no
+    /// name.</exception>
     /// <exception cref="HubException">It cannot be had from the Hub.</exception>
     public static Task<EntityTagger> LoadAsync(
         string source, LoadOptions? options = null, string? baseModel = null, IHubObserver? observer = null, CancellationToken cancellation = default) =>
@@ -78,7 +81,8 @@ public sealed class EntityTagger : IDisposable
         Task.Run(() => LoadAsync(source, options, baseModel)).GetAwaiter().GetResult();
 
     /// <summary>Tags a text.</summary>
-    /// <param name="text">Running text of any length. Words are told by white space, punctuation at their edges is a word of its own, as the training data has it.</param>
+    /// <param name="text">Running text of any length. Words are told by white space, punctuation at their edges is a word of its own, as the training data has
+    /// it.</param>
     /// <param name="strategy">Null tags words; else how pieces become entities.</param>
     /// <param name="threshold">Entities with a lower score are left out.</param>
     public TaggedText Tag(string text, AggregationStrategy? strategy = null, double threshold = 0)
@@ -149,7 +153,8 @@ public sealed class EntityTagger : IDisposable
     internal long TokensScored => (Scorer as ModelPieceScorer)?.PiecesScored ?? 0;
 
     /// <summary>Tags texts whose words are known.</summary>
-    internal IReadOnlyList<TaggedText> TagAll(IReadOnlyList<SplitText> texts, AggregationStrategy? strategy, double threshold, CancellationToken cancellation) =>
+    internal IReadOnlyList<TaggedText> TagAll(IReadOnlyList<SplitText> texts, AggregationStrategy? strategy, double threshold,
+        CancellationToken cancellation) =>
         strategy is { } chosen ? BySpans(texts, chosen, threshold, cancellation) : ByWords(texts, threshold, cancellation);
 
     /// <summary>The score of the piece whose label the aligner took: the first that is not O, else the first.</summary>
@@ -186,7 +191,8 @@ public sealed class EntityTagger : IDisposable
         if (_ids is null)
         {
             throw new NotSupportedException(
-                $"The model has a label {_foreignLabel}; words can be tagged only with labels O, B-type and I-type. Name an aggregation strategy, which takes any labels.");
+                $"The model has a label {_foreignLabel}; words can be tagged only with labels O, B-type and I-type. Name an aggregation strategy, "
+                    + "which takes any labels.");
         }
     }
 
@@ -273,7 +279,8 @@ public sealed class EntityTagger : IDisposable
             for (var word = next; word < tags.Length && split.Places[word].Start < end; word++)
             {
                 // A word that two entities share has the tag of the first.
-                tags[word] = tags[word] != 0 || begin == 0 ? tags[word] : word > next || (continues && word > 0 && tags[word - 1] >= begin && tags[word - 1] <= begin + 1) ? begin + 1 : begin;
+                tags[word] = tags[word] != 0 || begin == 0
+                    ? tags[word] : word > next || (continues && word > 0 && tags[word - 1] >= begin && tags[word - 1] <= begin + 1) ? begin + 1 : begin;
             }
         }
 

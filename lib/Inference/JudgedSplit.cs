@@ -14,7 +14,9 @@ namespace NotebookLib.Inference;
 /// <param name="Loss">Mean cross-entropy over all labelled pieces, nats.</param>
 public sealed record JudgedSplit(IReadOnlyList<JudgedSentence> Sentences, SequenceScores Scores, SequenceScores Strict, Calibration Calibration, double Loss)
 {
-    /// <summary>Brings the predictions of pieces back to the words (<see cref="LabelAligner.AlignTagsWithWords"/>) and scores these, as the published tables do.</summary>
+    /// <summary>
+    /// Brings the predictions of pieces back to the words (<see cref="LabelAligner.AlignTagsWithWords"/>) and scores these, as the published tables do.
+    /// </summary>
     /// <param name="sentences">With gold tags; may be empty, and may hold no entity.</param>
     /// <param name="rows">The same sentences as pieces.</param>
     /// <param name="predicted">What a model predicted for the rows, predictions kept.</param>
@@ -26,10 +28,12 @@ public sealed record JudgedSplit(IReadOnlyList<JudgedSentence> Sentences, Sequen
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(predicted);
         ArgumentNullException.ThrowIfNull(labels);
-        var pieces = predicted.Predictions ?? throw new ArgumentException("The evaluation kept no predictions; run it with keepPredictions: true.", nameof(predicted));
+        var pieces = predicted.Predictions
+            ?? throw new ArgumentException("The evaluation kept no predictions; run it with keepPredictions: true.", nameof(predicted));
         if (sentences.Count != rows.Count || rows.Count != pieces.Count)
         {
-            throw new ArgumentException($"There are {sentences.Count} sentences, {rows.Count} rows and predictions of {pieces.Count}; expected as many of each, in one order.", nameof(rows));
+            throw new ArgumentException($"There are {sentences.Count} sentences, {rows.Count} rows and predictions of {pieces.Count}; "
+                + "expected as many of each, in one order.", nameof(rows));
         }
 
         var (judged, scorer, calibration) = (new List<JudgedSentence>(sentences.Count), new SequenceScorer(labels), new Calibration());
@@ -40,7 +44,8 @@ public sealed record JudgedSplit(IReadOnlyList<JudgedSentence> Sentences, Sequen
         }
 
         var labelled = pieces.Sum(row => (long)row.LabelledPieces);
-        return new(judged, scorer.Scores(EntityScheme.Lenient), scorer.Scores(EntityScheme.StrictIob2), calibration, labelled == 0 ? 0 : pieces.Sum(row => row.LossSum) / labelled);
+        return new(judged, scorer.Scores(EntityScheme.Lenient), scorer.Scores(EntityScheme.StrictIob2), calibration,
+            labelled == 0 ? 0 : pieces.Sum(row => row.LossSum) / labelled);
     }
 
     private static JudgedSentence JudgeOne(Sentence sentence, int[] wordIds, PredictedPieces pieces, Calibration calibration)

@@ -14,7 +14,8 @@ public sealed class ModelPieceScorer : IPieceScorer
 
     /// <summary>Takes a network; the caller goes on owning it.</summary>
     /// <param name="model">On any device.</param>
-    /// <param name="batchSize">About how many texts go through the network together: batches are even, so that no small one is left over; on a CUDA device as many of them at once as its memory holds.</param>
+    /// <param name="batchSize">About how many texts go through the network together: batches are even, so that no small one is left over; on a CUDA device as
+    /// many of them at once as its memory holds.</param>
     public ModelPieceScorer(DebertaV2ForTokenClassification model, int batchSize = 32)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -45,7 +46,9 @@ public sealed class ModelPieceScorer : IPieceScorer
         try
         {
             var order = BatchOrder.SortedByLength([.. inputIds.Select(ids => ids.Length)]);
-            EncodedSentence[][] batches = [.. order.Batches(EvenSize(inputIds.Count)).Select(rows => rows.Select(row => new EncodedSentence(inputIds[row], new int[inputIds[row].Length], [])).ToArray())];
+            EncodedSentence[][] batches =
+                [.. order.Batches(EvenSize(inputIds.Count))
+                .Select(rows => rows.Select(row => new EncodedSentence(inputIds[row], new int[inputIds[row].Length], [])).ToArray())];
             var logits = new List<float[]>(inputIds.Count);
             PassMemory.InPasses([.. batches.Select(batch => batch.Sum(row => row.Length))], PiecesAtOnce(inputIds), (first, count) =>
             {

@@ -3,9 +3,10 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Inference;
 
 /// <summary>
-/// Scores texts of any length: one that is longer than the network was made for goes through it in overlapping windows, and each piece has the scores of the window in which it
-/// stands farthest from an end. Whatever is made of the scores afterwards sees one text, so nothing is lost or doubled where windows meet. A piece has at least
-/// <see cref="ContextShare"/> of a window before and behind it, as far as the text reaches: a network that looks no farther gives what one long pass gives.
+/// Scores texts of any length: one that is longer than the network was made for goes through it in overlapping windows, and each piece has the scores of the
+/// window in which it stands farthest from an end. Whatever is made of the scores afterwards sees one text, so nothing is lost or doubled where windows meet. A
+/// piece has at least <see cref="ContextShare"/> of a window before and behind it, as far as the text reaches: a network that looks no farther gives what one
+/// long pass gives.
 /// </summary>
 internal static class PieceWindows
 {
@@ -81,7 +82,8 @@ internal static class PieceWindows
     {
         if (logits_LK.Length != window.Ids.Length * labels)
         {
-            throw new InvalidOperationException($"The scorer gave {logits_LK.Length} logits for {window.Ids.Length} pieces and {labels} labels; expected {window.Ids.Length * labels}.");
+            throw new InvalidOperationException($"The scorer gave {logits_LK.Length} logits for {window.Ids.Length} pieces and {labels} labels; "
+                + $"expected {window.Ids.Length * labels}.");
         }
 
         for (var piece = window.From; piece < window.To; piece++)
@@ -119,7 +121,9 @@ internal static class PieceWindows
             // The last window ends where the text does, and so is as wide as the others.
             var isLast = start + width >= end;
             var first = isLast ? end - width : start;
-            windows.Add(new(text, [.. ids[..before], .. ids[first..(first + width)], .. ids[end..]], first - before, start == before ? before : start + context, isLast ? end : start + step + context));
+            windows.Add(
+                new(text, [.. ids[..before], .. ids[first..(first + width)], .. ids[end..]], first - before, start == before ? before : start + context,
+                isLast ? end : start + step + context));
             if (isLast)
             {
                 return;

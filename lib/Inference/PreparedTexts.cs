@@ -1,8 +1,8 @@
 namespace NotebookLib.Inference;
 
 /// <summary>
-/// Texts on their way through a network that somebody else runs, on those of several callers together, for instance (<see cref="TokenClassificationPipeline.Prepare"/>,
-/// <see cref="EntityTagger.Prepare"/>).
+/// Texts on their way through a network that somebody else runs, on those of several callers together, for instance
+/// (<see cref="TokenClassificationPipeline.Prepare"/>, <see cref="EntityTagger.Prepare"/>).
 /// </summary>
 /// <typeparam name="TResult">What becomes of a text.</typeparam>
 public sealed class PreparedTexts<TResult>
@@ -15,13 +15,16 @@ public sealed class PreparedTexts<TResult>
     /// <param name="scorer">What windows and scores are like.</param>
     /// <param name="encodings">The texts.</param>
     /// <param name="begin">Begins a reading: takes each piece's scores, then makes the results.</param>
-    internal PreparedTexts(IPieceScorer scorer, IReadOnlyList<Tokenization.Encoding> encodings, Func<(PieceWindows.Reader Score, Func<IReadOnlyList<TResult>> End)> begin)
+    internal PreparedTexts(IPieceScorer scorer,
+        IReadOnlyList<Tokenization.Encoding> encodings, Func<(PieceWindows.Reader Score, Func<IReadOnlyList<TResult>> End)> begin)
     {
         (_windows, _labels, _begin) = (PieceWindows.Cut(encodings, scorer.MaximumPieces), scorer.Labels.Count, begin);
         Windows = [.. _windows.Select(window => window.Ids)];
     }
 
-    /// <summary>What <see cref="IPieceScorer.Score"/> is to score, alone or among others': piece ids with <c>[CLS]</c> and <c>[SEP]</c>, a long text in several windows.</summary>
+    /// <summary>
+    /// What <see cref="IPieceScorer.Score"/> is to score, alone or among others': piece ids with <c>[CLS]</c> and <c>[SEP]</c>, a long text in several windows.
+    /// </summary>
     public IReadOnlyList<int[]> Windows { get; }
 
     /// <summary>Makes results of the scores.</summary>
@@ -34,7 +37,8 @@ public sealed class PreparedTexts<TResult>
         ArgumentNullException.ThrowIfNull(logits);
         if (logits.Count != _windows.Count)
         {
-            throw new ArgumentException($"There are {_windows.Count} windows and logits of {logits.Count}; expected as many, in the same order.", nameof(logits));
+            throw new ArgumentException($"There are {_windows.Count} windows and logits of {logits.Count}; expected as many, in the same order.",
+                nameof(logits));
         }
 
         var (score, end) = _begin();

@@ -5,11 +5,13 @@ using NotebookLib.Html;
 namespace NotebookLib.Inference;
 
 /// <summary>An entity found in a text.</summary>
-/// <param name="Type">Its type without prefix, for instance <c>PER</c>; the label itself where pieces were not put together (<see cref="AggregationStrategy.None"/>).</param>
+/// <param name="Type">Its type without prefix, for instance <c>PER</c>; the label itself where pieces were not put together
+/// (<see cref="AggregationStrategy.None"/>).</param>
 /// <param name="Start">Where it begins in the text, in UTF-16 units, so that <c>text[Start..End]</c> is <paramref name="Text"/>.</param>
 /// <param name="End">Where it ends, exclusive.</param>
 /// <param name="Text">What stands there.</param>
-/// <param name="Score">How sure the network is, 0 to 1: the mean over its words of the probability of the label that decided each; with a strategy, that strategy's score.</param>
+/// <param name="Score">How sure the network is, 0 to 1: the mean over its words of the probability of the label that decided each; with a strategy, that
+/// strategy's score.</param>
 public sealed record TaggedEntity(string Type, int Start, int End, string Text, float Score);
 
 /// <summary>A text with the entities found in it; shows itself in colours where HTML is shown.</summary>

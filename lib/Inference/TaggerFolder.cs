@@ -33,7 +33,8 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
     public static string? FindIn(string folder) => Array.Find([folder, Path.Combine(folder, "model")], HoldsModel);
 
     private static string FolderOf(string folder) => FindIn(folder) ?? throw new FileNotFoundException(
-        $"{folder}: holds no trained model; expected {ModelConfig} with weights, adapter_config.json with weights, or the folder of a run that has finished, in which model/ holds them.");
+        $"{folder}: holds no trained model; expected {ModelConfig} with weights, adapter_config.json with weights, or the folder of a run that has finished, "
+            + "in which model/ holds them.");
 
     private static bool HoldsModel(string folder) => File.Exists(Path.Combine(folder, ModelConfig)) || AdapterConfig.IsIn(folder);
 
@@ -53,7 +54,8 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
         var named = baseModel ?? AdapterConfig.Read(folder).BaseModel;
         if (string.IsNullOrWhiteSpace(named))
         {
-            throw new ArgumentException($"{folder}: its adapter_config.json does not say which model the adapters belong to (base_model_name_or_path is empty); name that model's folder, or its name on the Hub, as the base.", nameof(baseModel));
+            throw new ArgumentException($"{folder}: its adapter_config.json does not say which model the adapters belong to (base_model_name_or_path is "
+                + "empty); name that model's folder, or its name on the Hub, as the base.", nameof(baseModel));
         }
 
         string start;
@@ -63,7 +65,8 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
         }
         catch (DirectoryNotFoundException missing) when (baseModel is null)
         {
-            throw new DirectoryNotFoundException($"{folder}: its adapter_config.json says that the adapters belong to {named}, which is not here; name that model's folder, or its name on the Hub, as the base.", missing);
+            throw new DirectoryNotFoundException($"{folder}: its adapter_config.json says that the adapters belong to {named}, which is not here; "
+                + "name that model's folder, or its name on the Hub, as the base.", missing);
         }
 
         var hasOwnTokenizer = File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "spm.model"));
@@ -77,10 +80,13 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
         });
     }
 
-    /// <summary>A base's folder may be meant as seen from the working directory, or from any folder above the adapters: then the whole repository may be moved.</summary>
+    /// <summary>
+    /// A base's folder may be meant as seen from the working directory, or from any folder above the adapters: then the whole repository may be moved.
+    /// </summary>
     private static string FromAdapters(string folder, string named)
     {
-        for (var above = Path.GetFullPath(folder); !Directory.Exists(named) && !Path.IsPathRooted(named) && above is not null; above = Path.GetDirectoryName(above))
+        for (var above = Path.GetFullPath(folder); !Directory.Exists(named) && !Path.IsPathRooted(named) && above is not null;
+        above = Path.GetDirectoryName(above))
         {
             if (File.Exists(Path.Combine(above, named, ModelConfig)))
             {
@@ -108,23 +114,28 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
 
         var labels = LabelIds.Of(beside).Labels;
         return labels.Names.SequenceEqual(beside) ? labels
-            : throw new NotSupportedException($"{folder}: its labels are {string.Join(", ", beside.Take(6))}, …; adapters are read with labels in the order O, B-type, I-type, B-type, …");
+            : throw new NotSupportedException($"{folder}: its labels are {string.Join(", ", beside.Take(6))}, …; adapters are read with labels in the order O, "
+                + "B-type, I-type, B-type, …");
     }
 
     private static void EnsureTrained(string folder, Loaded<DebertaV2ForTokenClassification> loaded)
     {
         if (loaded.Report.Missing.Count > 0)
         {
-            throw new InvalidDataException($"{folder}: has weights, but none for tagging ({loaded.Report.Missing[0]} is missing): it is a model to start a training from. Name one that was fine-tuned, for instance the folder of a run.");
+            throw new InvalidDataException($"{folder}: has weights, but none for tagging ({loaded.Report.Missing[0]} is missing): "
+                + "it is a model to start a training from. Name one that was fine-tuned, for instance the folder of a run.");
         }
     }
 
-    private EntityTagger Tagger(DebertaTokenizer tokenizer, Loaded<DebertaV2ForTokenClassification> loaded, IDisposable owned, IReadOnlyList<string> remarks, params string[] folders) =>
+    private EntityTagger Tagger(DebertaTokenizer tokenizer, Loaded<DebertaV2ForTokenClassification> loaded, IDisposable owned, IReadOnlyList<string> remarks,
+        params string[] folders) =>
         new(tokenizer, new ModelPieceScorer(loaded.Model), owned)
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(source)),
             Remarks = tokenizer.Remark is { } remark ? [.. remarks, remark] : remarks,
-            Fingerprint = string.Join(' ', folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(Describe)),
+            Fingerprint = string.Join(' ',
+                folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+                .Select(Describe)),
         };
 
     private static string Describe(string path)

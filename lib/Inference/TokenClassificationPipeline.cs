@@ -31,7 +31,8 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     /// <returns>For each text, in order, its results in reading order.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public IReadOnlyList<IReadOnlyList<TokenEntity>> Classify(
-        IReadOnlyList<string> texts, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null, CancellationToken cancellation = default)
+        IReadOnlyList<string> texts, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(texts);
         Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];

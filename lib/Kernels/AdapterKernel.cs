@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 namespace NotebookLib.Kernels;
 
 /// <summary>
-/// y += s · B(A(dropout(x))) for rows of a low-rank adapter, and its gradient. Library products that are a handful of columns wide cost more in calls, masks and copies
-/// than in work; here x and y are read once, and everything between is float32.
+/// y += s · B(A(dropout(x))) for rows of a low-rank adapter, and its gradient. Library products that are a handful of columns wide cost more in calls, masks
+/// and copies than in work; here x and y are read once, and everything between is float32.
 /// </summary>
 /// <remarks>Hu et al. 2021, §4.1; peft 0.10.0 tuners/lora/layer.py, Linear.forward.</remarks>
 internal static unsafe class AdapterKernel
@@ -63,7 +63,8 @@ internal static unsafe class AdapterKernel
     /// <param name="upTransposed">∂L/∂Bᵀ of these rows, [rank, Out], overwritten.</param>
     /// <param name="start">First row.</param>
     /// <param name="end">Row after the last.</param>
-    public static void Backward<T>(in Weights weights, void* gradient, void* x, void* lower, DropoutStream dropout, float* down, float* upTransposed, int start, int end)
+    public static void Backward<T>(in Weights weights, void* gradient, void* x, void* lower, DropoutStream dropout, float* down, float* upTransposed, int start,
+        int end)
         where T : struct, IElement
     {
         int count = end - start, rank = weights.Rank;
@@ -104,7 +105,9 @@ internal static unsafe class AdapterKernel
         }
     }
 
-    /// <summary>result[i, r] = scale · Σₖ x[i, k] · rows[r, k]: dot products along the rows of both, so that a rank of 4 needs no padding to a vector's 16.</summary>
+    /// <summary>
+    /// result[i, r] = scale · Σₖ x[i, k] · rows[r, k]: dot products along the rows of both, so that a rank of 4 needs no padding to a vector's 16.
+    /// </summary>
     private static void Project(float* x, float* rows, int count, int rank, int length, float scale, float* result)
     {
         for (var i = 0; i < count; i++, x += length)

@@ -130,7 +130,8 @@ internal static unsafe partial class AttentionKernel
         for (var row = 0; row < length; row += BandRows(length))
         {
             int rows = Math.Min(BandRows(length), length - row), first = length - row - rows;
-            SmallGemm.Multiply(rows, width, length + rows - 1, terms + (row * distances) + first, distances, 1, positions + (first * width), width, output + (row * width), width, accumulate: true);
+            SmallGemm.Multiply(rows, width, length + rows - 1, terms + (row * distances) + first, distances, 1, positions + (first * width), width,
+                output + (row * width), width, accumulate: true);
         }
     }
 
@@ -141,7 +142,8 @@ internal static unsafe partial class AttentionKernel
         for (var d = 0; d < used; d += BandRows(length))
         {
             int count = Math.Min(BandRows(length), used - d), first = Math.Max(0, length - d - count), end = Math.Min(length, used - d);
-            SmallGemm.Multiply(count, width, end - first, terms + (first * distances) + d, 1, distances, rows + (first * width), width, gradient + (d * width), width, accumulate: true);
+            SmallGemm.Multiply(count, width, end - first, terms + (first * distances) + d, 1, distances, rows + (first * width), width, gradient + (d * width),
+                width, accumulate: true);
         }
     }
 

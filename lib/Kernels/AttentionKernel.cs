@@ -7,8 +7,8 @@ namespace NotebookLib.Kernels;
 /// <code>
 /// score[i, j] = (q_i · k_j  +  q_i · κ(i−j)  +  k_j · ρ(i−j)) / scale        content→content, content→position, position→content
 /// </code>
-/// κ and ρ are the projected relative embeddings of a distance. Products with all distances of a sentence (2l−1) are small matrix products; the term of a pair is
-/// then read along a diagonal. For c→p the distances run downwards, so that a row of scores reads its terms contiguously.
+/// κ and ρ are the projected relative embeddings of a distance. Products with all distances of a sentence (2l−1) are small matrix products; the term of a pair
+/// is then read along a diagonal. For c→p the distances run downwards, so that a row of scores reads its terms contiguously.
 /// </summary>
 /// <remarks>
 /// He et al. 2021, DeBERTa, §3.1 eq. 4; transformers 4.35.2 modeling_deberta_v2.py, DisentangledSelfAttention.disentangled_attention_bias.
@@ -123,8 +123,8 @@ internal static unsafe partial class AttentionKernel
     }
 
     /// <summary>
-    /// Rows whose terms are computed together. Of the 2l−1 distances a row of scores reads l, one further left for each row: a block of b rows needs l+b−1. Long sentences
-    /// take larger blocks, so that the positions are read less often.
+    /// Rows whose terms are computed together. Of the 2l−1 distances a row of scores reads l, one further left for each row: a block of b rows needs l+b−1.
+    /// Long sentences take larger blocks, so that the positions are read less often.
     /// </summary>
     private static int BandRows(int length) => length < 96 ? 6 : 24;
 
@@ -133,8 +133,10 @@ internal static unsafe partial class AttentionKernel
     {
         for (var row = 0; row < length; row += BandRows(length))
         {
-            int rows = Math.Min(BandRows(length), length - row), width = SmallGemm.Padded(length + rows - 1), first = Math.Min(length - row - rows, distances - width);
-            SmallGemm.Multiply(rows, width, depth, a + (row * lda), lda, 1, positions + first, stride, terms + (row * distances) + first, distances, accumulate: false);
+            int rows = Math.Min(BandRows(length), length - row), width = SmallGemm.Padded(length + rows - 1),
+            first = Math.Min(length - row - rows, distances - width);
+            SmallGemm.Multiply(rows, width, depth, a + (row * lda), lda, 1, positions + first, stride, terms + (row * distances) + first, distances,
+                accumulate: false);
         }
     }
 

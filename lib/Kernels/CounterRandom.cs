@@ -55,6 +55,7 @@ internal readonly struct DropoutStream
         x ^= Vector512.ShiftRightLogical(x, 15) ^ Vector512.Create(_secondKey);
         x *= Vector512.Create(0x846ca68bu);
         x ^= Vector512.ShiftRightLogical(x, 16);
-        return Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(x, Vector512.Create(_threshold)).AsSingle(), Vector512.Create(Scale), Vector512<float>.Zero);
+        return Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(x, Vector512.Create(_threshold)).AsSingle(), Vector512.Create(Scale),
+            Vector512<float>.Zero);
     }
 }

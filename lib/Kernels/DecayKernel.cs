@@ -15,7 +15,8 @@ internal static unsafe class DecayKernel
         // Four at a time: a product waits for the one before it.
         for (; i + 64 <= count; i += 64)
         {
-            Vector512<float> a = Vector512.Load(values + i), b = Vector512.Load(values + i + 16), c = Vector512.Load(values + i + 32), d = Vector512.Load(values + i + 48);
+            Vector512<float> a = Vector512.Load(values + i), b = Vector512.Load(values + i + 16), c = Vector512.Load(values + i + 32),
+            d = Vector512.Load(values + i + 48);
             foreach (var factor in factors)
             {
                 var f = Vector512.Create(factor);

@@ -3,7 +3,9 @@ using System.Runtime.Intrinsics;
 
 namespace NotebookLib.Kernels;
 
-/// <summary>How a kernel reads and writes activations: always float32 in registers, float32 or bfloat16 in memory. The JIT makes one machine loop per type.</summary>
+/// <summary>
+/// How a kernel reads and writes activations: always float32 in registers, float32 or bfloat16 in memory. The JIT makes one machine loop per type.
+/// </summary>
 internal unsafe interface IElement
 {
     /// <summary>Bytes of one element.</summary>
@@ -57,7 +59,8 @@ internal readonly unsafe struct BFloat16 : IElement
     {
         var bits = value.AsUInt32();
         var even = Vector512.ShiftRightLogical(bits, 16) & Vector512<uint>.One;
-        var rounded = Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), bits + even + Vector512.Create(0x7fffu), bits | Vector512.Create(0x400000u));
+        var rounded = Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), bits + even + Vector512.Create(0x7fffu),
+            bits | Vector512.Create(0x400000u));
         var upper = Vector512.ShiftRightLogical(rounded, 16);
         Vector256.Narrow(upper.GetLower(), upper.GetUpper()).Store((ushort*)data + index);
     }

@@ -3,7 +3,9 @@ namespace NotebookLib.Kernels;
 /// <summary>Where each sentence lies in a packed batch: N real pieces in all, no padding, sentences one after another.</summary>
 public sealed class PackedShape
 {
-    /// <summary>Pieces that a sentence has at most: one head's attention over so many takes a gigabyte, and the kernels count within a sentence in 32 bits.</summary>
+    /// <summary>
+    /// Pieces that a sentence has at most: one head's attention over so many takes a gigabyte, and the kernels count within a sentence in 32 bits.
+    /// </summary>
     public const int MostPieces = 16_384;
 
     /// <summary>Lays the sentences out.</summary>
@@ -14,12 +16,14 @@ public sealed class PackedShape
         ArgumentNullException.ThrowIfNull(lengths);
         if (lengths.Count == 0 || lengths.Any(length => length <= 0))
         {
-            throw new ArgumentException($"A packed batch needs sentences of at least one piece; found lengths [{string.Join(", ", lengths)}].", nameof(lengths));
+            throw new ArgumentException($"A packed batch needs sentences of at least one piece; found lengths [{string.Join(", ", lengths)}].",
+                nameof(lengths));
         }
 
         if (lengths.Max() is var longest && longest > MostPieces)
         {
-            throw new ArgumentException(Invariant($"A text has {longest:N0} pieces; expected at most {MostPieces:N0}. Split it into sentences."), nameof(lengths));
+            throw new ArgumentException(Invariant($"A text has {longest:N0} pieces; expected at most {MostPieces:N0}. Split it into sentences."),
+                nameof(lengths));
         }
 
         Lengths = [.. lengths];

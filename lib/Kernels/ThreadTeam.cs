@@ -27,7 +27,9 @@ public static unsafe class ThreadTeam
     /// <summary>How many threads share the work: libtorch's intra-operation threads.</summary>
     public static int Size => Math.Max(1, TorchSharp.torch.get_num_threads());
 
-    /// <summary>Calls <paramref name="body"/> once for each part in [0, parts), the parts spread over the team; returns when all are done, also where some throw.</summary>
+    /// <summary>
+    /// Calls <paramref name="body"/> once for each part in [0, parts), the parts spread over the team; returns when all are done, also where some throw.
+    /// </summary>
     /// <exception cref="AggregateException">One or more parts threw.</exception>
     public static void Run(int parts, Action<int> body)
     {

@@ -6,8 +6,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Lora;
 
 /// <summary>
-/// <c>adapter_config.json</c> of PEFT 0.7.0 to 0.21.2 ⇄ <see cref="LoraSettings"/>, by a list of what is known: a key that changes the numbers and is not computed here is
-/// refused by its name, and so is one that is not known, unless it is switched off.
+/// <c>adapter_config.json</c> of PEFT 0.7.0 to 0.21.2 ⇄ <see cref="LoraSettings"/>, by a list of what is known: a key that changes the numbers and is not
+/// computed here is refused by its name, and so is one that is not known, unless it is switched off.
 /// </summary>
 internal static class AdapterConfig
 {
@@ -24,7 +24,8 @@ internal static class AdapterConfig
     // Read into the settings and computed.
     private static readonly HashSet<string> Computed = new(StringComparer.Ordinal)
     {
-        "peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
+        "peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern",
+        "alpha_pattern",
         "use_rslora", "use_dora", "lora_bias", "bias", "modules_to_save", "base_model_name_or_path",
     };
 
@@ -71,7 +72,8 @@ internal static class AdapterConfig
         var json = Parse(path);
         if (Text(json["peft_type"]) != "LORA")
         {
-            throw new NotSupportedException($"{path} asks for what this library does not compute: peft_type is {Shown(json["peft_type"])}, another method than LoRA.");
+            throw new NotSupportedException($"{path} asks for what this library does not compute: peft_type is {Shown(json["peft_type"])}, "
+                + "another method than LoRA.");
         }
 
         List<string> limits = [.. json.Select(pair => LimitOf(pair.Key, pair.Value)).OfType<string>()];
@@ -90,13 +92,15 @@ internal static class AdapterConfig
             Excluded = NamesOf(path, json, "exclude_modules"),
             Layers = LayersOf(path, json),
             LayersPattern = TextsOf(path, json, "layers_pattern"),
-            RankPattern = PatternOf(path, json, "rank_pattern")?.ToDictionary(pair => pair.Key, pair => (int)Math.Clamp(pair.Value, int.MinValue, int.MaxValue)),
+            RankPattern = PatternOf(path, json, "rank_pattern")?.ToDictionary(pair => pair.Key,
+                pair => (int)Math.Clamp(pair.Value, int.MinValue, int.MaxValue)),
             AlphaPattern = PatternOf(path, json, "alpha_pattern"),
             UsesRankStabilisation = Flag(path, json, "use_rslora"),
             UsesMagnitudes = Flag(path, json, "use_dora"),
             HasBias = Flag(path, json, "lora_bias"),
             Biases = BiasesOf(path, json),
-            SavedModules = TextsOf(path, json, "modules_to_save")?.Where(name => name is not ("classifier" or "score")).ToList() is { Count: > 0 } saved ? saved : null,
+            SavedModules = TextsOf(path, json, "modules_to_save")?.Where(name => name is not ("classifier" or "score")).ToList() is { Count: > 0 } saved
+                ? saved : null,
             BaseModel = Text(json["base_model_name_or_path"]) ?? d.BaseModel,
             OtherKeys = new(json.Where(pair => !Computed.Contains(pair.Key)).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))),
         };
@@ -135,7 +139,8 @@ internal static class AdapterConfig
             ["task_type"] = settings.TrainsHead ? "TOKEN_CLS" : null,
         };
         json["base_model_name_or_path"] = settings.BaseModel;
-        json["modules_to_save"] = settings.SavedModules is null ? null : TextsNode([.. settings.TrainsHead ? (string[])["classifier"] : [], .. settings.SavedModules]);
+        json["modules_to_save"] = settings.SavedModules is null
+            ? null : TextsNode([.. settings.TrainsHead ? (string[])["classifier"] : [], .. settings.SavedModules]);
         foreach (var (key, value, isSaid) in ((string, JsonNode?, bool)[])
             [
                 ("use_rslora", true, settings.UsesRankStabilisation), ("use_dora", true, settings.UsesMagnitudes), ("lora_bias", true, settings.HasBias),
@@ -167,10 +172,12 @@ internal static class AdapterConfig
     /// <summary>Why a key cannot be computed, or null.</summary>
     private static string? LimitOf(string key, JsonNode? value) => key switch
     {
-        "init_lora_weights" => value is null || value.GetValueKind() is JsonValueKind.True or JsonValueKind.False || (Text(value) is { } beginning && NeutralBeginnings.Contains(beginning))
+        "init_lora_weights" => value is null || value.GetValueKind() is JsonValueKind.True or JsonValueKind.False
+            || (Text(value) is { } beginning && NeutralBeginnings.Contains(beginning))
             ? null : $"{key} is {Shown(value)}: a beginning that changes the base's weights, or one that is not known",
         _ when Computed.Contains(key) || Neutral.Contains(key) => null,
-        _ when Refused.TryGetValue(key, out var meaning) => IsOff(value) || value is JsonObject { Count: 0 } or JsonArray { Count: 0 } ? null : $"{key} is {Shown(value)}: {meaning}",
+        _ when Refused.TryGetValue(key, out var meaning) =>
+            IsOff(value) || value is JsonObject { Count: 0 } or JsonArray { Count: 0 } ? null : $"{key} is {Shown(value)}: {meaning}",
         _ => IsOff(value) ? null : $"{key} is {Shown(value)}: a key that is not known, of a later version of PEFT perhaps",
     };
 
@@ -183,7 +190,8 @@ internal static class AdapterConfig
 
     private static JsonArray TextsNode(IReadOnlyList<string> texts) => new([.. texts.Select(text => (JsonNode)text)]);
 
-    private static JsonObject PatternNode(IEnumerable<(string Key, JsonNode Value)>? pairs) => new((pairs ?? []).Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
+    private static JsonObject PatternNode(IEnumerable<(string Key, JsonNode Value)>? pairs) =>
+        new((pairs ?? []).Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
 
     private static JsonNode NumberNode(double value) => value == Math.Floor(value) && Math.Abs(value) <= int.MaxValue ? (int)value : value;
 
@@ -192,7 +200,8 @@ internal static class AdapterConfig
     {
         null => null,
         JsonValue value when Text(value) is { } pattern => [ModuleNames.IsPlain(pattern) ? $"({Regex.Escape(pattern)})" : pattern],
-        _ when TextsOf(path, json, key) is { } names => [.. names.Select(name => name.Length == 0 || ModuleNames.IsPlain(name) ? name : $@"(?:.*\.)?{Regex.Escape(name)}")],
+        _ when TextsOf(path, json, key) is { } names =>
+            [.. names.Select(name => name.Length == 0 || ModuleNames.IsPlain(name) ? name : $@"(?:.*\.)?{Regex.Escape(name)}")],
         _ => null,
     };
 
@@ -207,7 +216,8 @@ internal static class AdapterConfig
     private static IReadOnlyList<int>? LayersOf(string path, JsonObject json) => json["layers_to_transform"] switch
     {
         null => null,
-        JsonArray layers when layers.All(layer => layer is JsonValue value && value.TryGetValue<int>(out _)) => [.. layers.Select(layer => layer!.GetValue<int>())],
+        JsonArray layers when layers.All(layer => layer is JsonValue value && value.TryGetValue<int>(out _)) =>
+            [.. layers.Select(layer => layer!.GetValue<int>())],
         JsonValue value when value.TryGetValue<int>(out var layer) => [layer],
         _ => throw Wrong(path, json, "layers_to_transform", "a layer's number, or a list of them"),
     };
@@ -239,7 +249,8 @@ internal static class AdapterConfig
     {
         if (!File.Exists(path))
         {
-            throw new FileNotFoundException($"{path}: no such file; expected a folder with {FileName} and adapter_model.safetensors or adapter_model.bin.", path);
+            throw new FileNotFoundException($"{path}: no such file; expected a folder with {FileName} and adapter_model.safetensors or adapter_model.bin.",
+                path);
         }
 
         if (new FileInfo(path).Length > LargestFile)
@@ -259,12 +270,14 @@ internal static class AdapterConfig
     }
 
     private static double Number(string path, JsonObject json, string key) =>
-        json[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number) ? number : throw Wrong(path, json, key, "a number");
+        json[key] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number)
+            ? number : throw Wrong(path, json, key, "a number");
 
     private static InvalidDataException Wrong(string path, JsonObject json, string key, string expected) =>
         new($"{path}: {key} is {(json.ContainsKey(key) ? Shown(json[key]) : "missing")}; expected {expected}.");
 
-    private static string Shown(JsonNode? node) => (node?.ToJsonString() ?? "null") is { Length: > 80 } text ? text[..77] + "…" : node?.ToJsonString() ?? "null";
+    private static string Shown(JsonNode? node) =>
+        (node?.ToJsonString() ?? "null") is { Length: > 80 } text ? text[..77] + "…" : node?.ToJsonString() ?? "null";
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 }

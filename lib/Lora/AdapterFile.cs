@@ -76,7 +76,8 @@ internal sealed partial class AdapterFile : IDisposable
             .. expected.Where(pair => !_stored.ContainsKey(pair.Key)).Select(pair => $"{pair.Key}: missing"),
             .. expected.Where(pair => _stored.TryGetValue(pair.Key, out var stored) && !_source.Tensors[stored].Shape.SequenceEqual(pair.Value))
                 .Select(pair => $"{_stored[pair.Key]}: expected [{string.Join(", ", pair.Value)}], file has {_source.Tensors[_stored[pair.Key]].ShapeText}"),
-            .. _stored.Where(pair => !expected.ContainsKey(pair.Key) && isLeft?.Invoke(pair.Key) != true).Select(pair => pair.Value).Order(StringComparer.Ordinal).Select(name => $"{name}: the model has no place for it"),
+            .. _stored.Where(pair => !expected.ContainsKey(pair.Key) && isLeft?.Invoke(pair.Key) != true).Select(pair => pair.Value)
+            .Order(StringComparer.Ordinal).Select(name => $"{name}: the model has no place for it"),
         ];
         if (faults.Count > 0)
         {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Lora;
 
 /// <summary>
-/// The adapters of a model: attached to the layers that the settings name, counted, merged into the weights and taken out again, saved and loaded as PEFT does. The base is
-/// frozen; adapters, head and whatever else the settings name are trained.
+/// The adapters of a model: attached to the layers that the settings name, counted, merged into the weights and taken out again, saved and loaded as PEFT does.
+/// The base is frozen; adapters, head and whatever else the settings name are trained.
 /// </summary>
 public sealed class LoraAdapters : IDisposable
 {
@@ -22,18 +22,21 @@ public sealed class LoraAdapters : IDisposable
     private readonly HashSet<string> _trainedBefore;
     private readonly List<ReplacedWeight> _unmerge = [];
 
-    private LoraAdapters(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places, Generator? generator)
+    private LoraAdapters(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places,
+        Generator? generator)
     {
         (_model, Settings) = (model, settings);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         _trainedBefore = Freeze(model);
         _adapted = [.. places.Select(place => Adapt(place.Name, place.Place, generator))];
-        _saved = [.. SavedParameters(model, settings, places).Select(pair => (pair.Name, pair.Parameter, pair.Parameter.detach().clone().DetachFromDisposeScope()))];
+        _saved = [.. SavedParameters(model, settings, places)
+            .Select(pair => (pair.Name, pair.Parameter, pair.Parameter.detach().clone().DetachFromDisposeScope()))];
         _saved.ForEach(part => part.Parameter.requires_grad = true);
         AttachLayers();
         IsAttached = true;
-        TotalParameters = model.parameters().Sum(parameter => parameter.numel()) + _saved.Where(part => IsInSavedModule(settings, part.Name)).Sum(part => part.Original.numel());
+        TotalParameters = model.parameters().Sum(parameter => parameter.numel())
+            + _saved.Where(part => IsInSavedModule(settings, part.Name)).Sum(part => part.Original.numel());
         TrainableParameters = model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel());
     }
 
@@ -52,24 +55,33 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>True while the adapters add to their layers' outputs.</summary>
     public bool IsAttached { get; private set; }
 
-    /// <summary>True while the weights contain the adapters; the model is then a plain one, which <see cref="ModelFolder.Save(DebertaV2ForTokenClassification, string)"/> saves whole.</summary>
+    /// <summary>
+    /// True while the weights contain the adapters; the model is then a plain one, which
+    /// <see cref="ModelFolder.Save(DebertaV2ForTokenClassification, string)"/> saves whole.
+    /// </summary>
     public bool IsMerged { get; private set; }
 
     /// <summary>The folder that they were loaded from; null for new ones.</summary>
     public string? Folder { get; private init; }
 
-    /// <summary>What a reader should know about the files that they were loaded from, a sentence each: names, a head in another order, for other labels or none.</summary>
+    /// <summary>
+    /// What a reader should know about the files that they were loaded from, a sentence each: names, a head in another order, for other labels or none.
+    /// </summary>
     public IReadOnlyList<string> Remarks { get; private init; } = [];
 
-    /// <summary>Freezes a model and puts adapters on it to be trained: new ones, which change nothing at first, or saved ones, which go on from where they were.</summary>
+    /// <summary>
+    /// Freezes a model and puts adapters on it to be trained: new ones, which change nothing at first, or saved ones, which go on from where they were.
+    /// </summary>
     /// <param name="model">Keeps the adapters as its own parts.</param>
-    /// <param name="settings">Where new ones sit and what they look like. Saved ones look as they look: there dropout and what is trained count, and the rest is null, unset or theirs.</param>
+    /// <param name="settings">Where new ones sit and what they look like. Saved ones look as they look: there dropout and what is trained count, and the rest
+    /// is null, unset or theirs.</param>
     /// <param name="seed">Decides A of new ones; B is zero.</param>
     /// <param name="start">
-    /// The folder of saved ones, as <see cref="Load"/> takes it. Their head goes on too, each row where its label's name is; one for other labels is left out, and the model's
-    /// trained instead. Null makes new ones.
+    /// The folder of saved ones, as <see cref="Load"/> takes it. Their head goes on too, each row where its label's name is; one for other labels is left out,
+    /// and the model's trained instead. Null makes new ones.
     /// </param>
-    /// <exception cref="ArgumentException">The settings are faulty, name layers that the model lacks, or contradict the saved adapters': all faults together.</exception>
+    /// <exception cref="ArgumentException">The settings are faulty, name layers that the model lacks, or contradict the saved adapters': all faults
+    /// together.</exception>
     /// <exception cref="FileNotFoundException">A file of <paramref name="start"/> is missing.</exception>
     /// <exception cref="InvalidDataException">A file of <paramref name="start"/> is damaged, or does not fit the model: all faults together.</exception>
     /// <exception cref="NotSupportedException">The saved adapters are of a kind that this library does not compute.</exception>
@@ -88,10 +100,13 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>Puts saved adapters, and what was saved with them, on a model; they can be used as they are, or trained further.</summary>
-    /// <param name="folder">Holds <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> or <c>adapter_model.bin</c>, as PEFT and <see cref="Save"/> write them.</param>
-    /// <param name="model">The base that they were trained on, with their labels; where the folder names these in another order, each row of the head goes where its label's name is.</param>
+    /// <param name="folder">Holds <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> or <c>adapter_model.bin</c>, as PEFT and <see cref="Save"/>
+    /// write them.</param>
+    /// <param name="model">The base that they were trained on, with their labels; where the folder names these in another order, each row of the head goes
+    /// where its label's name is.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, the adapters do not fit the model, or neither of them has a trained head: all faults together.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, the adapters do not fit the model, or neither of them has a trained head: all faults
+    /// together.</exception>
     /// <exception cref="NotSupportedException">The adapters are of a kind that this library does not compute.</exception>
     /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
     public static LoraAdapters Load(string folder, DebertaV2ForTokenClassification model)
@@ -161,7 +176,8 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>
-    /// Leaves the adapters in the weights for good and lets everything train again that did before them: the model is a plain one then, and goes on from what they learned.
+    /// Leaves the adapters in the weights for good and lets everything train again that did before them: the model is a plain one then, and goes on from what
+    /// they learned.
     /// </summary>
     internal void Keep()
     {
@@ -189,8 +205,8 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>
-    /// Gives the model back as it was: without adapters, with its own head and what of it was trained. Where <see cref="FrozenWeights.Store"/> rounded its weights,
-    /// they stay rounded.
+    /// Gives the model back as it was: without adapters, with its own head and what of it was trained. Where <see cref="FrozenWeights.Store"/> rounded its
+    /// weights, they stay rounded.
     /// </summary>
     public void Detach()
     {
@@ -210,10 +226,12 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>Saves adapters and head for PEFT and <see cref="Load"/>; each file appears whole or not at all.</summary>
-    /// <param name="folder">Receives <c>adapter_config.json</c>, <c>adapter_model.safetensors</c>, and the model's <c>config.json</c> with the labels' names.</param>
+    /// <param name="folder">Receives <c>adapter_config.json</c>, <c>adapter_model.safetensors</c>, and the model's <c>config.json</c> with the labels'
+    /// names.</param>
     public void Save(string folder)
     {
-        var adapted = _adapted.Where(part => part.Place is Projection).Select(part => AdapterFile.NameOf(part.Module.Name, "bias")).ToHashSet(StringComparer.Ordinal);
+        var adapted = _adapted.Where(part => part.Place is Projection).Select(part => AdapterFile.NameOf(part.Module.Name, "bias"))
+            .ToHashSet(StringComparer.Ordinal);
         SafetensorsFile.Write(Path.Combine(folder, AdapterFile.SafetensorsName),
             TensorsByFileName().Select(pair => KeyValuePair.Create(adapted.Contains(pair.Key) ? AdapterFile.OnDisk(pair.Key) : pair.Key, pair.Value)));
         AdapterConfig.Write(folder, Settings);
@@ -221,7 +239,9 @@ public sealed class LoraAdapters : IDisposable
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), _model.Config.ToJson());
     }
 
-    /// <summary>Frees what <see cref="Unmerge"/> and <see cref="Detach"/> need, and adapters that are not attached; attached ones belong to the model.</summary>
+    /// <summary>
+    /// Frees what <see cref="Unmerge"/> and <see cref="Detach"/> need, and adapters that are not attached; attached ones belong to the model.
+    /// </summary>
     public void Dispose()
     {
         _unmerge.ForEach(weight => weight.Dispose());
@@ -234,8 +254,9 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>For example <c>24 adapted layers, 171,295 trainable of 184,026,686 parameters (0.093 %)</c>.</summary>
-    public override string ToString() => Invariant(
-        $"{_adapted.Count} adapted layers, {TrainableParameters:N0} trainable of {TotalParameters:N0} parameters ({TrainableParameters / (double)TotalParameters:0.000 %})");
+    public override string ToString() =>
+        Invariant($"{_adapted.Count} adapted layers, {TrainableParameters:N0} trainable of {TotalParameters:N0} parameters ")
+            + Invariant($"({TrainableParameters / (double)TotalParameters:0.000 %})");
 
     /// <summary>Fills adapters and head from what <see cref="Save"/> wrote of them: goes back to a checkpoint without loading the base again.</summary>
     /// <exception cref="FileNotFoundException">The folder has no adapter.</exception>
@@ -275,7 +296,8 @@ public sealed class LoraAdapters : IDisposable
         var places = PlacesIn(model, settings);
         if (places.Count == 0)
         {
-            throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", (settings.Targets ?? []).Take(4))}) mean none of the model's layers. Is this the model that the adapter was trained on?");
+            throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", (settings.Targets ?? []).Take(4))}) "
+                + "mean none of the model's layers. Is this the model that the adapter was trained on?");
         }
 
         bool IsLeft(string name) => head.IsTrained && !head.IsTaken && name.StartsWith(AdapterFile.NameOf(HeadName, ""), StringComparison.Ordinal);
@@ -311,8 +333,14 @@ public sealed class LoraAdapters : IDisposable
             if (file.RowsOf(AdapterFile.NameOf(HeadName, "weight")) is not { } rows)
             {
                 return !model.HasNewHead ? new(IsTaken: false, IsTrained: false)
-                    : !isTrained ? throw new InvalidDataException($"{folder}: the adapters were saved without a head, and the model has none for its {now.Count} labels either: nothing here was trained to tag. Load the model that they were trained on, with its own labels.")
-                    : new(IsTaken: false, IsTrained: true) { Remark = $"{folder} holds adapters without a head, and the model has none for these labels: a new one is trained." };
+                    : !isTrained
+                    ? throw new InvalidDataException($"{folder}: the adapters were saved without a head, and the model has none for its {now.Count} labels "
+                    + "either: nothing here was trained to tag. Load the model that they were trained on, with its own labels.")
+                    : new(IsTaken: false, IsTrained: true)
+                    {
+                        Remark =
+                        $"{folder} holds adapters without a head, and the model has none for these labels: a new one is trained."
+                    };
             }
 
             // A folder of Python's has no labels' names, or its base's: then they are taken to be the model's.
@@ -324,11 +352,20 @@ public sealed class LoraAdapters : IDisposable
 
             if (stored is not null && stored.Order(StringComparer.Ordinal).SequenceEqual(now.Order(StringComparer.Ordinal)))
             {
-                return new(IsTaken: true, IsTrained: true) { Order = stored, Remark = $"The head's {rows} labels stand in another order in {folder}; each row went where its label's name is." };
+                return new(IsTaken: true, IsTrained: true)
+                {
+                    Order = stored,
+                    Remark = $"The head's {rows} labels stand in another order in {folder}; each row went where its label's name is."
+                };
             }
 
             var other = $"{folder}: its head has {rows} labels{(stored is null ? "" : $" ({Shown(stored)})")}, the model has {now.Count} ({Shown(now)})";
-            return isTrained ? new(IsTaken: false, IsTrained: true) { Remark = $"{other}: {(model.HasNewHead ? "a new head is trained" : "the model's own is trained on")}." }
+            return isTrained
+                ? new(IsTaken: false, IsTrained: true)
+                {
+                    Remark =
+                $"{other}: {(model.HasNewHead ? "a new head is trained" : "the model's own is trained on")}."
+                }
                 : throw new InvalidDataException($"{other}. Load the model with the adapters' labels.");
         }
 
@@ -345,24 +382,30 @@ public sealed class LoraAdapters : IDisposable
             throw new InvalidOperationException($"{taken} carries an adapter already. Load the model anew, or go on with LoraAdapters.Of(model).");
         }
 
-        List<(string Name, IAdaptedLayer Place)> places = [.. candidates.Where(candidate => IsMeant(settings, candidate.Name) && !IsExcluded(settings, candidate.Name))];
+        List<(string Name, IAdaptedLayer Place)> places =
+            [.. candidates.Where(candidate => IsMeant(settings, candidate.Name) && !IsExcluded(settings, candidate.Name))];
         return places.Exists(place => place.Place is EmbeddingTable) && (settings.UsesMagnitudes || settings.HasBias)
-            ? throw new NotSupportedException($"word_embeddings is adapted with {(settings.UsesMagnitudes ? "magnitudes (use_dora)" : "a bias (lora_bias)")}, which is not computed here.") : places;
+            ? throw new NotSupportedException($"word_embeddings is adapted with {(settings.UsesMagnitudes ? "magnitudes (use_dora)" : "a bias (lora_bias)")}, "
+                + "which is not computed here.") : places;
     }
 
     /// <summary>Every layer that can carry an adapter: linear layers, the head where it is not saved whole, and the table of word vectors.</summary>
-    private static IEnumerable<(string Name, IAdaptedLayer Place)> Candidates(DebertaV2ForTokenClassification model, LoraSettings settings) => model.named_modules()
-        .Where(pair => (pair.module is Projection && (!settings.TrainsHead || !ReferenceEquals(pair.module, model.Classifier))) || ReferenceEquals(pair.module, model.Deberta.Embeddings.WordEmbeddings))
+    private static IEnumerable<(string Name, IAdaptedLayer Place)> Candidates(DebertaV2ForTokenClassification model, LoraSettings settings) =>
+        model.named_modules()
+        .Where(pair => (pair.module is Projection && (!settings.TrainsHead || !ReferenceEquals(pair.module, model.Classifier)))
+            || ReferenceEquals(pair.module, model.Deberta.Embeddings.WordEmbeddings))
         .Select(pair => (pair.name, (IAdaptedLayer)pair.module));
 
     private static bool IsTable(string name) => name.EndsWith("word_embeddings", StringComparison.Ordinal);
 
     private static bool IsAllLinear(string target) => string.Equals(target, ModuleNames.AllLinear, StringComparison.OrdinalIgnoreCase);
 
-    private static bool IsMeant(LoraSettings settings, string name) => ((settings.Targets ?? []).Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
+    private static bool IsMeant(LoraSettings settings, string name) =>
+        ((settings.Targets ?? []).Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
 
     private static bool IsExcluded(LoraSettings settings, string name) =>
-        (settings.Excluded ?? []).Any(entry => ModuleNames.Matches(entry, name)) || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, name));
+        (settings.Excluded ?? []).Any(entry => ModuleNames.Matches(entry, name))
+            || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, name));
 
     private static bool IsInSavedModule(LoraSettings settings, string parameter)
     {
@@ -381,7 +424,8 @@ public sealed class LoraAdapters : IDisposable
             .Select(pair => (pair.name, pair.parameter));
     }
 
-    private static Dictionary<string, long[]> ExpectedShapes(DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
+    private static Dictionary<string, long[]> ExpectedShapes(
+        DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
     {
         var shapes = SavedParameters(model, settings, places).ToDictionary(pair => FileNameOf(pair.Name), pair => pair.Parameter.shape, StringComparer.Ordinal);
         foreach (var (name, place) in places)
@@ -413,7 +457,8 @@ public sealed class LoraAdapters : IDisposable
     private static string Nearest(string target, IEnumerable<string> names)
     {
         // Names of one layer are enough: deberta.encoder.layer.N.attention.self.query_proj → attention.self.query_proj.
-        var ends = names.Select(name => string.Join('.', name.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1).DefaultIfEmpty(name))).Distinct();
+        var ends = names.Select(name => string.Join('.', name.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1).DefaultIfEmpty(name)))
+            .Distinct();
         return string.Join(", ", ModuleNames.ByLikeness(target, ends).Take(4));
     }
 

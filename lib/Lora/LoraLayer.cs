@@ -36,9 +36,9 @@ internal abstract class LoraModule(string name) : Module<Tensor, Tensor>(name)
 }
 
 /// <summary>
-/// The adapter of a linear layer: x → scale · B(A(dropout(x))) (Hu et al. 2021, §4.1; peft 0.7.0 tuners/lora/layer.py), B with a bias where the settings say so. B starts at
-/// zero, so it changes nothing at first. With magnitudes (Liu et al. 2024, eq. 5; peft 0.21.2 tuners/lora/dora.py) the layer as a whole gives b + m / ‖W + scale · B A‖ · (W x +
-/// scale · B A x); the norm is a constant in the gradient (§4.3).
+/// The adapter of a linear layer: x → scale · B(A(dropout(x))) (Hu et al. 2021, §4.1; peft 0.7.0 tuners/lora/layer.py), B with a bias where the settings say
+/// so. B starts at zero, so it changes nothing at first. With magnitudes (Liu et al. 2024, eq. 5; peft 0.21.2 tuners/lora/dora.py) the layer as a whole gives b
+/// + m / ‖W + scale · B A‖ · (W x + scale · B A x); the norm is a constant in the gradient (§4.3).
 /// </summary>
 internal sealed class LoraLayer : LoraModule, ILowRankAdapter
 {
@@ -169,7 +169,8 @@ internal sealed class LoraEmbedding : LoraModule
     public LoraEmbedding(Tensor table, int rank, bool isTrained, Generator? generator)
         : base(nameof(LoraEmbedding))
     {
-        using Tensor nothing = zeros(rank, table.shape[0]), drawn = generator is null ? zeros(table.shape[1], rank) : empty(table.shape[1], rank).normal_(0, 1, generator);
+        using Tensor nothing = zeros(rank, table.shape[0]),
+        drawn = generator is null ? zeros(table.shape[1], rank) : empty(table.shape[1], rank).normal_(0, 1, generator);
         lora_embedding_A = Trained(nothing, table, isTrained);
         lora_embedding_B = Trained(drawn, table, isTrained);
         RegisterComponents();

@@ -34,13 +34,16 @@ public sealed record LoraSettings
     /// <summary>The adapters' output is multiplied by alpha / rank; null takes the alpha of the adapters that training starts from.</summary>
     public double? Alpha { get; init; } = 8;
 
-    /// <summary>Probability that an element of an adapter's input becomes zero in training; null takes that of the adapters that training starts from.</summary>
+    /// <summary>
+    /// Probability that an element of an adapter's input becomes zero in training; null takes that of the adapters that training starts from.
+    /// </summary>
     public double? Dropout { get; init; } = 0.1;
 
     /// <summary>
     /// Which linear layers are adapted. A plain name counts as the end of a module's name (<c>query_proj</c>, <c>attention.output.dense</c>); anything with
     /// another character than letters, digits, _ and . is a regular expression over the whole name, in Python's spelling (<c>.*layer\.2[0-3]\..*key_proj</c>).
-    /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors. Null takes those of the adapters that training starts from.
+    /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors. Null takes those of the adapters that training starts
+    /// from.
     /// </summary>
     public IReadOnlyList<string>? Targets { get; init; } = ["query_proj", "key_proj"];
 
@@ -63,7 +66,8 @@ public sealed record LoraSettings
     public bool UsesRankStabilisation { get; init; }
 
     /// <summary>
-    /// The adapter changes the direction of a weight's rows, and a trained number each their length (DoRA, Liu et al. 2024, eq. 5): W' = m (W + scale · B A) / ‖W + scale · B A‖.
+    /// The adapter changes the direction of a weight's rows, and a trained number each their length (DoRA, Liu et al. 2024, eq. 5): W' = m (W + scale · B A) /
+    /// ‖W + scale · B A‖.
     /// </summary>
     public bool UsesMagnitudes { get; init; }
 
@@ -80,8 +84,8 @@ public sealed record LoraSettings
     public IReadOnlyList<string>? SavedModules { get; init; }
 
     /// <summary>
-    /// Leaves the adapters as initialised, so that they change nothing, and trains the head alone: what the published large run did in effect, since its gradient
-    /// checkpointing cut the graph before the adapters (transformers 4.35.2 with peft 0.7.0).
+    /// Leaves the adapters as initialised, so that they change nothing, and trains the head alone: what the published large run did in effect, since its
+    /// gradient checkpointing cut the graph before the adapters (transformers 4.35.2 with peft 0.7.0).
     /// </summary>
     public bool TrainsHeadOnly { get; init; }
 
@@ -133,15 +137,17 @@ public sealed record LoraSettings
     public void Validate() => ThrowIfFaulty(FindFaults());
 
     /// <summary>The rank of one module's adapter.</summary>
-    internal int RankOf(string module) => RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank ?? 0;
+    internal int RankOf(string module) =>
+        RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank ?? 0;
 
     /// <summary>The factor of one module's adapter.</summary>
     internal double ScaleOf(string module) =>
-        ScaleOf(RankOf(module), AlphaPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Alpha ?? 0);
+        ScaleOf(RankOf(module), AlphaPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found
+            ? found.Value : Alpha ?? 0);
 
     /// <summary>
-    /// What training on from adapters that are there asks for: what is null or nothing is theirs, dropout and what is trained may be another, everything else decides what the
-    /// saved numbers mean and is theirs.
+    /// What training on from adapters that are there asks for: what is null or nothing is theirs, dropout and what is trained may be another, everything else
+    /// decides what the saved numbers mean and is theirs.
     /// </summary>
     /// <param name="there">What they look like.</param>
     internal LoraSettings StartingFrom(LoraSettings there) => there with
@@ -176,7 +182,8 @@ public sealed record LoraSettings
         {
             if (asked is not null && !asked.Equals(found))
             {
-                faults.Add(Invariant($"{setting} is {asked}, but the adapters to start from ({name}) have {found ?? "none"}: what they look like cannot be changed. Leave {setting} unset."));
+                faults.Add(Invariant($"{setting} is {asked}, but the adapters to start from ({name}) have {found ?? "none"}: ")
+                    + Invariant($"what they look like cannot be changed. Leave {setting} unset."));
             }
         }
     }
@@ -193,7 +200,8 @@ public sealed record LoraSettings
 
     private const int LargestRank = 4096;
 
-    private static string? Listed<T>(IEnumerable<T>? items) => items is null ? null : string.Join(", ", items.Select(item => Invariant($"{item}")).Order(StringComparer.Ordinal));
+    private static string? Listed<T>(IEnumerable<T>? items) =>
+        items is null ? null : string.Join(", ", items.Select(item => Invariant($"{item}")).Order(StringComparer.Ordinal));
 
     private double ScaleOf(int rank, double alpha) => UsesRankStabilisation ? alpha / Math.Sqrt(rank) : alpha / rank;
 

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace NotebookLib.Lora;
 
-/// <summary>Chooses modules by their names as PEFT does (peft 0.21.2, tuners_utils.py <c>check_target_module_exists</c>, utils/other.py <c>get_pattern_key</c>).</summary>
+/// <summary>
+/// Chooses modules by their names as PEFT does (peft 0.21.2, tuners_utils.py <c>check_target_module_exists</c>, utils/other.py <c>get_pattern_key</c>).
+/// </summary>
 internal static partial class ModuleNames
 {
     /// <summary>Stands for every linear layer.</summary>
@@ -21,7 +23,9 @@ internal static partial class ModuleNames
 
     /// <summary>True when one of the adapters' targets means a module, its layer's number among those that are chosen.</summary>
     public static bool IsTarget(LoraSettings settings, string module) => (settings.Targets ?? []).Any(target =>
-        Matches(target, module) && (settings.Layers is not { Count: > 0 } layers || !IsPlain(target) || module == target || LayerOf(settings.LayersPattern, module) is { } layer && layers.Contains(layer)));
+        Matches(target, module)
+            && (settings.Layers is not { Count: > 0 } layers || !IsPlain(target) || module == target || LayerOf(settings.LayersPattern, module) is { } layer
+            && layers.Contains(layer)));
 
     /// <summary>True when a pattern's key means a module: the whole name, or its end behind a dot.</summary>
     public static bool EndsInPattern(string key, string module) => Expression($@"\A(?:.*\.)?(?:{Translate(key)})\z").IsMatch(module);
@@ -34,7 +38,8 @@ internal static partial class ModuleNames
         "the end of a module's name, for instance query_proj, or a regular expression over the whole name, for instance .*layer\\.[01]\\..*key_proj", Matches);
 
     /// <summary>What is wrong with a pattern's key in itself, or null.</summary>
-    public static string? FindPatternFault(string setting, string? key) => FindFault(setting, key, "the end of a module's name, for instance query_proj, or a regular expression of it", EndsInPattern);
+    public static string? FindPatternFault(string setting, string? key) =>
+        FindFault(setting, key, "the end of a module's name, for instance query_proj, or a regular expression of it", EndsInPattern);
 
     /// <summary>The names most like an entry first.</summary>
     public static IEnumerable<string> ByLikeness(string target, IEnumerable<string> names) => names
@@ -83,7 +88,8 @@ internal static partial class ModuleNames
         "(?P<" => "(?<",
         @"\Z" => @"\z",
         ['(', '?', 'P', '=', .. var name, ')'] => $@"\k<{name}>",
-        ['(', '?', .. var flags, ')'] => flags.Replace("a", "", StringComparison.Ordinal).Replace("u", "", StringComparison.Ordinal) is { Length: > 0 } others ? $"(?{others})" : "",
+        ['(', '?', .. var flags, ')'] =>
+            flags.Replace("a", "", StringComparison.Ordinal).Replace("u", "", StringComparison.Ordinal) is { Length: > 0 } others ? $"(?{others})" : "",
         // An escaped character that only looks like one of the others.
         var other => other,
     });

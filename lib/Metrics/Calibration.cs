@@ -7,8 +7,8 @@ namespace NotebookLib.Metrics;
 public sealed record CalibrationBin(double Confidence, double Accuracy, int Count);
 
 /// <summary>
-/// Compares how sure a model is with how often it is right (Guo et al. 2017, "On Calibration of Modern Neural Networks", §2): answers are sorted into bins of equal
-/// width by confidence.
+/// Compares how sure a model is with how often it is right (Guo et al. 2017, "On Calibration of Modern Neural Networks", §2): answers are sorted into bins of
+/// equal width by confidence.
 /// </summary>
 public sealed class Calibration
 {
@@ -27,7 +27,8 @@ public sealed class Calibration
         [.. _bins.Where(bin => bin.Count > 0).Select(bin => new CalibrationBin(bin.Confidence / bin.Count, (double)bin.Right / bin.Count, bin.Count))];
 
     /// <summary>Mean distance between confidence and accuracy, weighted by answers (the paper's ECE, eq. 3); 0 without answers.</summary>
-    public double ExpectedError => Bins is { Count: > 0 } bins ? bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / bins.Sum(bin => (double)bin.Count) : 0;
+    public double ExpectedError =>
+        Bins is { Count: > 0 } bins ? bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / bins.Sum(bin => (double)bin.Count) : 0;
 
     /// <summary>Adds an answer.</summary>
     /// <param name="confidence">Probability that the model gave its answer, 0 to 1.</param>
@@ -37,7 +38,8 @@ public sealed class Calibration
     {
         if (!(confidence is >= 0 and <= 1.000001))
         {
-            throw new ArgumentOutOfRangeException(nameof(confidence), confidence, "Confidence: expected a probability between 0 and 1 (softmax of the logits).");
+            throw new ArgumentOutOfRangeException(nameof(confidence), confidence,
+                "Confidence: expected a probability between 0 and 1 (softmax of the logits).");
         }
 
         ref var bin = ref _bins[Math.Min(_bins.Length - 1, (int)(confidence * _bins.Length))];

@@ -12,7 +12,8 @@ namespace NotebookLib.Metrics;
 /// <param name="SentenceCount">Sentences judged.</param>
 /// <param name="FaultySentenceCount">Sentences with at least one error.</param>
 public sealed record ErrorAnalysis(
-    IReadOnlyDictionary<SpanOutcome, long> Outcomes, IReadOnlyList<string> Names, IReadOnlyList<IReadOnlyList<int>> Confusion, ScoreRow? Known, ScoreRow? Unseen,
+    IReadOnlyDictionary<SpanOutcome, long> Outcomes, IReadOnlyList<string> Names, IReadOnlyList<IReadOnlyList<int>> Confusion, ScoreRow? Known,
+    ScoreRow? Unseen,
     IReadOnlyList<JudgedSentence> Worst, int SentenceCount, int FaultySentenceCount)
 {
     /// <summary>The last row and column of <see cref="Confusion"/>.</summary>

@@ -30,9 +30,11 @@ internal sealed class ErrorTally(LabelSet labels, KnownEntities? training)
     public ErrorAnalysis Result(IReadOnlyList<JudgedSentence> worst, int sentenceCount, int faultyCount)
     {
         List<string> names = [.. labels.Types.Where(type => _confusion.Keys.Any(cell => cell.Gold == type || cell.Predicted == type)), ErrorAnalysis.Nothing];
-        IReadOnlyList<IReadOnlyList<int>> confusion = [.. names.Select(gold => names.Select(predicted => _confusion.GetValueOrDefault((gold, predicted))).ToArray())];
+        IReadOnlyList<IReadOnlyList<int>> confusion =
+            [.. names.Select(gold => names.Select(predicted => _confusion.GetValueOrDefault((gold, predicted))).ToArray())];
         return new(
-            _outcomes, names, confusion, training is null ? null : _known.Row("seen in training"), training is null ? null : _unseen.Row("never seen"), worst, sentenceCount, faultyCount);
+            _outcomes, names, confusion, training is null ? null : _known.Row("seen in training"), training is null ? null : _unseen.Row("never seen"), worst,
+            sentenceCount, faultyCount);
     }
 
     // Gold and predicted entities are sorted by their own words: a prediction of unseen words counts against precision there, whatever it should have been.

@@ -16,7 +16,8 @@ public sealed record JudgedSentence(IReadOnlyList<string> Words, IReadOnlyList<i
     {
         if (Gold.Count != Words.Count || Predicted.Count != Words.Count)
         {
-            throw new ArgumentException($"A sentence of {Words.Count} words has {Gold.Count} gold and {Predicted.Count} predicted tags; expected one of each per word.");
+            throw new ArgumentException($"A sentence of {Words.Count} words has {Gold.Count} gold and {Predicted.Count} predicted tags; "
+                + "expected one of each per word.");
         }
 
         return SpanPair.Match(EntitySpans.Find(Gold, labels, EntityScheme.Lenient), EntitySpans.Find(Predicted, labels, EntityScheme.Lenient));

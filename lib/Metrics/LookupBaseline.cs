@@ -3,8 +3,8 @@ using NotebookLib.Data;
 namespace NotebookLib.Metrics;
 
 /// <summary>
-/// Tags by memory alone: the words of every training entity, with the type they most often had there; longest match first, from left to right. What a network adds
-/// to this, it has learned from context.
+/// Tags by memory alone: the words of every training entity, with the type they most often had there; longest match first, from left to right. What a network
+/// adds to this, it has learned from context.
 /// </summary>
 public sealed class LookupBaseline
 {

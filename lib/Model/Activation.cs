@@ -21,7 +21,8 @@ public static class Activation
         "mish" => x => F.mish(x),
         "linear" => x => x.alias(),
         _ => throw new NotSupportedException(
-            $"{key} \"{name}\" is not supported; this port has gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, tanh, sigmoid, silu, swish, mish and linear."),
+            $"{key} \"{name}\" is not supported; this port has gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, tanh, sigmoid, silu, "
+                + "swish, mish and linear."),
     };
 
     // x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³))), Hendrycks and Gimpel 2016 §2; the three names differ only in how they write it.

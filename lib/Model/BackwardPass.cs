@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>
-/// Runs backward passes. An exception inside a gradient that is written in C# cannot cross libtorch (it would end the process): the gradient keeps it here, and it is thrown
-/// when the pass is over, before anybody makes an update of half the gradients.
+/// Runs backward passes. An exception inside a gradient that is written in C# cannot cross libtorch (it would end the process): the gradient keeps it here, and
+/// it is thrown when the pass is over, before anybody makes an update of half the gradients.
 /// </summary>
 internal static class BackwardPass
 {

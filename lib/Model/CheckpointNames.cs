@@ -17,11 +17,14 @@ internal static partial class CheckpointNames
             : name;
         return spelled.StartsWith("embeddings.", StringComparison.Ordinal) || spelled.StartsWith("encoder.", StringComparison.Ordinal) ? "deberta." + spelled
             : spelled == "lm_predictions.lm_head.bias" ? "cls.predictions.bias"
-            : spelled.StartsWith("lm_predictions.lm_head.", StringComparison.Ordinal) ? "cls.predictions.transform." + spelled["lm_predictions.lm_head.".Length..]
+            : spelled.StartsWith("lm_predictions.lm_head.", StringComparison.Ordinal)
+            ? "cls.predictions.transform." + spelled["lm_predictions.lm_head.".Length..]
             : spelled;
     }
 
-    /// <summary>A name without what wrappers put before it: DataParallel's <c>module.</c>, torch.compile's <c>_orig_mod.</c>, a training framework's <c>model.</c>.</summary>
+    /// <summary>
+    /// A name without what wrappers put before it: DataParallel's <c>module.</c>, torch.compile's <c>_orig_mod.</c>, a training framework's <c>model.</c>.
+    /// </summary>
     public static string WithoutWrappers(string name)
     {
         while (Wrappers.FirstOrDefault(wrapper => name.StartsWith(wrapper, StringComparison.Ordinal)) is { } wrapper)
@@ -45,7 +48,8 @@ internal static partial class CheckpointNames
 
     private static readonly string[] Wrappers = ["module.", "_orig_mod.", "model."];
 
-    [GeneratedRegex(@"^(lm_predictions|mask_predictions|cls|pooler|classifier)\.|(^|\.)position_ids$|^deberta\.embeddings\.position_embeddings\.weight$", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"^(lm_predictions|mask_predictions|cls|pooler|classifier)\.|(^|\.)position_ids$|^deberta\.embeddings\.position_embeddings\.weight$",
+        RegexOptions.NonBacktracking)]
     private static partial Regex Ignorable();
 
     [GeneratedRegex(@"^deberta\.encoder\.layer\.(\d+)\.", RegexOptions.NonBacktracking)]

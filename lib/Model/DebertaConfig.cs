@@ -83,7 +83,9 @@ public sealed record DebertaConfig
     /// <summary>Width of the word embedding; null means <see cref="HiddenSize"/>. Another width adds <c>embed_proj</c>.</summary>
     public int? EmbeddingSize { get; init; }
 
-    /// <summary>Width of the sentence pooler, which token classification does not have; null means <see cref="HiddenSize"/>. Kept for the file's sake.</summary>
+    /// <summary>
+    /// Width of the sentence pooler, which token classification does not have; null means <see cref="HiddenSize"/>. Kept for the file's sake.
+    /// </summary>
     public int? PoolerHiddenSize { get; init; }
 
     /// <summary>Dropout of the pooler; kept for the file's sake.</summary>

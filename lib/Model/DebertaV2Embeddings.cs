@@ -4,7 +4,9 @@ using static TorchSharp.torch.nn;
 
 namespace NotebookLib.Model;
 
-/// <summary>Pieces to vectors: word (and, where configured, position and segment) embeddings, LayerNorm, dropout (transformers 4.35.2 DebertaV2Embeddings).</summary>
+/// <summary>
+/// Pieces to vectors: word (and, where configured, position and segment) embeddings, LayerNorm, dropout (transformers 4.35.2 DebertaV2Embeddings).
+/// </summary>
 public sealed class DebertaV2Embeddings : Module
 {
     private readonly EmbeddingTable word_embeddings;
@@ -72,7 +74,8 @@ public sealed class DebertaV2Embeddings : Module
     {
         if (length > _config.MaxPositionEmbeddings)
         {
-            throw new ArgumentException($"The batch is {length} pieces long; this model has positions for {_config.MaxPositionEmbeddings} (max_position_embeddings). Split the sentence.");
+            throw new ArgumentException($"The batch is {length} pieces long; this model has positions for {_config.MaxPositionEmbeddings} "
+                + "(max_position_embeddings). Split the sentence.");
         }
     }
 }

@@ -37,8 +37,8 @@ public sealed class DebertaV2Encoder : Module
     public IReadOnlyList<DebertaV2Layer> Layers => [.. layer];
 
     /// <summary>
-    /// Whether the layers run on C# kernels with their gradient written out (<see cref="Packed.PackedEncoder"/>) wherever those can; off, they run as modules under
-    /// autograd. Same numbers up to rounding, several times the speed on a CPU.
+    /// Whether the layers run on C# kernels with their gradient written out (<see cref="Packed.PackedEncoder"/>) wherever those can; off, they run as modules
+    /// under autograd. Same numbers up to rounding, several times the speed on a CPU.
     /// </summary>
     public bool UsesPackedKernels { get; set; } = true;
 
@@ -49,8 +49,9 @@ public sealed class DebertaV2Encoder : Module
     public bool RecomputesActivations { get; set; }
 
     /// <summary>
-    /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not recomputed.
-    /// A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules always do.
+    /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not
+    /// recomputed. A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules
+    /// always do.
     /// </summary>
     public long ActivationBudget { get; set; } = 192L << 20;
 
@@ -64,8 +65,8 @@ public sealed class DebertaV2Encoder : Module
     public IDisposable KeepWeightCopies() => CanPack ? CurrentPacked().KeepCopies() : NothingKept.Instance;
 
     /// <summary>
-    /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be made anew for
-    /// each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
+    /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be
+    /// made anew for each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
     /// </summary>
     public IDisposable KeepTrainingMemory() => CanPack ? CurrentPacked().KeepForTraining() : NothingKept.Instance;
 
@@ -103,7 +104,8 @@ public sealed class DebertaV2Encoder : Module
     }
 
     private Tensor RunLayer(DebertaV2Layer module, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative) =>
-        RecomputesActivations && is_grad_enabled() && (hidden_NC.requires_grad || relative is { Rows_RC.requires_grad: true } || module.parameters().Any(parameter => parameter.requires_grad))
+        RecomputesActivations && is_grad_enabled()
+            && (hidden_NC.requires_grad || relative is { Rows_RC.requires_grad: true } || module.parameters().Any(parameter => parameter.requires_grad))
             ? LayerRecomputation.Run(module, hidden_NC, layout, relative, _random)
             : module.Run(hidden_NC, layout, relative);
 
@@ -122,7 +124,8 @@ public sealed class DebertaV2Encoder : Module
     private PackedEncoder CurrentPacked()
     {
         _ = CurrentSources();
-        return _packed ??= PackedEncoderBuilder.Build(this, _config, Operations ?? PackedEncoderBuilder.OperationsOn(layer[0].Intermediate.Dense.Weight.device));
+        return _packed ??= PackedEncoderBuilder.Build(this, _config,
+            Operations ?? PackedEncoderBuilder.OperationsOn(layer[0].Intermediate.Dense.Weight.device));
     }
 
     /// <summary>Whether these rows run on the kernels, which alone can take several micro-batches in one pass.</summary>

@@ -78,7 +78,8 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
         var takesGroups = TakesGroups;
         if (batch.Groups.Length > 1 && !takesGroups)
         {
-            throw new NotSupportedException($"{batch.Groups.Length} micro-batches in one pass need the layers' kernels; this network runs as modules here. Score them one by one.");
+            throw new NotSupportedException($"{batch.Groups.Length} micro-batches in one pass need the layers' kernels; this network runs as modules here. "
+                + "Score them one by one.");
         }
 
         var layout = new PaddedLayout(batch, Config, withGrid: !takesGroups);
@@ -88,7 +89,8 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     }
 
     /// <summary>Whether <see cref="Score"/> takes several micro-batches at once, in the precision that is on in this thread.</summary>
-    public bool TakesGroups => deberta.Encoder.RunsPacked(classifier.Weight.device, classifier.Weight.dtype, Platform.Autocast.ProductType(classifier.Weight.device_type));
+    public bool TakesGroups =>
+        deberta.Encoder.RunsPacked(classifier.Weight.device, classifier.Weight.dtype, Platform.Autocast.ProductType(classifier.Weight.device_type));
 
     /// <summary>Mean cross-entropy over the labelled pieces, computed in at least float32.</summary>
     /// <param name="logits">[B, L, K].</param>

@@ -58,7 +58,8 @@ public sealed class DropoutRandom(long seed)
             && Kernels.Cuda.CudaProgram.Problem is null)
         {
             var key = Mix64(stream);
-            return Kernels.Cuda.HalfHashMask.Make(Kernels.Cuda.CudaProgram.Instance, device, shape, (uint)key, (uint)(key >> 32), threshold, (float)scale).to(dtype);
+            return Kernels.Cuda.HalfHashMask.Make(Kernels.Cuda.CudaProgram.Instance, device, shape, (uint)key, (uint)(key >> 32), threshold,
+                (float)scale).to(dtype);
         }
 
         var mask = dtype == ScalarType.Float64 ? FillDoubles(shape, stream, threshold, scale) : FillFloats(shape, stream, threshold, (float)scale);
@@ -137,7 +138,8 @@ public sealed class DropoutRandom(long seed)
     }
 
     private static Vector<float> Decide(Vector<uint> bits, uint threshold, float scale) =>
-        Vector.ConditionalSelect(Vector.AsVectorSingle(Vector.GreaterThanOrEqual(bits, new Vector<uint>(threshold))), new Vector<float>(scale), Vector<float>.Zero);
+        Vector.ConditionalSelect(
+            Vector.AsVectorSingle(Vector.GreaterThanOrEqual(bits, new Vector<uint>(threshold))), new Vector<float>(scale), Vector<float>.Zero);
 
     private static Vector<uint> Mix(Vector<uint> x, uint key1, uint key2) => LowBias(LowBias(x ^ new Vector<uint>(key1)) + new Vector<uint>(key2));
 

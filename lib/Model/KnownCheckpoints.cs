@@ -16,7 +16,8 @@ internal static class KnownCheckpoints
     /// <summary>Says what a checkpoint's tensors look like, beside what the configuration describes.</summary>
     public static string Compare(IReadOnlyDictionary<string, TensorInfo> tensors, DebertaConfig config)
     {
-        var hidden = tensors.Where(pair => CheckpointNames.Canonical(pair.Key).EndsWith("LayerNorm.weight", StringComparison.Ordinal) && pair.Value.Shape.Count == 1)
+        var hidden = tensors.Where(pair =>
+            CheckpointNames.Canonical(pair.Key).EndsWith("LayerNorm.weight", StringComparison.Ordinal) && pair.Value.Shape.Count == 1)
             .Select(pair => pair.Value.Shape[0]).FirstOrDefault();
         var layers = CheckpointNames.CountLayers(tensors.Keys.Select(CheckpointNames.Canonical));
         return $"The weights look like {Name(hidden, layers)}; config.json describes {Name(config.HiddenSize, config.NumHiddenLayers)}.";

@@ -22,7 +22,8 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
     public static Tensor Run(DebertaV2Layer layer, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative, DropoutRandom random)
     {
         var device = hidden_NC.device_type;
-        var call = new Call(layer, layout, relative?.Positions, random, random.Counter, device, Autocast.IsEnabled(device) ? Autocast.ProductType(device) : null);
+        var call = new Call(layer, layout, relative?.Positions, random, random.Counter, device,
+            Autocast.IsEnabled(device) ? Autocast.ProductType(device) : null);
         // The anchor lets gradients reach the layer's parameters even when nothing below it is trained: without one, PEFT 0.7.0 trained no adapter at all.
         using var anchor = zeros(1, requires_grad: true, device: hidden_NC.device);
         return relative is null ? apply(hidden_NC, anchor, call) : apply(hidden_NC, anchor, call, relative.Rows_RC);

@@ -27,8 +27,8 @@ public sealed record LoadOptions
     public Device? Device { get; init; }
 
     /// <summary>
-    /// The task's labels; null takes those of the folder. When they are the folder's in another order, each row of the head goes where its label's name is; when they differ,
-    /// the head is new.
+    /// The task's labels; null takes those of the folder. When they are the folder's in another order, each row of the head goes where its label's name is;
+    /// when they differ, the head is new.
     /// </summary>
     public LabelSet? Labels { get; init; }
 
@@ -123,7 +123,8 @@ public static class ModelFolder
     {
         if (model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Storage != WeightStorage.Dense) is { } stored)
         {
-            throw new InvalidOperationException($"Weights of the model are stored as {stored.Storage}; take them back first: FrozenWeights.Store(model, WeightStorage.Dense).");
+            throw new InvalidOperationException($"Weights of the model are stored as {stored.Storage}; take them back first: FrozenWeights.Store(model, "
+                + "WeightStorage.Dense).");
         }
     }
 
@@ -144,7 +145,8 @@ public static class ModelFolder
     private static Loaded<DebertaV2ForTokenClassification> MoveHead(Loaded<DebertaV2ForTokenClassification> loaded, IReadOnlyList<string> stored)
     {
         loaded.Model.ReorderHead(stored);
-        string[] remarks = [.. loaded.Report.Remarks, $"The head's {stored.Count} labels stand in another order in the checkpoint; each row went where its label's name is."];
+        string[] remarks = [.. loaded.Report.Remarks,
+            $"The head's {stored.Count} labels stand in another order in the checkpoint; each row went where its label's name is."];
         return loaded with { Report = loaded.Report with { Remarks = remarks } };
     }
 
@@ -195,23 +197,30 @@ public static class ModelFolder
 
         var found = places;
         var wrapped = places.Values.Where(stored => CheckpointNames.WithoutWrappers(stored) != stored).ToList();
-        return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected, ignored)
+        return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected,
+            ignored)
         {
-            Remarks = wrapped.Count == 0 ? [] : [Invariant($"{wrapped.Count} names begin as a wrapper around the model calls them ({wrapped[0]}); they were recognised.")],
+            Remarks = wrapped.Count == 0
+                ? [] : [Invariant($"{wrapped.Count} names begin as a wrapper around the model calls them ({wrapped[0]}); they were recognised.")],
         };
     }
 
     private static void Refuse(
-        ITensorSource source, DebertaConfig config, Dictionary<string, Parameter> parameters, Dictionary<string, string> places, LoadReport report, bool isStrict)
+        ITensorSource source, DebertaConfig config, Dictionary<string, Parameter> parameters, Dictionary<string, string> places, LoadReport report,
+        bool isStrict)
     {
         var wrong = places.Where(place => !source.Tensors[place.Value].Shape.SequenceEqual(parameters[place.Key].shape))
-            .Select(place => $"{place.Value}: expected [{string.Join(", ", parameters[place.Key].shape)}], file has {source.Tensors[place.Value].ShapeText}").ToList();
-        var quantised = places.Where(place => source.Tensors[place.Value].Dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
+            .Select(place => $"{place.Value}: expected [{string.Join(", ", parameters[place.Key].shape)}], file has {source.Tensors[place.Value].ShapeText}")
+            .ToList();
+        var quantised = places.Where(place =>
+            source.Tensors[place.Value].Dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
             .Select(place => $"{place.Value}: stored as {source.Tensors[place.Value].Dtype}, quantised weights, which are not read here").ToList();
         var adapter = source.Tensors.Keys.FirstOrDefault(CheckpointNames.IsAdapter) is { } name
-            ? (string[])[$"{name}: weights of an adapter among the model's; merge them in Python (merge_and_unload), or save the adapter alone (save_pretrained)"] : [];
+            ? (string[])[$"{name}: weights of an adapter among the model's; merge them in Python (merge_and_unload), "
+                + "or save the adapter alone (save_pretrained)"] : [];
         var absent = report.Missing.Where(name => !IsHead(name)).Select(name => $"{name}: missing").ToList();
-        var besides = isStrict ? report.Missing.Where(IsHead).Select(name => $"{name}: missing").Concat(report.Unexpected.Select(name => $"{name}: unexpected")) : [];
+        var besides = isStrict
+            ? report.Missing.Where(IsHead).Select(name => $"{name}: missing").Concat(report.Unexpected.Select(name => $"{name}: unexpected")) : [];
         List<string> faults = [.. adapter, .. wrong, .. quantised, .. absent, .. besides];
         if (faults.Count > 0)
         {
@@ -222,7 +231,8 @@ public static class ModelFolder
 
     private static void InitializeHead(Module model, DebertaConfig config, LoadReport report, long seed)
     {
-        foreach (var (name, head) in model.named_children().Where(child => report.Missing.Any(missing => missing.StartsWith(child.name + ".", StringComparison.Ordinal))))
+        foreach (var (name, head) in model.named_children()
+            .Where(child => report.Missing.Any(missing => missing.StartsWith(child.name + ".", StringComparison.Ordinal))))
         {
             if (report.Matched.Any(matched => matched.StartsWith(name + ".", StringComparison.Ordinal)))
             {

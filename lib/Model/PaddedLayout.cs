@@ -55,7 +55,8 @@ internal sealed class PaddedLayout
         EnsureKnownIds(batch.Ids, config);
         HasRealPadPiece = Array.IndexOf(batch.Ids, config.PadTokenId) >= 0;
         var device = batch.InputIds.device;
-        Positions = config.PositionBiasedInput ? tensor(batch.Lengths.SelectMany(length => Enumerable.Range(0, length).Select(place => (long)place)).ToArray(), device: device) : null;
+        Positions = config.PositionBiasedInput
+            ? tensor(batch.Lengths.SelectMany(length => Enumerable.Range(0, length).Select(place => (long)place)).ToArray(), device: device) : null;
         if (withGrid && batch.PieceCount < Batch * Length)
         {
             var mask = new float[Batch * Length];
@@ -180,7 +181,9 @@ internal sealed class PaddedLayout
         var wrong = Array.FindIndex(ids, id => id < 0 || id >= config.VocabSize);
         if (wrong >= 0)
         {
-            throw new ArgumentException(Invariant($"input_ids holds {ids[wrong]} at flat index {wrong}; expected 0 to vocab_size − 1 = {config.VocabSize - 1}. Does the tokenizer belong to this model?"));
+            throw new ArgumentException(Invariant($"input_ids holds {ids[wrong]} at flat index {wrong}; ")
+                + Invariant($"expected 0 to vocab_size − 1 = {config.VocabSize - 1}. ")
+                + "Does the tokenizer belong to this model?");
         }
     }
 }

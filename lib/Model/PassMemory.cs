@@ -14,7 +14,9 @@ internal static class PassMemory
     /// <summary>Part of the free memory that is counted on; the rest is for what no formula knows (workspaces, fragments).</summary>
     private const double Usable = 0.85;
 
-    /// <summary>Bytes that a piece takes on the kernels, estimated from what a layer keeps for its gradient, and as much again of one layer for what comes and goes.</summary>
+    /// <summary>
+    /// Bytes that a piece takes on the kernels, estimated from what a layer keeps for its gradient, and as much again of one layer for what comes and goes.
+    /// </summary>
     /// <param name="config">The network's sizes.</param>
     /// <param name="longest">L.</param>
     /// <param name="productBytes">Bytes of an element of the matrix products.</param>
@@ -22,7 +24,8 @@ internal static class PassMemory
     public static double BytesPerPiece(DebertaConfig config, int longest, int productBytes, int keptLayers)
     {
         // Query, key, value, context, input and middle rows in the products' type; two sums in float32; GELU's input; attention's weights in float32.
-        var layer = (config.HiddenSize * ((6.0 * productBytes) + 8)) + (config.IntermediateSize * (double)productBytes) + (4.0 * config.NumAttentionHeads * (longest + 8));
+        var layer = (config.HiddenSize * ((6.0 * productBytes) + 8)) + (config.IntermediateSize * (double)productBytes)
+            + (4.0 * config.NumAttentionHeads * (longest + 8));
         var input = config.HiddenSize * (double)productBytes;
         // A layer's backward pass holds gradients of all that, and the widest ones twice.
         return (keptLayers * layer) + ((config.NumHiddenLayers - keptLayers) * input) + (2 * layer) + (16.0 * config.HiddenSize) + (12.0 * config.Labels.Count);
@@ -52,7 +55,8 @@ internal static class PassMemory
             trained += parameter.requires_grad ? parameter.numel() : 0;
         }
 
-        var beside = (productBytes == 2 ? 2.0 * all : 0) + (trains ? 4.0 * trained : 0) + (trains && encoder.RecomputesActivations ? encoder.ActivationBudget : 0);
+        var beside = (productBytes == 2 ? 2.0 * all : 0) + (trains ? 4.0 * trained : 0)
+            + (trains && encoder.RecomputesActivations ? encoder.ActivationBudget : 0);
         var pieces = Math.Max(0, (free * Usable) - beside) / BytesPerPiece(model.Config, longest, productBytes, kept);
         return (int)Math.Min(pieces, trains ? int.MaxValue : MostWithoutGradients);
     }
@@ -96,7 +100,8 @@ internal static class PassMemory
 
     /// <summary>Whether an exception says that a device's memory was short.</summary>
     public static bool IsShort(Exception error) =>
-        error is OutOfMemoryException || (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException && SaysShort(error.Message)) || error is { InnerException: { } inner } && IsShort(inner);
+        error is OutOfMemoryException || (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException && SaysShort(error.Message))
+            || error is { InnerException: { } inner } && IsShort(inner);
 
     /// <summary>Makes of a pass that did not fit the size of the next.</summary>
     /// <param name="pieces">Its pieces.</param>
@@ -109,7 +114,8 @@ internal static class PassMemory
     {
         if (units == 1)
         {
-            throw new InvalidOperationException($"The device's memory does not hold one batch of {pieces} pieces. {advice} ({error.Message.Split('\n')[0]})", error);
+            throw new InvalidOperationException($"The device's memory does not hold one batch of {pieces} pieces. {advice} ({error.Message.Split('\n')[0]})",
+                error);
         }
 
         // What the failed pass had made may wait for finalisers only.

@@ -35,7 +35,8 @@ public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
     internal Tensor? Scales => _scales;
 
     /// <summary>How W is kept.</summary>
-    public WeightStorage Storage => _scales is not null ? WeightStorage.Int8 : weight.dtype == ScalarType.BFloat16 && _denseType != ScalarType.BFloat16 ? WeightStorage.BFloat16 : WeightStorage.Dense;
+    public WeightStorage Storage => _scales is not null
+        ? WeightStorage.Int8 : weight.dtype == ScalarType.BFloat16 && _denseType != ScalarType.BFloat16 ? WeightStorage.BFloat16 : WeightStorage.Dense;
 
     /// <summary>b, [output width]; null when the layer has none.</summary>
     public Parameter? Bias => bias;

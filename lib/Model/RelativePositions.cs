@@ -6,7 +6,9 @@ namespace NotebookLib.Model;
 /// Which row of the relative table each distance takes, for sentences of one length T. Distances run from −(T−1) to T−1, so at most 2T−1 of the
 /// table's rows can occur: only those are normalised, projected and multiplied (same numbers, a fraction of the work).
 /// </summary>
-/// <remarks>DeBERTa (He et al. 2021) §3.1, eq. 3; buckets: transformers 4.35.2 modeling_deberta_v2.py, make_log_bucket_position and build_relative_position.</remarks>
+/// <remarks>
+/// DeBERTa (He et al. 2021) §3.1, eq. 3; buckets: transformers 4.35.2 modeling_deberta_v2.py, make_log_bucket_position and build_relative_position.
+/// </remarks>
 internal sealed class RelativePositions
 {
     /// <summary>Makes the tables of one length; they live as long as this object, outside any dispose scope.</summary>
@@ -78,7 +80,8 @@ internal sealed class RelativePositions
         var mid = config.PositionBuckets / 2;
         if (config.RelativeAttention && config.PositionBuckets > 0 && length - 1 > mid && config.FarthestDistance - 1 <= mid)
         {
-            throw new ArgumentException($"The batch is {length} pieces long; with position_buckets {config.PositionBuckets} and a farthest distance of {config.FarthestDistance} "
+            throw new ArgumentException($"The batch is {length} pieces long; with position_buckets {config.PositionBuckets} and a farthest distance of "
+                + $"{config.FarthestDistance} "
                 + $"(max_relative_positions or max_position_embeddings) this model can tell apart {mid + 1} at most. Split the sentence.");
         }
     }

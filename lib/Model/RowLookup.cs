@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>
-/// Rows of a table whose gradient is added to the table's own, row by row. Autograd would make a gradient of the whole table (393 MB for base) for the few hundred rows
-/// of a batch and add it whole: a fifth of a bf16 step.
+/// Rows of a table whose gradient is added to the table's own, row by row. Autograd would make a gradient of the whole table (393 MB for base) for the few
+/// hundred rows of a batch and add it whole: a fifth of a bf16 step.
 /// </summary>
 internal sealed class RowLookup : autograd.SingleTensorFunction<RowLookup>
 {

@@ -9,8 +9,8 @@ namespace NotebookLib.Model;
 // V rows of the table, R of them trained, C columns, N looked up
 
 /// <summary>
-/// The rows of an embedding table that a training set can reach. Only they get a gradient and moments, [R, C] instead of [V, C]; the others would only decay, and their
-/// decay waits until somebody looks (<see cref="CatchUp"/>): the same numbers to the bit, and 1.2 GB less for deberta-v3-base.
+/// The rows of an embedding table that a training set can reach. Only they get a gradient and moments, [R, C] instead of [V, C]; the others would only decay,
+/// and their decay waits until somebody looks (<see cref="CatchUp"/>): the same numbers to the bit, and 1.2 GB less for deberta-v3-base.
 /// </summary>
 public sealed class TrainedRows : IDisposable
 {
@@ -63,7 +63,8 @@ public sealed class TrainedRows : IDisposable
         var slots_N = _slots.index_select(0, rows_N);
         if (slots_N.min().item<long>() < 0)
         {
-            throw new InvalidOperationException($"A batch looks up row {rows_N[slots_N.lt(0)][0].item<long>()} of the embedding table, which is not among the {Rows.shape[0]} rows named for this training.");
+            throw new InvalidOperationException($"A batch looks up row {rows_N[slots_N.lt(0)][0].item<long>()} of the embedding table, "
+                + $"which is not among the {Rows.shape[0]} rows named for this training.");
         }
 
         // The factor is held here: made by the call itself, it may be finalised before native code reads it.

@@ -32,7 +32,8 @@ public static class FrozenWeights
         var frozen = network.modules().OfType<Projection>().Distinct().Where(projection => !projection.Weight.requires_grad).ToList();
         if (frozen.Count == 0 && storage != WeightStorage.Dense)
         {
-            throw new InvalidOperationException($"No linear layer is frozen, so none can be stored as {storage}; attach adapters first (LoraAdapters.Attach), or train all weights densely.");
+            throw new InvalidOperationException($"No linear layer is frozen, so none can be stored as {storage}; attach adapters first (LoraAdapters.Attach), "
+                + "or train all weights densely.");
         }
 
         var saved = frozen.Sum(projection => projection.Store(storage));
@@ -79,7 +80,8 @@ public static class FrozenWeights
     private static unsafe Tensor RestoreOnKernels(Tensor rows, Tensor scales, ScalarType type)
     {
         var restored = empty(rows.shape, type);
-        var (from, by, to, columns) = ((nint)PackedMemory.Address(rows), (nint)PackedMemory.Address(scales), (nint)PackedMemory.Address(restored), rows.shape[1]);
+        var (from, by, to, columns) =
+            ((nint)PackedMemory.Address(rows), (nint)PackedMemory.Address(scales), (nint)PackedMemory.Address(restored), rows.shape[1]);
         ThreadTeam.RunRanges((int)rows.shape[0], 16, (_, start, end) =>
         {
             if (type == ScalarType.BFloat16)

@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 namespace NotebookLib.Onnx;
 
 /// <summary>
-/// Writes the network of <see cref="DebertaV2ForTokenClassification"/> as an ONNX graph: (input_ids [B, L], attention_mask [B, L]; token_type_ids [B, L] where the network has
-/// segments) → logits [B, L, K] for any B and L. At padding the logits mean nothing.
+/// Writes the network of <see cref="DebertaV2ForTokenClassification"/> as an ONNX graph: (input_ids [B, L], attention_mask [B, L]; token_type_ids [B, L] where
+/// the network has segments) → logits [B, L, K] for any B and L. At padding the logits mean nothing.
 /// </summary>
 /// <remarks>
-/// The arrangement is that of <see cref="DisentangledSelfAttention"/>: a position term is one product a head over all distances, read with a row stride one shorter. Here each row
-/// has 2L columns instead of 2L−1, so that L = 1 is no case of its own. What does not depend on the input is computed beforehand: the relative embeddings' projections, and
-/// the division of the queries by the scores' scale, which their weights take over.
+/// The arrangement is that of <see cref="DisentangledSelfAttention"/>: a position term is one product a head over all distances, read with a row stride one
+/// shorter. Here each row has 2L columns instead of 2L−1, so that L = 1 is no case of its own. What does not depend on the input is computed beforehand: the
+/// relative embeddings' projections, and the division of the queries by the scores' scale, which their weights take over.
 /// </remarks>
 // B batch, L length, C hidden = H·D, H heads, D head size, R rows of the relative table, K labels.
 internal sealed class DebertaGraph
@@ -82,12 +82,14 @@ internal sealed class DebertaGraph
         if (_config.PositionBiasedInput)
         {
             var places = _graph.Add("Range", "positions", [_graph.Integer(0), length, _graph.Integer(1)]);
-            sum = _graph.Add("Add", $"{name}.with_positions", [sum, _graph.Add("Gather", $"{name}.positions", [Parameter($"{name}.position_embeddings.weight"), places])]);
+            sum = _graph.Add("Add", $"{name}.with_positions",
+                [sum, _graph.Add("Gather", $"{name}.positions", [Parameter($"{name}.position_embeddings.weight"), places])]);
         }
 
         if (_config.TypeVocabSize > 0)
         {
-            sum = _graph.Add("Add", $"{name}.with_types", [sum, _graph.Add("Gather", $"{name}.types", [Parameter($"{name}.token_type_embeddings.weight"), "token_type_ids"])]);
+            sum = _graph.Add("Add", $"{name}.with_types",
+                [sum, _graph.Add("Gather", $"{name}.types", [Parameter($"{name}.token_type_embeddings.weight"), "token_type_ids"])]);
         }
 
         return Norm(Has($"{name}.embed_proj.weight") ? Linear(sum, $"{name}.embed_proj", _config.HiddenSize) : sum, name);
@@ -102,10 +104,12 @@ internal sealed class DebertaGraph
         }
 
         var table = _parameters[name];
-        var rows = _graph.Add("Gather", "deberta.embeddings.quantized_words", [_graph.AddWeight(name + "_quantized", table.shape, ScalarType.Int8, () => Quantised(table, 127).Rows), "input_ids"]);
+        var rows = _graph.Add("Gather", "deberta.embeddings.quantized_words",
+            [_graph.AddWeight(name + "_quantized", table.shape, ScalarType.Int8, () => Quantised(table, 127).Rows), "input_ids"]);
         var scales = _graph.Add("Gather", "deberta.embeddings.word_scales",
             [_graph.AddWeight(name + "_scale", [table.shape[0], 1], ScalarType.Float32, () => Quantised(table, 127).Scales.unsqueeze(1)), "input_ids"]);
-        return _graph.Add("Mul", "deberta.embeddings.words", [_graph.Add("Cast", "deberta.embeddings.whole_words", [rows], ("to", (int)TensorProto.Types.DataType.Float)), scales]);
+        return _graph.Add("Mul", "deberta.embeddings.words",
+            [_graph.Add("Cast", "deberta.embeddings.whole_words", [rows], ("to", (int)TensorProto.Types.DataType.Float)), scales]);
     }
 
     /// <summary>What is added to every score: 0 for real keys, a very negative number for padding, [B, 1, L].</summary>
@@ -149,12 +153,13 @@ internal sealed class DebertaGraph
         var distances = _graph.Add("Range", name + "_distances", [first, behind, step]);
         // Beyond these all take the row of the farthest; where the table ends earlier, the model does too, and a look-up out of range says so.
         var reached = isWhole ? _graph.Add("Clip", name + "_reached", [distances, _graph.Integer(-farthest), _graph.Integer(farthest)]) : distances;
-        return _graph.Add("Gather", name + "_rows", [_graph.Table("row_of_distance", table), _graph.Add("Add", name + "_places", [reached, _graph.Integer(farthest)])]);
+        return _graph.Add("Gather", name + "_rows",
+            [_graph.Table("row_of_distance", table), _graph.Add("Add", name + "_places", [reached, _graph.Integer(farthest)])]);
     }
 
     /// <summary>
-    /// The row of each distance from −D to D, beyond which nothing changes. It stands in the graph as numbers: computed there, a logarithm of another library, one bit off, would
-    /// move a bucket's boundary.
+    /// The row of each distance from −D to D, beyond which nothing changes. It stands in the graph as numbers: computed there, a logarithm of another library,
+    /// one bit off, would move a bucket's boundary.
     /// </summary>
     private (long[] Rows, bool IsWhole) RowOfDistance()
     {
@@ -207,14 +212,16 @@ internal sealed class DebertaGraph
 
         var weights = _graph.Add("Softmax", $"{self}.weights", [_graph.Add("Add", $"{self}.masked", [scores, mask])], ("axis", -1));
         var context = _graph.Add("MatMul", $"{self}.context", [weights, Heads($"{self}.value_proj", hidden)]);
-        var flat = _graph.Add("Reshape", $"{self}.flat_context", [_graph.Add("Transpose", $"{self}.turned_context", [context], ("perm", (long[])[1, 2, 0, 3])), _graph.Integers(0, 0, _config.HiddenSize)]);
+        var flat = _graph.Add("Reshape", $"{self}.flat_context",
+            [_graph.Add("Transpose", $"{self}.turned_context", [context], ("perm", (long[])[1, 2, 0, 3])), _graph.Integers(0, 0, _config.HiddenSize)]);
         return Norm(_graph.Add("Add", $"{name}.output.sum", [Linear(flat, $"{name}.output.dense", _config.HiddenSize), hidden]), $"{name}.output");
     }
 
     /// <summary>[B, L, C] → [H, B, L, D].</summary>
     private string Heads(string name, string hidden, double scale = 1)
     {
-        var byHead = _graph.Add("Reshape", $"{name}.by_head", [Linear(hidden, name, _config.HiddenSize, scale: scale), _graph.Integers(0, 0, _config.NumAttentionHeads, _config.HeadSize)]);
+        var byHead = _graph.Add("Reshape", $"{name}.by_head",
+            [Linear(hidden, name, _config.HiddenSize, scale: scale), _graph.Integers(0, 0, _config.NumAttentionHeads, _config.HeadSize)]);
         return _graph.Add("Transpose", $"{name}.heads", [byHead], ("perm", (long[])[2, 0, 1, 3]));
     }
 
@@ -247,7 +254,9 @@ internal sealed class DebertaGraph
     private string Convolution(string embedded, string hidden)
     {
         const string name = "deberta.encoder.conv";
-        var real = _graph.Add("Unsqueeze", "real", [_graph.Add("Cast", "mask_number", ["attention_mask"], ("to", (int)(_type == ScalarType.Float16 ? TensorProto.Types.DataType.Float16 : TensorProto.Types.DataType.Float))), _graph.Integers(2)]);
+        var real = _graph.Add("Unsqueeze", "real",
+            [_graph.Add("Cast", "mask_number", ["attention_mask"],
+            ("to", (int)(_type == ScalarType.Float16 ? TensorProto.Types.DataType.Float16 : TensorProto.Types.DataType.Float))), _graph.Integers(2)]);
         var columns = _graph.Add("Transpose", $"{name}.columns", [_graph.Add("Mul", $"{name}.input", [embedded, real])], ("perm", (long[])[0, 2, 1]));
         long margin = (_config.ConvKernelSize - 1) / 2;
         var mixed = _graph.Add("Conv", $"{name}.mixed", [columns, Parameter($"{name}.conv.weight"), Parameter($"{name}.conv.bias")],
@@ -256,7 +265,8 @@ internal sealed class DebertaGraph
         return Norm(_graph.Add("Add", $"{name}.sum", [hidden, Activate(rows, _config.ConvAct, $"{name}.activation")]), name);
     }
 
-    private string Norm(string input, string name) => _graph.Add("LayerNormalization", $"{name}.normalized", [input, Parameter($"{name}.LayerNorm.weight"), Parameter($"{name}.LayerNorm.bias")],
+    private string Norm(string input, string name) =>
+        _graph.Add("LayerNormalization", $"{name}.normalized", [input, Parameter($"{name}.LayerNorm.weight"), Parameter($"{name}.LayerNorm.bias")],
         ("axis", -1), ("epsilon", (float)_config.LayerNormEps));
 
     /// <summary>(x Wᵀ + b) / scale, [B, L, in] → [B, L, width].</summary>
@@ -274,10 +284,15 @@ internal sealed class DebertaGraph
             product = _graph.Add("MatMul", $"{name}.product", [input, _graph.AddWeight($"{name}.weight", shape, _type, () => (weight / scale).t())]);
         }
 
-        return Has($"{name}.bias") ? _graph.Add("Add", $"{name}.biased", [product, _graph.AddWeight($"{name}.bias", [width], _type, () => _parameters[$"{name}.bias"] / scale)]) : product;
+        return Has($"{name}.bias")
+            ? _graph.Add("Add", $"{name}.biased", [product, _graph.AddWeight($"{name}.bias", [width], _type, () => _parameters[$"{name}.bias"] / scale)])
+            : product;
     }
 
-    /// <summary>x in eight bits, one scale and zero for all of it, found when it runs; W in seven, one scale a column (the form that onnxruntime's quantize_dynamic writes, and its runtime fuses).</summary>
+    /// <summary>
+    /// x in eight bits, one scale and zero for all of it, found when it runs; W in seven, one scale a column (the form that onnxruntime's quantize_dynamic
+    /// writes, and its runtime fuses).
+    /// </summary>
     private string IntegerProduct(string input, string name, long[] shape, Func<(Tensor Rows, Tensor Scales)> quantised)
     {
         if (!_quantised.TryGetValue(input, out var parts))
@@ -289,7 +304,8 @@ internal sealed class DebertaGraph
         var scales = _graph.AddWeight($"{name}.weight_scale", [shape[1]], ScalarType.Float32, () => quantised().Scales);
         var whole = _graph.Add("MatMulInteger", $"{name}.integer_product", [parts[0], rows, parts[2]]);
         return _graph.Add("Mul", $"{name}.product",
-            [_graph.Add("Cast", $"{name}.wide_product", [whole], ("to", (int)TensorProto.Types.DataType.Float)), _graph.Add("Mul", $"{name}.scales", [parts[1], scales])]);
+            [_graph.Add("Cast", $"{name}.wide_product", [whole], ("to", (int)TensorProto.Types.DataType.Float)),
+                _graph.Add("Mul", $"{name}.scales", [parts[1], scales])]);
     }
 
     private static (Tensor Rows, Tensor Scales) Quantised(Tensor weight, int largest) => FrozenWeights.Quantise(weight.to(ScalarType.Float32), largest);
@@ -316,7 +332,14 @@ internal sealed class DebertaGraph
             case "linear":
                 return x;
             default:
-                return Step(function switch { "relu" => "Relu", "tanh" => "Tanh", "sigmoid" => "Sigmoid", _ => throw new NotSupportedException($"The activation {function} cannot be exported.") }, function, x);
+                return Step(
+                    function switch
+                    {
+                        "relu" => "Relu",
+                        "tanh" => "Tanh",
+                        "sigmoid" => "Sigmoid",
+                        _ => throw new NotSupportedException($"The activation {function} cannot be exported.")
+                    }, function, x);
         }
     }
 

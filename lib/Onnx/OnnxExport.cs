@@ -19,7 +19,9 @@ public enum OnnxPrecision
     Int8,
 }
 
-/// <summary>A token classifier as ONNX, in the folder that transformers.js and Optimum read: <c>onnx/model.onnx</c> beside <c>config.json</c> and the tokenizer.</summary>
+/// <summary>
+/// A token classifier as ONNX, in the folder that transformers.js and Optimum read: <c>onnx/model.onnx</c> beside <c>config.json</c> and the tokenizer.
+/// </summary>
 public static class OnnxExport
 {
     // A message of Protocol Buffers ends at 2 GiB.
@@ -33,11 +35,13 @@ public static class OnnxExport
     /// <returns>The graphs' paths, in order. A graph above 2 GiB has its weights beside it, in a file of its name followed by <c>_data</c>.</returns>
     /// <exception cref="InvalidOperationException">Weights are stored in fewer bits (<see cref="FrozenWeights.Store"/>).</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    public static IReadOnlyList<string> Write(DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, string folder, params IReadOnlyList<OnnxPrecision> precisions) =>
+    public static IReadOnlyList<string> Write(
+        DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, string folder, params IReadOnlyList<OnnxPrecision> precisions) =>
         Write(model, tokenizer, folder, precisions, MostBytes);
 
     /// <inheritdoc cref="Write(DebertaV2ForTokenClassification, DebertaTokenizer, string, IReadOnlyList{OnnxPrecision})"/>
-    internal static IReadOnlyList<string> Write(DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, string folder, IReadOnlyList<OnnxPrecision> precisions, long mostBytes)
+    internal static IReadOnlyList<string> Write(
+        DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, string folder, IReadOnlyList<OnnxPrecision> precisions, long mostBytes)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(tokenizer);

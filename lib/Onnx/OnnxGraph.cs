@@ -7,10 +7,15 @@ using DataType = NotebookLib.Onnx.TensorProto.Types.DataType;
 
 namespace NotebookLib.Onnx;
 
-/// <summary>A graph in the making: nodes by their outputs' names, weights that are asked for one by one when it is written, so that no copy of the network is ever in memory.</summary>
+/// <summary>
+/// A graph in the making: nodes by their outputs' names, weights that are asked for one by one when it is written, so that no copy of the network is ever in
+/// memory.
+/// </summary>
 internal sealed class OnnxGraph(string name)
 {
-    /// <summary>Version of the operators, and of the format that came with it: LayerNormalization is there since 17, and ONNX Runtime reads both since 1.12.</summary>
+    /// <summary>
+    /// Version of the operators, and of the format that came with it: LayerNormalization is there since 17, and ONNX Runtime reads both since 1.12.
+    /// </summary>
     private const int OperatorSet = 17, FormatVersion = 8;
 
     // Readers map external weights; those of a page or more begin on one.
@@ -31,7 +36,9 @@ internal sealed class OnnxGraph(string name)
     /// <param name="lastDimension">The size of the last dimension.</param>
     /// <param name="dimensions">Names of the dimensions before it.</param>
     public void AddOutput(string output, int lastDimension, params string[] dimensions) =>
-        _graph.Output.Add(Value(output, DataType.Float, [.. dimensions.Select(dimension => new TensorShapeProto.Types.Dimension { DimParam = dimension }), new() { DimValue = lastDimension }]));
+        _graph.Output.Add(
+            Value(output, DataType.Float,
+            [.. dimensions.Select(dimension => new TensorShapeProto.Types.Dimension { DimParam = dimension }), new() { DimValue = lastDimension }]));
 
     /// <summary>Adds a node with one output.</summary>
     /// <param name="type">The operator.</param>
@@ -39,7 +46,8 @@ internal sealed class OnnxGraph(string name)
     /// <param name="inputs">Names.</param>
     /// <param name="attributes">Whole numbers, lists of them, or single-precision numbers.</param>
     /// <returns>The output's name.</returns>
-    public string Add(string type, string output, string[] inputs, params ReadOnlySpan<(string Name, object Value)> attributes) => Add(type, [output], inputs, attributes)[0];
+    public string Add(string type, string output, string[] inputs, params ReadOnlySpan<(string Name, object Value)> attributes) =>
+        Add(type, [output], inputs, attributes)[0];
 
     /// <summary>Adds a node with several outputs.</summary>
     /// <inheritdoc cref="Add(string, string, string[], ReadOnlySpan{ValueTuple{string, object}})"/>
@@ -72,7 +80,8 @@ internal sealed class OnnxGraph(string name)
     public string Table(string table, long[] values) => Constant(table, [values.Length], values);
 
     /// <summary>A constant number of a type.</summary>
-    public string Number(double value, torch.ScalarType type) => AddWeight(string.Create(CultureInfo.InvariantCulture, $"{type}({value:R})"), [], type, () => torch.tensor(value, type), isConstant: true);
+    public string Number(double value, torch.ScalarType type) =>
+        AddWeight(string.Create(CultureInfo.InvariantCulture, $"{type}({value:R})"), [], type, () => torch.tensor(value, type), isConstant: true);
 
     /// <summary>Adds a weight.</summary>
     /// <param name="weight">What to call it.</param>
@@ -80,7 +89,8 @@ internal sealed class OnnxGraph(string name)
     /// <param name="type">float32, float16 or int8: what <paramref name="values"/> is written as.</param>
     /// <param name="values">Gives the numbers, on any device; disposed when they are written.</param>
     /// <returns>Its name.</returns>
-    public string AddWeight(string weight, long[] shape, torch.ScalarType type, Func<torch.Tensor> values) => AddWeight(weight, shape, type, values, isConstant: false);
+    public string AddWeight(string weight, long[] shape, torch.ScalarType type, Func<torch.Tensor> values) =>
+        AddWeight(weight, shape, type, values, isConstant: false);
 
     /// <summary>Writes the graph.</summary>
     /// <param name="path">The file. Above <paramref name="mostBytes"/> the weights go to a second file beside it, its name followed by <c>_data</c>.</param>
@@ -94,7 +104,9 @@ internal sealed class OnnxGraph(string name)
         foreach (var (weight, offset) in outside.Zip(Offsets(outside)))
         {
             weight.Header.DataLocation = TensorProto.Types.DataLocation.External;
-            weight.Header.ExternalData.Add(new[] { Entry("location", Path.GetFileName(dataPath)), Entry("offset", Invariant($"{offset}")), Entry("length", Invariant($"{weight.Bytes}")) });
+            weight.Header.ExternalData.Add(
+                new[] { Entry("location", Path.GetFileName(dataPath)), Entry("offset", Invariant($"{offset}")),
+                Entry("length", Invariant($"{weight.Bytes}")) });
         }
 
         if (isExternal)
@@ -140,7 +152,8 @@ internal sealed class OnnxGraph(string name)
         model.WriteTo(stream);
         _graph.Initializer.Clear();
         _graph.Initializer.Add(outside.Select(weight => weight.Header));
-        WriteHead(stream, ModelProto.GraphFieldNumber, _graph.CalculateSize() + inside.Sum(weight => HeadLength(GraphProto.InitializerFieldNumber, weight.MessageLength) + weight.MessageLength));
+        WriteHead(stream, ModelProto.GraphFieldNumber,
+            _graph.CalculateSize() + inside.Sum(weight => HeadLength(GraphProto.InitializerFieldNumber, weight.MessageLength) + weight.MessageLength));
         _graph.WriteTo(stream);
         foreach (var weight in inside)
         {

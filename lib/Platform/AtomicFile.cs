@@ -3,13 +3,16 @@ using System.Globalization;
 
 namespace NotebookLib.Platform;
 
-/// <summary>Writes files so that a reader sees the old content or the new, never half of it: a temporary file beside the target, flushed to disk, then renamed.</summary>
+/// <summary>
+/// Writes files so that a reader sees the old content or the new, never half of it: a temporary file beside the target, flushed to disk, then renamed.
+/// </summary>
 public static class AtomicFile
 {
     /// <summary>Writes a file through a stream.</summary>
     /// <param name="path">The target; its folder is made when missing.</param>
     /// <param name="write">Writes the content; when it throws, the target is untouched and the temporary file is gone.</param>
-    /// <exception cref="IOException">The folder is not writable or the disk is full, with what was needed and what is free; the old file, if any, is whole.</exception>
+    /// <exception cref="IOException">The folder is not writable or the disk is full, with what was needed and what is free; the old file, if any, is
+    /// whole.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);

@@ -52,7 +52,9 @@ public sealed unsafe class Autocast : IDisposable
         }
     }
 
-    /// <summary>Turns autocast on until the result is disposed; then the casts that it cached are dropped, as torch does at the end of the outermost scope.</summary>
+    /// <summary>
+    /// Turns autocast on until the result is disposed; then the casts that it cached are dropped, as torch does at the end of the outermost scope.
+    /// </summary>
     /// <param name="type">bfloat16 (CPU and CUDA) or float16.</param>
     /// <param name="device">The device type whose operators are cast.</param>
     /// <exception cref="PlatformNotSupportedException">See <see cref="EnsureAvailable"/>.</exception>
@@ -88,7 +90,8 @@ public sealed unsafe class Autocast : IDisposable
     private static Entries Find()
     {
         NativeLibraries.EnsureLoaded();
-        var path = Path.Combine(NativeLibraries.TorchFolder, OperatingSystem.IsWindows() ? "torch_cpu.dll" : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so");
+        var path = Path.Combine(NativeLibraries.TorchFolder,
+            OperatingSystem.IsWindows() ? "torch_cpu.dll" : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so");
         var library = NativeLibrary.Load(path);
         string[] names =
         [
@@ -101,7 +104,8 @@ public sealed unsafe class Autocast : IDisposable
         return missing.Count == 0
             ? new Entries(addresses, null)
             : new Entries(addresses, $"Mixed precision is not available here: {Path.GetFileName(path)} ({__version__}) does not export {missing[0]}"
-                + (missing.Count > 1 ? $" and {missing.Count - 1} more" : "") + ". The names belong to libtorch 2.10 on Linux and macOS; train with precision float32.");
+                + (missing.Count > 1 ? $" and {missing.Count - 1} more" : "")
+                + ". The names belong to libtorch 2.10 on Linux and macOS; train with precision float32.");
     }
 
     private sealed class Entries(nint[] addresses, string? problem)

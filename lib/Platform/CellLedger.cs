@@ -5,9 +5,10 @@ using System.Text.RegularExpressions;
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// In an editor's kernel: remembers which cell makes which name, and refuses a cell that needs a name whose cell failed, was stopped or never ran, by a sentence that says which
-/// cell to run. Without it such a cell finds null (the kernel keeps the variables of a cell that failed) or does not compile. The kernel and its compiler are reached
-/// late-bound, since this library references neither (dotnet/interactive 098a01b src/Microsoft.DotNet.Interactive.CSharp/CSharpKernel.cs).
+/// In an editor's kernel: remembers which cell makes which name, and refuses a cell that needs a name whose cell failed, was stopped or never ran, by a
+/// sentence that says which cell to run. Without it such a cell finds null (the kernel keeps the variables of a cell that failed) or does not compile. The
+/// kernel and its compiler are reached late-bound, since this library references neither (dotnet/interactive 098a01b
+/// src/Microsoft.DotNet.Interactive.CSharp/CSharpKernel.cs).
 /// </summary>
 internal sealed partial class CellLedger
 {
@@ -23,7 +24,9 @@ internal sealed partial class CellLedger
 
     private CellLedger(object kernel) => _kernel = kernel;
 
-    /// <summary>Begins to watch the kernel whose cell is running, once; does nothing in the runner, which ends at the first cell that fails, and outside a kernel.</summary>
+    /// <summary>
+    /// Begins to watch the kernel whose cell is running, once; does nothing in the runner, which ends at the first cell that fails, and outside a kernel.
+    /// </summary>
     public static void Attach()
     {
         if (HostWords.IsRunner || InteractiveKernel.Find() is not { } interactive || InteractiveKernel.RunningCell(interactive) is not { } cell)
@@ -80,8 +83,8 @@ internal sealed partial class CellLedger
     }
 
     /// <summary>
-    /// The kernel goes on with the next cell while the code of a stopped one still comes to its end, and then takes that one's variables for the latest: what the next cell made is lost.
-    /// So the next one waits; its own stop button ends the wait.
+    /// The kernel goes on with the next cell while the code of a stopped one still comes to its end, and then takes that one's variables for the latest: what
+    /// the next cell made is lost. So the next one waits; its own stop button ends the wait.
     /// </summary>
     private async Task WaitForStoppedAsync(object context)
     {
@@ -143,7 +146,8 @@ internal sealed partial class CellLedger
             values[(string)variable.Name] = variable.Value;
         }
 
-        var empty = mentioned.Where(name => _makers.TryGetValue(name, out var maker) && !maker.EndedWell && values.TryGetValue(name, out var value) && value is null)
+        var empty = mentioned.Where(name =>
+            _makers.TryGetValue(name, out var maker) && !maker.EndedWell && values.TryGetValue(name, out var value) && value is null)
             .Select(name => Sentence(name, "has no value", _makers[name].Lines[name], "failed or was stopped", ""));
         var missing = Missing(state, code, mentioned.Where(name => !values.ContainsKey(name)).ToHashSet(StringComparer.Ordinal));
         var faults = empty.Concat(missing).ToList();
@@ -155,7 +159,8 @@ internal sealed partial class CellLedger
     {
         var notebooks = unknown.Count == 0 ? [] : NeighbourCells.Read(_folder);
         var own = notebooks.OrderByDescending(cells => cells.Count(cell => _seen.Contains(cell.Code.Trim()))).ToList();
-        var makers = unknown.Select(name => (Name: name, Place: PlaceOf(state, name, own))).Where(maker => maker.Place is not null || _makers.ContainsKey(maker.Name)).ToList();
+        var makers = unknown.Select(name => (Name: name, Place: PlaceOf(state, name, own)))
+            .Where(maker => maker.Place is not null || _makers.ContainsKey(maker.Name)).ToList();
         if (makers.Count == 0)
         {
             return [];
@@ -194,7 +199,8 @@ internal sealed partial class CellLedger
     }
 
     private static string Sentence(string name, string state, string line, string why, string heading) =>
-        $"'{name}' {state}: the cell that makes it{(heading.Length > 0 ? $", under \"{heading}\"," : "")} {why}. Run that cell first, then this one. It says: {line}";
+        $"'{name}' {state}: the cell that makes it{(heading.Length > 0 ? $", under \"{heading}\"," : "")} {why}. Run that cell first, "
+            + $"then this one. It says: {line}";
 
     private static object Parse(dynamic state, string code)
     {
@@ -250,7 +256,8 @@ internal sealed partial class CellLedger
             foreach (dynamic token in (IEnumerable)member.DescendantTokens())
             {
                 var parent = token.Parent;
-                if ((int)token.RawKind == IdentifierToken && (ReferenceEquals(parent, member) || IsFieldOf(parent, member) || parent.GetType().Name == "SingleVariableDesignationSyntax"))
+                if ((int)token.RawKind == IdentifierToken
+                    && (ReferenceEquals(parent, member) || IsFieldOf(parent, member) || parent.GetType().Name == "SingleVariableDesignationSyntax"))
                 {
                     made.Add(((string)token.ValueText, line));
                 }
@@ -260,7 +267,8 @@ internal sealed partial class CellLedger
         return made;
     }
 
-    private static bool IsFieldOf(dynamic declarator, dynamic member) => declarator.GetType().Name == "VariableDeclaratorSyntax" && ReferenceEquals(declarator.Parent.Parent, member);
+    private static bool IsFieldOf(dynamic declarator, dynamic member) =>
+        declarator.GetType().Name == "VariableDeclaratorSyntax" && ReferenceEquals(declarator.Parent.Parent, member);
 
     /// <summary>Roslyn's <c>SyntaxKind.IdentifierToken</c>.</summary>
     private const int IdentifierToken = 8508;

@@ -42,7 +42,8 @@ public sealed unsafe record CudaCard(string Name, long Bytes, Version Capability
                 && ((delegate* unmanaged<int*, int, int, int>)Function("cuDeviceGetAttribute"))(&major, MajorAttribute, device) == 0
                 && ((delegate* unmanaged<int*, int, int, int>)Function("cuDeviceGetAttribute"))(&minor, MinorAttribute, device) == 0
                 && ((delegate* unmanaged<int*, int>)Function("cuDriverGetVersion"))(&driverVersion) == 0
-                ? new(Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name)), (long)bytes, new(major, minor), VersionOf(driverVersion))
+                ? new(Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name)), (long)bytes, new(major, minor),
+                    VersionOf(driverVersion))
                 : null;
         }
         catch (EntryPointNotFoundException)

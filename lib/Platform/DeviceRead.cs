@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// The one place where a training or an evaluation reads what its device computed: on CUDA the host then waits for everything that is queued there, so such reads are few,
-/// and counted.
+/// The one place where a training or an evaluation reads what its device computed: on CUDA the host then waits for everything that is queued there, so such
+/// reads are few, and counted.
 /// </summary>
 internal static class DeviceRead
 {

@@ -4,7 +4,8 @@ namespace NotebookLib.Platform;
 internal static class DiskSpace
 {
     // ENOSPC and EDQUOT; ERROR_DISK_FULL and ERROR_HANDLE_DISK_FULL.
-    private static readonly int[] FullCodes = OperatingSystem.IsWindows() ? [unchecked((int)0x80070070), unchecked((int)0x80070027)] : [28, OperatingSystem.IsMacOS() ? 69 : 122];
+    private static readonly int[] FullCodes = OperatingSystem.IsWindows()
+        ? [unchecked((int)0x80070070), unchecked((int)0x80070027)] : [28, OperatingSystem.IsMacOS() ? 69 : 122];
 
     /// <summary>Does what writes below a path; a full disk is told with its folder.</summary>
     /// <param name="path">The file or folder that is written.</param>

@@ -34,7 +34,8 @@ public static class DispatcherOperators
         """;
 
     // Pickle, protocol 2: an Operators object with training = False, _is_full_backward_hook = None.
-    private static readonly byte[] ObjectPickle = [.. "\u0080\u0002c__torch__\nOperators\nq\0)\u0081}q\u0001(X\u0008\0\0\0trainingq\u0002\u0089X\u0016\0\0\0_is_full_backward_hookq\u0003Nub."
+    private static readonly byte[] ObjectPickle =
+        [.. "\u0080\u0002c__torch__\nOperators\nq\0)\u0081}q\u0001(X\u0008\0\0\0trainingq\u0002\u0089X\u0016\0\0\0_is_full_backward_hookq\u0003Nub."
         .Select(c => (byte)c)];
 
     private static readonly byte[] EmptyTuplePickle = [0x80, 2, (byte)')', (byte)'.'];
@@ -69,14 +70,15 @@ public static class DispatcherOperators
     /// <summary>Rearranges a weight once for many products; the result serves <see cref="Linear"/> only.</summary>
     /// <param name="weight">Weight, [N, K], contiguous, without gradient.</param>
     /// <returns>
-    /// An opaque tensor of the same size; a handle of the weight itself where products with the rearranged one are wrong. libtorch 2.10 gives such for an N that is a multiple of
-    /// 16 but not of 64 (48, 80, 96, 160 …) in float32 on a processor with AVX-512, so every shape is tried once.
+    /// An opaque tensor of the same size; a handle of the weight itself where products with the rearranged one are wrong. libtorch 2.10 gives such for an N
+    /// that is a multiple of 16 but not of 64 (48, 80, 96, 160 …) in float32 on a processor with AVX-512, so every shape is tried once.
     /// </returns>
     /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
     public static Tensor PackLinearWeight(Tensor weight)
     {
         ArgumentNullException.ThrowIfNull(weight);
-        return s_isPackable.GetOrAdd((weight.dtype, weight.shape[0], weight.shape[1]), _ => IsRightWhenPacked(weight)) ? (Tensor)Module.invoke("pack", weight) : weight.alias();
+        return s_isPackable.GetOrAdd((weight.dtype, weight.shape[0], weight.shape[1]), _ => IsRightWhenPacked(weight))
+            ? (Tensor)Module.invoke("pack", weight) : weight.alias();
     }
 
     private static bool IsRightWhenPacked(Tensor weight)
@@ -103,7 +105,8 @@ public static class DispatcherOperators
             using var noGradients = no_grad();
             Tensor x = arange(12, float32).view(3, 4), weight = arange(8, float32).view(2, 4), bias = ones(2);
             var difference = ((Tensor)module.invoke("linear", x, weight, bias) - nn.functional.linear(x, weight, bias)).abs().max().item<float>();
-            return difference < 1e-4 ? (module, null) : (null, Invariant($"oneDNN's linear layer differs from libtorch's by {difference} in a 3×4 by 4×2 product."));
+            return difference < 1e-4
+                ? (module, null) : (null, Invariant($"oneDNN's linear layer differs from libtorch's by {difference} in a 3×4 by 4×2 product."));
         }
         catch (Exception error) when (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException)
         {

@@ -1,8 +1,8 @@
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// A lock between threads and processes: a file opened for one alone, which on Unix is flock(2), the same that Python's filelock takes. The system gives it back when its
-/// holder dies, so none is ever left over; the file itself stays, since removing it would let two holders in.
+/// A lock between threads and processes: a file opened for one alone, which on Unix is flock(2), the same that Python's filelock takes. The system gives it
+/// back when its holder dies, so none is ever left over; the file itself stays, since removing it would let two holders in.
 /// </summary>
 internal static class FileLock
 {

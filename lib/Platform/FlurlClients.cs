@@ -2,7 +2,10 @@ using Flurl.Http;
 
 namespace NotebookLib.Platform;
 
-/// <summary>Clients of Flurl that send what they are told and nothing else: no redirect is followed (a key must not follow one), no cookie kept, every status is an answer.</summary>
+/// <summary>
+/// Clients of Flurl that send what they are told and nothing else: no redirect is followed (a key must not follow one), no cookie kept, every status is an
+/// answer.
+/// </summary>
 internal static class FlurlClients
 {
     private const long LargestAnswerBytes = 64 << 20;
@@ -13,7 +16,11 @@ internal static class FlurlClients
     public static FlurlClient Make(SocketsHttpHandler handler)
     {
         (handler.AllowAutoRedirect, handler.UseCookies) = (false, false);
-        var http = new HttpClient(new AddressAsWritten { InnerHandler = handler }) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = LargestAnswerBytes };
+        var http = new HttpClient(new AddressAsWritten { InnerHandler = handler })
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+            MaxResponseContentBufferSize = LargestAnswerBytes
+        };
         return new FlurlClient(http) { Settings = { AllowedHttpStatusRange = "*", Timeout = Timeout.InfiniteTimeSpan, Redirects = { Enabled = false } } };
     }
 

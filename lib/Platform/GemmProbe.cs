@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Platform;
 
-/// <summary>How fast this machine multiplies matrices right now: the yardstick that lets speeds of different machines, and of one machine at different hours, be compared.</summary>
+/// <summary>
+/// How fast this machine multiplies matrices right now: the yardstick that lets speeds of different machines, and of one machine at different hours, be
+/// compared.
+/// </summary>
 public static class GemmProbe
 {
     /// <summary>Multiplies square matrices in bfloat16 through libtorch's linear layer (oneDNN) and takes the median.</summary>

@@ -1,8 +1,8 @@
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// Gives the pages that freed tensors left behind back to the system, between updates and not too often. Batches of ever new sizes break glibc's heap up; without this it
-/// grows for hundreds of updates (deberta-v3-large with LoRA: by half a gigabyte in the first hundred micro-batches).
+/// Gives the pages that freed tensors left behind back to the system, between updates and not too often. Batches of ever new sizes break glibc's heap up;
+/// without this it grows for hundreds of updates (deberta-v3-large with LoRA: by half a gigabyte in the first hundred micro-batches).
 /// </summary>
 /// <param name="time">The clock; null for the system's.</param>
 public sealed class HeapTrimmer(TimeProvider? time = null)

@@ -10,7 +10,8 @@ internal static class HostWords
     public static bool IsRunner => Environment.GetEnvironmentVariable(RunnerVariable) is { Length: > 0 };
 
     /// <summary>How a training that was stopped goes on: by the runner's command, whole, or by the cell, run again.</summary>
-    public static string GoOn => Environment.GetEnvironmentVariable(ResumeVariable) is { Length: > 0 } command ? $"Go on with\n  {command}" : "Run this cell again to go on.";
+    public static string GoOn =>
+        Environment.GetEnvironmentVariable(ResumeVariable) is { Length: > 0 } command ? $"Go on with\n  {command}" : "Run this cell again to go on.";
 
     /// <summary>How to set a parameter: <c>-p model=FOLDER</c>, or <c>model = "FOLDER"</c> in the parameter cell.</summary>
     /// <param name="name">The parameter.</param>

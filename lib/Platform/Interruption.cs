@@ -3,9 +3,10 @@ using System.Runtime.InteropServices;
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// A wish to stop: Ctrl-C, SIGTERM to the runner, or a front end's stop button. Long work takes <see cref="Token"/>, ends at the next safe point, and keeps what it has (a
-/// checkpoint, a table). In the runner the token comes from its kernel process, in .NET Interactive it is the running cell's own; in a plain process the first
-/// Ctrl-C cancels it and the second ends the process; SIGTERM ends such a process at once, since nobody else would end one that does not look at the token.
+/// A wish to stop: Ctrl-C, SIGTERM to the runner, or a front end's stop button. Long work takes <see cref="Token"/>, ends at the next safe point, and keeps
+/// what it has (a checkpoint, a table). In the runner the token comes from its kernel process, in .NET Interactive it is the running cell's own; in a plain
+/// process the first Ctrl-C cancels it and the second ends the process; SIGTERM ends such a process at once, since nobody else would end one that does not look
+/// at the token.
 /// </summary>
 public static class Interruption
 {

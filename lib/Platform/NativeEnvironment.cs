@@ -3,7 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace NotebookLib.Platform;
 
-/// <summary>What native libraries read from the environment once, when they are loaded. Whatever the user has set stays as it is. Linux with glibc; elsewhere nothing happens.</summary>
+/// <summary>
+/// What native libraries read from the environment once, when they are loaded. Whatever the user has set stays as it is. Linux with glibc; elsewhere nothing
+/// happens.
+/// </summary>
 internal static partial class NativeEnvironment
 {
     // Each size of a batch has kernels of its own, some 0.2 MB each; no micro-batch has more than a few dozen. oneDNN keeps 1,024.
@@ -16,9 +19,9 @@ internal static partial class NativeEnvironment
     public static bool IsGlibc => OperatingSystem.IsLinux() && RuntimeInformation.RuntimeIdentifier.IndexOf("musl", StringComparison.Ordinal) < 0;
 
     /// <summary>
-    /// Has oneDNN keep fewer compiled kernels: sentences come in so many sizes that its cache would fill with 200 MB of kernels that are never used again. Has OpenMP's threads
-    /// sleep sooner where they wait for each other: on a core that something else wants too, one turns in vain while the other cannot go on, and two trainings at once took
-    /// four times as long each, now twice; alone, the time is the same. To be called before libtorch is loaded.
+    /// Has oneDNN keep fewer compiled kernels: sentences come in so many sizes that its cache would fill with 200 MB of kernels that are never used again. Has
+    /// OpenMP's threads sleep sooner where they wait for each other: on a core that something else wants too, one turns in vain while the other cannot go on,
+    /// and two trainings at once took four times as long each, now twice; alone, the time is the same. To be called before libtorch is loaded.
     /// </summary>
     public static void Prepare()
     {

@@ -11,8 +11,8 @@ namespace NotebookLib.Platform;
 public static class NativeLibraries
 {
     /// <summary>
-    /// The environment variable that names a folder with a libtorch installed elsewhere, for instance PyTorch's <c>torch/lib</c>. It wins over the build's (MSBuild's
-    /// <c>TorchLibrary</c>, which lies beside the library as <see cref="SettingFile"/>).
+    /// The environment variable that names a folder with a libtorch installed elsewhere, for instance PyTorch's <c>torch/lib</c>. It wins over the build's
+    /// (MSBuild's <c>TorchLibrary</c>, which lies beside the library as <see cref="SettingFile"/>).
     /// </summary>
     public const string Setting = "TORCH_LIBRARY";
 
@@ -70,7 +70,8 @@ public static class NativeLibraries
         if (folder is null)
         {
             return Outcome.Failed($"{FileName("LibTorchSharp")} was not found; looked in {string.Join(", ", folders)}. "
-                + "A project that references the package TorchSharp 0.107.0 has it beside itself; in this repository `dotnet build NotebookLib.csproj` puts it into bin/lib.");
+                + "A project that references the package TorchSharp 0.107.0 has it beside itself; in this repository `dotnet build NotebookLib.csproj` "
+                    + "puts it into bin/lib.");
         }
 
         var foreign = ForeignTorch(folders);
@@ -83,15 +84,18 @@ public static class NativeLibraries
 
         if (origin is null && !File.Exists(Path.Combine(torchFolder, FileName("torch_cpu"))))
         {
-            return Outcome.Failed($"libtorch was not found: {folder} holds {FileName("LibTorchSharp")}, but no {FileName("torch_cpu")}. Add the package libtorch-cpu-{PortableRuntimeIdentifier}, version 2.10.0, "
-                + $"to the project of the program (with a CUDA card libtorch-cuda-12.8-linux-x64 or -win-x64), or name the folder of an installed libtorch in {Setting}.");
+            return Outcome.Failed($"libtorch was not found: {folder} holds {FileName("LibTorchSharp")}, but no {FileName("torch_cpu")}. "
+                + $"Add the package libtorch-cpu-{PortableRuntimeIdentifier}, version 2.10.0, "
+                + $"to the project of the program (with a CUDA card libtorch-cuda-12.8-linux-x64 or -win-x64), "
+                    + $"or name the folder of an installed libtorch in {Setting}.");
         }
 
         try
         {
             NativeEnvironment.Prepare();
             // The order matters: LibTorchSharp names the others by soname, which resolves to what is loaded already.
-            foreach (var path in (string[])[.. TorchNames.Select(name => Path.Combine(torchFolder, FileName(name))), Path.Combine(folder, FileName("LibTorchSharp"))])
+            foreach (var path in (string[])[.. TorchNames.Select(name => Path.Combine(torchFolder, FileName(name))),
+                Path.Combine(folder, FileName("LibTorchSharp"))])
             {
                 if (File.Exists(path))
                 {
@@ -103,10 +107,12 @@ public static class NativeLibraries
         }
         catch (Exception error) when (error is DllNotFoundException or BadImageFormatException)
         {
-            return Outcome.Failed($"The native libraries in {folder}{(origin is null ? "" : $", with libtorch in {torchFolder} ({origin}),")} could not be loaded on "
+            return Outcome.Failed($"The native libraries in {folder}{(origin is null ? "" : $", with libtorch in {torchFolder} ({origin}),")} "
+                + "could not be loaded on "
                 + $"{RuntimeInformation.RuntimeIdentifier}: {error.Message.Trim()} "
                 + (origin is null
-                    ? "On Linux they need glibc 2.28, libstdc++ 6 and libgomp (Debian: apt-get install libstdc++6 libgomp1); on Windows the Visual C++ runtime 2022. "
+                    ? "On Linux they need glibc 2.28, libstdc++ 6 and libgomp (Debian: apt-get install libstdc++6 libgomp1); "
+                        + "on Windows the Visual C++ runtime 2022. "
                         + "Rebuild NotebookLib.csproj after installing."
                     : "libtorch 2.10 and 2.11 fit; libraries that it needs itself are found beside it, or through LD_LIBRARY_PATH."));
         }
@@ -124,18 +130,20 @@ public static class NativeLibraries
         }
 
         var file = folders.Select(folder => Path.Combine(folder, SettingFile)).FirstOrDefault(File.Exists);
-        return file is not null && File.ReadAllText(file).Trim() is { Length: > 0 } built ? (Path.GetFullPath(built), $"The build's setting TorchLibrary, in {file},") : null;
+        return file is not null && File.ReadAllText(file).Trim() is { Length: > 0 } built
+            ? (Path.GetFullPath(built), $"The build's setting TorchLibrary, in {file},") : null;
     }
 
     /// <summary>
-    /// Beside the library (flat or portable layout), where the host says that native parts lie (a single file unpacks them), in the sibling bin/lib, and where the library
-    /// was built: programs that reference the project or the DLL have no copy of their own.
+    /// Beside the library (flat or portable layout), where the host says that native parts lie (a single file unpacks them), in the sibling bin/lib, and where
+    /// the library was built: programs that reference the project or the DLL have no copy of their own.
     /// </summary>
     private static IEnumerable<string> CandidateFolders()
     {
         var own = Path.GetDirectoryName(typeof(NativeLibraries).Assembly.Location) is { Length: > 0 } location ? location : AppContext.BaseDirectory;
         var told = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        var built = typeof(NativeLibraries).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Where(pair => pair.Key == "BuiltInto").Select(pair => pair.Value!);
+        var built = typeof(NativeLibraries).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Where(pair => pair.Key == "BuiltInto")
+            .Select(pair => pair.Value!);
         foreach (var root in (string[])[own, AppContext.BaseDirectory, Path.GetFullPath(Path.Combine(own, "..", "lib")), .. built])
         {
             yield return Path.TrimEndingDirectorySeparator(root);

@@ -7,8 +7,8 @@ namespace NotebookLib.Platform;
 internal sealed record NeighbourCell(string Heading, string Code);
 
 /// <summary>
-/// The C# cells of the notebooks in the working folder. An editor's kernel is sent the cells that are run and no others; what stands in a cell that was never run
-/// is told by the file alone.
+/// The C# cells of the notebooks in the working folder. An editor's kernel is sent the cells that are run and no others; what stands in a cell that was never
+/// run is told by the file alone.
 /// </summary>
 internal static class NeighbourCells
 {
@@ -19,13 +19,15 @@ internal static class NeighbourCells
     private static readonly string[] CodeSelectors = ["#!csharp", "#!c#", "#!C#", "#!cs"];
     private static readonly string[] ProseSelectors = ["#!markdown", "#!md"];
     private static readonly string[] OtherSelectors =
-        ["#!meta", "#!fsharp", "#!f#", "#!F#", "#!fs", "#!html", "#!http", "#!javascript", "#!js", "#!mermaid", "#!pwsh", "#!powershell", "#!sql", "#!kql", "#!value"];
+        ["#!meta", "#!fsharp", "#!f#", "#!F#", "#!fs", "#!html", "#!http", "#!javascript", "#!js", "#!mermaid", "#!pwsh", "#!powershell", "#!sql", "#!kql",
+            "#!value"];
 
     /// <summary>The cells of each notebook (.dib, .ipynb) that can be read; one that cannot be is left out.</summary>
     /// <param name="folder">The notebooks' folder.</param>
     public static IReadOnlyList<IReadOnlyList<NeighbourCell>> Read(string folder)
     {
-        var files = new DirectoryInfo(folder).EnumerateFiles().Where(file => file.Extension is ".dib" or ".ipynb" && file.Length <= MostBytes).OrderBy(file => file.Name, StringComparer.Ordinal);
+        var files = new DirectoryInfo(folder).EnumerateFiles().Where(file => file.Extension is ".dib" or ".ipynb" && file.Length <= MostBytes)
+            .OrderBy(file => file.Name, StringComparer.Ordinal);
         var notebooks = new List<IReadOnlyList<NeighbourCell>>();
         foreach (var file in files.Take(MostFiles))
         {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace NotebookLib.Platform;
 
 /// <summary>
-/// Where the time of a step goes: parts of the code name themselves, and while somebody listens their own time (without the parts inside them) is added up by name.
-/// For one thread, the one that runs the steps. Nobody listening, a part costs a nanosecond.
+/// Where the time of a step goes: parts of the code name themselves, and while somebody listens their own time (without the parts inside them) is added up by
+/// name. For one thread, the one that runs the steps. Nobody listening, a part costs a nanosecond.
 /// </summary>
 internal static class StepClock
 {

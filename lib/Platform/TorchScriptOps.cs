@@ -46,7 +46,8 @@ public static class TorchScriptOps
     /// <param name="rates">Learning rate, betas, decay and epsilon.</param>
     /// <param name="skip">Scalar, float32, on the parameters' device: 1 leaves everything as it is, without the host knowing. Null makes the update.</param>
     /// <exception cref="ArgumentException">The four lists differ in length.</exception>
-    public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates, Tensor? skip = null)
+    public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates,
+        Tensor? skip = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentOutOfRangeException.ThrowIfLessThan(step, 1);

@@ -7,8 +7,8 @@ using NotebookLib.Data;
 namespace NotebookLib.Results;
 
 /// <summary>
-/// Rows of one kind as CSV: a header in snake_case, numbers in invariant culture with all their digits, times in ISO 8601, empty for what is not known; texts as
-/// <see cref="CsvText"/> makes them harmless.
+/// Rows of one kind as CSV: a header in snake_case, numbers in invariant culture with all their digits, times in ISO 8601, empty for what is not known; texts
+/// as <see cref="CsvText"/> makes them harmless.
 /// </summary>
 /// <typeparam name="T">The kind of row, with a constructor without parameters; its properties are the columns, in their order.</typeparam>
 internal static class CsvLedger<T>
@@ -36,7 +36,8 @@ internal static class CsvLedger<T>
         }
 
         using var stream = File.OpenRead(path);
-        return stream.Length <= MaximumBytes ? Read(stream, path) : throw new InvalidDataException($"{path}: {stream.Length >> 20} MiB is too large for a table of runs. {Remedy}");
+        return stream.Length <= MaximumBytes
+            ? Read(stream, path) : throw new InvalidDataException($"{path}: {stream.Length >> 20} MiB is too large for a table of runs. {Remedy}");
     }
 
     /// <summary>Reads rows.</summary>
@@ -83,7 +84,8 @@ internal static class CsvLedger<T>
         csv.WriteRecord([.. Columns]);
         foreach (var row in rows)
         {
-            csv.WriteRecord(Properties.Select(property => property.GetValue(row) is string text ? CsvText.Harmless(text) : TextOf(property.GetValue(row))).ToArray());
+            csv.WriteRecord(Properties.Select(property => property.GetValue(row) is string text ? CsvText.Harmless(text) : TextOf(property.GetValue(row)))
+                .ToArray());
         }
     }
 

@@ -29,7 +29,8 @@ internal static class FolderLock
             }
             catch (IOException error)
             {
-                throw new IOException(Invariant($"{path}: another process has been adding a run for {patience.TotalSeconds:0} s. End it, or give this run another results folder."), error);
+                throw new IOException(Invariant($"{path}: another process has been adding a run for {patience.TotalSeconds:0} s. End it, ")
+                    + "or give this run another results folder.", error);
             }
         }
     }
@@ -46,7 +47,8 @@ internal static class FolderLock
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"{folder}: results cannot be written there ({error.Message.TrimEnd('.')}). Set the results folder to one that you may write to.", error);
+            throw new IOException($"{folder}: results cannot be written there ({error.Message.TrimEnd('.')}). "
+                + "Set the results folder to one that you may write to.", error);
         }
     }
 }

@@ -5,7 +5,9 @@ using NotebookLib.Platform;
 
 namespace NotebookLib.Results;
 
-/// <summary>Runs of the runner whose process is gone: their files would tell for ever that they are at work, so whoever reads such a folder next says what became of it.</summary>
+/// <summary>
+/// Runs of the runner whose process is gone: their files would tell for ever that they are at work, so whoever reads such a folder next says what became of it.
+/// </summary>
 internal static class LostRuns
 {
     /// <summary>The file that a runner keeps locked in a run's folder for as long as it lives.</summary>
@@ -70,7 +72,8 @@ internal static class LostRuns
                 cell["status"] = Killed;
             }
 
-            Replace(folder, "*.html", ("<span class=\"pill running\">running</span>", "<span class=\"pill failed\">killed</span>"), (" · running</span>", " · killed</span>"));
+            Replace(folder, "*.html", ("<span class=\"pill running\">running</span>", "<span class=\"pill failed\">killed</span>"),
+                (" · running</span>", " · killed</span>"));
             Replace(folder, "*.ipynb", ("\"status\": \"Running\"", "\"status\": \"Killed\""));
             facts["status"] = Killed;
             AtomicFile.WriteText(Path.Combine(folder, FactsName), facts.ToJsonString(Indented) + "\n");

@@ -53,9 +53,12 @@ public static class Published
     /// <summary>The word-level row of a system, or null when it was not published.</summary>
     /// <param name="system">One of <see cref="Systems"/>.</param>
     /// <param name="row">Entity type, or <c>micro avg</c>, <c>macro avg</c>, <c>weighted avg</c>.</param>
-    public static PublishedRow? Find(string system, string row) => Rows.FirstOrDefault(published => published.System == system && published.Level == "words" && published.Row == row);
+    public static PublishedRow? Find(string system, string row) =>
+        Rows.FirstOrDefault(published => published.System == system && published.Level == "words" && published.Row == row);
 
-    /// <summary>Whether a run is a repetition of a published one: the same pre-trained model, or the author's own weights, on all of MultiNERD's English part.</summary>
+    /// <summary>
+    /// Whether a run is a repetition of a published one: the same pre-trained model, or the author's own weights, on all of MultiNERD's English part.
+    /// </summary>
     /// <param name="system">One of <see cref="Systems"/>.</param>
     /// <param name="model">The run's model, by its name on the Hub; empty in a row that does not say.</param>
     /// <param name="data">The run's data, as its row names them; empty in a row that does not say.</param>
@@ -74,7 +77,8 @@ public static class Published
 
     /// <summary>F1 of each entity type of a system, words; empty for a system that was not published.</summary>
     public static IReadOnlyList<TypeF1> TypeF1(string system) =>
-        [.. Rows.Where(row => row.System == system && row.Level == "words" && !row.Row.EndsWith(" avg", StringComparison.Ordinal)).Select(row => new TypeF1(row.Row, row.F1, (int)(row.Support ?? 0)))];
+        [.. Rows.Where(row => row.System == system && row.Level == "words" && !row.Row.EndsWith(" avg", StringComparison.Ordinal))
+            .Select(row => new TypeF1(row.Row, row.F1, (int)(row.Support ?? 0)))];
 
     /// <summary>The curves of a system's training, or null when they were not published.</summary>
     public static PublishedCurves? Curves(string system)
@@ -83,7 +87,8 @@ public static class Published
         Curve Of(Func<CurveRow, double> value) => Curve.Of(rows, row => row.Update, value);
         return rows.Count == 0
             ? null
-            : new(system, system.StartsWith("large", StringComparison.Ordinal) ? LargeUpdates : BaseUpdates, Of(row => row.EvaluationLoss), Of(row => row.Precision), Of(row => row.Recall), Of(row => row.F1));
+            : new(system, system.StartsWith("large", StringComparison.Ordinal) ? LargeUpdates : BaseUpdates, Of(row => row.EvaluationLoss),
+                Of(row => row.Precision), Of(row => row.Recall), Of(row => row.F1));
     }
 
     private static List<T> Load<T>(string file)

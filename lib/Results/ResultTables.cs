@@ -21,16 +21,22 @@ public static class ResultTables
     {
         ArgumentNullException.ThrowIfNull(runs);
         var onTheSame = runs.ToLookup(RunGroups.Test);
-        var best = runs.Where(RunGroups.IsTested).GroupBy(RunGroups.Test).Select(group => group.MaxBy(run => run.TestF1)!.RunId).ToHashSet(StringComparer.Ordinal);
+        var best = runs.Where(RunGroups.IsTested).GroupBy(RunGroups.Test).Select(group => group.MaxBy(run => run.TestF1)!.RunId)
+            .ToHashSet(StringComparer.Ordinal);
         return new(
             "All runs",
             [
-                new("started"), new("system"), new("profile"), new("data"), new("differs in"), new("seed", true), new("lr", true), new("updates", true), new("time", true), new("tokens/s", true), new("memory", true),
+                new("started"), new("system"), new("profile"), new("data"), new("differs in"), new("seed", true), new("lr", true), new("updates", true),
+                new("time", true), new("tokens/s", true), new("memory", true),
                 new("val. F1", true), new("test F1", true), new("macro", true), new("strict", true), new("acc.", true), new("commit"),
             ],
-            [.. runs.Select(run => new Row(Cells(run, RunGroups.DifferencesOf(run, [.. onTheSame[RunGroups.Test(run)]])), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
+            [.. runs.Select(run =>
+                new Row(Cells(run, RunGroups.DifferencesOf(run, [.. onTheSame[RunGroups.Test(run)]])), best.Contains(run.RunId) ? Mark.Best : Mark.None))],
             "Scores are shares from 0 to 1; test scores count words. Validation F1 counts pieces.",
-            runs.Count == 0 ? "No run has been added yet." : "Green and bold: the best test F1 of its system and profile among the runs tested on the same sentences. Scores of different profiles or data cannot be compared.");
+            runs.Count == 0
+                ? "No run has been added yet."
+                : "Green and bold: the best test F1 of its system and profile among the runs tested on the same sentences. "
+                + "Scores of different profiles or data cannot be compared.");
     }
 
     /// <summary>For each experiment, that is runs that differ in their seeds alone: our mean and deviation, the published number, the difference.</summary>
@@ -41,12 +47,15 @@ public static class ResultTables
         return new(
             "Ours beside the published results",
             [
-                new("system"), new("profile"), new("data"), new("updates", true), new("lr", true), new("differs in"), new("score"), new("ours", true), new("runs", true),
+                new("system"), new("profile"), new("data"), new("updates", true), new("lr", true), new("differs in"), new("score"), new("ours", true),
+                new("runs", true),
                 new("published", true), new("difference", true),
             ],
             [.. rows.Select(row => new Row(Cells(row, row.Score == Scores[0].Name)))],
-            "Test split (validation split where a run had no test data), words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) of one experiment: the same data, model and training settings.",
-            "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable, and none stands beside "
+            "Test split (validation split where a run had no test data), words, 0 to 1; ours as mean ± standard deviation over the runs (seeds) "
+                + "of one experiment: the same data, model and training settings.",
+            "Published: AlexeyAkopyan/NamedEntityRecognition, trained on all of MultiNERD's English part; only a profile that does the same is comparable, "
+                + "and none stands beside "
                 + "data of your own. Its large LoRA run was interrupted, and its adapters almost surely never trained.");
     }
 
@@ -60,7 +69,8 @@ public static class ResultTables
         return [.. tested
             .GroupBy(RunGroups.Repetition)
             .OrderBy(group => group.Key.Test.System, StringComparer.Ordinal).ThenBy(group => group.Key.Test.Profile, StringComparer.Ordinal)
-            .ThenBy(group => !ProfileData.Has(group.Key.Test.Data)).ThenBy(group => group.Key.Test.Data, StringComparer.Ordinal).ThenBy(group => group.Key.Updates)
+            .ThenBy(group => !ProfileData.Has(group.Key.Test.Data)).ThenBy(group => group.Key.Test.Data, StringComparer.Ordinal)
+            .ThenBy(group => group.Key.Updates)
             .SelectMany(group => ComparisonRows(
                 [.. group.GroupBy(run => run.Seed).Select(seed => seed.Last())], RunGroups.DifferencesOf(group.First(), [.. onTheSame[group.Key.Test]])))];
     }
@@ -76,12 +86,14 @@ public static class ResultTables
             var published = Published.Find(system, type.Row);
             var isTotal = type.Row.EndsWith(" avg", StringComparison.Ordinal);
             return new Row(
-                [type.Row, Share(type.Precision), Share(type.Recall), new(Share(type.F1), Bar: type.F1), Count(type.Support), Share(published?.F1), Difference(type.F1, published?.F1)],
+                [type.Row, Share(type.Precision), Share(type.Recall), new(Share(type.F1), Bar: type.F1), Count(type.Support), Share(published?.F1),
+                    Difference(type.F1, published?.F1)],
                 isTotal ? Mark.Total : Mark.None);
         });
         return new(
             "Scores of each type",
-            [new("type"), new("precision", true), new("recall", true), new("F1", true), new("support", true), new($"published F1, {system}", true), new("difference", true)],
+            [new("type"), new("precision", true), new("recall", true), new("F1", true), new("support", true), new($"published F1, {system}", true),
+                new("difference", true)],
             [.. rows],
             "Test split, words, entities that agree in words and type; 0 to 1. Support: gold entities.");
     }
@@ -128,21 +140,27 @@ public static class ResultTables
     /// <summary>An experiment's name stands before its first score only.</summary>
     private static List<Cell> Cells(ComparisonRow row, bool isFirst) =>
     [
-        .. isFirst ? [row.System, row.Profile, ProfileData.ShortName(row.Data), Count(row.Updates), Rate(row.LearningRate), row.DiffersIn] : Enumerable.Repeat((Cell)"", 6),
-        row.Score, row.Deviation is null ? Share(row.Mean) : $"{Share(row.Mean)} ± {Share(row.Deviation)}", Count(row.Runs), Share(row.Published), Difference(row.Mean, row.Published),
+        .. isFirst ? [row.System, row.Profile, ProfileData.ShortName(row.Data), Count(row.Updates), Rate(row.LearningRate), row.DiffersIn]
+            : Enumerable.Repeat((Cell)"", 6),
+        row.Score, row.Deviation is null ? Share(row.Mean) : $"{Share(row.Mean)} ± {Share(row.Deviation)}", Count(row.Runs), Share(row.Published),
+        Difference(row.Mean, row.Published),
     ];
 
     private static List<Cell> Cells(RunRow run, string differences) =>
     [
-        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), differences, Count(run.Seed),
-        Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "", run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
+        run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), differences,
+        Count(run.Seed),
+        Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "",
+        run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
         run.PeakMemoryBytes is { } bytes ? ByteText.Gigabytes(bytes) : "",
-        Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy), new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
+        Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy),
+        new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
     ];
 
     internal static Cell Difference(double ours, double? published) => published is not { } other
         ? new("", Mark.Dim)
-        : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture), Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
+        : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture),
+            Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
 
     private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
 

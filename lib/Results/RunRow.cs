@@ -12,7 +12,9 @@ public sealed record RunRow
     /// <summary>The system, as the published table names it: <c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>.</summary>
     public required string System { get; init; }
 
-    /// <summary>How much was computed: <c>demo</c>, <c>full</c>, … Scores of different profiles, or of one profile on different data, cannot be compared.</summary>
+    /// <summary>
+    /// How much was computed: <c>demo</c>, <c>full</c>, … Scores of different profiles, or of one profile on different data, cannot be compared.
+    /// </summary>
     public required string Profile { get; init; }
 
     /// <summary>The pre-trained model.</summary>

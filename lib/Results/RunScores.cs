@@ -34,7 +34,10 @@ public static class RunScores
         return path;
     }
 
-    /// <summary>The name of the file that says what ran: one JSON object with <c>about</c>, a sentence, and <c>groups</c>, first word of scores' names → what these were counted on.</summary>
+    /// <summary>
+    /// The name of the file that says what ran: one JSON object with <c>about</c>, a sentence, and <c>groups</c>, first word of scores' names → what these were
+    /// counted on.
+    /// </summary>
     public const string AboutFileName = "about.json";
 
     /// <summary>Says what runs, for the head of the page: profile, model and data that are really used, so that no title speaks for others.</summary>

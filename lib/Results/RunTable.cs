@@ -26,11 +26,13 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     public string TypesCsvPath => Path.Combine(Folder, "runs-types.csv");
 
     /// <summary>
-    /// Adds a run. A run that is in the table already replaces its old row: the notebook was run again from a later cell, or a run that was stopped after its row was written went on.
+    /// Adds a run. A run that is in the table already replaces its old row: the notebook was run again from a later cell, or a run that was stopped after its
+    /// row was written went on.
     /// </summary>
     /// <param name="row">The run.</param>
     /// <param name="types">Its scores per type.</param>
-    /// <exception cref="IOException">The folder cannot be written, or another process holds the lock too long; the message says where and what to do.</exception>
+    /// <exception cref="IOException">The folder cannot be written, or another process holds the lock too long; the message says where and what to
+    /// do.</exception>
     /// <exception cref="InvalidDataException">A file there is damaged or of another kind; nothing was changed.</exception>
     public void Append(RunRow row, IReadOnlyList<TypeRow>? types = null)
     {

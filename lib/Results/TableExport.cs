@@ -38,7 +38,8 @@ public static class TableExport
         ArgumentNullException.ThrowIfNull(table);
         var path = Path.Combine(Path.GetFullPath(folder), name);
         (string Ending, string Text)[] files =
-            [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)), (".csv", csv)];
+            [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)),
+                (".csv", csv)];
         foreach (var (ending, text) in files)
         {
             AtomicFile.WriteText(path + ending, text);
@@ -57,7 +58,8 @@ public static class TableExport
         ArgumentNullException.ThrowIfNull(runs);
         folder ??= Path.Combine(runs.Folder, "exports");
         var rows = runs.Read();
-        string[] files = [.. SaveAll(ResultTables.Runs(rows), rows, folder, "runs"), .. SaveAll(ResultTables.Comparison(rows), ResultTables.ComparisonRows(rows), folder, "comparison")];
+        string[] files = [.. SaveAll(ResultTables.Runs(rows), rows, folder, "runs"),
+            .. SaveAll(ResultTables.Comparison(rows), ResultTables.ComparisonRows(rows), folder, "comparison")];
         return new("Exported tables", [new("file"), new("format")], [.. files.Select(file => new Row([new(file, IsCode: true), Path.GetExtension(file) switch
         {
             ".md" => "Markdown",
@@ -87,7 +89,9 @@ public static class TableExport
     {
         ArgumentNullException.ThrowIfNull(table);
         var text = new StringBuilder("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n");
-        text.Append($"\\caption{{{LatexText(table.Title)}}}\n\\begin{{tabular}}{{{string.Concat(table.Columns.Select(column => column.IsNumber ? 'r' : 'l'))}}}\n\\toprule\n");
+        text.Append(
+            $"\\caption{{{LatexText(table.Title)}}}\n"
+                + $"\\begin{{tabular}}{{{string.Concat(table.Columns.Select(column => column.IsNumber ? 'r' : 'l'))}}}\n\\toprule\n");
         AppendLatexRow(text, table.Columns.Select(column => column.Header));
         text.Append("\\midrule\n");
         foreach (var row in table.Rows)
@@ -109,7 +113,8 @@ public static class TableExport
             csv.WriteRecord(table.Columns.Select(column => CsvText.Harmless(column.Header)).ToArray());
             foreach (var row in table.Rows)
             {
-                csv.WriteRecord(row.Cells.Zip(table.Columns, (cell, column) => CsvText.Harmless(column.IsNumber ? CsvText.Plain(cell.Text) : cell.Text)).ToArray());
+                csv.WriteRecord(row.Cells.Zip(table.Columns, (cell, column) => CsvText.Harmless(column.IsNumber ? CsvText.Plain(cell.Text) : cell.Text))
+                    .ToArray());
             }
         }
 
@@ -126,7 +131,8 @@ public static class TableExport
         var escaped = new StringBuilder();
         foreach (var letter in text.ReplaceLineEndings(" "))
         {
-            escaped.Append(letter is '\\' or '|' or '*' or '_' or '`' or '[' or ']' or '#' or '~' ? "\\" : "").Append(letter switch { '<' => "&lt;", '&' => "&amp;", _ => letter.ToString() });
+            escaped.Append(letter is '\\' or '|' or '*' or '_' or '`' or '[' or ']' or '#' or '~' ? "\\" : "")
+                .Append(letter switch { '<' => "&lt;", '&' => "&amp;", _ => letter.ToString() });
         }
 
         return escaped.ToString();

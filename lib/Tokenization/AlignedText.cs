@@ -6,9 +6,9 @@ namespace NotebookLib.Tokenization;
 internal readonly record struct AlignedCharacter(int Rune, int Start, int End);
 
 /// <summary>
-/// A text, or a section of one, while it is normalised and split. The arithmetic of ranges is that of huggingface/tokenizers (tokenizers/src/tokenizer/normalizer.rs,
-/// <c>transform_range</c>, <c>slice</c>, <c>replace</c>, 02cc5359), including what it does when a rule deletes a text's first character: every later range is then one too
-/// far left.
+/// A text, or a section of one, while it is normalised and split. The arithmetic of ranges is that of huggingface/tokenizers
+/// (tokenizers/src/tokenizer/normalizer.rs, <c>transform_range</c>, <c>slice</c>, <c>replace</c>, 02cc5359), including what it does when a rule deletes a
+/// text's first character: every later range is then one too far left.
 /// </summary>
 /// <param name="characters">The characters now.</param>
 /// <param name="shift">Where the section begins in the original.</param>
@@ -23,7 +23,9 @@ internal sealed class AlignedText(ReadOnlyMemory<AlignedCharacter> characters, i
     /// <summary>How many characters there are.</summary>
     public int Length => characters.Length;
 
-    /// <summary>One character of a rewritten text, and what it did to the old one: 0 replaces a character, 1 is new, −n replaces one and swallows n more.</summary>
+    /// <summary>
+    /// One character of a rewritten text, and what it did to the old one: 0 replaces a character, 1 is new, −n replaces one and swallows n more.
+    /// </summary>
     public readonly record struct Change(int Rune, int Difference);
 
     /// <summary>A stretch of the text, and whether a pattern matched it.</summary>

@@ -24,7 +24,8 @@ internal sealed class CharsMap
         if (size is 0 || size % 4 != 0 || size > compiled.Length - 4)
         {
             throw new InvalidDataException(
-                Invariant($"{source}: its normalisation rules are damaged: a table of {size:N0} bytes in {compiled.Length:N0} bytes of rules. Fetch the file again."));
+                Invariant($"{source}: its normalisation rules are damaged: a table of {size:N0} bytes in {compiled.Length:N0} bytes of rules. ")
+                    + "Fetch the file again.");
         }
 
         var units = new uint[size / 4];
@@ -90,7 +91,8 @@ internal sealed class CharsMap
         {
             if ((uint)place >= (uint)_units.Length)
             {
-                throw new InvalidDataException(Invariant($"{source}: its normalisation rules are damaged: entry {place:N0} of a table of {_units.Length:N0}. Fetch the file again."));
+                throw new InvalidDataException(Invariant($"{source}: its normalisation rules are damaged: entry {place:N0} of a table of {_units.Length:N0}. ")
+                    + "Fetch the file again.");
             }
 
             if (seen.Add(place))
@@ -106,7 +108,8 @@ internal sealed class CharsMap
         if (length < 0 || !System.Text.Unicode.Utf8.IsValid(blob.Slice((int)start, length)))
         {
             throw new InvalidDataException(
-                Invariant($"{source}: its normalisation rules are damaged: the replacement at {start:N0} is not UTF-8 text within {blob.Length:N0} bytes. Fetch the file again."));
+                Invariant($"{source}: its normalisation rules are damaged: the replacement at {start:N0} is not UTF-8 text within {blob.Length:N0} bytes. ")
+                    + "Fetch the file again.");
         }
 
         return System.Text.Encoding.UTF8.GetString(blob.Slice((int)start, length));

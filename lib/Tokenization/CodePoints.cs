@@ -40,7 +40,8 @@ public static class CodePoints
 
         int PlaceOf(int codePoint) => (uint)codePoint < (uint)places.Count
             ? places[codePoint]
-            : throw new ArgumentException($"Offset {codePoint} lies outside a text of {places.Count - 1} code points; was another text tokenized?", nameof(offsets));
+            : throw new ArgumentException($"Offset {codePoint} lies outside a text of {places.Count - 1} code points; was another text tokenized?",
+                nameof(offsets));
     }
 
     /// <summary>Puts U+FFFD where a surrogate stands alone; the number of code points stays the same.</summary>

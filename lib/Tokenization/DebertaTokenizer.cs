@@ -2,8 +2,8 @@ namespace NotebookLib.Tokenization;
 
 /// <summary>
 /// The tokenizer of DeBERTa-v3: gives the ids, word ids and offsets of the fast tokenizer of microsoft/deberta-v3-* (transformers 4.35.2) for any SentencePiece
-/// unigram model with DeBERTa's special tokens, and of the fast tokenizer (tokenizers 0.23.3) for any tokenizer.json with a Unigram model. Safe to use from many threads at
-/// once.
+/// unigram model with DeBERTa's special tokens, and of the fast tokenizer (tokenizers 0.23.3) for any tokenizer.json with a Unigram model. Safe to use from
+/// many threads at once.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -53,13 +53,16 @@ public sealed class DebertaTokenizer
     /// <summary>Number of ids, the mask included: 128,001 for microsoft/deberta-v3-*. A network's embedding may have more rows, never fewer.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>What a reader should know about the files, for instance that tokenizer.json and spm.model stand side by side and say different things; null when nothing.</summary>
+    /// <summary>
+    /// What a reader should know about the files, for instance that tokenizer.json and spm.model stand side by side and say different things; null when
+    /// nothing.
+    /// </summary>
     public string? Remark => _folder?.Remark;
 
     /// <summary>Reads a tokenizer.</summary>
     /// <param name="path">
-    /// A folder with <c>tokenizer.json</c> or <c>spm.model</c> in it (of both the first counts, as in Python), or one of these files. A <c>tokenizer.json</c> has a Unigram
-    /// model, as DeBERTa-v3's do.
+    /// A folder with <c>tokenizer.json</c> or <c>spm.model</c> in it (of both the first counts, as in Python), or one of these files. A <c>tokenizer.json</c>
+    /// has a Unigram model, as DeBERTa-v3's do.
     /// </param>
     /// <param name="cachedWords">How many distinct words to remember (about 200 bytes each); 0 remembers none.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -116,11 +119,13 @@ public sealed class DebertaTokenizer
     /// <exception cref="ArgumentOutOfRangeException">There is no such id.</exception>
     public string PieceOf(int id) =>
         _added.TryGetValue(id, out var token) ? token.Content
-        : ((uint)id < (uint)_parts.Pieces.Count ? _parts.Pieces[id].Text : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has ids 0 to {VocabularySize - 1}."));
+        : ((uint)id < (uint)_parts.Pieces.Count
+        ? _parts.Pieces[id].Text : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has ids 0 to {VocabularySize - 1}."));
 
     /// <summary>The id of a piece, or null when the vocabulary lacks it.</summary>
     public int? FindId(string piece) =>
-        _parts.AddedTokens.FirstOrDefault(token => token.Content == piece)?.Id ?? (_pieces.FindPiece(System.Text.Encoding.UTF8.GetBytes(piece)) is >= 0 and var id ? id : null);
+        _parts.AddedTokens.FirstOrDefault(token => token.Content == piece)?.Id
+            ?? (_pieces.FindPiece(System.Text.Encoding.UTF8.GetBytes(piece)) is >= 0 and var id ? id : null);
 
     /// <summary>Turns ids back into text, as the reference does without its "clean-up" of spaces before punctuation.</summary>
     /// <param name="ids">Piece ids.</param>
@@ -135,8 +140,8 @@ public sealed class DebertaTokenizer
     public string Join(IEnumerable<string> pieces) => _parts.Join(pieces);
 
     /// <summary>
-    /// Writes the tokenizer's files into a model folder, so that this class and the Python library load it from there: tokenizer.json, which every fast tokenizer reads, and
-    /// spm.model where the tokenizer came from one.
+    /// Writes the tokenizer's files into a model folder, so that this class and the Python library load it from there: tokenizer.json, which every fast
+    /// tokenizer reads, and spm.model where the tokenizer came from one.
     /// </summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="InvalidOperationException">The tokenizer was not read from files.</exception>

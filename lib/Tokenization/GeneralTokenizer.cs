@@ -3,8 +3,8 @@ using System.Text;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// Tokenizes any text step by step as the fast tokenizer does: cut out the tokens that are looked for as they stand, normalise what lies between, cut out those that are
-/// looked for afterwards, split, find the best pieces of each stretch (huggingface/tokenizers, tokenizers/src/tokenizer, 02cc5359).
+/// Tokenizes any text step by step as the fast tokenizer does: cut out the tokens that are looked for as they stand, normalise what lies between, cut out those
+/// that are looked for afterwards, split, find the best pieces of each stretch (huggingface/tokenizers, tokenizers/src/tokenizer, 02cc5359).
 /// </summary>
 internal sealed class GeneralTokenizer
 {
@@ -19,10 +19,13 @@ internal sealed class GeneralTokenizer
     {
         (_pieces, _normalizer, _preTokenizers) = (pieces, parts.Normalizer, parts.PreTokenizers);
         _raw = new(parts.AddedTokens.Where(token => !token.IsNormalized).Select(token => (RunesOf(AlignedText.Of(token.Content)), token)));
-        _normalized = new(parts.AddedTokens.Where(token => token.IsNormalized).Select(token => (RunesOf(_normalizer.Normalize(AlignedText.Of(token.Content))), token)));
+        _normalized = new(parts.AddedTokens.Where(token => token.IsNormalized)
+            .Select(token => (RunesOf(_normalizer.Normalize(AlignedText.Of(token.Content))), token)));
     }
 
-    /// <summary>True when nothing but the search for pieces happens to a word of printable ASCII that has this character in it, whatever else is in it.</summary>
+    /// <summary>
+    /// True when nothing but the search for pieces happens to a word of printable ASCII that has this character in it, whatever else is in it.
+    /// </summary>
     public bool Keeps(char character) => _raw.Keeps(character) && _normalized.Keeps(character) && _normalizer.Keeps(character);
 
     /// <summary>Tokenizes a text, or a word given as such.</summary>

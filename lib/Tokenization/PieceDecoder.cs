@@ -27,7 +27,8 @@ internal static class PieceDecoder
                 return json.GetProperty("decoders").EnumerateArray().SelectMany(step => StepsOf(step, unknown));
             case "Metaspace":
                 var mark = json.GetProperty("replacement").GetString()!;
-                var keepsFirst = json.TryGetProperty("prepend_scheme", out var scheme) ? scheme.GetString() == "never" : json.TryGetProperty("add_prefix_space", out var prefix) && !prefix.GetBoolean();
+                var keepsFirst = json.TryGetProperty("prepend_scheme", out var scheme)
+                    ? scheme.GetString() == "never" : json.TryGetProperty("add_prefix_space", out var prefix) && !prefix.GetBoolean();
                 return [pieces => [.. pieces.Select((piece, at) => piece.Replace(mark, at == 0 && !keepsFirst ? "" : " ", StringComparison.Ordinal))]];
             case "Replace" when json.GetProperty("pattern").TryGetProperty("String", out var sought) && sought.GetString() is { Length: > 0 } text:
                 var content = json.GetProperty("content").GetString()!;
@@ -37,7 +38,8 @@ internal static class PieceDecoder
             case "ByteFallback":
                 return [BytesToText];
             case "Strip":
-                var (stripped, start, stop) = (json.GetProperty("content").GetString()![0], json.GetProperty("start").GetInt32(), json.GetProperty("stop").GetInt32());
+                var (stripped, start, stop) =
+                    (json.GetProperty("content").GetString()![0], json.GetProperty("start").GetInt32(), json.GetProperty("stop").GetInt32());
                 return [pieces => [.. pieces.Select(piece => StripUpTo(piece, stripped, start, stop))]];
             default:
                 throw unknown($"its decoder has the part {type}");
@@ -68,7 +70,8 @@ internal static class PieceDecoder
         foreach (var piece in pieces)
         {
             if (piece.Length == 6 && piece.StartsWith("<0x", StringComparison.Ordinal) && piece[5] == '>'
-                && byte.TryParse(piece.AsSpan(3, 2), System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture, out var value))
+                && byte.TryParse(piece.AsSpan(3, 2), System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture,
+                    out var value))
             {
                 bytes.Add(value);
                 continue;
@@ -84,7 +87,8 @@ internal static class PieceDecoder
         void Flush()
         {
             var spelled = bytes.ToArray();
-            texts.AddRange(System.Text.Unicode.Utf8.IsValid(spelled) ? [System.Text.Encoding.UTF8.GetString(spelled)] : Enumerable.Repeat("\uFFFD", spelled.Length));
+            texts.AddRange(System.Text.Unicode.Utf8.IsValid(spelled)
+                ? [System.Text.Encoding.UTF8.GetString(spelled)] : Enumerable.Repeat("\uFFFD", spelled.Length));
             bytes.Clear();
         }
     }

@@ -34,5 +34,6 @@ internal sealed class PieceList
 /// <summary>What became of one word.</summary>
 /// <param name="Ids">Piece ids.</param>
 /// <param name="Offsets">Their places in the word, in code points.</param>
-/// <param name="StartsWithBareMark">True when the first piece is the word mark (▁) alone: in running text it covers the space before the word, and nothing of the word.</param>
+/// <param name="StartsWithBareMark">True when the first piece is the word mark (▁) alone: in running text it covers the space before the word, and nothing of
+/// the word.</param>
 internal sealed record WordPieces(int[] Ids, (int Start, int End)[] Offsets, bool StartsWithBareMark);

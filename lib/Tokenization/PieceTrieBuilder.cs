@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace NotebookLib.Tokenization;
 
-/// <summary>Builds a <see cref="PieceTrie"/>. Places nodes breadth first, so that the upper levels, which every search touches, lie together in memory.</summary>
+/// <summary>
+/// Builds a <see cref="PieceTrie"/>. Places nodes breadth first, so that the upper levels, which every search touches, lie together in memory.
+/// </summary>
 internal sealed class PieceTrieBuilder(IReadOnlyList<VocabularyPiece> pieces)
 {
     /// <summary>A node with several children tries this many free places before it moves behind the end: keeps building linear for any vocabulary.</summary>
@@ -176,7 +178,8 @@ internal sealed class PieceTrieBuilder(IReadOnlyList<VocabularyPiece> pieces)
                 to++;
             }
 
-            keys.AsSpan(from..to).Sort((one, other) => one.Text.AsSpan().SequenceCompareTo(other.Text) is not 0 and var order ? order : one.Id.CompareTo(other.Id));
+            keys.AsSpan(from..to).Sort((one, other) =>
+                one.Text.AsSpan().SequenceCompareTo(other.Text) is not 0 and var order ? order : one.Id.CompareTo(other.Id));
         }
 
         return [.. keys.Where((key, at) => key.Text.Length > 0 && !(at + 1 < keys.Length && keys[at + 1].Text.AsSpan().SequenceEqual(key.Text)))];

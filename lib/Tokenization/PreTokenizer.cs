@@ -10,7 +10,9 @@ internal enum DelimiterBehavior
     Contiguous,
 }
 
-/// <summary>One step of cutting a normalised text into the stretches that are searched for pieces (huggingface/tokenizers, tokenizers/src/pre_tokenizers, 02cc5359).</summary>
+/// <summary>
+/// One step of cutting a normalised text into the stretches that are searched for pieces (huggingface/tokenizers, tokenizers/src/pre_tokenizers, 02cc5359).
+/// </summary>
 /// <param name="split">A stretch → the stretches that it becomes, empty ones among them.</param>
 internal sealed class PreTokenizer(Func<AlignedText, IEnumerable<AlignedText>> split)
 {
@@ -24,19 +26,23 @@ internal sealed class PreTokenizer(Func<AlignedText, IEnumerable<AlignedText>> s
     public bool MarksWords { get; private init; }
 
     /// <summary>White space splits, and goes.</summary>
-    public static PreTokenizer WhitespaceSplit { get; } = new(text => Cut(text, EachAlone(text, CharacterKinds.IsWhiteSpace), DelimiterBehavior.Removed)) { KeepsWords = true };
+    public static PreTokenizer WhitespaceSplit { get; } =
+        new(text => Cut(text, EachAlone(text, CharacterKinds.IsWhiteSpace), DelimiterBehavior.Removed)) { KeepsWords = true };
 
     /// <summary>Runs of word characters, and runs of others that are not white space.</summary>
-    public static PreTokenizer Whitespace { get; } = new(text => Cut(text, Runs(text, rune => CharacterKinds.IsWhiteSpace(rune) ? 0 : CharacterKinds.IsWord(rune) ? 1 : 2), DelimiterBehavior.Removed));
+    public static PreTokenizer Whitespace { get; } =
+        new(text => Cut(text, Runs(text, rune => CharacterKinds.IsWhiteSpace(rune) ? 0 : CharacterKinds.IsWord(rune) ? 1 : 2), DelimiterBehavior.Removed));
 
     /// <summary>White space goes, punctuation stands alone.</summary>
-    public static IReadOnlyList<PreTokenizer> Bert { get; } = [OfKind(CharacterKinds.IsWhiteSpace, DelimiterBehavior.Removed), OfKind(CharacterKinds.IsPunctuation, DelimiterBehavior.Isolated)];
+    public static IReadOnlyList<PreTokenizer> Bert { get; } =
+        [OfKind(CharacterKinds.IsWhiteSpace, DelimiterBehavior.Removed), OfKind(CharacterKinds.IsPunctuation, DelimiterBehavior.Isolated)];
 
     /// <summary>Cuts a stretch.</summary>
     public IEnumerable<AlignedText> Split(AlignedText text) => split(text);
 
     /// <summary>Cuts around characters of a kind.</summary>
-    public static PreTokenizer OfKind(Func<int, bool> isDelimiter, DelimiterBehavior behavior) => new(text => Cut(text, EachAlone(text, isDelimiter), behavior));
+    public static PreTokenizer OfKind(Func<int, bool> isDelimiter, DelimiterBehavior behavior) =>
+        new(text => Cut(text, EachAlone(text, isDelimiter), behavior));
 
     /// <summary>Cuts around what a pattern finds, or does not find.</summary>
     public static PreTokenizer OfPattern(TextPattern pattern, DelimiterBehavior behavior, bool isInverted) => new(text =>
@@ -47,7 +53,8 @@ internal sealed class PreTokenizer(Func<AlignedText, IEnumerable<AlignedText>> s
 
     /// <summary>Every so many characters.</summary>
     public static PreTokenizer FixedLength(int length) =>
-        new(text => Enumerable.Range(0, (text.Length + length - 1) / length).Select(part => text.Slice(part * length, Math.Min(text.Length, (part + 1) * length))));
+        new(text =>
+            Enumerable.Range(0, (text.Length + length - 1) / length).Select(part => text.Slice(part * length, Math.Min(text.Length, (part + 1) * length))));
 
     /// <summary>Turns spaces into a mark, puts one in front, and cuts before each.</summary>
     /// <param name="mark">Usually ▁.</param>

@@ -82,7 +82,8 @@ internal sealed class SentencePieceModel
         catch (Exception error) when (error is InvalidProtocolBufferException or System.Text.DecoderFallbackException)
         {
             throw new InvalidDataException(
-                $"{source}: not a whole SentencePiece model ({error.Message.TrimEnd('.')}); is the file truncated, or another kind of file? Fetch it again.", error);
+                $"{source}: not a whole SentencePiece model ({error.Message.TrimEnd('.')}); is the file truncated, or another kind of file? Fetch it again.",
+                error);
         }
 
         model.CheckWhole();

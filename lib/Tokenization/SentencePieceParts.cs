@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// What the fast tokenizer of DeBERTa-v3 makes of a SentencePiece model: its parts, and the same as tokenizer.json (transformers 4.35.2, convert_slow_tokenizer.py,
-/// <c>DebertaV2Converter</c>).
+/// What the fast tokenizer of DeBERTa-v3 makes of a SentencePiece model: its parts, and the same as tokenizer.json (transformers 4.35.2,
+/// convert_slow_tokenizer.py, <c>DebertaV2Converter</c>).
 /// </summary>
 internal static class SentencePieceParts
 {
@@ -42,7 +42,8 @@ internal static class SentencePieceParts
     public static void Write(Stream stream, SentencePieceModel model)
     {
         var special = SpecialTokens.Of(model);
-        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        using var json = new Utf8JsonWriter(stream,
+            new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         json.WriteStartObject();
         json.WriteString("version", "1.0");
         json.WriteNull("truncation");

@@ -50,9 +50,11 @@ public sealed record SpecialTokens(int Pad, int Cls, int Sep, int Unk, int Mask)
         var missing = string.Join(", ", new[] { PadText, ClsText, SepText, UnkText }.Where(name => !ids.ContainsKey(name)));
         if (missing.Length > 0 || ids[UnkText] != model.UnknownId)
         {
-            var problem = missing.Length > 0 ? $"its vocabulary lacks {missing}" : $"its unknown piece is \"{model.Pieces[model.UnknownId].Text}\", expected {UnkText}";
+            var problem = missing.Length > 0
+                ? $"its vocabulary lacks {missing}" : $"its unknown piece is \"{model.Pieces[model.UnknownId].Text}\", expected {UnkText}";
             throw new InvalidDataException(
-                $"{model.Source}: {problem}; is this another network's model? For DeBERTa-v3 train with spm_train --pad_id=0 --bos_id=1 --eos_id=2 --unk_id=3 " +
+                $"{model.Source}: {problem}; is this another network's model? For DeBERTa-v3 train with spm_train --pad_id=0 --bos_id=1 "
+                    + "--eos_id=2 --unk_id=3 " +
                 "--pad_piece=[PAD] --bos_piece=[CLS] --eos_piece=[SEP] --unk_piece=[UNK].");
         }
 

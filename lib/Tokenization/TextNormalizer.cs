@@ -28,7 +28,8 @@ internal sealed class TextNormalizer(Func<AlignedText, AlignedText> apply, Func<
     /// <summary>SentencePiece's rules for machine translation: control characters go, and what separates becomes a space.</summary>
     public static TextNormalizer Nmt { get; } = new(text => text
         .Where(rune => rune is not ((>= 0x01 and <= 0x08) or 0x0B or (>= 0x0E and <= 0x1F) or 0x7F or 0x8F or 0x9F))
-        .Select(rune => rune is 0x09 or 0x0A or 0x0C or 0x0D or 0x1680 or (>= 0x200B and <= 0x200F) or 0x2028 or 0x2029 or 0x2581 or 0xFEFF or 0xFFFD ? ' ' : rune));
+        .Select(rune =>
+            rune is 0x09 or 0x0A or 0x0C or 0x0D or 0x1680 or (>= 0x200B and <= 0x200F) or 0x2028 or 0x2029 or 0x2581 or 0xFEFF or 0xFFFD ? ' ' : rune));
 
     /// <summary>The text after it.</summary>
     public AlignedText Normalize(AlignedText text) => apply(text);
@@ -64,7 +65,8 @@ internal sealed class TextNormalizer(Func<AlignedText, AlignedText> apply, Func<
     public static TextNormalizer Replace(TextPattern pattern, string content)
     {
         int[] runes = [.. content.EnumerateRunes().Select(rune => rune.Value)];
-        return new(text => pattern.MayMatch(text) && pattern.Cut(text) is var stretches && stretches.Exists(stretch => stretch.IsMatch) ? text.Replace(stretches, runes) : text, pattern.IsSafe);
+        return new(text => pattern.MayMatch(text) && pattern.Cut(text) is var stretches && stretches.Exists(stretch => stretch.IsMatch)
+            ? text.Replace(stretches, runes) : text, pattern.IsSafe);
     }
 
     /// <summary>A text in front, unless there is nothing to stand in front of.</summary>
@@ -82,7 +84,8 @@ internal sealed class TextNormalizer(Func<AlignedText, AlignedText> apply, Func<
             text =>
             {
                 text = cleansText
-                    ? text.Where(rune => rune is not (0 or 0xFFFD) && !CharacterKinds.IsControl(rune)).Select(rune => CharacterKinds.IsWhiteSpace(rune) ? ' ' : rune) : text;
+                    ? text.Where(rune => rune is not (0 or 0xFFFD) && !CharacterKinds.IsControl(rune))
+                        .Select(rune => CharacterKinds.IsWhiteSpace(rune) ? ' ' : rune) : text;
                 text = spacesIdeographs ? SpaceIdeographs(text) : text;
                 text = stripsAccents ? decomposed.Normalize(text).Where(rune => !CharacterKinds.IsNonSpacingMark(rune)) : text;
                 return lowersCase ? ToLower(text) : text;

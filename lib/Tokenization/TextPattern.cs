@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// What tokenizer.json looks for: a text, or a regular expression of the Oniguruma library, whose spelling is turned into .NET's; what has no counterpart is refused.
+/// What tokenizer.json looks for: a text, or a regular expression of the Oniguruma library, whose spelling is turned into .NET's; what has no counterpart is
+/// refused.
 /// </summary>
 internal sealed class TextPattern
 {
@@ -52,7 +53,8 @@ internal sealed class TextPattern
     }
 
     /// <summary>True when no text of printable ASCII with this character in it can match; for the space, when none can in which spaces stand alone.</summary>
-    public bool IsSafe(char character) => _text is not null ? !_text.Contains(character) : _takesOnlyWhiteSpace && (character != ' ' || !_expression!.IsMatch("a b"));
+    public bool IsSafe(char character) =>
+        _text is not null ? !_text.Contains(character) : _takesOnlyWhiteSpace && (character != ' ' || !_expression!.IsMatch("a b"));
 
     /// <summary>False when a look at the characters shows that nothing matches.</summary>
     public bool MayMatch(AlignedText text)

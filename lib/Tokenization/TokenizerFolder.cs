@@ -22,7 +22,8 @@ internal sealed class TokenizerFolder
     };
 
     // What two tokenizers of one vocabulary usually make differently.
-    private static readonly string[] s_probes = ["½ ﬁne", "  two  spaces ", "tab\tand\nline", "cafe\u0301 naïve", "Ａ…™", "[MASK] [UNK]", "日本 \u200b x", "I'm 3.5%"];
+    private static readonly string[] s_probes =
+        ["½ ﬁne", "  two  spaces ", "tab\tand\nline", "cafe\u0301 naïve", "Ａ…™", "[MASK] [UNK]", "日本 \u200b x", "I'm 3.5%"];
 
     private readonly SentencePieceModel? _model;
     private readonly byte[]? _json;
@@ -49,7 +50,8 @@ internal sealed class TokenizerFolder
         var model = isFolder ? Path.Combine(path, ModelName) : json is null ? path : null;
         if (isFolder && !File.Exists(json) && !File.Exists(model))
         {
-            throw new FileNotFoundException($"{path}: holds no tokenizer; expected {TokenizerJson.FileName} (a fast tokenizer with a Unigram model) or {ModelName} (SentencePiece), "
+            throw new FileNotFoundException($"{path}: holds no tokenizer; expected {TokenizerJson.FileName} (a fast tokenizer with a Unigram model) "
+                + $"or {ModelName} (SentencePiece), "
                 + "as microsoft/deberta-v3-* and models fine-tuned from it have them. Copy one from the model that this one was made from.", path);
         }
 
@@ -76,10 +78,17 @@ internal sealed class TokenizerFolder
         }
 
         var (beside, difference) = Compare(parts, model);
-        return new(parts, beside, bytes, settings) { Remark = difference is null ? null : $"{path} holds {TokenizerJson.FileName} and {ModelName}, and the first counts, as in Python: {difference}" };
+        return new(parts, beside, bytes,
+            settings)
+        {
+            Remark = difference is null
+            ? null : $"{path} holds {TokenizerJson.FileName} and {ModelName}, and the first counts, as in Python: {difference}"
+        };
     }
 
-    /// <summary>Writes the files with which this class and every version of the Python library read the tokenizer as it is; each appears whole or not at all.</summary>
+    /// <summary>
+    /// Writes the files with which this class and every version of the Python library read the tokenizer as it is; each appears whole or not at all.
+    /// </summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public void Save(string folder)
     {
@@ -114,14 +123,15 @@ internal sealed class TokenizerFolder
     public string TextOf(int id) => Parts.AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? Parts.Pieces[id].Text;
 
     /// <summary>
-    /// Under any class of DeBERTa's own, transformers 5 makes the tokenizer anew out of the vocabulary, with another normaliser, and a model is fed other pieces than it was
-    /// trained on. This one reads tokenizer.json as it stands, and so do the versions before.
+    /// Under any class of DeBERTa's own, transformers 5 makes the tokenizer anew out of the vocabulary, with another normaliser, and a model is fed other
+    /// pieces than it was trained on. This one reads tokenizer.json as it stands, and so do the versions before.
     /// </summary>
     private JsonObject SettingsWith(JsonObject roles)
     {
         // The other keys are of one class or version: a list of extra_special_tokens, as transformers 5 writes it, stops transformers 4.
         string[] kept = ["model_max_length", "padding_side", "truncation_side", "model_input_names", "clean_up_tokenization_spaces"];
-        JsonObject settings = [.. _settings.Where(pair => kept.Contains(pair.Key)).Concat(roles).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))];
+        JsonObject settings = [.. _settings.Where(pair => kept.Contains(pair.Key)).Concat(roles)
+            .Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))];
         settings.TryAdd("clean_up_tokenization_spaces", false);
         settings["tokenizer_class"] = "PreTrainedTokenizerFast";
         return [.. settings.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))];
@@ -143,7 +153,8 @@ internal sealed class TokenizerFolder
         }
 
         var fast = DebertaTokenizer.Of(parts);
-        if (model.Pieces.Zip(parts.Pieces).FirstOrDefault(pair => pair.First.Text != pair.Second.Text || (float)pair.First.Score != (float)pair.Second.Score) is { First.Text: { } text } differing)
+        if (model.Pieces.Zip(parts.Pieces).FirstOrDefault(pair => pair.First.Text != pair.Second.Text || (float)pair.First.Score != (float)pair.Second.Score)
+            is { First.Text: { } text } differing)
         {
             return (null, $"the vocabularies differ, first in \"{differing.Second.Text}\" where {ModelName} has \"{text}\".");
         }
@@ -168,13 +179,15 @@ internal sealed class TokenizerFolder
         {
             if (settings?[name] is JsonValue value && value.GetValueKind() == JsonValueKind.True)
             {
-                throw new NotSupportedException($"{path}: {name} is true; without tokenizer.json this tokenizer knows only false, as in microsoft/deberta-v3-*.");
+                throw new NotSupportedException($"{path}: {name} is true; without tokenizer.json this tokenizer knows only false, "
+                    + "as in microsoft/deberta-v3-*.");
             }
         }
     }
 
     private static string? RoleIn(JsonObject? settings, string role) =>
-        settings?[role] is { } token && (token is JsonObject described ? described["content"] : token) is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
+        settings?[role] is { } token && (token is JsonObject described ? described["content"] : token) is JsonValue value
+            && value.TryGetValue<string>(out var text) ? text : null;
 
     private static JsonObject? ReadObject(string path)
     {
@@ -191,13 +204,16 @@ internal sealed class TokenizerFolder
 
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("not an object");
+            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new JsonException("not an object");
         }
         catch (JsonException error)
         {
-            throw new InvalidDataException($"{path}: not a JSON object ({error.Message}); delete the file to use the defaults of DeBERTa-v3, or fetch it again.", error);
+            throw new InvalidDataException($"{path}: not a JSON object ({error.Message}); delete the file to use the defaults of "
+                + "DeBERTa-v3, or fetch it again.", error);
         }
     }
 
-    private static void WriteObject(string folder, string name, JsonObject json) => AtomicFile.WriteText(Path.Combine(folder, name), json.ToJsonString(s_indented) + "\n");
+    private static void WriteObject(string folder, string name, JsonObject json) =>
+        AtomicFile.WriteText(Path.Combine(folder, name), json.ToJsonString(s_indented) + "\n");
 }

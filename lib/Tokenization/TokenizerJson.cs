@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// <c>tokenizer.json</c> of huggingface/tokenizers (tokenizer/serialization.rs, 02cc5359) → <see cref="TokenizerParts"/>. What stands in the file counts; models other
-/// than Unigram, and parts that are not known here, are refused by name. Truncation and padding are the caller's business, as in Python.
+/// <c>tokenizer.json</c> of huggingface/tokenizers (tokenizer/serialization.rs, 02cc5359) → <see cref="TokenizerParts"/>. What stands in the file counts;
+/// models other than Unigram, and parts that are not known here, are refused by name. Truncation and padding are the caller's business, as in Python.
 /// </summary>
 internal sealed class TokenizerJson
 {
@@ -62,7 +62,8 @@ internal sealed class TokenizerJson
         var unknown = model.TryGetProperty("unk_id", out var unknownId) && unknownId.ValueKind == JsonValueKind.Number ? unknownId.GetInt32() : -1;
         if (unknown < 0 || unknown >= pieces.Count)
         {
-            throw Damaged(Invariant($"its unk_id is {(unknownId.ValueKind == JsonValueKind.Undefined ? "missing" : unknownId.GetRawText())}; expected a piece among its {pieces.Count:N0}"));
+            throw Damaged(Invariant($"its unk_id is {(unknownId.ValueKind == JsonValueKind.Undefined ? "missing" : unknownId.GetRawText())}; ")
+                + Invariant($"expected a piece among its {pieces.Count:N0}"));
         }
 
         var ids = new Dictionary<string, int>(pieces.Count, StringComparer.Ordinal);
@@ -99,7 +100,8 @@ internal sealed class TokenizerJson
         var isList = model.TryGetProperty("vocab", out var vocabulary) && vocabulary.ValueKind == JsonValueKind.Array;
         if (hasType ? type.GetString() != "Unigram" : !isList)
         {
-            throw new NotSupportedException($"{_path}: its model is {(hasType ? type.GetString() : "of no named type")}; only Unigram models are read here, as DeBERTa-v3 has them.");
+            throw new NotSupportedException($"{_path}: its model is {(hasType ? type.GetString() : "of no named type")}; only Unigram models are read here, "
+                + "as DeBERTa-v3 has them.");
         }
 
         if (!isList)
@@ -147,7 +149,8 @@ internal sealed class TokenizerJson
 
             ids[content] = id;
             tokens.RemoveAll(token => token.Id == id);
-            tokens.Add(new(id, content, Flag(entry, "single_word"), Flag(entry, "lstrip"), Flag(entry, "rstrip"), Flag(entry, "normalized"), Flag(entry, "special")));
+            tokens.Add(new(id, content, Flag(entry, "single_word"), Flag(entry, "lstrip"), Flag(entry, "rstrip"), Flag(entry, "normalized"),
+                Flag(entry, "special")));
         }
 
         return tokens;
@@ -169,13 +172,15 @@ internal sealed class TokenizerJson
             "NFC" or "NFD" or "NFKC" or "NFKD" => TextNormalizer.Form(new(isCompatible: type[2] == 'K', isComposed: type[^1] == 'C')),
             "Lowercase" => TextNormalizer.Lowercase,
             "Nmt" => TextNormalizer.Nmt,
-            "Precompiled" => json.GetProperty("precompiled_charsmap") is { ValueKind: JsonValueKind.String } rules && rules.GetBytesFromBase64() is { Length: > 0 } compiled
+            "Precompiled" =>
+                json.GetProperty("precompiled_charsmap") is { ValueKind: JsonValueKind.String } rules && rules.GetBytesFromBase64() is { Length: > 0 } compiled
                 ? TextNormalizer.Precompiled(CharsMap.Read(compiled, _path)) : TextNormalizer.None,
             "Replace" => TextNormalizer.Replace(PatternOf(json, "normalizer"), json.GetProperty("content").GetString()!),
             "Prepend" => TextNormalizer.Prepend(json.GetProperty("prepend").GetString()!),
             "BertNormalizer" or "Bert" => TextNormalizer.Bert(
                 Flag(json, "clean_text"), Flag(json, "handle_chinese_chars"),
-                json.TryGetProperty("strip_accents", out var strips) && strips.ValueKind != JsonValueKind.Null ? strips.GetBoolean() : Flag(json, "lowercase"), Flag(json, "lowercase")),
+                json.TryGetProperty("strip_accents", out var strips) && strips.ValueKind != JsonValueKind.Null ? strips.GetBoolean() : Flag(json, "lowercase"),
+                Flag(json, "lowercase")),
             _ => throw Unknown($"its normalizer has the part {type}"),
         };
     }
@@ -195,8 +200,10 @@ internal sealed class TokenizerJson
             "WhitespaceSplit" => [PreTokenizer.WhitespaceSplit],
             "Whitespace" => [PreTokenizer.Whitespace],
             "BertPreTokenizer" => PreTokenizer.Bert,
-            "Punctuation" => [PreTokenizer.OfKind(CharacterKinds.IsPunctuation, json.TryGetProperty("behavior", out _) ? BehaviorOf(json) : DelimiterBehavior.Isolated)],
-            "Digits" => [PreTokenizer.OfKind(CharacterKinds.IsNumeric, Flag(json, "individual_digits") ? DelimiterBehavior.Isolated : DelimiterBehavior.Contiguous)],
+            "Punctuation" =>
+                [PreTokenizer.OfKind(CharacterKinds.IsPunctuation, json.TryGetProperty("behavior", out _) ? BehaviorOf(json) : DelimiterBehavior.Isolated)],
+            "Digits" =>
+                [PreTokenizer.OfKind(CharacterKinds.IsNumeric, Flag(json, "individual_digits") ? DelimiterBehavior.Isolated : DelimiterBehavior.Contiguous)],
             "CharDelimiterSplit" or "Delimiter" => [DelimiterSplitOf(json.GetProperty("delimiter").GetString()!)],
             "Split" => [PreTokenizer.OfPattern(PatternOf(json, "pre_tokenizer"), BehaviorOf(json), Flag(json, "invert"))],
             "FixedLength" => [PreTokenizer.FixedLength(json.TryGetProperty("length", out var length) && length.GetInt32() > 0 ? length.GetInt32() : 5)],
@@ -207,7 +214,8 @@ internal sealed class TokenizerJson
     private PreTokenizer MetaspaceOf(JsonElement json)
     {
         var scheme = json.TryGetProperty("prepend_scheme", out var given) ? given.GetString() : null;
-        var prefix = json.TryGetProperty("add_prefix_space", out var space) && space.ValueKind is JsonValueKind.True or JsonValueKind.False ? space.GetBoolean() : (bool?)null;
+        var prefix = json.TryGetProperty("add_prefix_space", out var space) && space.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? space.GetBoolean() : (bool?)null;
         if (prefix == false && scheme is not (null or "never"))
         {
             throw Damaged($"its Metaspace says add_prefix_space false and prepend_scheme {scheme}, which contradict each other");
@@ -242,7 +250,8 @@ internal sealed class TokenizerJson
         var pattern = json.GetProperty("pattern");
         try
         {
-            return pattern.TryGetProperty("Regex", out var expression) ? TextPattern.Expression(expression.GetString()!) : TextPattern.Literal(pattern.GetProperty("String").GetString()!);
+            return pattern.TryGetProperty("Regex", out var expression)
+                ? TextPattern.Expression(expression.GetString()!) : TextPattern.Literal(pattern.GetProperty("String").GetString()!);
         }
         catch (NotSupportedException error)
         {
@@ -290,7 +299,8 @@ internal sealed class TokenizerJson
         {
             if (piece.TryGetProperty("SpecialToken", out var token))
             {
-                var ids = json.GetProperty("special_tokens").GetProperty(token.GetProperty("id").GetString()!).GetProperty("ids").EnumerateArray().Select(id => id.GetInt32());
+                var ids = json.GetProperty("special_tokens").GetProperty(token.GetProperty("id").GetString()!).GetProperty("ids").EnumerateArray()
+                    .Select(id => id.GetInt32());
                 (sequences == 0 ? first : last).AddRange(ids);
             }
             else
@@ -308,7 +318,8 @@ internal sealed class TokenizerJson
         behind.AddRange(last);
     }
 
-    private static JsonElement? Part(JsonElement root, string name) => root.TryGetProperty(name, out var part) && part.ValueKind != JsonValueKind.Null ? part : null;
+    private static JsonElement? Part(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var part) && part.ValueKind != JsonValueKind.Null ? part : null;
 
     private static bool Flag(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
 

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace NotebookLib.Tokenization;
 
 /// <summary>
-/// Unicode's four normalisation forms with a record of what became of each character. .NET's own <c>string.Normalize</c> gives no such record, knows another version of
-/// Unicode than the reference, and does nothing where a host runs without ICU. Order of the steps: the library that huggingface/tokenizers uses
+/// Unicode's four normalisation forms with a record of what became of each character. .NET's own <c>string.Normalize</c> gives no such record, knows another
+/// version of Unicode than the reference, and does nothing where a host runs without ICU. Order of the steps: the library that huggingface/tokenizers uses
 /// (unicode-normalization-alignments, decompose.rs and recompose.rs, 9ca6960); the data are made by data/unicode/make.py.
 /// </summary>
 /// <param name="isCompatible">NFKC and NFKD.</param>

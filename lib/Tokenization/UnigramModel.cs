@@ -2,8 +2,8 @@ namespace NotebookLib.Tokenization;
 
 /// <summary>
 /// Splits normalised text into the pieces with the best sum of scores (Kudo 2018, "Subword Regularization", §3.2), with the fast tokenizer's treatment of
-/// unknown characters: each costs the lowest score − 10, has no byte fallback, and neighbours fuse into one piece. Port of the search in huggingface/tokenizers,
-/// tokenizers/src/models/unigram/model.rs (<c>encode_optimized</c>, 02cc5359): sums in float64, the first of equally good paths wins.
+/// unknown characters: each costs the lowest score − 10, has no byte fallback, and neighbours fuse into one piece. Port of the search in
+/// huggingface/tokenizers, tokenizers/src/models/unigram/model.rs (<c>encode_optimized</c>, 02cc5359): sums in float64, the first of equally good paths wins.
 /// </summary>
 internal sealed class UnigramModel
 {
@@ -27,7 +27,8 @@ internal sealed class UnigramModel
         _scores = [.. pieces.Select(piece => piece.Score)];
         _unknownId = unknownId;
         _unknownScore = _scores.Min() - UnknownPenalty;
-        _byteIds = hasByteFallback ? [.. Enumerable.Range(0, 256).Select(value => FindPiece(System.Text.Encoding.UTF8.GetBytes(Invariant($"<0x{value:X2}>"))))] : null;
+        _byteIds = hasByteFallback
+            ? [.. Enumerable.Range(0, 256).Select(value => FindPiece(System.Text.Encoding.UTF8.GetBytes(Invariant($"<0x{value:X2}>"))))] : null;
     }
 
     /// <summary>The id of a whole piece, or −1.</summary>
@@ -36,8 +37,8 @@ internal sealed class UnigramModel
     /// <summary>Splits one pre-token.</summary>
     /// <param name="text">UTF-8, N bytes.</param>
     /// <param name="workspace">
-    /// Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions); pieces of single bytes share the end of the text that
-    /// they spell.
+    /// Receives the pieces: <see cref="ViterbiWorkspace.Ids"/> and <see cref="ViterbiWorkspace.Ends"/> (byte positions); pieces of single bytes share the end
+    /// of the text that they spell.
     /// </param>
     /// <returns>How many pieces there are.</returns>
     public int Split(ReadOnlySpan<byte> text, ViterbiWorkspace workspace)

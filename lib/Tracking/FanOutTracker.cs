@@ -1,11 +1,11 @@
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// Passes everything to several trackers, in order. A tracker that meets a full disk or a refusing server is reported once and does not disturb the others or the training;
-/// a row that cannot be logged at all is the caller's mistake and is thrown.
+/// Passes everything to several trackers, in order. A tracker that meets a full disk or a refusing server is reported once and does not disturb the others or
+/// the training; a row that cannot be logged at all is the caller's mistake and is thrown.
 /// </summary>
-/// <remarks><see cref="IOException"/>, <see cref="UnauthorizedAccessException"/> and <see cref="TrackingException"/> of a tracker become a notice, in every method
-/// except <see cref="DisposeAsync"/>; all others are thrown.</remarks>
+/// <remarks><see cref="IOException"/>, <see cref="UnauthorizedAccessException"/> and <see cref="TrackingException"/> of a tracker become a notice, in every
+/// method except <see cref="DisposeAsync"/>; all others are thrown.</remarks>
 /// <param name="trackers">Where to pass it; the local journal first.</param>
 /// <param name="notice">Hears of failures.</param>
 public sealed class FanOutTracker(IReadOnlyList<ITracker> trackers, Action<string> notice) : ITracker
@@ -20,7 +20,8 @@ public sealed class FanOutTracker(IReadOnlyList<ITracker> trackers, Action<strin
     public void LogConfig(IReadOnlyDictionary<string, object?> values) => Each(tracker => tracker.LogConfig(values));
 
     /// <inheritdoc/>
-    public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false) => Each(tracker => tracker.DefineMetric(name, stepMetric, stepSync));
+    public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false) =>
+        Each(tracker => tracker.DefineMetric(name, stepMetric, stepSync));
 
     /// <inheritdoc/>
     public void SetSummary(IReadOnlyDictionary<string, object?> values) => Each(tracker => tracker.SetSummary(values));

@@ -1,6 +1,8 @@
 namespace NotebookLib.Tracking;
 
-/// <summary>Names as the Hugging Face integration gives them, so that our runs and the original's share their charts (transformers 4.35.2, integrations, rewrite_logs).</summary>
+/// <summary>
+/// Names as the Hugging Face integration gives them, so that our runs and the original's share their charts (transformers 4.35.2, integrations, rewrite_logs).
+/// </summary>
 public static class HuggingFaceKeys
 {
     /// <summary>The key of the horizontal axis.</summary>

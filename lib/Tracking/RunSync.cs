@@ -19,7 +19,8 @@ public static class RunSync
         }
 
         var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = DeepestSearch, IgnoreInaccessible = true };
-        var runs = Directory.EnumerateFiles(folder, RunFolder.JournalName, options).Select(path => Path.GetDirectoryName(Path.GetFullPath(path))!).Order(StringComparer.Ordinal).ToArray();
+        var runs = Directory.EnumerateFiles(folder, RunFolder.JournalName, options).Select(path => Path.GetDirectoryName(Path.GetFullPath(path))!)
+            .Order(StringComparer.Ordinal).ToArray();
         return runs.Length > 0 ? runs : [RunFolder.Open(folder).FullPath];
     }
 
@@ -47,7 +48,9 @@ public static class RunSync
         {
             var link = WandbApi.RunLink(given.BaseUrl, state.Entity ?? "", state.Project ?? header.Project, header.RunId);
             var rows = survey.Rows;
-            return new(header.RunId, link, run.FullPath, rows + survey.KeptRows, 0, rows, 0, 0, 0, 0, survey.Exit?.Code, survey.DamagedLines, []) { HasSent = false };
+            return new(header.RunId, link, run.FullPath, rows + survey.KeptRows, 0, rows, 0, 0, 0, 0, survey.Exit?.Code, survey.DamagedLines,
+                [])
+            { HasSent = false };
         }
 
         CompleteTransactionLog(run);
@@ -66,7 +69,8 @@ public static class RunSync
         RunFolder folder, RunReplay survey, TrackingSettings settings, WandbKey key, TimeProvider clock, CancellationToken cancel)
     {
         using var journal = new JournalWriter(folder.Journal, survey.Length);
-        var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice, Stopped: () => { });
+        var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice,
+            Stopped: () => { });
         // Somebody waits here: a server that stays away is said, and given up when the tries of one call are used up, not after days as in the background.
         using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, SayWait, RetryPolicy.Calls);
         using var api = new WandbApi(http, key);
@@ -75,7 +79,8 @@ public static class RunSync
         var failures = await uploader.FinishAsync(cancel).ConfigureAwait(false);
         var counts = uploader.Counts;
         return new SyncSummary(
-            survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History), counts.Events,
+            survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History),
+            counts.Events,
             counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
 
         void SayWait(string reason, TimeSpan wait) => settings.Notice(Invariant($"{settings.BaseUrl}: {reason}; trying again in {wait.TotalSeconds:0} s"));

@@ -4,7 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// A run and everything that tracks it: the journal, the server, further trackers. Start it before the training, finish it after; in between its calls cost microseconds.
+/// A run and everything that tracks it: the journal, the server, further trackers. Start it before the training, finish it after; in between its calls cost
+/// microseconds.
 /// </summary>
 public sealed class TrackedRun : ITracker
 {
@@ -104,9 +105,9 @@ public sealed class TrackedRun : ITracker
     }
 
     /// <summary>
-    /// Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>). An output folder has one run:
-    /// one that was stopped, killed or failed there goes on under its id, and a training that goes on from a checkpoint (<see cref="TrackingObserver"/>) continues its
-    /// rows where that stood.
+    /// Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>). An output
+    /// folder has one run: one that was stopped, killed or failed there goes on under its id, and a training that goes on from a checkpoint
+    /// (<see cref="TrackingObserver"/>) continues its rows where that stood.
     /// </summary>
     /// <inheritdoc cref="TrackingEnvironment.ForNotebook"/>
     /// <param name="tracking">"auto" (online when there is an API key, else offline), "online", "offline" or "disabled".</param>
@@ -117,7 +118,8 @@ public sealed class TrackedRun : ITracker
     /// <param name="clock">Times and waits; default: the system's.</param>
     /// <param name="resume">Whether the output folder's last run goes on, or a new one begins; null: it goes on unless it ended well.</param>
     /// <returns>The started run. End it with <see cref="FinishAsync"/>.</returns>
-    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value cannot be logged.</exception>
+    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value
+    /// cannot be logged.</exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         string tracking, string outputFolder, string? name = null, string project = TrackingEnvironment.NotebookProject,
@@ -145,7 +147,8 @@ public sealed class TrackedRun : ITracker
     {
         var mode = _wandb?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
         return new TrackingStatus(
-            _wandb?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _wandb?.Link, Folder, _journal?.Rows ?? 0, _wandb?.RowsSent ?? 0, _wandb?.OfflineReason);
+            _wandb?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _wandb?.Link, Folder, _journal?.Rows ?? 0, _wandb?.RowsSent ?? 0,
+            _wandb?.OfflineReason);
     }
 
     /// <inheritdoc/>
@@ -247,7 +250,9 @@ public sealed class TrackedRun : ITracker
         return found;
     }
 
-    /// <summary>Opens the run again where a stop or a failure ended it: its training goes on in the same process, as when a notebook's cell is run again.</summary>
+    /// <summary>
+    /// Opens the run again where a stop or a failure ended it: its training goes on in the same process, as when a notebook's cell is run again.
+    /// </summary>
     /// <exception cref="IOException">The folder cannot be written; the run stays ended.</exception>
     internal void GoOn()
     {
@@ -259,7 +264,8 @@ public sealed class TrackedRun : ITracker
         _housekeeper?.Dispose();
         _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         ended.Dispose();
-        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, Secrets.Of(_settings.Key, _settings.HubToken)), isFresh: false);
+        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, Secrets.Of(_settings.Key, _settings.HubToken)),
+            isFresh: false);
         Interlocked.Exchange(ref _finished, 0);
     }
 

@@ -7,8 +7,8 @@ using NotebookLib.Training;
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// Tracks a training under the keys of the Hugging Face integration (transformers 4.35.2, WandbCallback), so that our runs and the original's overlay in one chart.
-/// A call costs the training thread microseconds; the stop button on the run's page ends the training with a checkpoint.
+/// Tracks a training under the keys of the Hugging Face integration (transformers 4.35.2, WandbCallback), so that our runs and the original's overlay in one
+/// chart. A call costs the training thread microseconds; the stop button on the run's page ends the training with a checkpoint.
 /// </summary>
 /// <param name="run">The started run; the caller finishes it, after the test scores. A training that fails ends it with exit code 1.</param>
 /// <param name="model">The model's configuration, which becomes part of the run's.</param>
@@ -156,8 +156,8 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
     public void Dispose() => _stopButton.Dispose();
 
     /// <summary>
-    /// A training that goes on finds the rows that were logged before it was stopped: those behind the checkpoint from which it goes on are made again and supersede them.
-    /// A run that did not come to its first checkpoint begins again at its first row.
+    /// A training that goes on finds the rows that were logged before it was stopped: those behind the checkpoint from which it goes on are made again and
+    /// supersede them. A run that did not come to its first checkpoint begins again at its first row.
     /// </summary>
     private void GoOn(RunSummary summary)
     {
@@ -194,7 +194,8 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         run.LogArtifact(TrackedArtifact.FromFolder(run.ModelName, "model", folder, recursive: false) with
         {
             Aliases = result.BestFolder is null ? [] : ["best"],
-            Metadata = result.History.Best is { } best ? new Dictionary<string, object?> { ["eval/" + metric] = best.Metrics[metric], [HuggingFaceKeys.GlobalStep] = best.Update } : null,
+            Metadata = result.History.Best is { } best
+                ? new Dictionary<string, object?> { ["eval/" + metric] = best.Metrics[metric], [HuggingFaceKeys.GlobalStep] = best.Update } : null,
         });
     }
 

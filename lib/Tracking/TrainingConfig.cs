@@ -6,8 +6,9 @@ using NotebookLib.Training;
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// The configuration of a training run: config.json's keys and, under the names of transformers' TrainingArguments, what both stacks have, so that a table of runs compares
-/// ours with the original's; <c>settings</c> holds all of ours, <c>plan</c> what they came to. Folders lose their parents, which would name the user.
+/// The configuration of a training run: config.json's keys and, under the names of transformers' TrainingArguments, what both stacks have, so that a table of
+/// runs compares ours with the original's; <c>settings</c> holds all of ours, <c>plan</c> what they came to. Folders lose their parents, which would name the
+/// user.
 /// </summary>
 internal static class TrainingConfig
 {
@@ -51,7 +52,9 @@ internal static class TrainingConfig
             ["num_train_epochs"] = settings.Epochs,
             // transformers' word for "the epochs decide".
             ["max_steps"] = settings.MaximumUpdates ?? -1,
-            ["lr_scheduler_type"] = settings.Schedule switch { ScheduleShape.Linear => "linear", ScheduleShape.Cosine => "cosine", _ => "constant_with_warmup" },
+            ["lr_scheduler_type"] = settings.Schedule
+                switch
+            { ScheduleShape.Linear => "linear", ScheduleShape.Cosine => "cosine", _ => "constant_with_warmup" },
             ["warmup_ratio"] = settings.WarmupRatio,
             ["warmup_steps"] = settings.WarmupUpdates,
             ["logging_steps"] = settings.LogEvery.Value,

@@ -1,8 +1,8 @@
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// Follows a journal and brings the W&amp;B server up to it, in the background. The journal is the queue: nothing is held in memory, nothing can overflow, and logging a row
-/// does not touch this class. An outage is waited out; a refusal leaves the run offline, for sync to finish later.
+/// Follows a journal and brings the W&amp;B server up to it, in the background. The journal is the queue: nothing is held in memory, nothing can overflow, and
+/// logging a row does not touch this class. An outage is waited out; a refusal leaves the run offline, for sync to finish later.
 /// </summary>
 internal sealed class WandbTracker : ITracker
 {
@@ -179,7 +179,9 @@ internal sealed class WandbTracker : ITracker
         }
     }
 
-    /// <summary>Uploads one artifact. A server that stays away from it for all tries of a call is a failure like any other: the artifacts behind it get their turn.</summary>
+    /// <summary>
+    /// Uploads one artifact. A server that stays away from it for all tries of a call is a failure like any other: the artifacts behind it get their turn.
+    /// </summary>
     private async Task<IReadOnlyList<string>> TryUploadAsync(RunUploader uploader, ArtifactRequest artifact, CancellationToken cancel)
     {
         try

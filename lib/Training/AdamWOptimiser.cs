@@ -63,7 +63,8 @@ public sealed class AdamWOptimiser : IDisposable
 
     /// <summary>Makes one update from the gradients there are; parameters without one stay as they are, as in torch.</summary>
     /// <param name="learningRate">Its rate.</param>
-    /// <param name="skip">1 leaves everything as it is: a float32 scalar on the parameters' device, so that nobody waits to learn it. Null makes the update; so it must be with trained rows.</param>
+    /// <param name="skip">1 leaves everything as it is: a float32 scalar on the parameters' device, so that nobody waits to learn it. Null makes the update; so
+    /// it must be with trained rows.</param>
     public void Step(double learningRate, Tensor? skip = null)
     {
         using var scope = NewDisposeScope();
@@ -171,7 +172,8 @@ public sealed class AdamWOptimiser : IDisposable
         var pairs = slots.Select(slot => (slot, gradient: slot.Gradient)).Where(pair => pair.gradient is not null).ToArray();
         Tensor[] values = [.. pairs.Select(pair => pair.slot.Values())];
         TorchScriptOps.AdamWStep(
-            values, [.. pairs.Select(pair => pair.gradient!)], [.. pairs.Select(pair => pair.slot.FirstMoment)], [.. pairs.Select(pair => pair.slot.SecondMoment)], step, rates, skip);
+            values, [.. pairs.Select(pair => pair.gradient!)], [.. pairs.Select(pair => pair.slot.FirstMoment)],
+            [.. pairs.Select(pair => pair.slot.SecondMoment)], step, rates, skip);
         for (var i = 0; i < pairs.Length; i++)
         {
             pairs[i].slot.Rows?.Write(values[i], (float)(1 - (rates.LearningRate * rates.WeightDecay)));
@@ -201,7 +203,8 @@ public sealed class AdamWOptimiser : IDisposable
         rows.dtype == ScalarType.Int64 && rows.dim() == 1 && found.dim() == 2 && found.shape[0] == rows.shape[0] && found.shape[1] == shape[^1]
             && (rows.numel() == 0 || (rows.min().item<long>() >= 0 && rows.max().item<long>() < shape[0]))
             ? zeros(shape, found.dtype).index_copy_(0, rows, found)
-            : throw new InvalidDataException($"{name}: shape [{string.Join(", ", found.shape)}] does not fit the {rows.numel()} rows that the checkpoint names; is the file damaged?");
+            : throw new InvalidDataException($"{name}: shape [{string.Join(", ", found.shape)}] does not fit the {rows.numel()} rows that the checkpoint "
+                + "names; is the file damaged?");
 
     private sealed class Slot
     {

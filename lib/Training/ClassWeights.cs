@@ -11,7 +11,9 @@ public enum ClassWeighting
     /// <summary>By 1 / √n, n pieces of the label.</summary>
     InverseSquareRoot,
 
-    /// <summary>By 1 / (1 − βⁿ), β = 0.999: the effective number of samples (Cui et al. 2019, "Class-Balanced Loss"), which stops growing after some thousand pieces.</summary>
+    /// <summary>
+    /// By 1 / (1 − βⁿ), β = 0.999: the effective number of samples (Cui et al. 2019, "Class-Balanced Loss"), which stops growing after some thousand pieces.
+    /// </summary>
     EffectiveNumber,
 }
 
@@ -24,7 +26,8 @@ public static class ClassWeights
     /// <param name="weighting">The kind.</param>
     /// <param name="rows">The training rows; every labelled piece counts.</param>
     /// <param name="labels">Number of labels.</param>
-    /// <returns>One weight per label, on average 1; null for <see cref="ClassWeighting.None"/>. A label that never occurs weighs what one that occurs once does.</returns>
+    /// <returns>One weight per label, on average 1; null for <see cref="ClassWeighting.None"/>. A label that never occurs weighs what one that occurs once
+    /// does.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A row has a label beyond <paramref name="labels"/>, or the kind is unknown.</exception>
     public static IReadOnlyList<double>? Of(ClassWeighting weighting, IEnumerable<EncodedSentence> rows, int labels)
     {

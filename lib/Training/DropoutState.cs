@@ -21,7 +21,8 @@ internal static class DropoutState
     {
         if (!states.TryGetValue(Name, out var bytes) || bytes.Length != 16)
         {
-            throw new InvalidDataException("The checkpoint lacks the dropout generator's state (16 bytes: seed and counter); was it written by another version?");
+            throw new InvalidDataException("The checkpoint lacks the dropout generator's state (16 bytes: seed and counter); "
+                + "was it written by another version?");
         }
 
         random.Seed = BinaryPrimitives.ReadInt64LittleEndian(bytes);

@@ -12,13 +12,15 @@ namespace NotebookLib.Training;
 public sealed record PredictedPieces(int[] Tags, float[] Scores, double LossSum, int LabelledPieces);
 
 /// <summary>What one pass over the evaluation rows gave. Scores count pieces with a label (not −100), as the original's <c>compute_metrics</c> does.</summary>
-/// <param name="Loss">Cross-entropy as transformers 4.35.2 reports it: the mean over each batch's labelled pieces, then the mean over rows, each row with its batch's value.</param>
+/// <param name="Loss">Cross-entropy as transformers 4.35.2 reports it: the mean over each batch's labelled pieces, then the mean over rows, each row with its
+/// batch's value.</param>
 /// <param name="Rows">Sentences scored.</param>
 /// <param name="Tokens">Pieces read, without padding.</param>
 /// <param name="ElapsedSeconds">Time of the pass.</param>
 /// <param name="Scores">seqeval's default mode; null where nothing is tagged (no label names, or masked-language modelling).</param>
 /// <param name="StrictScores">seqeval's strict IOB2 mode.</param>
-public sealed record EvaluationResult(double Loss, int Rows, long Tokens, double ElapsedSeconds, SequenceScores? Scores = null, SequenceScores? StrictScores = null)
+public sealed record EvaluationResult(double Loss, int Rows, long Tokens, double ElapsedSeconds, SequenceScores? Scores = null,
+    SequenceScores? StrictScores = null)
 {
     /// <summary>What was predicted for each row, in the rows' order; null when that was not asked for.</summary>
     [JsonIgnore]

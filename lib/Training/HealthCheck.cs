@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// Looks at every update's gradient norm, which is not finite as soon as any loss or gradient is not, and keeps the rows that caused it. On a device nobody waits for the
-/// norms: an update whose norm is not finite is left out there, and found when the norms are read, many together.
+/// Looks at every update's gradient norm, which is not finite as soon as any loss or gradient is not, and keeps the rows that caused it. On a device nobody
+/// waits for the norms: an update whose norm is not finite is left out there, and found when the norms are read, many together.
 /// </summary>
 internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings, MicroBatchOrder order, Observers observers) : IDisposable
 {
@@ -21,7 +21,8 @@ internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings,
     /// <param name="norm">Scalar; copied.</param>
     /// <param name="microBatches">The update's micro-batches.</param>
     /// <param name="losses">Their losses; taken over.</param>
-    /// <returns>1 when the update must be left out, else 0; a scalar on the device, in the caller's dispose scope. After a failure that ends the run, so must all that follow.</returns>
+    /// <returns>1 when the update must be left out, else 0; a scalar on the device, in the caller's dispose scope. After a failure that ends the run, so must
+    /// all that follow.</returns>
     public Tensor Note(int update, Tensor norm, IReadOnlyList<long> microBatches, IReadOnlyList<MicroBatchLosses> losses)
     {
         using var scope = NewDisposeScope();
@@ -91,7 +92,8 @@ internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings,
         }
 
         throw new NonFiniteLossException($"Update {update} is not finite: {found}. Its rows are in {file}. "
-            + Invariant($"Look at them, lower the learning rate ({settings.LearningRate}), or set OnNonFinite to SkipUpdate to go on without such updates."), file);
+            + Invariant($"Look at them, lower the learning rate ({settings.LearningRate}), or set OnNonFinite to SkipUpdate to go on without such updates."),
+            file);
     }
 
     private void Forget()

@@ -18,7 +18,9 @@ internal interface ITrainingTask : IDisposable
     /// <summary>A hash over the training rows, so that a run is not continued on other data.</summary>
     string DataFingerprint { get; }
 
-    /// <summary>The rows of the embedding table that the training rows can reach, where only they are to be trained; null trains the table like any other parameter.</summary>
+    /// <summary>
+    /// The rows of the embedding table that the training rows can reach, where only they are to be trained; null trains the table like any other parameter.
+    /// </summary>
     TrainedRows? TrainedRows => null;
 
     /// <summary>Pieces of a row, padding not counted.</summary>
@@ -33,7 +35,10 @@ internal interface ITrainingTask : IDisposable
     /// <summary>Whether a look at a value on the device holds everything up there, so that losses and norms are read as seldom as can be.</summary>
     bool ReadsLate => false;
 
-    /// <summary>Pieces that the device's memory holds at once beside what is there now, by an estimate; null where one micro-batch a pass is best (a CPU), or nothing is known.</summary>
+    /// <summary>
+    /// Pieces that the device's memory holds at once beside what is there now, by an estimate; null where one micro-batch a pass is best (a CPU), or nothing is
+    /// known.
+    /// </summary>
     /// <param name="longest">Pieces of the longest row.</param>
     /// <param name="productType">Element type of the matrix products.</param>
     int? PiecesThatFit(int longest, ScalarType productType) => null;

@@ -54,8 +54,10 @@ public sealed class LossFunction : IDisposable
         using var scope = NewDisposeScope();
         using var part = Platform.StepClock.Part("loss");
         var wide_NK = logits_NK.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits_NK.to(ScalarType.Float32) : logits_NK;
-        var losses_N = _focalGamma == 0 ? nn.functional.cross_entropy(wide_NK, labels_N, _weights_K, Batch.IgnoredLabel, nn.Reduction.None) : FocalLosses(wide_NK, labels_N);
-        var sums_G = pieces.Count == 1 ? losses_N.sum(0, keepdim: true) : stack([.. losses_N.split([.. pieces.Select(count => (long)count)]).Select(losses => losses.sum())]);
+        var losses_N = _focalGamma == 0
+            ? nn.functional.cross_entropy(wide_NK, labels_N, _weights_K, Batch.IgnoredLabel, nn.Reduction.None) : FocalLosses(wide_NK, labels_N);
+        var sums_G = pieces.Count == 1
+            ? losses_N.sum(0, keepdim: true) : stack([.. losses_N.split([.. pieces.Select(count => (long)count)]).Select(losses => losses.sum())]);
         using var divisors_G = Platform.DeviceMemory.Send(tensor(divisors.Select(divisor => (float)divisor).ToArray()), logits_NK.device);
         return (sums_G / divisors_G).MoveToOuterDisposeScope();
     }

@@ -19,7 +19,8 @@ public sealed record ParameterGroups(IReadOnlyList<(string Name, Parameter Value
         var trained = model.named_parameters().Where(pair => pair.parameter.requires_grad).ToList();
         if (trained.Count == 0)
         {
-            throw new ArgumentException("No parameter of the model requires a gradient: there is nothing to train. Unfreeze the model or add adapters.", nameof(model));
+            throw new ArgumentException("No parameter of the model requires a gradient: there is nothing to train. Unfreeze the model or add adapters.",
+                nameof(model));
         }
 
         var norms = model.named_modules().Where(pair => pair.module is LayerNorm).Select(pair => pair.name + ".").ToHashSet(StringComparer.Ordinal);

@@ -3,8 +3,8 @@ using NotebookLib.Model;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// How many micro-batches of an update go through the network in one pass: as many as <see cref="TrainingSettings.PiecesPerPass"/> or the device's memory allow, one at least.
-/// What comes out is the same however they are split, up to the order of float additions.
+/// How many micro-batches of an update go through the network in one pass: as many as <see cref="TrainingSettings.PiecesPerPass"/> or the device's memory
+/// allow, one at least. What comes out is the same however they are split, up to the order of float additions.
 /// </summary>
 internal sealed class PassPlanner(ITrainingTask task, TrainingSettings settings, MicroBatchOrder order, PrecisionPolicy precision, Observers observers)
 {
@@ -33,12 +33,15 @@ internal sealed class PassPlanner(ITrainingTask task, TrainingSettings settings,
     public void Shrink(int update, IReadOnlyList<long> pass, Exception error)
     {
         var pieces = pass.Sum(PiecesOf);
-        _most = PassMemory.Halve(pieces, pass.Count, error, $"One micro-batch is the least that goes through at once: lower BatchSize ({settings.BatchSize}) and raise AccumulationSteps "
-            + $"({settings.AccumulationSteps}) by the same factor, which leaves the update as it is; or have the model recompute activations (RecomputesActivations).");
+        _most = PassMemory.Halve(pieces, pass.Count, error,
+            $"One micro-batch is the least that goes through at once: lower BatchSize ({settings.BatchSize}) and raise AccumulationSteps "
+            + $"({settings.AccumulationSteps}) by the same factor, which leaves the update as it is; or have the model recompute activations "
+                + "(RecomputesActivations).");
         if (!_hasTold)
         {
             _hasTold = true;
-            observers.Notice($"Update {update}: the device's memory does not hold {pieces} pieces at once. It starts again in smaller passes, from here on of at most {_most} pieces "
+            observers.Notice($"Update {update}: the device's memory does not hold {pieces} pieces at once. It starts again in smaller passes, "
+                + $"from here on of at most {_most} pieces "
                 + "(halved again as often as needed, without another word). PiecesPerPass sets the size from the start.");
         }
     }

@@ -14,8 +14,8 @@ public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Dev
         ["weights", "gradients", "AdamW moments and update", "gradient norm", "loss (logits are cast first)"];
 
     /// <summary>
-    /// Half precision as it is worth its while here: bfloat16, which needs no loss scale, on a CPU and on a CUDA device that has it in hardware (compute capability 8.0 on);
-    /// float16 on an older one.
+    /// Half precision as it is worth its while here: bfloat16, which needs no loss scale, on a CPU and on a CUDA device that has it in hardware (compute
+    /// capability 8.0 on); float16 on an older one.
     /// </summary>
     public static TrainingPrecision Half => cuda.is_available() ? HalfOf(DeviceUsage.ComputeCapability(CUDA)) : TrainingPrecision.BFloat16;
 

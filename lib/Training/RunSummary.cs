@@ -35,7 +35,9 @@ public sealed record RunSummary(
     /// <summary>Linear layers that carry an adapter.</summary>
     public int AdaptedLayers { get; init; }
 
-    /// <summary>Where this process took the run up, as observers are told; null at the run's beginning, and never saved: it says nothing about the run as a whole.</summary>
+    /// <summary>
+    /// Where this process took the run up, as observers are told; null at the run's beginning, and never saved: it says nothing about the run as a whole.
+    /// </summary>
     [JsonIgnore]
     public ResumePoint? ResumedFrom { get; init; }
 
@@ -60,7 +62,8 @@ public sealed record RunSummary(
             device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString(), settings.Precision.ToString().ToLowerInvariant(),
             LoraAdapters.CountParameters(model), parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
             plan.Rows, evaluationRows,
-            Invariant($"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} sentences per update"),
+            Invariant($"{settings.BatchSize} per micro-batch × {settings.AccumulationSteps} micro-batches = {settings.EffectiveBatchSize} ")
+                + "sentences per update",
             plan.MicroBatchesPerEpoch, plan.UpdatesPerEpoch, plan.Updates, plan.WarmupUpdates, settings.Seed, BuildVersions(), BuildCommit(), settings)
         {
             Adapters = adapters?.Settings,
@@ -80,7 +83,8 @@ public sealed record RunSummary(
     private static string BuildCommit() => InformationalVersion(typeof(RunSummary)).Split('+') is [_, var commit, ..] ? commit : "unknown";
 
     private static string InformationalVersion(Type type) =>
-        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "unknown";
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString()
+            ?? "unknown";
 }
 
 /// <summary>Where a run that was stopped or killed goes on.</summary>

@@ -31,7 +31,8 @@ internal sealed class TokenClassificationTask : ITrainingTask
     /// <param name="settings">What the run decides.</param>
     /// <param name="readsLate">Whether the run goes as on CUDA; null leaves it to the model's device.</param>
     public TokenClassificationTask(
-        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation, TrainingSettings settings,
+        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
+        TrainingSettings settings,
         bool? readsLate = null)
     {
         _model = model;
@@ -94,7 +95,8 @@ internal sealed class TokenClassificationTask : ITrainingTask
         _model.eval();
         try
         {
-            return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision, _settings.PiecesPerPass, cancellation);
+            return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision,
+                _settings.PiecesPerPass, cancellation);
         }
         finally
         {

@@ -17,10 +17,12 @@ public static class TokenEvaluation
     /// <param name="model">In evaluation mode.</param>
     /// <param name="labels">Names the label ids; null leaves the scores out.</param>
     /// <param name="rows">Rows with labels; −100 is not scored.</param>
-    /// <param name="batchSize">Sentences per batch. The loss depends on it; how many batches go through at once follows from the memory of a CUDA device.</param>
+    /// <param name="batchSize">Sentences per batch. The loss depends on it; how many batches go through at once follows from the memory of a CUDA
+    /// device.</param>
     /// <param name="order">Sorted by length for speed, as given for the reference's loss.</param>
     /// <param name="precision">In which type products run.</param>
-    /// <param name="piecesPerPass">Pieces that go through at once, at most; one batch always does. Null: one batch on a CPU, as many as memory holds on CUDA.</param>
+    /// <param name="piecesPerPass">Pieces that go through at once, at most; one batch always does. Null: one batch on a CPU, as many as memory holds on
+    /// CUDA.</param>
     /// <param name="cancellation">Ends it between passes.</param>
     /// <returns>Loss and scores.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -32,15 +34,16 @@ public static class TokenEvaluation
         Run(model, labels, rows, batchSize, order, precision, piecesPerPass, null, cancellation);
 
     private static EvaluationResult Run(
-        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order, PrecisionPolicy? precision,
-        int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
+        DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order,
+        PrecisionPolicy? precision, int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
         RefuseForeignPieces(model, "evaluation", rows);
         var clock = Stopwatch.StartNew();
         var device = model.parameters().First().device;
-        int[][] indices = [.. (order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count)).Batches(batchSize)];
+        int[][] indices = [.. (order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count))
+            .Batches(batchSize)];
         EncodedSentence[][] batches = [.. indices.Select(batch => batch.Select(index => rows[index]).ToArray())];
         int[] pieces = [.. batches.Select(batch => batch.Sum(row => row.Length))];
         var (losses, predicted) = (new List<Tensor>(), new List<Tensor>());
@@ -77,17 +80,22 @@ public static class TokenEvaluation
     /// <param name="settings">Batch size, order and precision.</param>
     /// <param name="keepPredictions">Keeps what was predicted for each piece (9 bytes a piece): word-level scores need no second pass then.</param>
     /// <param name="cancellation">Ends it between batches.</param>
-    /// <inheritdoc cref="Run(DebertaV2ForTokenClassification, LabelSet?, IReadOnlyList{EncodedSentence}, int, EvaluationOrder, PrecisionPolicy?, int?, CancellationToken)" path="/returns|/exception"/>
-    /// <exception cref="InvalidOperationException">The model gives something that is no number; its weights are broken.</exception>
+    /// <returns>Loss, scores over pieces, and the predictions if they are kept.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">One batch alone does not fit into the device's memory, or the model gives something that is no number; its
+    /// weights are broken.</exception>
     public static EvaluationResult Run(
-        DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> rows, TrainingSettings settings, bool keepPredictions, CancellationToken cancellation = default)
+        DebertaV2ForTokenClassification model, LabelSet labels, IReadOnlyList<EncodedSentence> rows, TrainingSettings settings, bool keepPredictions,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(settings);
         var predictions = keepPredictions ? new PredictedPieces[rows.Count] : null;
         var policy = new PrecisionPolicy(settings.Precision, model.parameters().First().device_type);
-        return Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, settings.PiecesPerPass, predictions, cancellation) with { Predictions = predictions };
+        var result = Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, settings.PiecesPerPass, predictions,
+            cancellation);
+        return result with { Predictions = predictions };
     }
 
     /// <summary>Refuses rows of another tokenizer before the embedding meets them.</summary>
@@ -101,7 +109,8 @@ public static class TokenEvaluation
             {
                 if ((uint)id >= (uint)size)
                 {
-                    throw new ArgumentException(Invariant($"{what} row {row} has the piece id {id:N0}, the model's embedding {size:N0} rows; do model and tokenizer belong together?"));
+                    throw new ArgumentException(Invariant($"{what} row {row} has the piece id {id:N0}, the model's embedding {size:N0} rows; ")
+                        + "do model and tokenizer belong together?");
                 }
             }
         }
@@ -163,7 +172,8 @@ public static class TokenEvaluation
                     tags[i] = piece_K[label] > piece_K[tags[i]] ? label : tags[i];
                 }
 
-                scores[i] = float.IsFinite(piece_K[0]) ? piece_K[tags[i]] : throw new InvalidOperationException("The network's scores are not finite; are the weights damaged, or did training diverge?");
+                scores[i] = float.IsFinite(piece_K[0]) ? piece_K[tags[i]]
+                    : throw new InvalidOperationException("The network's scores are not finite; are the weights damaged, or did training diverge?");
                 if (row.Labels[i] != Batch.IgnoredLabel)
                 {
                     (loss, labelled) = (loss - Math.Log(Math.Max(piece_K[row.Labels[i]], float.Epsilon)), labelled + 1);

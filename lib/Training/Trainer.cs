@@ -50,7 +50,8 @@ public sealed class Trainer
 
     /// <summary>Trains, or goes on with a run that was stopped or killed when <see cref="TrainingSettings.ExistingRun"/> says so.</summary>
     /// <param name="cancellation">Ends the run at the next micro-batch, with a checkpoint; not an error.</param>
-    /// <returns>How it ended, its history and where its checkpoints are. The model, in evaluation mode, holds the last weights, or the best ones (<see cref="TrainingSettings.LoadBestAtEnd"/>) unless the run was stopped.</returns>
+    /// <returns>How it ended, its history and where its checkpoints are. The model, in evaluation mode, holds the last weights, or the best ones
+    /// (<see cref="TrainingSettings.LoadBestAtEnd"/>) unless the run was stopped.</returns>
     /// <exception cref="InvalidOperationException">The output folder holds a run that may not be continued.</exception>
     /// <exception cref="NonFiniteLossException">A loss or norm was not finite and the settings say stop.</exception>
     /// <exception cref="IOException">The last checkpoint could not be written.</exception>
@@ -106,9 +107,11 @@ public sealed class Trainer
         {
             for (var row = 0; row < rows.Count; row++)
             {
-                if (rows[row].Labels.FirstOrDefault(label => label != Batch.IgnoredLabel && (label < 0 || label >= headWidth), Batch.IgnoredLabel) is var label and not Batch.IgnoredLabel)
+                if (rows[row].Labels.FirstOrDefault(label => label != Batch.IgnoredLabel && (label < 0 || label >= headWidth), Batch.IgnoredLabel) is var label
+                    and not Batch.IgnoredLabel)
                 {
-                    throw new ArgumentException($"{name} row {row} has label {label}; expected 0 to {headWidth - 1}, or {Batch.IgnoredLabel} where nothing is to be predicted.");
+                    throw new ArgumentException($"{name} row {row} has label {label}; expected 0 to {headWidth - 1}, "
+                        + $"or {Batch.IgnoredLabel} where nothing is to be predicted.");
                 }
             }
         }

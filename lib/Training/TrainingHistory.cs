@@ -13,7 +13,9 @@ public sealed record LoggedStep(int Update, double Epoch, double Loss, double Le
     /// <summary>Resident memory of the process then; 0 in a history that was saved without it.</summary>
     public long MemoryBytes { get; init; }
 
-    /// <summary>Memory of the CUDA device in use then, by all processes and what libtorch keeps for later; 0 on a CPU or where the driver does not tell.</summary>
+    /// <summary>
+    /// Memory of the CUDA device in use then, by all processes and what libtorch keeps for later; 0 on a CPU or where the driver does not tell.
+    /// </summary>
     public long DeviceMemoryBytes { get; init; }
 
     /// <summary>Memory of the CUDA device; 0 as above.</summary>

@@ -6,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
 
-/// <summary>The training of any <see cref="ITrainingTask"/>: micro-batches, updates, logs, evaluations, checkpoints, in the order of a <see cref="TrainingPlan"/>.</summary>
+/// <summary>
+/// The training of any <see cref="ITrainingTask"/>: micro-batches, updates, logs, evaluations, checkpoints, in the order of a <see cref="TrainingPlan"/>.
+/// </summary>
 internal sealed class TrainingLoop : IDisposable
 {
     /// <summary>Updates whose norms may wait on the device, however seldom is logged.</summary>
@@ -350,10 +352,12 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         var (end, reason) = _position.Update >= _plan.Updates ? (TrainingEnd.Finished, $"all {_plan.Updates} updates are made")
-            : _evaluations.IsPatienceOver(_position) ? (TrainingEnd.StoppedEarly, $"{_settings.BestMetric} did not get better in {_settings.EarlyStoppingPatience} evaluations")
+            : _evaluations.IsPatienceOver(_position)
+            ? (TrainingEnd.StoppedEarly, $"{_settings.BestMetric} did not get better in {_settings.EarlyStoppingPatience} evaluations")
             : (TrainingEnd.Stopped, _control.StopReason ?? "stopped");
         var (sinceLog, _) = _ledger.Read();
-        var result = new TrainingResult(end, reason, _position.Update, _position.History, _savedFolder!, _position.BestValue is null ? null : _checkpoints.BestFolder,
+        var result = new TrainingResult(end, reason, _position.Update, _position.History, _savedFolder!,
+            _position.BestValue is null ? null : _checkpoints.BestFolder,
             Summary, ElapsedSeconds, (_position.LossBeforeLog + sinceLog) / Math.Max(1, _optimiser.UpdateCount), _observers.Notices);
         _observers.Tell(observer => observer.RunEnded(result));
         return result;

@@ -16,12 +16,15 @@ public sealed record TrainingSettings
     public int AccumulationSteps { get; init; } = 8;
 
     /// <summary>
-    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: one micro-batch on a CPU, as many of an update's as the free
-    /// memory holds by an estimate on CUDA. The update is the same up to rounding: <see cref="BatchSize"/> and <see cref="AccumulationSteps"/> alone decide the numbers.
+    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: one micro-batch on a CPU, as many of an
+    /// update's as the free memory holds by an estimate on CUDA. The update is the same up to rounding: <see cref="BatchSize"/> and
+    /// <see cref="AccumulationSteps"/> alone decide the numbers.
     /// </summary>
     public int? PiecesPerPass { get; init; }
 
-    /// <summary>Sentences per evaluation batch, of which the evaluation loss is made; how many batches go through at once, <see cref="PiecesPerPass"/> says.</summary>
+    /// <summary>
+    /// Sentences per evaluation batch, of which the evaluation loss is made; how many batches go through at once, <see cref="PiecesPerPass"/> says.
+    /// </summary>
     public int EvaluationBatchSize { get; init; } = 16;
 
     /// <summary>In which order evaluation rows form batches.</summary>
@@ -84,10 +87,16 @@ public sealed record TrainingSettings
     /// <summary>How often a checkpoint is written; the end of the run always writes one.</summary>
     public Interval SaveEvery { get; init; } = 1026;
 
-    /// <summary>What best means: <c>f1</c>, <c>precision</c>, <c>recall</c>, <c>accuracy</c>, <c>f1_macro</c>, <c>f1_weighted</c>, <c>f1_strict</c>, … (larger is better) or <c>loss</c> (smaller is).</summary>
+    /// <summary>
+    /// What best means: <c>f1</c>, <c>precision</c>, <c>recall</c>, <c>accuracy</c>, <c>f1_macro</c>, <c>f1_weighted</c>, <c>f1_strict</c>, … (larger is
+    /// better) or <c>loss</c> (smaller is).
+    /// </summary>
     public string BestMetric { get; init; } = "f1";
 
-    /// <summary>At the end the model holds the weights of the best evaluation, not the last ones (transformers' <c>load_best_model_at_end</c>); a run without evaluation keeps the last.</summary>
+    /// <summary>
+    /// At the end the model holds the weights of the best evaluation, not the last ones (transformers' <c>load_best_model_at_end</c>); a run without evaluation
+    /// keeps the last.
+    /// </summary>
     public bool LoadBestAtEnd { get; init; }
 
     /// <summary>The run ends after so many evaluations in a row without a new best; null to go on to the end.</summary>
@@ -192,6 +201,8 @@ public enum ExistingRun
     /// <summary>Remove the old checkpoints and start afresh.</summary>
     Replace,
 
-    /// <summary>Go on with a run that was stopped or killed; replace one that is finished. What a notebook's training cell does when it is told to train once more.</summary>
+    /// <summary>
+    /// Go on with a run that was stopped or killed; replace one that is finished. What a notebook's training cell does when it is told to train once more.
+    /// </summary>
     ReplaceFinished,
 }

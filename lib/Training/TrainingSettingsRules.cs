@@ -22,10 +22,12 @@ internal static class TrainingSettingsRules
         Require(s.AccumulationSteps >= 1, nameof(s.AccumulationSteps), s.AccumulationSteps, "a number of micro-batches from 1 on, for instance 8", faults);
         Require(s.BatchSize < 1 || s.AccumulationSteps < 1 || (long)s.BatchSize * s.AccumulationSteps <= 1 << 24, "BatchSize × AccumulationSteps",
             $"{s.BatchSize} × {s.AccumulationSteps}", "at most 16,777,216 sentences an update, for instance 16 × 8", faults);
-        Require(s.PiecesPerPass is null or >= 1, nameof(s.PiecesPerPass), s.PiecesPerPass, "a number of pieces from 1 on, for instance 4096, or null to let the device decide", faults);
+        Require(s.PiecesPerPass is null or >= 1, nameof(s.PiecesPerPass), s.PiecesPerPass,
+            "a number of pieces from 1 on, for instance 4096, or null to let the device decide", faults);
         Require(s.EvaluationBatchSize >= 1, nameof(s.EvaluationBatchSize), s.EvaluationBatchSize, "a number of sentences from 1 on, for instance 16", faults);
         Require(s.MaximumUpdates is not null || s.Epochs is > 0 and <= 1e6, nameof(s.Epochs), s.Epochs, "a number of passes above 0, for instance 3", faults);
-        Require(s.MaximumUpdates is null or >= 1, nameof(s.MaximumUpdates), s.MaximumUpdates, "a number of updates from 1 on, or null to let Epochs decide", faults);
+        Require(s.MaximumUpdates is null or >= 1, nameof(s.MaximumUpdates), s.MaximumUpdates, "a number of updates from 1 on, or null to let Epochs decide",
+            faults);
         Require(s.KeepCheckpoints >= 1, nameof(s.KeepCheckpoints), s.KeepCheckpoints, "at least 1, for instance 2", faults);
         Require(!string.IsNullOrWhiteSpace(s.OutputFolder), nameof(s.OutputFolder), $"\"{s.OutputFolder}\"", "a folder, for instance runs/base-A", faults);
     }
@@ -39,7 +41,8 @@ internal static class TrainingSettingsRules
         Require(s.Epsilon > 0 && double.IsFinite(s.Epsilon), nameof(s.Epsilon), s.Epsilon, "above 0, for instance 1e-8", faults);
         Require(s.WarmupUpdates >= 0, nameof(s.WarmupUpdates), s.WarmupUpdates, "0 or more", faults);
         Require(s.WarmupRatio is >= 0 and <= 1, nameof(s.WarmupRatio), s.WarmupRatio, "a fraction of the run between 0 and 1, for instance 0.05", faults);
-        Require(s.MaximumGradientNorm >= 0, nameof(s.MaximumGradientNorm), s.MaximumGradientNorm, "a norm above 0, for instance 1, or 0 for no clipping", faults);
+        Require(s.MaximumGradientNorm >= 0, nameof(s.MaximumGradientNorm), s.MaximumGradientNorm, "a norm above 0, for instance 1, or 0 for no clipping",
+            faults);
         RequireDefined(s.Schedule, nameof(s.Schedule), faults);
         RequireDefined(s.Precision, nameof(s.Precision), faults);
     }
@@ -58,13 +61,17 @@ internal static class TrainingSettingsRules
 
     private static void AddIntervals(TrainingSettings s, List<string> faults)
     {
-        foreach (var (name, interval) in (ReadOnlySpan<(string, Interval)>)[(nameof(s.LogEvery), s.LogEvery), (nameof(s.EvaluateEvery), s.EvaluateEvery), (nameof(s.SaveEvery), s.SaveEvery)])
+        foreach (var (name, interval)
+            in (ReadOnlySpan<(string, Interval)>)[(nameof(s.LogEvery), s.LogEvery), (nameof(s.EvaluateEvery), s.EvaluateEvery),
+            (nameof(s.SaveEvery), s.SaveEvery)])
         {
             Require(interval.IsValid, name, interval.Value, "a whole number of updates (10), a fraction of the run below 1 (0.05), or 0 for never", faults);
         }
 
-        Require(s.EarlyStoppingPatience is null or >= 1, nameof(s.EarlyStoppingPatience), s.EarlyStoppingPatience, "evaluations from 1 on, for instance 3, or null", faults);
-        Require(EvaluationResult.KnownMetrics.Contains(s.BestMetric), nameof(s.BestMetric), $"\"{s.BestMetric}\"", "one of " + string.Join(", ", EvaluationResult.KnownMetrics), faults);
+        Require(s.EarlyStoppingPatience is null or >= 1, nameof(s.EarlyStoppingPatience), s.EarlyStoppingPatience,
+            "evaluations from 1 on, for instance 3, or null", faults);
+        Require(EvaluationResult.KnownMetrics.Contains(s.BestMetric), nameof(s.BestMetric), $"\"{s.BestMetric}\"",
+            "one of " + string.Join(", ", EvaluationResult.KnownMetrics), faults);
         RequireDefined(s.EvaluationOrder, nameof(s.EvaluationOrder), faults);
         RequireDefined(s.OnNonFinite, nameof(s.OnNonFinite), faults);
         RequireDefined(s.ExistingRun, nameof(s.ExistingRun), faults);
@@ -87,12 +94,14 @@ internal static class TrainingSettingsRules
         Require(rows >= 1, "training rows", rows, "at least one sentence", faults);
         Require(labels is null || s.ClassWeights is null || s.ClassWeights.Count == labels, nameof(s.ClassWeights), $"{s.ClassWeights?.Count} weights",
             $"one per label: {labels}", faults);
-        Require(s.Precision != TrainingPrecision.Float16 || isCuda, nameof(s.Precision), s.Precision, "BFloat16 on a CPU (float16 is for CUDA: on CPUs it is slower than float32)", faults);
+        Require(s.Precision != TrainingPrecision.Float16 || isCuda, nameof(s.Precision), s.Precision,
+            "BFloat16 on a CPU (float16 is for CUDA: on CPUs it is slower than float32)", faults);
         Require(s.EarlyStoppingPatience is null || evaluationRows > 0, nameof(s.EarlyStoppingPatience), $"{s.EarlyStoppingPatience} without evaluation rows",
             "evaluation rows, or no patience", faults);
         if (faults.Count == 0 && new TrainingPlan(s, rows) is var plan && plan.WarmupUpdates > plan.Updates)
         {
-            faults.Add($"WarmupUpdates is {plan.WarmupUpdates} while the run has {plan.Updates} updates; expected at most {plan.Updates}, for instance {Math.Max(1, plan.Updates / 20)}.");
+            faults.Add($"WarmupUpdates is {plan.WarmupUpdates} while the run has {plan.Updates} updates; expected at most {plan.Updates}, "
+                + $"for instance {Math.Max(1, plan.Updates / 20)}.");
         }
 
         return faults;

@@ -5,8 +5,9 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks the aligner against <c>alignment/</c>: JSON lines with <c>ner_tags</c>, <c>word_ids</c> and <c>labels</c>, or with <c>token_predictions</c> (for the pieces
-/// without specials), <c>word_ids</c> and <c>word_tags</c>, or both. With an <c>spm.model</c> in the folder, <c>input_ids</c> and <c>word_ids</c> of <c>tokens</c> are checked too.
+/// Checks the aligner against <c>alignment/</c>: JSON lines with <c>ner_tags</c>, <c>word_ids</c> and <c>labels</c>, or with <c>token_predictions</c> (for the
+/// pieces without specials), <c>word_ids</c> and <c>word_tags</c>, or both. With an <c>spm.model</c> in the folder, <c>input_ids</c> and <c>word_ids</c> of
+/// <c>tokens</c> are checked too.
 /// </summary>
 public sealed class AlignmentChecks : IGoldenCheck
 {

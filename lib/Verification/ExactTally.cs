@@ -34,7 +34,8 @@ internal sealed class ExactTally(string folder)
             problem = $"{error.GetType().Name}: {error.Message}";
         }
 
-        var rows = _counts.Select(pair => new CheckResult(folder, pair.Key, pair.Value.Wrong, 0, Invariant($"{pair.Value.Cases:N0} cases{pair.Value.First}"))).ToList();
+        var rows = _counts.Select(pair => new CheckResult(folder, pair.Key, pair.Value.Wrong, 0, Invariant($"{pair.Value.Cases:N0} cases{pair.Value.First}")))
+            .ToList();
         if (problem.Length > 0)
         {
             rows.Add(CheckResult.Failed(folder, "readable cases", problem));

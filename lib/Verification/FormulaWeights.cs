@@ -6,8 +6,8 @@ namespace NotebookLib.Verification;
 
 /// <summary>
 /// Weights of real size without a file: value = f(name, index), the same in every language. For element i (row-major), in uint32 arithmetic that wraps:
-/// x = (i + crc32(name)) · 2654435761; x ^= x &gt;&gt; 16; x *= 2246822519; x ^= x &gt;&gt; 13; u = x / 2³² · 2 − 1; value = 1 + 0.05u for LayerNorm weights, 0.05u for biases,
-/// else 0.06u, rounded to float32.
+/// x = (i + crc32(name)) · 2654435761; x ^= x &gt;&gt; 16; x *= 2246822519; x ^= x &gt;&gt; 13; u = x / 2³² · 2 − 1; value = 1 + 0.05u for LayerNorm weights,
+/// 0.05u for biases, else 0.06u, rounded to float32.
 /// </summary>
 public static class FormulaWeights
 {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks networks of real size against <c>full-size/NAME</c>: config.json, parameters.json (names and shapes), first_values.json, expected_f32.safetensors (inputs,
-/// labels, logits, loss). No weight file is needed: a formula of name and index gives every value.
+/// Checks networks of real size against <c>full-size/NAME</c>: config.json, parameters.json (names and shapes), first_values.json, expected_f32.safetensors
+/// (inputs, labels, logits, loss). No weight file is needed: a formula of name and index gives every value.
 /// </summary>
 public sealed class FullSizeChecks : IGoldenCheck
 {
@@ -54,7 +54,8 @@ public sealed class FullSizeChecks : IGoldenCheck
         var places = golden["attention_mask"].to(ScalarType.Bool);
         var logits = model.call(golden["input_ids"], golden["attention_mask"]);
         rows.Add(new("", "logits (float32)", GoldenFolder.Difference(logits[places], golden["logits"][places]), options.Allow(Tolerance)));
-        rows.Add(new("", "loss (float32)", GoldenFolder.Difference(DebertaV2ForTokenClassification.Loss(logits, golden["labels"]), golden["loss"]), options.Allow(Tolerance)));
+        rows.Add(new("", "loss (float32)", GoldenFolder.Difference(DebertaV2ForTokenClassification.Loss(logits, golden["labels"]), golden["loss"]),
+            options.Allow(Tolerance)));
         return rows;
     }
 

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks adapters against <c>lora/</c>: base, adapter and adapter-bin as PEFT saved them, counts.json, and expected_f32.safetensors with logits unmerged and merged.
+/// Checks adapters against <c>lora/</c>: base, adapter and adapter-bin as PEFT saved them, counts.json, and expected_f32.safetensors with logits unmerged and
+/// merged.
 /// </summary>
 public sealed class LoraChecks : IGoldenCheck
 {
@@ -19,7 +20,8 @@ public sealed class LoraChecks : IGoldenCheck
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) => ((string[])["adapter", "adapter-bin"])
         .Where(name => Directory.Exists(Path.Combine(folder, name)))
-        .SelectMany(name => GoldenFolder.Guard($"{FolderName}/{name}", () => CheckAdapter(folder, name, options)).Select(row => row with { Folder = $"{FolderName}/{name}" }));
+        .SelectMany(name =>
+            GoldenFolder.Guard($"{FolderName}/{name}", () => CheckAdapter(folder, name, options)).Select(row => row with { Folder = $"{FolderName}/{name}" }));
 
     private static List<CheckResult> CheckAdapter(string folder, string name, VerifyOptions options)
     {
@@ -34,7 +36,10 @@ public sealed class LoraChecks : IGoldenCheck
         adapters.Merge();
         rows.AddRange(CompareLogits(model, golden, "logits_merged", options));
         rows.AddRange(golden.Where(pair => pair.Key.StartsWith("merged.query_proj.", StringComparison.Ordinal)).Select(pair => new CheckResult(
-            "", pair.Key, GoldenFolder.Difference(model.Deberta.Encoder.Layers[int.Parse(pair.Key.Split('.')[^1], System.Globalization.CultureInfo.InvariantCulture)].Attention.Self.QueryProjection.Weight, pair.Value), options.Allow(Tolerance))));
+            "", pair.Key, GoldenFolder.Difference(
+                model.Deberta.Encoder.Layers[
+                int.Parse(pair.Key.Split('.')[^1], System.Globalization.CultureInfo.InvariantCulture)].Attention.Self.QueryProjection.Weight, pair.Value),
+                options.Allow(Tolerance))));
         var merged = Snapshot(model);
         adapters.Merge();
         rows.Add(new("", "merging twice: weights that differ", CountDifferent(merged, Snapshot(model)), 0));
@@ -48,18 +53,21 @@ public sealed class LoraChecks : IGoldenCheck
     private static CheckResult CompareCounts(string folder, LoraAdapters adapters)
     {
         using var counts = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "counts.json")));
-        var difference = Math.Abs(counts.RootElement.GetProperty("trainable").GetInt64() - adapters.TrainableParameters) + Math.Abs(counts.RootElement.GetProperty("total").GetInt64() - adapters.TotalParameters);
+        var difference = Math.Abs(counts.RootElement.GetProperty("trainable").GetInt64() - adapters.TrainableParameters)
+            + Math.Abs(counts.RootElement.GetProperty("total").GetInt64() - adapters.TotalParameters);
         return new("", "counts", difference, 0, adapters.ToString());
     }
 
-    private static IEnumerable<CheckResult> CompareLogits(DebertaV2ForTokenClassification model, Dictionary<string, Tensor> golden, string name, VerifyOptions options)
+    private static IEnumerable<CheckResult> CompareLogits(DebertaV2ForTokenClassification model, Dictionary<string, Tensor> golden, string name,
+        VerifyOptions options)
     {
         var places = golden["attention_mask"].to(ScalarType.Bool);
         foreach (var usesKernels in (bool[])[true, false])
         {
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
-            yield return new("", $"{name}{(usesKernels ? " (kernels)" : "")}", GoldenFolder.Difference(logits[places], golden[name][places]), options.Allow(Tolerance));
+            yield return new("", $"{name}{(usesKernels ? " (kernels)" : "")}", GoldenFolder.Difference(logits[places], golden[name][places]),
+                options.Allow(Tolerance));
         }
     }
 
@@ -73,7 +81,8 @@ public sealed class LoraChecks : IGoldenCheck
             using var ours = SafetensorsFile.Open(Path.Combine(saved.FullName, "adapter_model.safetensors"));
             using var theirs = Checkpoint.OpenFile(Directory.EnumerateFiles(golden, "adapter_model.*").First());
             var different = ours.Tensors.Keys.Union(theirs.Tensors.Keys).Where(name => !ours.Tensors.ContainsKey(name) || !theirs.Tensors.ContainsKey(name)
-                || !ours.Tensors[name].Shape.SequenceEqual(theirs.Tensors[name].Shape) || GoldenFolder.Difference(ours.Read(name), theirs.Read(name)) != 0).ToList();
+                || !ours.Tensors[name].Shape.SequenceEqual(theirs.Tensors[name].Shape) || GoldenFolder.Difference(ours.Read(name), theirs.Read(name)) != 0)
+                    .ToList();
             return
             [
                 new("", "saved again: tensors that differ", different.Count, 0, different.Count == 0 ? $"{ours.Tensors.Count} tensors" : different[0]),
@@ -90,7 +99,8 @@ public sealed class LoraChecks : IGoldenCheck
     {
         JsonObject Read(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "adapter_config.json")))!.AsObject();
         var (a, b) = (Read(ours), Read(theirs));
-        return a.Select(pair => pair.Key).Union(b.Select(pair => pair.Key)).Count(key => !a.ContainsKey(key) || !b.ContainsKey(key) || !JsonNode.DeepEquals(a[key], b[key]));
+        return a.Select(pair => pair.Key).Union(b.Select(pair => pair.Key))
+            .Count(key => !a.ContainsKey(key) || !b.ContainsKey(key) || !JsonNode.DeepEquals(a[key], b[key]));
     }
 
     /// <summary>Copies of the base's parameters.</summary>
@@ -100,5 +110,6 @@ public sealed class LoraChecks : IGoldenCheck
 
     /// <summary>How many differ by a bit, or are missing.</summary>
     internal static int CountDifferent(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual) =>
-        expected.Count(pair => !actual.TryGetValue(pair.Key, out var own) || !own.bytes.SequenceEqual(pair.Value.bytes)) + Math.Abs(expected.Count - actual.Count);
+        expected.Count(pair => !actual.TryGetValue(pair.Key, out var own) || !own.bytes.SequenceEqual(pair.Value.bytes))
+            + Math.Abs(expected.Count - actual.Count);
 }

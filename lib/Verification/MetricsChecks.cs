@@ -5,8 +5,8 @@ using NotebookLib.Metrics;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Compares the scores with seqeval's: files <c>*.jsonl</c> or <c>*.jsonl.gz</c> of cases (<c>true</c>, <c>pred</c>, <c>default</c>, <c>strict</c>, <c>accuracy</c>),
-/// and folders with <c>model_outputs.jsonl.gz</c> (<c>labels</c>, <c>predictions</c>) and the published <c>test_results.txt</c>.
+/// Compares the scores with seqeval's: files <c>*.jsonl</c> or <c>*.jsonl.gz</c> of cases (<c>true</c>, <c>pred</c>, <c>default</c>, <c>strict</c>,
+/// <c>accuracy</c>), and folders with <c>model_outputs.jsonl.gz</c> (<c>labels</c>, <c>predictions</c>) and the published <c>test_results.txt</c>.
 /// </summary>
 public sealed class MetricsChecks : IGoldenCheck
 {
@@ -49,7 +49,8 @@ public sealed class MetricsChecks : IGoldenCheck
         {
             return check(name);
         }
-        catch (Exception error) when (error is JsonException or InvalidDataException or IOException or KeyNotFoundException or InvalidOperationException or ArgumentException)
+        catch (Exception error) when (error is JsonException or InvalidDataException or IOException or KeyNotFoundException or InvalidOperationException
+            or ArgumentException)
         {
             return [CheckResult.Failed(name, "readable goldens", error.Message)];
         }
@@ -72,7 +73,8 @@ public sealed class MetricsChecks : IGoldenCheck
             new(name, "scores, default mode", differences.Lenient, ScoreTolerance, note),
             new(name, "scores, strict IOB2", differences.Strict, ScoreTolerance, note),
             new(name, "token accuracy", differences.Accuracy, ScoreTolerance, note),
-            new(name, "report text", differences.Reports, 0, differences.FirstReport is { } first ? $"first differs in case {first}" : $"{2 * differences.Count} reports"),
+            new(name, "report text", differences.Reports, 0,
+                differences.FirstReport is { } first ? $"first differs in case {first}" : $"{2 * differences.Count} reports"),
         ];
     }
 

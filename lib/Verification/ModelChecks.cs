@@ -17,7 +17,8 @@ public sealed class ModelChecks : IGoldenCheck
 
     /// <inheritdoc />
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) =>
-        GoldenFolder.Networks(folder).SelectMany(network => GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network, options)));
+        GoldenFolder.Networks(folder).SelectMany(network =>
+            GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network, options)));
 
     private IEnumerable<CheckResult> CheckNetwork(string folder, VerifyOptions options)
     {
@@ -31,7 +32,11 @@ public sealed class ModelChecks : IGoldenCheck
                 model.Deberta.Encoder.UsesPackedKernels = usesKernels;
                 foreach (var row in Compare(model, folder, file, options, dtype == ScalarType.Float32 ? options.Allow(tolerance) : tolerance))
                 {
-                    yield return row with { Folder = name, Quantity = $"{row.Quantity} ({dtype.ToString().ToLowerInvariant()}{(usesKernels ? ", kernels" : "")})" };
+                    yield return row with
+                    {
+                        Folder = name,
+                        Quantity = $"{row.Quantity} ({dtype.ToString().ToLowerInvariant()}{(usesKernels ? ", kernels" : "")})"
+                    };
                 }
             }
         }
@@ -60,7 +65,8 @@ public sealed class ModelChecks : IGoldenCheck
         {
             using var noGradients = no_grad();
             var states = model.Deberta.HiddenStates(inputs["input_ids"], inputs["attention_mask"]);
-            var differences = states.Select((state, layer) => expected.TryGetValue($"hidden_states.{layer}", out var golden) ? Difference(state[places], golden[places]) : 0);
+            var differences = states.Select((state, layer) =>
+                expected.TryGetValue($"hidden_states.{layer}", out var golden) ? Difference(state[places], golden[places]) : 0);
             rows.Add(new("", "hidden states", GoldenFolder.Largest(differences), tolerance, $"{states.Count} states"));
             foreach (var state in states)
             {
@@ -80,17 +86,20 @@ public sealed class ModelChecks : IGoldenCheck
         {
             count++;
             // A parameter that nothing uses has no gradient here; other codes may write zeros.
-            var difference = parameters.TryGetValue(name["grad.".Length..], out var parameter) ? Difference(parameter.grad ?? zeros_like(parameter), golden) : double.NaN;
+            var difference = parameters.TryGetValue(name["grad.".Length..], out var parameter)
+                ? Difference(parameter.grad ?? zeros_like(parameter), golden) : double.NaN;
             worst = difference > worst.Difference || double.IsNaN(difference) ? (name, difference) : worst;
         }
 
-        return new("", "gradients", worst.Difference, tolerance, $"{count} parameters{(worst.Difference > tolerance || double.IsNaN(worst.Difference) ? ", worst " + worst.Name : "")}");
+        return new("", "gradients", worst.Difference, tolerance,
+            $"{count} parameters{(worst.Difference > tolerance || double.IsNaN(worst.Difference) ? ", worst " + worst.Name : "")}");
     }
 
     private static CheckResult ComparePickle(string folder)
     {
         using var scope = NewDisposeScope();
-        using ITensorSource pickle = PickleCheckpoint.Open(Path.Combine(folder, "pytorch_model.bin")), safetensors = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
+        using ITensorSource pickle = PickleCheckpoint.Open(Path.Combine(folder, "pytorch_model.bin")),
+        safetensors = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
         var differing = safetensors.Tensors.Keys.Count(name => !pickle.Tensors.ContainsKey(name) || Difference(pickle.Read(name), safetensors.Read(name)) != 0);
         return new("", "pytorch_model.bin equals model.safetensors", differing, 0, $"{safetensors.Tensors.Count} tensors");
     }

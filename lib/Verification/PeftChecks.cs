@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks adapters of every kind against <c>peft/</c>: <c>base</c>, inputs.safetensors (input_ids, attention_mask, labels, and the base's own logits and loss), and
-/// <c>KIND</c> with adapter_config.json, weights, and expected.safetensors (logits, logits_merged, loss, grad.PARAMETER as PEFT's named_parameters spells it). What lies in
-/// <c>refuse/</c> must be refused.
+/// Checks adapters of every kind against <c>peft/</c>: <c>base</c>, inputs.safetensors (input_ids, attention_mask, labels, and the base's own logits and loss),
+/// and <c>KIND</c> with adapter_config.json, weights, and expected.safetensors (logits, logits_merged, loss, grad.PARAMETER as PEFT's named_parameters spells
+/// it). What lies in <c>refuse/</c> must be refused.
 /// </summary>
 public sealed class PeftChecks : IGoldenCheck
 {
@@ -21,7 +21,8 @@ public sealed class PeftChecks : IGoldenCheck
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options)
     {
         var compared = 0;
-        foreach (var kind in Directory.EnumerateDirectories(folder).Where(kind => File.Exists(Path.Combine(kind, "expected.safetensors"))).Order(StringComparer.Ordinal))
+        foreach (var kind in Directory.EnumerateDirectories(folder).Where(kind => File.Exists(Path.Combine(kind, "expected.safetensors")))
+            .Order(StringComparer.Ordinal))
         {
             var name = $"{FolderName}/{Path.GetFileName(kind)}";
             foreach (var row in GoldenFolder.Guard(name, () => CheckKind(folder, kind, options)))
@@ -66,12 +67,14 @@ public sealed class PeftChecks : IGoldenCheck
         adapters.Unmerge();
         var changed = adapters.TensorsByFileName().Keys.Select(name => name["base_model.model.".Length..]).ToHashSet(StringComparer.Ordinal);
         rows.Add(new("", "unmerged: base weights that differ", LoraChecks.CountDifferent(
-            before.Where(pair => !changed.Contains(pair.Key)).ToDictionary(), LoraChecks.Snapshot(model).Where(pair => !changed.Contains(pair.Key)).ToDictionary()), 0));
+            before.Where(pair => !changed.Contains(pair.Key)).ToDictionary(),
+            LoraChecks.Snapshot(model).Where(pair => !changed.Contains(pair.Key)).ToDictionary()), 0));
         return rows;
     }
 
     private static IEnumerable<CheckResult> CompareTraining(
-        DebertaV2ForTokenClassification model, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, string way, double tolerance)
+        DebertaV2ForTokenClassification model, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, string way,
+        double tolerance)
     {
         var places = inputs["attention_mask"].to(ScalarType.Bool);
         model.zero_grad();
@@ -81,7 +84,8 @@ public sealed class PeftChecks : IGoldenCheck
         yield return new("", $"logits{way}", GoldenFolder.Difference(logits[places], golden["logits"][places]), tolerance);
         yield return new("", $"loss{way}", GoldenFolder.Difference(loss, golden["loss"].squeeze()), tolerance);
         var ours = adapters.TensorsByFileName();
-        var gradients = golden.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal)).ToDictionary(pair => AdapterFile.Canonical(pair.Key["grad.".Length..]), pair => pair.Value);
+        var gradients = golden.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal))
+            .ToDictionary(pair => AdapterFile.Canonical(pair.Key["grad.".Length..]), pair => pair.Value);
         if (gradients.Keys.ToHashSet().SetEquals(ours.Keys))
         {
             var worst = gradients.Select(pair => (pair.Key, Difference: GoldenFolder.Difference(ours[pair.Key].grad ?? zeros_like(ours[pair.Key]), pair.Value)))
@@ -90,12 +94,14 @@ public sealed class PeftChecks : IGoldenCheck
         }
         else
         {
-            yield return CheckResult.Failed("", $"gradients{way}", $"PEFT trains others than we do: {string.Join(", ", gradients.Keys.Except(ours.Keys).Concat(ours.Keys.Except(gradients.Keys)).Take(4))}");
+            yield return CheckResult.Failed("", $"gradients{way}",
+                $"PEFT trains others than we do: {string.Join(", ", gradients.Keys.Except(ours.Keys).Concat(ours.Keys.Except(gradients.Keys)).Take(4))}");
         }
     }
 
     /// <summary>What is saved again and put on another base gives the same.</summary>
-    private static CheckResult CompareSaved(string folder, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden, VerifyOptions options)
+    private static CheckResult CompareSaved(string folder, LoraAdapters adapters, Dictionary<string, Tensor> inputs, Dictionary<string, Tensor> golden,
+        VerifyOptions options)
     {
         var saved = Directory.CreateTempSubdirectory("verify-peft-");
         try

@@ -6,8 +6,8 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks the inference pipeline against <c>pipeline/</c>: a model (<c>config.json</c> and weights), JSON lines with <c>strategy</c>, <c>text</c> and <c>entities</c>, and
-/// <c>spm.model</c> there or in <c>../tokenizer</c>.
+/// Checks the inference pipeline against <c>pipeline/</c>: a model (<c>config.json</c> and weights), JSON lines with <c>strategy</c>, <c>text</c> and
+/// <c>entities</c>, and <c>spm.model</c> there or in <c>../tokenizer</c>.
 /// </summary>
 public sealed class PipelineChecks : IGoldenCheck
 {
@@ -78,7 +78,9 @@ public sealed class PipelineChecks : IGoldenCheck
         return File.Exists(own) ? own : Path.Combine(folder, "..", "tokenizer", "spm.model");
     }
 
-    /// <summary>Loads the folder's model; weights under a name of their own (<c>model.f16.safetensors</c>) go through a folder where they have the usual one.</summary>
+    /// <summary>
+    /// Loads the folder's model; weights under a name of their own (<c>model.f16.safetensors</c>) go through a folder where they have the usual one.
+    /// </summary>
     private static DebertaV2ForTokenClassification LoadModel(string folder, VerifyOptions options)
     {
         string[] weights = [.. GoldenLines.FilesOf(folder, ".safetensors")];

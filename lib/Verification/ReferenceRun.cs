@@ -16,7 +16,8 @@ namespace NotebookLib.Verification;
 /// <param name="Settings">The run's arguments in our words.</param>
 internal sealed record ReferenceRun(
     IReadOnlyList<EncodedSentence> Training, IReadOnlyList<EncodedSentence> Evaluation, IReadOnlyList<int> Order, SortedDictionary<int, double> Losses,
-    SortedDictionary<int, double> LearningRates, SortedDictionary<int, double> Epochs, SortedDictionary<int, double> EvaluationLosses, int Updates, TrainingSettings Settings)
+    SortedDictionary<int, double> LearningRates, SortedDictionary<int, double> Epochs, SortedDictionary<int, double> EvaluationLosses, int Updates,
+    TrainingSettings Settings)
 {
     /// <exception cref="InvalidDataException">A file is not of the expected form.</exception>
     public static ReferenceRun Load(string folder)
@@ -83,7 +84,8 @@ internal sealed record ReferenceRun(
             return 8;
         }
 
-        var batches = (int)Math.Round(rows / (timed.GetProperty("eval_samples_per_second").GetDouble() / timed.GetProperty("eval_steps_per_second").GetDouble()));
+        var batches = (int)Math.Round(
+            rows / (timed.GetProperty("eval_samples_per_second").GetDouble() / timed.GetProperty("eval_steps_per_second").GetDouble()));
         int[] usual = [8, (int)Number(args, "per_device_train_batch_size", 8)];
         return usual.Where(size => (rows + size - 1) / size == batches).Append((rows + batches - 1) / batches).First();
     }

@@ -5,8 +5,9 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks the tokenizer against <c>tokenizer/</c>: <c>spm.model</c>; JSON lines with <c>text</c> or <c>words</c> (or <c>tokens</c>) and <c>input_ids</c>, <c>word_ids</c>,
-/// <c>offsets</c> as far as given; and pairs of <c>NAME.txt</c> and <c>NAME_fast_ids.txt</c> (a line's ids without specials). All but the model may be gzipped.
+/// Checks the tokenizer against <c>tokenizer/</c>: <c>spm.model</c>; JSON lines with <c>text</c> or <c>words</c> (or <c>tokens</c>) and <c>input_ids</c>,
+/// <c>word_ids</c>, <c>offsets</c> as far as given; and pairs of <c>NAME.txt</c> and <c>NAME_fast_ids.txt</c> (a line's ids without specials). All but the
+/// model may be gzipped.
 /// </summary>
 public sealed class TokenizerChecks : IGoldenCheck
 {

@@ -4,8 +4,9 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks tokenizers that come as <c>tokenizer.json</c> (or <c>tokenizer.json.gz</c>) against <c>tokenizer-json/KIND</c>, with JSON lines as <see cref="TokenizerChecks"/>
-/// reads them, and files in <c>tokenizer-json/refuse</c>, which must be refused. A tokenizer that is saved and loaded again must give the same.
+/// Checks tokenizers that come as <c>tokenizer.json</c> (or <c>tokenizer.json.gz</c>) against <c>tokenizer-json/KIND</c>, with JSON lines as
+/// <see cref="TokenizerChecks"/> reads them, and files in <c>tokenizer-json/refuse</c>, which must be refused. A tokenizer that is saved and loaded again must
+/// give the same.
 /// </summary>
 public sealed class TokenizerJsonChecks : IGoldenCheck
 {
@@ -18,7 +19,8 @@ public sealed class TokenizerJsonChecks : IGoldenCheck
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options)
     {
         var compared = 0;
-        foreach (var kind in Directory.EnumerateDirectories(folder).Prepend(folder).Where(kind => GoldenLines.FilesOf(kind, FileName).Any()).Order(StringComparer.Ordinal))
+        foreach (var kind in Directory.EnumerateDirectories(folder).Prepend(folder).Where(kind => GoldenLines.FilesOf(kind, FileName).Any())
+            .Order(StringComparer.Ordinal))
         {
             var name = kind == folder ? FolderName : $"{FolderName}/{Path.GetFileName(kind)}";
             foreach (var row in GoldenFolder.Guard(name, () => CheckKind(name, kind)))
@@ -50,7 +52,8 @@ public sealed class TokenizerJsonChecks : IGoldenCheck
             var tokenizer = DebertaTokenizer.Load(work.FullName);
             var again = work.CreateSubdirectory("again").FullName;
             tokenizer.Save(again);
-            return [.. Compare(name, folder, tokenizer), .. Compare(name, folder, DebertaTokenizer.Load(again)).Select(row => row with { Quantity = $"{row.Quantity}, saved again" })];
+            return [.. Compare(name, folder, tokenizer),
+                .. Compare(name, folder, DebertaTokenizer.Load(again)).Select(row => row with { Quantity = $"{row.Quantity}, saved again" })];
         }
         finally
         {

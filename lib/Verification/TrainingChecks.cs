@@ -7,8 +7,8 @@ namespace NotebookLib.Verification;
 
 /// <summary>
 /// Repeats recorded runs of transformers 4.35.2's Trainer from their start weights, in the order that our own sampler makes, and compares what was logged
-/// and what came out. A run of a whole model has start and final weights (<c>start</c>, <c>final</c>), one with LoRA an adapter to start from and one that came out
-/// (<c>adapter-start</c>, <c>adapter-final</c>).
+/// and what came out. A run of a whole model has start and final weights (<c>start</c>, <c>final</c>), one with LoRA an adapter to start from and one that came
+/// out (<c>adapter-start</c>, <c>adapter-final</c>).
 /// </summary>
 public sealed class TrainingChecks : IGoldenCheck
 {
@@ -75,7 +75,8 @@ public sealed class TrainingChecks : IGoldenCheck
         yield return CompareOrder(name, reference);
         yield return Compare(name, "learning rates", reference.LearningRates, update => steps[update].LearningRate, RateTolerance);
         yield return Compare(name, "epochs as logged (2 decimals)", reference.Epochs, update => steps[update].Epoch, EpochTolerance);
-        yield return Compare(name, "losses as logged (4 decimals)", reference.Losses, update => MeanSinceLog(reference, steps, update), LoggedDigits + options.Allow(LossTolerance));
+        yield return Compare(name, "losses as logged (4 decimals)", reference.Losses, update => MeanSinceLog(reference, steps, update),
+            LoggedDigits + options.Allow(LossTolerance));
         yield return Compare(name, "evaluation losses", reference.EvaluationLosses, update => evaluations[update], options.Allow(EvaluationLossTolerance));
     }
 
@@ -107,7 +108,8 @@ public sealed class TrainingChecks : IGoldenCheck
         var (quantity, ours) = adapters is null
             ? ("final weights", model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal))
             : ("final adapter", adapters.TensorsByFileName());
-        using var expected = adapters is null ? Checkpoint.OpenFolder(Path.Combine(folder, "final")) : Checkpoint.OpenFile(Path.Combine(folder, "adapter-final", AdapterFile.SafetensorsName));
+        using var expected = adapters is null
+            ? Checkpoint.OpenFolder(Path.Combine(folder, "final")) : Checkpoint.OpenFile(Path.Combine(folder, "adapter-final", AdapterFile.SafetensorsName));
         if (expected.Tensors.Keys.Except(ours.Keys).FirstOrDefault() is { } missing)
         {
             return CheckResult.Failed(name, quantity, $"our model has no {missing}");

@@ -6,8 +6,9 @@ using static TorchSharp.torch;
 namespace NotebookLib.Verification;
 
 /// <summary>
-/// Checks fine-tuned folders as transformers 5 leaves them against <c>transformers-5/FOLDER</c> (config.json, weights in float32, float16 or bfloat16, in one file or several,
-/// tokenizer.json, expected.safetensors with input_ids, attention_mask, logits), and <c>transformers-5/pipeline.jsonl</c> against what the folder <c>float32</c> gives.
+/// Checks fine-tuned folders as transformers 5 leaves them against <c>transformers-5/FOLDER</c> (config.json, weights in float32, float16 or bfloat16, in one
+/// file or several, tokenizer.json, expected.safetensors with input_ids, attention_mask, logits), and <c>transformers-5/pipeline.jsonl</c> against what the
+/// folder <c>float32</c> gives.
 /// </summary>
 public sealed class Transformers5Checks : IGoldenCheck
 {
@@ -21,7 +22,8 @@ public sealed class Transformers5Checks : IGoldenCheck
     public IEnumerable<CheckResult> Check(string folder, VerifyOptions options)
     {
         var compared = 0;
-        foreach (var model in Directory.EnumerateDirectories(folder).Where(model => File.Exists(Path.Combine(model, ExpectedName))).Order(StringComparer.Ordinal))
+        foreach (var model in Directory.EnumerateDirectories(folder).Where(model => File.Exists(Path.Combine(model, ExpectedName)))
+            .Order(StringComparer.Ordinal))
         {
             var name = $"{FolderName}/{Path.GetFileName(model)}";
             foreach (var row in GoldenFolder.Guard(name, () => CheckLogits(name, model, options)))
@@ -61,7 +63,8 @@ public sealed class Transformers5Checks : IGoldenCheck
         {
             model.Deberta.Encoder.UsesPackedKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
-            rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]), options.Allow(Tolerance) * scale));
+            rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]),
+                options.Allow(Tolerance) * scale));
         }
 
         return rows;

@@ -27,7 +27,8 @@ public static class Verifier
     /// <param name="options">What to include.</param>
     /// <returns>Rows, as they are computed; a check that throws becomes a failed row, so that the others still run.</returns>
     /// <exception cref="DirectoryNotFoundException">The folder is missing, or holds none of the known folders.</exception>
-    /// <exception cref="PlatformNotSupportedException">The native libraries are missing or ask for a newer system, or a CUDA device is asked for and there is none.</exception>
+    /// <exception cref="PlatformNotSupportedException">The native libraries are missing or ask for a newer system, or a CUDA device is asked for and there is
+    /// none.</exception>
     public static IEnumerable<CheckResult> Run(string root, VerifyOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -43,7 +44,8 @@ public static class Verifier
             throw new DirectoryNotFoundException($"{full}: no such folder; expected one laid out like reference/, with {KnownNames} in it.");
         }
 
-        var found = Checks.Where(check => check.FolderName == Path.GetFileName(Path.TrimEndingDirectorySeparator(full))).Select(check => (check, folder: full)).ToList();
+        var found = Checks.Where(check => check.FolderName == Path.GetFileName(Path.TrimEndingDirectorySeparator(full))).Select(check => (check, folder: full))
+            .ToList();
         if (found.Count == 0)
         {
             found = [.. Checks.Select(check => (check, folder: Path.Combine(full, check.FolderName))).Where(pair => Directory.Exists(pair.folder))];
@@ -77,7 +79,8 @@ public static class Verifier
         if (!cuda.is_available())
         {
             throw new PlatformNotSupportedException($"No CUDA device can be used: {(CudaCard.First is { } card
-                ? $"this machine has {card}, but {NativeLibraries.TorchVersion} in {NativeLibraries.TorchFolder} was built without CUDA. Name one that has it: {NativeLibraries.Setting}=…/torch/lib."
+                ? $"this machine has {card}, but {NativeLibraries.TorchVersion} in {NativeLibraries.TorchFolder} was built without CUDA. "
+                    + $"Name one that has it: {NativeLibraries.Setting}=…/torch/lib."
                 : "NVIDIA's driver shows no card on this machine. Leave --device out to verify on the CPU.")}");
         }
 

@@ -2,7 +2,8 @@ using NotebookLib.Inference;
 
 if (args is not [var model, .. var texts])
 {
-    Console.Error.WriteLine("""Usage: dotnet run -- MODEL "Marie Curie was born in Warsaw." …    MODEL: the folder of a run, a model or adapters, or a name on the Hub""");
+    Console.Error.WriteLine(
+        """Usage: dotnet run -- MODEL "Marie Curie was born in Warsaw." …    MODEL: the folder of a run, a model or adapters, or a name on the Hub""");
     return 2;
 }
 

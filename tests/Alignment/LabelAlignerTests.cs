@@ -78,7 +78,8 @@ public class LabelAlignerTests
     [Fact]
     public void Contradictions_are_named()
     {
-        Assert.Contains("Word 2 has no tag: there are 2 tags", Assert.Throws<ArgumentException>(() => LabelAligner.AlignLabels([-1, 0, 2, -1], [0, 0])).Message);
+        Assert.Contains("Word 2 has no tag: there are 2 tags",
+            Assert.Throws<ArgumentException>(() => LabelAligner.AlignLabels([-1, 0, 2, -1], [0, 0])).Message);
         Assert.Contains("Word 1 has tag -100", Assert.Throws<ArgumentException>(() => LabelAligner.AlignLabels([0, 1], [0, -100])).Message);
         Assert.Contains("1 tags for 2 pieces", Assert.Throws<ArgumentException>(() => LabelAligner.AlignTagsWithWords([0], [0, 1], 2)).Message);
         Assert.Contains("word 2", Assert.Throws<ArgumentException>(() => LabelAligner.AlignTagsWithWords([0], [2], 2)).Message);
@@ -90,7 +91,8 @@ public class LabelAlignerTests
     {
         var rows = new AlignmentChecks().Check(Repository.Shared("reference", "alignment"), new()).ToList();
 
-        Assert.Equal([("labels of pieces", 0, "1,500 cases"), ("tags of words", 0, "1,500 cases")], rows.Select(row => (row.Quantity, (int)row.LargestDifference, row.Note)));
+        Assert.Equal([("labels of pieces", 0, "1,500 cases"), ("tags of words", 0, "1,500 cases")],
+            rows.Select(row => (row.Quantity, (int)row.LargestDifference, row.Note)));
     }
 
     private static Gen<int[]> TagsOf(int count) => Gen.Int[0, LabelSet.SystemA.Count - 1].Array[count];

@@ -33,12 +33,14 @@ public sealed class AnnotatorTests : IDisposable
         var rows = Lines(Annotate("a.txt", Text, "o.jsonl"));
 
         Assert.Equal(3, rows.Count);
-        Assert.Equal("""{"text":"the goat of bees","entities":[{"start":4,"end":11,"type":"X","score":0.7,"text":"goat of"},{"start":12,"end":16,"type":"Y","score":0.8,"text":"bees"}],"file":"a.txt","line":1}""",
+        Assert.Equal(
+            """{"text":"the goat of bees","entities":[{"start":4,"end":11,"type":"X","score":0.7,"text":"goat of"},{"start":12,"end":16,"type":"Y","score":0.8,"text":"bees"}],"file":"a.txt","line":1}""",
             rows[0]!.ToJsonString().Replace(_folder.PathOf("a.txt"), "a.txt", StringComparison.Ordinal));
         var second = rows[1]!;
         Assert.Equal(3, (int)second["line"]!);
         var characters = ((string)second["text"]!).EnumerateRunes().ToList();
-        Assert.All(second["entities"]!.AsArray(), entity => Assert.Equal((string)entity!["text"]!, string.Concat(characters[(int)entity["start"]!..(int)entity["end"]!])));
+        Assert.All(second["entities"]!.AsArray(),
+            entity => Assert.Equal((string)entity!["text"]!, string.Concat(characters[(int)entity["start"]!..(int)entity["end"]!])));
         Assert.Equal(["goat", "bees", "goat"], second["entities"]!.AsArray().Select(entity => (string)entity!["text"]!));
         Assert.Empty(rows[2]!["entities"]!.AsArray());
     }
@@ -82,14 +84,16 @@ public sealed class AnnotatorTests : IDisposable
         var spacy = Lines(Annotate("a.txt", Odd, "s.jsonl", settings => settings with { Format = AnnotationFormat.Spacy }))[0]!;
 
         // JavaScript's substring counts as .NET's does.
-        Assert.All(doccano["label"]!.AsArray(), label => Assert.Contains(((string)doccano["text"]!)[(int)label![0]!..(int)label[1]!], (string[])["goat", "bees"]));
+        Assert.All(doccano["label"]!.AsArray(),
+            label => Assert.Contains(((string)doccano["text"]!)[(int)label![0]!..(int)label[1]!], (string[])["goat", "bees"]));
         Assert.All(task["predictions"]![0]!["result"]!.AsArray(), result => Assert.Equal(
             (string)result!["value"]!["text"]!, ((string)task["data"]!["text"]!)[(int)result["value"]!["start"]!..(int)result["value"]!["end"]!]));
         Assert.Equal(["X", "Y"], task["predictions"]![0]!["result"]!.AsArray().Select(result => (string)result!["value"]!["labels"]![0]!));
         var characters = ((string)spacy["text"]!).EnumerateRunes().ToList();
         List<string> tokens = [.. spacy["tokens"]!.AsArray().Select(token => string.Concat(characters[(int)token!["start"]!..(int)token["end"]!]))];
         Assert.Equal(["  ", "😀", " ", "goat", ",", "\u00A0", "bees"], tokens);
-        Assert.All(spacy["ents"]!.AsArray(), entity => Assert.Contains((int)entity!["start"]!, spacy["tokens"]!.AsArray().Select(token => (int)token!["start"]!)));
+        Assert.All(spacy["ents"]!.AsArray(),
+            entity => Assert.Contains((int)entity!["start"]!, spacy["tokens"]!.AsArray().Select(token => (int)token!["start"]!)));
     }
 
     [Fact]
@@ -97,7 +101,8 @@ public sealed class AnnotatorTests : IDisposable
     {
         var page = File.ReadAllText(Annotate("a.txt", "the <script>goat</script> & goat\n", "o.html"));
 
-        Assert.Contains("the &lt;script&gt;goat&lt;/script&gt; &amp; <mark class=\"nl-e nl-c0\" title=\"X 0.900\">goat<b>X</b></mark>", page, StringComparison.Ordinal);
+        Assert.Contains("the &lt;script&gt;goat&lt;/script&gt; &amp; <mark class=\"nl-e nl-c0\" title=\"X 0.900\">goat<b>X</b></mark>", page,
+            StringComparison.Ordinal);
         Assert.Contains("default-src 'none'", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
         Assert.EndsWith("</html>\n", page, StringComparison.Ordinal);
@@ -129,7 +134,12 @@ public sealed class AnnotatorTests : IDisposable
         _folder.WriteGzip("b.csv.gz", "id,comment\n1,the goat\n");
         _folder.Write("c.csv", "id,comment\n1,of bees\n");
         _folder.Write("z.bin", "no text");
-        var settings = new AnnotationSettings { Inputs = [_folder.Root, _folder.PathOf("*.csv"), _folder.PathOf("**/*.gz")], Output = _folder.PathOf("o.jsonl"), Field = "comment" };
+        var settings = new AnnotationSettings
+        {
+            Inputs = [_folder.Root, _folder.PathOf("*.csv"), _folder.PathOf("**/*.gz")],
+            Output = _folder.PathOf("o.jsonl"),
+            Field = "comment"
+        };
 
         Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken);
         var again = Annotator.Run(_tagger, settings with { Replaces = true }, cancellation: TestContext.Current.CancellationToken);
@@ -142,8 +152,10 @@ public sealed class AnnotatorTests : IDisposable
     public void A_file_of_ours_in_Parquet_is_an_input_too()
     {
         Annotate("a.txt", Text, "o.parquet");
-        Annotator.Run(_tagger, new() { Inputs = [_folder.PathOf("o.parquet")], Output = _folder.PathOf("texts.jsonl") }, cancellation: TestContext.Current.CancellationToken);
-        Annotator.Run(_tagger, new() { Inputs = [_folder.PathOf("o.parquet")], Output = _folder.PathOf("words.jsonl"), Field = "tokens" }, cancellation: TestContext.Current.CancellationToken);
+        Annotator.Run(_tagger, new() { Inputs = [_folder.PathOf("o.parquet")], Output = _folder.PathOf("texts.jsonl") },
+            cancellation: TestContext.Current.CancellationToken);
+        Annotator.Run(_tagger, new() { Inputs = [_folder.PathOf("o.parquet")], Output = _folder.PathOf("words.jsonl"), Field = "tokens" },
+            cancellation: TestContext.Current.CancellationToken);
 
         Assert.Equal(Text.Split('\n', StringSplitOptions.RemoveEmptyEntries), Lines(_folder.PathOf("texts.jsonl")).Select(row => (string)row!["text"]!));
         Assert.Equal("😀 goat , ( bees ) and 😀😀 the goat .", (string)Lines(_folder.PathOf("words.jsonl"))[1]!["text"]!);
@@ -155,10 +167,12 @@ public sealed class AnnotatorTests : IDisposable
         const string Document = "Dr. Goat saw 3.5 km of U.S. bees. “The goat\nslept!” 😀 It was J. Bee. And\n\nA title\n\nlast one";
         var rows = Lines(Annotate("a.txt", Document, "o.jsonl", settings => settings with { IsDocument = true }));
 
-        Assert.Equal(["Dr. Goat saw 3.5 km of U.S. bees.", "“The goat\nslept!”", "😀 It was J. Bee.", "And", "A title", "last one"], rows.Select(row => (string)row!["text"]!));
+        Assert.Equal(["Dr. Goat saw 3.5 km of U.S. bees.", "“The goat\nslept!”", "😀 It was J. Bee.", "And", "A title", "last one"],
+            rows.Select(row => (string)row!["text"]!));
         Assert.Equal([1, 1, 2, 2, 4, 6], rows.Select(row => (int)row!["line"]!));
         var characters = Document.EnumerateRunes().ToList();
-        Assert.All(rows, row => Assert.Equal((string)row!["text"]!, string.Concat(characters.Skip((int)row["offset"]!).Take(((string)row["text"]!).EnumerateRunes().Count()))));
+        Assert.All(rows, row =>
+            Assert.Equal((string)row!["text"]!, string.Concat(characters.Skip((int)row["offset"]!).Take(((string)row["text"]!).EnumerateRunes().Count()))));
     }
 
     [Theory]
@@ -210,13 +224,18 @@ public sealed class AnnotatorTests : IDisposable
         }, cancellation: stop.Token));
 
         Assert.Contains("another process is writing this output", busy, StringComparison.Ordinal);
-        var error = Assert.Throws<InvalidOperationException>(() => Annotator.Run(_tagger, settings with { Threshold = 0.5 }, cancellation: TestContext.Current.CancellationToken));
+        var error = Assert.Throws<InvalidOperationException>(() =>
+            Annotator.Run(_tagger, settings with { Threshold = 0.5 }, cancellation: TestContext.Current.CancellationToken));
         Assert.Contains("threshold was 0, is 0.5", error.Message, StringComparison.Ordinal);
         File.AppendAllText(settings.Inputs[0], "more\n");
-        Assert.Contains("input was", Assert.Throws<InvalidOperationException>(() => Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "input was", Assert.Throws<InvalidOperationException>(() =>
+            Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
         var result = Annotator.Run(_tagger, settings with { Restarts = true }, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal((1201, 1201), (result.Rows, result.NewRows));
-        Assert.Contains("exists already", Assert.Throws<ArgumentException>(() => Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+        Assert.Contains("exists already",
+            Assert.Throws<ArgumentException>(() => Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -224,7 +243,8 @@ public sealed class AnnotatorTests : IDisposable
     {
         var input = string.Concat(Enumerable.Range(0, 100).Select(i => $"the goat {i}\n\n"));
         var whole = File.ReadAllLines(Annotate("a.txt", input, "whole.jsonl"));
-        var parts = Enumerable.Range(1, 3).Select(shard => File.ReadAllLines(Annotate("a.txt", input, $"{shard}.jsonl", settings => settings with { Shard = shard, Shards = 3 }))).ToList();
+        var parts = Enumerable.Range(1, 3)
+            .Select(shard => File.ReadAllLines(Annotate("a.txt", input, $"{shard}.jsonl", settings => settings with { Shard = shard, Shards = 3 }))).ToList();
 
         Assert.Equal(whole, Enumerable.Range(0, 100).Select(row => parts[row % 3][row / 3]));
     }
@@ -240,7 +260,8 @@ public sealed class AnnotatorTests : IDisposable
     public void A_wrong_row_is_named_with_file_and_line_and_left_out_when_asked(string name, string row, string problem, string? field)
     {
         var good = name.EndsWith(".txt", StringComparison.Ordinal) ? "the goat" : """{"text": "the goat"}""";
-        byte[] content = [.. System.Text.Encoding.UTF8.GetBytes(good + "\n"), .. System.Text.Encoding.Latin1.GetBytes(row), .. System.Text.Encoding.UTF8.GetBytes($"\n{good}\n")];
+        byte[] content = [.. System.Text.Encoding.UTF8.GetBytes(good + "\n"), .. System.Text.Encoding.Latin1.GetBytes(row),
+            .. System.Text.Encoding.UTF8.GetBytes($"\n{good}\n")];
         var settings = new AnnotationSettings { Inputs = [_folder.Write(name, content)], Output = _folder.PathOf("o.jsonl"), Field = field };
 
         var error = Assert.Throws<DataFormatException>(() => Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken));
@@ -267,8 +288,10 @@ public sealed class AnnotatorTests : IDisposable
         Assert.Equal("", File.ReadAllText(Annotate("empty.txt", "", "empty.jsonl")));
         Assert.Equal("[\n]\n", File.ReadAllText(Annotate("empty.txt", "\n \n", "empty.json")));
         Assert.Contains("NUL bytes", Assert.Throws<DataFormatException>(() => Annotate("nul.txt", "\0\0\0\0", "nul.jsonl")).Message, StringComparison.Ordinal);
-        Assert.Contains("no column is called text or the like; found a, b", Assert.Throws<DataFormatException>(() => Annotate("a.csv", "a,b\n1,2\n", "csv.jsonl")).Message, StringComparison.Ordinal);
-        Assert.Contains("is no Parquet file", Assert.Throws<DataFormatException>(() => Annotate("a.parquet", "PAR1 and then nothing", "p.jsonl")).Message, StringComparison.Ordinal);
+        Assert.Contains("no column is called text or the like; found a, b",
+            Assert.Throws<DataFormatException>(() => Annotate("a.csv", "a,b\n1,2\n", "csv.jsonl")).Message, StringComparison.Ordinal);
+        Assert.Contains("is no Parquet file", Assert.Throws<DataFormatException>(() => Annotate("a.parquet", "PAR1 and then nothing", "p.jsonl")).Message,
+            StringComparison.Ordinal);
         var cut = _folder.WriteGzip("cut.txt.gz", string.Concat(Enumerable.Range(0, 4000).Select(i => $"goat {i * 7919}\n")));
         File.WriteAllBytes(cut, File.ReadAllBytes(cut)[..^40]);
         Assert.Contains("damaged or was cut off", Assert.Throws<DataFormatException>(() => Run(cut, "cut.jsonl")).Message, StringComparison.Ordinal);
@@ -280,8 +303,11 @@ public sealed class AnnotatorTests : IDisposable
         var settings = new AnnotationSettings { Inputs = [_folder.PathOf("none.txt")], Output = _folder.PathOf("o.xyz"), Threshold = 2, Shard = 3, Shards = 2 };
         var error = Assert.Throws<ArgumentException>(settings.Validate);
 
-        Assert.All((string[])["threshold is 2", "shard is 3/2", "o.xyz: its ending does not say", "none.txt: no such file"], part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
-        Assert.Contains("only plain text is split", Assert.Throws<ArgumentException>(() => Annotate("a.jsonl", "{}", "o.jsonl", wish => wish with { IsDocument = true })).Message, StringComparison.Ordinal);
+        Assert.All((string[])["threshold is 2", "shard is 3/2", "o.xyz: its ending does not say", "none.txt: no such file"],
+            part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
+        Assert.Contains("only plain text is split",
+            Assert.Throws<ArgumentException>(() => Annotate("a.jsonl", "{}", "o.jsonl", wish => wish with { IsDocument = true })).Message,
+            StringComparison.Ordinal);
     }
 
     private static string Show(TaggedText tagged) => Show(tagged.Sentence);
@@ -290,7 +316,8 @@ public sealed class AnnotatorTests : IDisposable
 
     private static List<JsonNode?> Lines(string path) => [.. File.ReadLines(path).Select(line => JsonNode.Parse(line))];
 
-    private string Annotate(string name, string content, string output, Func<AnnotationSettings, AnnotationSettings>? change = null) => Run(_folder.Write(name, content), output, change);
+    private string Annotate(string name, string content, string output, Func<AnnotationSettings, AnnotationSettings>? change = null) =>
+        Run(_folder.Write(name, content), output, change);
 
     private string Run(string input, string output, Func<AnnotationSettings, AnnotationSettings>? change = null)
     {

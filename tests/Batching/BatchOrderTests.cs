@@ -28,7 +28,8 @@ public class BatchOrderTests
         var rowCount = data.RootElement.GetProperty("train").GetArrayLength();
         var batchSize = state.RootElement.GetProperty("args").GetProperty("per_device_train_batch_size").GetInt32();
 
-        int[] ours = [.. Enumerable.Range(0, 100).SelectMany(epoch => BatchOrder.Reference(rowCount, 42, epoch).Batches(batchSize)).SelectMany(rows => rows).Take(recorded.Length)];
+        int[] ours = [.. Enumerable.Range(0, 100).SelectMany(epoch => BatchOrder.Reference(rowCount, 42, epoch).Batches(batchSize)).SelectMany(rows => rows)
+            .Take(recorded.Length)];
 
         Assert.Equal(recorded, ours);
         Assert.True(recorded.Length > rowCount, "the record spans more than one epoch");
@@ -38,7 +39,8 @@ public class BatchOrderTests
     public void Every_order_takes_each_row_once_and_the_results_go_back_where_they_belong() =>
         Gen.Int[1, 60].Array[0, 50].Sample(lengths =>
         {
-            foreach (var order in (RowOrder[])[BatchOrder.Reference(lengths.Length, 7, 3), BatchOrder.SortedByLength(lengths), BatchOrder.Sequential(lengths.Length)])
+            foreach (var order in (RowOrder[])[BatchOrder.Reference(lengths.Length, 7, 3), BatchOrder.SortedByLength(lengths),
+                BatchOrder.Sequential(lengths.Length)])
             {
                 Assert.Equal(Enumerable.Range(0, lengths.Length), order.Rows.Order());
                 Assert.Equal(lengths, order.PutBack([.. order.Rows.Select(row => lengths[row])]));

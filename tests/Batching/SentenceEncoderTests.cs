@@ -23,7 +23,8 @@ public class SentenceEncoderTests
     public void Many_sentences_come_back_in_order_whatever_the_number_of_threads()
     {
         var words = File.ReadAllText(Repository.PathOf("tests", "goldens", "tokenizer", "training-text.txt")).Split([' ', '\n']);
-        var sentences = Enumerable.Range(0, 3000).Select(row => new Sentence(words[(row % 700)..((row % 700) + (row % 9))], [.. Enumerable.Repeat(row % 31, row % 9)])).ToList();
+        var sentences = Enumerable.Range(0, 3000)
+            .Select(row => new Sentence(words[(row % 700)..((row % 700) + (row % 9))], [.. Enumerable.Repeat(row % 31, row % 9)])).ToList();
 
         var single = s_encoder.EncodeAll(sentences, threads: 1, TestContext.Current.CancellationToken);
         var many = s_encoder.EncodeAll(sentences, threads: 4, TestContext.Current.CancellationToken);

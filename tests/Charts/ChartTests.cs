@@ -19,7 +19,8 @@ public class ChartTests
         Assert.Equal(["training, as logged", "training, smoothed", "evaluation"], traces.Select(trace => trace.GetProperty("name").GetString()));
         Assert.Equal([3.4, 1.2], traces[0].GetProperty("y").EnumerateArray().Select(y => y.GetDouble()));
         // Mean of ln 3.4 and ln 1.2 with weights 0.9·0.1 and 0.1, divided by their sum.
-        Assert.Equal([3.4, Math.Exp(((0.09 * Math.Log(3.4)) + (0.1 * Math.Log(1.2))) / 0.19)], traces[1].GetProperty("y").EnumerateArray().Select(y => y.GetDouble()), (a, b) => Math.Abs(a - b) < 1e-12);
+        Assert.Equal([3.4, Math.Exp(((0.09 * Math.Log(3.4)) + (0.1 * Math.Log(1.2))) / 0.19)],
+            traces[1].GetProperty("y").EnumerateArray().Select(y => y.GetDouble()), (a, b) => Math.Abs(a - b) < 1e-12);
         Assert.Equal("log", figure.RootElement.GetProperty("layout").GetProperty("yaxis").GetProperty("type").GetString());
         Assert.Contains("update %{x:,d}<br>evaluation loss %{y:.4f} nats", traces[2].GetProperty("hovertemplate").GetString(), StringComparison.Ordinal);
     }

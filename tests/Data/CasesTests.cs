@@ -12,7 +12,8 @@ public sealed class CasesTests
     private static readonly ReaderOptions Unnamed = new() { Rows = RowListing.AsListed, NumbersAreLabels = false };
     private static readonly ReaderOptions Named = Unnamed with { NumbersAreLabels = true };
 
-    public static TheoryData<string, string> Tables() => new(File.ReadLines(Folder("tables", "list.tsv")).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1])));
+    public static TheoryData<string, string> Tables() =>
+        new(File.ReadLines(Folder("tables", "list.tsv")).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1])));
 
     [Theory]
     [MemberData(nameof(Tables))]
@@ -51,7 +52,8 @@ public sealed class CasesTests
     [InlineData("truncated.parquet", "it was cut off, or is no Parquet file")]
     [InlineData("not.parquet", "its footer claims 544499061 bytes, the file has 28")]
     [InlineData("encrypted.parquet", "it is encrypted; write it without encryption")]
-    public void What_a_table_lacks_is_named(string name, string problem) => Assert.Contains(problem, Refusal(Folder("tables", name)).Message, StringComparison.Ordinal);
+    public void What_a_table_lacks_is_named(string name, string problem) =>
+        Assert.Contains(problem, Refusal(Folder("tables", name)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("array.json", "JSON")]
@@ -106,15 +108,18 @@ public sealed class CasesTests
     }
 
     [Fact]
-    public void Neighbours_in_IOB1_are_two_entities() => Assert.Equal(["Bern/B-LOC und/O Anna/B-PER Bob/B-PER rief/O"], Read(Folder("cases", "iob1-hunt.conll"), Unnamed));
+    public void Neighbours_in_IOB1_are_two_entities() =>
+        Assert.Equal(["Bern/B-LOC und/O Anna/B-PER Bob/B-PER rief/O"], Read(Folder("cases", "iob1-hunt.conll"), Unnamed));
 
     [Fact]
     public void Two_columns_of_tags_are_named_and_asked_about()
     {
         var path = Folder("cases", "germeval-columns.conllu");
 
-        Assert.Contains("2 columns hold tags: column 2 (O B-PER B-ORG I-ORG …); column 3 (O B-LOC). Which of them is it? Say tagColumn=2 or tagColumn=3", Refusal(path).Message, StringComparison.Ordinal);
-        Assert.StartsWith("Gestern/O Bob/B-PER traf/O den/O FC/B-ORG Oslo/I-ORG in/O Lima/B-LOC", Read(path, Unnamed with { TagColumn = 2 })[0], StringComparison.Ordinal);
+        Assert.Contains("2 columns hold tags: column 2 (O B-PER B-ORG I-ORG …); column 3 (O B-LOC). Which of them is it? Say tagColumn=2 or tagColumn=3",
+            Refusal(path).Message, StringComparison.Ordinal);
+        Assert.StartsWith("Gestern/O Bob/B-PER traf/O den/O FC/B-ORG Oslo/I-ORG in/O Lima/B-LOC", Read(path, Unnamed with { TagColumn = 2 })[0],
+            StringComparison.Ordinal);
         Assert.StartsWith("Gestern/O Bob/O traf/O den/O FC/O Oslo/B-LOC in/O Lima/O", Read(path, Unnamed with { TagColumn = 3 })[0], StringComparison.Ordinal);
     }
 
@@ -135,7 +140,8 @@ public sealed class CasesTests
     }
 
     [Fact]
-    public void Other_names_of_fields_are_known() => Assert.Equal(["CHICAGO/B-ORG AT/O ATLANTA/B-LOC", "Halftime/O"], Read(Folder("cases", "hf-sample.json"), Unnamed));
+    public void Other_names_of_fields_are_known() =>
+        Assert.Equal(["CHICAGO/B-ORG AT/O ATLANTA/B-LOC", "Halftime/O"], Read(Folder("cases", "hf-sample.json"), Unnamed));
 
     [Fact]
     public void Broken_lines_are_named_one_by_one()
@@ -185,7 +191,10 @@ public sealed class CasesTests
     private static string[] Expected()
     {
         using var json = JsonDocument.Parse(File.ReadAllText(Folder("tables", "expected.json")));
-        return [.. json.RootElement.EnumerateArray().Select(row => string.Join(' ', row.GetProperty("tokens").EnumerateArray().Zip(row.GetProperty("tags").EnumerateArray(), (word, tag) => $"{word.GetString()}/{tag.GetString()}")))];
+        return [.. json.RootElement.EnumerateArray()
+            .Select(row =>
+            string.Join(' ', row.GetProperty("tokens").EnumerateArray()
+                .Zip(row.GetProperty("tags").EnumerateArray(), (word, tag) => $"{word.GetString()}/{tag.GetString()}")))];
     }
 
     private static string[] Read(string path, ReaderOptions options) => [.. SentenceReader.Open(path, Types, options).Select(Show)];

@@ -29,7 +29,8 @@ public sealed class ConllTests : IDisposable
     [Fact]
     public void ConllU_has_comments_numbers_contractions_and_empty_nodes()
     {
-        var path = _folder.Write("a.conllu", "# text = don't, Ada\n1-2\tdon't\t_\n1\tdo\tO\n2\tn't\tO\n2.1\tgo\tO\n3\tAda\tB-PER\n\n\n# only a comment\n\n0\t#\tO\n");
+        var path = _folder.Write("a.conllu",
+            "# text = don't, Ada\n1-2\tdon't\t_\n1\tdo\tO\n2\tn't\tO\n2.1\tgo\tO\n3\tAda\tB-PER\n\n\n# only a comment\n\n0\t#\tO\n");
 
         SentenceGen.Equal([new(["do", "n't", "Ada"], [0, 0, 1]), new(["#"], [0])], [.. SentenceReader.Open(path, LabelSet.SystemA)]);
     }
@@ -52,7 +53,8 @@ public sealed class ConllTests : IDisposable
 
         Assert.Equal(2, Assert.Single(error.Faults).Line);
         Assert.Contains("unknown tag 'B-MISC': the file has types that are not among PER ORG LOC", error.Message, StringComparison.Ordinal);
-        Assert.Contains("MISC (2 tags). Name the file's types: types=MISC,LOC; or read the others as O: otherTypes=outside", error.Message, StringComparison.Ordinal);
+        Assert.Contains("MISC (2 tags). Name the file's types: types=MISC,LOC; or read the others as O: otherTypes=outside", error.Message,
+            StringComparison.Ordinal);
         SentenceGen.Equal([new(["the", "Pulitzer", "Prize"], [0, 0, 0]), new(["Rome"], [5])], outside);
     }
 
@@ -61,10 +63,12 @@ public sealed class ConllTests : IDisposable
     {
         var path = _folder.Write("a.conll", "the\tO\nPrize\tprize\nof\tprize\nAda\tB-PER\nByron\tI-PER\nis\tO\n\nlone\n\nRome\tB-LOC\n");
 
-        var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA, new() { UnknownTypes = UnknownTypes.Outside }).ToList());
+        var error = Assert.Throws<DataFormatException>(() =>
+            SentenceReader.Open(path, LabelSet.SystemA, new() { UnknownTypes = UnknownTypes.Outside }).ToList());
 
         Assert.Equal([2L, 8L], error.Faults.Select(fault => fault.Line));
-        Assert.Contains("'prize' is no IOB2 tag, where the file's others look like B-PER (2 such tags: prize)", error.Faults[0].Problem, StringComparison.Ordinal);
+        Assert.Contains("'prize' is no IOB2 tag, where the file's others look like B-PER (2 such tags: prize)", error.Faults[0].Problem,
+            StringComparison.Ordinal);
         Assert.Contains("1 column; expected 2, as on the file's other lines", error.Faults[1].Problem, StringComparison.Ordinal);
     }
 
@@ -84,7 +88,9 @@ public sealed class ConllTests : IDisposable
     [InlineData("Bob\n", "1 column; expected a word and its tag")]
     [InlineData("Bob\tB-PER\nran\t\n", "a.conll:2: 1 tag is empty")]
     public void Columns_that_do_not_tell_are_listed(string text, string problem) =>
-        Assert.Contains(problem, Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.conll", text), LabelSet.SystemA).Count()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            problem, Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.conll", text), LabelSet.SystemA).Count()).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Another_encoding_is_one_cause_with_its_lines()

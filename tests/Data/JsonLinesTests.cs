@@ -71,6 +71,7 @@ public sealed class JsonLinesTests : IDisposable
     {
         var path = _folder.Write("a.jsonl", "{\"x\": " + new string('[', 100_000) + "\n");
 
-        Assert.Contains("broken JSON", Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA).ToList()).Message, StringComparison.Ordinal);
+        Assert.Contains("broken JSON", Assert.Throws<DataFormatException>(() => SentenceReader.Open(path, LabelSet.SystemA).ToList()).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -37,7 +37,8 @@ public sealed class SchemesTests : IDisposable
 
     [Fact]
     public void A_scheme_that_the_letters_contradict_is_refused() => Assert.Contains(
-        "scheme is BILOU, whose tags begin with B I L U, but the file has 'E-PER'", Refusal("a B-PER\nb E-PER\n", new() { Scheme = TagScheme.Bilou }).Message, StringComparison.Ordinal);
+        "scheme is BILOU, whose tags begin with B I L U, but the file has 'E-PER'", Refusal("a B-PER\nb E-PER\n", new() { Scheme = TagScheme.Bilou }).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public void Letters_alone_mark_the_only_type() => Assert.Equal(
@@ -49,7 +50,8 @@ public sealed class SchemesTests : IDisposable
         var source = Open("a B-PER\nb O\nc E-LOC\nd S-LOC\n");
 
         Assert.Equal(["a/B-PER b/O c/B-LOC d/B-LOC"], source.Select(Show));
-        Assert.Contains("BIOES is broken at 2 places (an entity that does not end, or that goes on without a beginning); read by the letters as they stand", source.Report!.Notices);
+        Assert.Contains("BIOES is broken at 2 places (an entity that does not end, or that goes on without a beginning); read by the letters as they stand",
+            source.Report!.Notices);
     }
 
     [Fact]
@@ -64,10 +66,13 @@ public sealed class SchemesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("dataset_info.json", """{"features": {"ner_tags": {"feature": {"names": ["O", "B-LOC", "I-LOC"], "_type": "ClassLabel"}, "_type": "Sequence"}}}""")]
-    [InlineData("dataset_infos.json", """{"default": {"features": {"ner_tags": {"feature": {"names": ["O", "B-LOC", "I-LOC"], "_type": "ClassLabel"}, "_type": "List"}}}}""")]
+    [InlineData("dataset_info.json",
+        """{"features": {"ner_tags": {"feature": {"names": ["O", "B-LOC", "I-LOC"], "_type": "ClassLabel"}, "_type": "Sequence"}}}""")]
+    [InlineData("dataset_infos.json",
+        """{"default": {"features": {"ner_tags": {"feature": {"names": ["O", "B-LOC", "I-LOC"], "_type": "ClassLabel"}, "_type": "List"}}}}""")]
     [InlineData("label.json", """{"I-LOC": 2, "O": 0, "B-LOC": 1}""")]
-    [InlineData("README.md", "---\ndataset_info:\n- config_name: x\n  features:\n  - name: ner_tags\n    sequence:\n      class_label:\n        names:\n          '0': O\n          '1': B-LOC\n          '2': I-LOC\n---\n")]
+    [InlineData("README.md", "---\ndataset_info:\n- config_name: x\n  features:\n  - name: ner_tags\n    sequence:\n      class_label:\n        names:\n       "
+        + "   '0': O\n          '1': B-LOC\n          '2': I-LOC\n---\n")]
     public void A_file_beside_names_numbers(string name, string text)
     {
         _folder.Write(name, text);
@@ -78,13 +83,15 @@ public sealed class SchemesTests : IDisposable
 
     [Fact]
     public void The_object_around_the_rows_names_numbers_too() => Assert.Equal(["Rome/B-LOC"], SentenceReader.Open(
-        _folder.Write("a.json", """{"id2label": {"0": "O", "1": "B-LOC"}, "data": [{"tokens": ["Rome"], "ner_tags": [1]}]}"""), Types, new() { NumbersAreLabels = false }).Select(Show));
+        _folder.Write("a.json", """{"id2label": {"0": "O", "1": "B-LOC"}, "data": [{"tokens": ["Rome"], "ner_tags": [1]}]}"""), Types,
+        new() { NumbersAreLabels = false }).Select(Show));
 
     [Theory]
     [InlineData("label_names")]
     [InlineData("classes")]
     public void A_list_of_tags_around_the_rows_names_numbers_whatever_it_is_called(string name) => Assert.Equal(["Rome/B-LOC"], SentenceReader.Open(
-        _folder.Write("a.json", $$"""{"{{name}}": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "data": [{"tokens": ["Rome"], "ner_tags": [3]}]}"""), Types, new() { NumbersAreLabels = false }).Select(Show));
+        _folder.Write("a.json", $$"""{"{{name}}": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "data": [{"tokens": ["Rome"], "ner_tags": [3]}]}"""), Types,
+        new() { NumbersAreLabels = false }).Select(Show));
 
     [Fact]
     public void Types_match_but_for_case_only_where_that_is_plain()
@@ -102,7 +109,8 @@ public sealed class SchemesTests : IDisposable
         Assert.Contains("types that never occur: ORG LOC", source.Report!.Notices);
     }
 
-    private SentenceSource Open(string text, ReaderOptions? options = null) => SentenceReader.Open(_folder.Write("a.conll", text), Types, (options ?? new()) with { Rows = RowListing.AsListed });
+    private SentenceSource Open(string text, ReaderOptions? options = null) =>
+        SentenceReader.Open(_folder.Write("a.conll", text), Types, (options ?? new()) with { Rows = RowListing.AsListed });
 
     private string Read(string text, ReaderOptions options) => string.Join(' ', Open(text, options).Select(Show));
 

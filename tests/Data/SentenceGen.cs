@@ -8,7 +8,8 @@ internal static class SentenceGen
 {
     private static readonly Gen<string> AnyWord = Gen.Frequency(
         (6, Gen.String[Gen.Char.AlphaNumeric, 1, 10]),
-        (1, Gen.OneOf("#tag", "# a", "\"", "\\", "\\u0041", "–", "日本", "𝔸𝔹", "e\u0301", "", " ", "\u00A0", "\uFEFF", "O", "B-PER", "1-2", new string('x', 300))),
+        (1, Gen.OneOf("#tag", "# a", "\"", "\\", "\\u0041", "–", "日本", "𝔸𝔹", "e\u0301", "", " ", "\u00A0", "\uFEFF", "O", "B-PER", "1-2",
+            new string('x', 300))),
         (1, Gen.String[Gen.Char['\u0001', '\uD7FF'], 0, 6]));
 
     /// <summary>Any sentences, empty ones and empty words included.</summary>

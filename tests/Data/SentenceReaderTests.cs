@@ -17,7 +17,8 @@ public sealed class SentenceReaderTests : IDisposable
     {
         var path = _folder.Write("a.jsonl", $"{Rome}\n{Flu}\n{Rome}\n");
 
-        string Words(RowListing rows) => string.Join(' ', SentenceReader.Open(path, LabelSet.SystemA, new() { Rows = rows }).SelectMany(sentence => sentence.Words));
+        string Words(RowListing rows) =>
+            string.Join(' ', SentenceReader.Open(path, LabelSet.SystemA, new() { Rows = rows }).SelectMany(sentence => sentence.Words));
 
         Assert.Equal("Rome Flu", Words(RowListing.Distinct));
         Assert.Equal("Rome Flu Rome", Words(RowListing.AsListed));
@@ -41,7 +42,9 @@ public sealed class SentenceReaderTests : IDisposable
     [InlineData("7,Rome,B-LOC\n7,rose,O\n")]
     [InlineData("word,tag\nRome,B-LOC\nrose,O\n")]
     public void Rows_are_not_joined_to_one_sentence_where_nothing_tells_sentences_apart(string text) => Assert.Contains(
-        "nothing tells where a sentence ends", Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.csv", text), LabelSet.SystemA).Count()).Message, StringComparison.Ordinal);
+        "nothing tells where a sentence ends",
+        Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.csv", text), LabelSet.SystemA).Count()).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public void The_summary_says_what_was_left_out()
@@ -56,7 +59,8 @@ public sealed class SentenceReaderTests : IDisposable
     [Fact]
     public void System_A_is_read_as_system_B_by_the_original_mapping()
     {
-        var path = _folder.Write("a.jsonl", $$"""{"tokens": [{{string.Join(", ", Enumerable.Range(0, 31).Select(i => $"\"w{i}\""))}}], "ner_tags": [{{string.Join(", ", Enumerable.Range(0, 31))}}]}""");
+        var path = _folder.Write("a.jsonl",
+            $$"""{"tokens": [{{string.Join(", ", Enumerable.Range(0, 31).Select(i => $"\"w{i}\""))}}], "ner_tags": [{{string.Join(", ", Enumerable.Range(0, 31))}}]}""");
 
         var tags = SentenceReader.Open(path, LabelSet.SystemA, new() { Target = LabelSet.SystemB }).Single().Tags;
 
@@ -107,7 +111,8 @@ public sealed class SentenceReaderTests : IDisposable
     [Fact]
     public void A_file_without_the_wanted_language_says_which_it_has()
     {
-        var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("a.jsonl", Rom), LabelSet.SystemA, new() { Language = "en" }).ToList());
+        var error = Assert.Throws<DataFormatException>(() =>
+            SentenceReader.Open(_folder.Write("a.jsonl", Rom), LabelSet.SystemA, new() { Language = "en" }).ToList());
 
         Assert.Contains("none of its 1 rows is in language 'en'; found de", error.Message, StringComparison.Ordinal);
     }
@@ -115,8 +120,10 @@ public sealed class SentenceReaderTests : IDisposable
     [Fact]
     public void Missing_files_folders_and_unknown_extensions_are_refused_at_once()
     {
-        Assert.Contains("no such data file", Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.PathOf("a.jsonl"), LabelSet.SystemA)).Message, StringComparison.Ordinal);
-        Assert.Contains("is a folder", Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.Root, LabelSet.SystemA)).Message, StringComparison.Ordinal);
+        Assert.Contains("no such data file",
+            Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.PathOf("a.jsonl"), LabelSet.SystemA)).Message, StringComparison.Ordinal);
+        Assert.Contains("is a folder", Assert.Throws<FileNotFoundException>(() => SentenceReader.Open(_folder.Root, LabelSet.SystemA)).Message,
+            StringComparison.Ordinal);
         var error = Assert.Throws<ArgumentException>(() => SentenceReader.Open(_folder.Write("a.xlsx", "x"), LabelSet.SystemA));
         Assert.Contains("is a spreadsheet; save it as CSV", error.Message, StringComparison.Ordinal);
     }
@@ -141,9 +148,12 @@ public sealed class SentenceReaderTests : IDisposable
     [Fact]
     public void Damaged_gzip_is_named_with_the_last_good_line()
     {
-        var whole = File.ReadAllBytes(_folder.WriteGzip("a.jsonl.gz", string.Concat(Enumerable.Range(0, 5000).Select(i => Rome.Replace("Rome", $"R{i * 7919 % 5000}", StringComparison.Ordinal) + "\n"))));
+        var whole = File.ReadAllBytes(
+            _folder.WriteGzip("a.jsonl.gz",
+            string.Concat(Enumerable.Range(0, 5000).Select(i => Rome.Replace("Rome", $"R{i * 7919 % 5000}", StringComparison.Ordinal) + "\n"))));
 
-        var error = Assert.Throws<DataFormatException>(() => SentenceReader.Open(_folder.Write("cut.jsonl.gz", whole[..(whole.Length / 2)]), LabelSet.SystemA).ToList());
+        var error = Assert.Throws<DataFormatException>(() =>
+            SentenceReader.Open(_folder.Write("cut.jsonl.gz", whole[..(whole.Length / 2)]), LabelSet.SystemA).ToList());
 
         Assert.Contains("the gzip data is damaged or was cut off", error.Message, StringComparison.Ordinal);
         Assert.True(error.Faults[^1].Line > 100, error.Message);

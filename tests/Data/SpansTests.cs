@@ -68,7 +68,8 @@ public sealed class SpansTests : IDisposable
     [Fact]
     public void Predictions_are_taken_where_a_task_has_no_field_for_annotations()
     {
-        var source = Open("a.json", """[{"data": {"text": "🙂 Bob"}, "predictions": [{"model_version": "m", "result": [{"type": "labels", "value": {"start": 3, "end": 6, "labels": ["PER"]}}]}]}]""");
+        var source = Open(
+            "a.json", """[{"data": {"text": "🙂 Bob"}, "predictions": [{"model_version": "m", "result": [{"type": "labels", "value": {"start": 3, "end": 6, "labels": ["PER"]}}]}]}]""");
 
         Assert.Equal(["🙂/O Bob/B-PER"], source.Select(Show));
         Assert.Contains("a model's predictions were taken, since the task has no field for annotations: 1 row", source.Report!.Notices);
@@ -89,7 +90,8 @@ public sealed class SpansTests : IDisposable
     [Theory]
     [InlineData("""[["Bob ran.", {"entities": [[0, 3, "PER"]]}]]""")]
     [InlineData("""{"classes": ["PER"], "annotations": [["Bob ran.", {"entities": [[0, 3, "PER"]]}], null]}""")]
-    [InlineData("""{"text": "Bob ran.", "ents": [{"start": 0, "end": 3, "label": "PER"}], "tokens": [{"id": 0, "start": 0, "end": 3}, {"id": 1, "start": 4, "end": 7}, {"id": 2, "start": 7, "end": 8}]}""")]
+    [InlineData(
+        """{"text": "Bob ran.", "ents": [{"start": 0, "end": 3, "label": "PER"}], "tokens": [{"id": 0, "start": 0, "end": 3}, {"id": 1, "start": 4, "end": 7}, {"id": 2, "start": 7, "end": 8}]}""")]
     [InlineData("""{"data": [{"content": "Bob ran.", "annotations": [{"start": 0, "end": 3, "type": "PER"}]}]}""")]
     public void SpaCys_forms_and_their_kin_are_read(string text) => Assert.Equal(["Bob/B-PER ran/O ./O"], Open("a.json", text).Select(Show));
 

@@ -9,7 +9,8 @@ namespace NotebookLib.Tests.Display;
 [Collection(nameof(NotebookHostTests))]
 public class ModelCardTests
 {
-    private static readonly LoadReport Report = new("model.safetensors", ["deberta.embeddings.word_embeddings.weight"], ["classifier.weight", "classifier.bias"], [], ["lm_predictions.lm_head.bias"]);
+    private static readonly LoadReport Report =
+        new("model.safetensors", ["deberta.embeddings.word_embeddings.weight"], ["classifier.weight", "classifier.bias"], [], ["lm_predictions.lm_head.bias"]);
 
     [Fact]
     public void The_card_counts_parameters_by_part_and_names_new_weights()

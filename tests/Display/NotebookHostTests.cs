@@ -30,11 +30,14 @@ public class NotebookHostTests
     {
         var shown = new List<string>();
         using var kernel = new CellKernel(_ => NotebookHost.Show(new Sample("one")).Update(new Sample("two")));
-        kernel.KernelEvents.Subscribe(happened => shown.AddRange(happened is DisplayEvent view ? view.FormattedValues.Select(value => $"{view.GetType().Name} {view.ValueId.Length} {value.Value}") : []));
+        kernel.KernelEvents.Subscribe(happened =>
+            shown.AddRange(happened is DisplayEvent view
+                ? view.FormattedValues.Select(value => $"{view.GetType().Name} {view.ValueId.Length} {value.Value}") : []));
 
         await kernel.SendAsync(new SubmitCode("a cell"), TestContext.Current.CancellationToken);
 
-        Assert.Equal(["DisplayedValueProduced 36 <b>one</b>", "DisplayedValueProduced 36 one", "DisplayedValueUpdated 36 <b>two</b>", "DisplayedValueUpdated 36 two"], shown);
+        Assert.Equal(["DisplayedValueProduced 36 <b>one</b>", "DisplayedValueProduced 36 one", "DisplayedValueUpdated 36 <b>two</b>", "DisplayedValueUpdated "
+            + "36 two"], shown);
     }
 
     [Fact]

@@ -15,7 +15,8 @@ public class RunViewsTests
         [new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20) { MemoryBytes = 3L << 30 }],
         [Evaluation(10, 0.4, true), Evaluation(20, 0.6, true)]);
 
-    private static readonly TrainingResult Result = new(TrainingEnd.Finished, "all 100 updates are made", 100, History, "/out/checkpoint-100", "/out/best", Summary, 125, 0.5, ["a <notice>"]);
+    private static readonly TrainingResult Result =
+        new(TrainingEnd.Finished, "all 100 updates are made", 100, History, "/out/checkpoint-100", "/out/best", Summary, 125, 0.5, ["a <notice>"]);
 
     [Fact]
     public void The_plan_and_the_result_are_cards()
@@ -50,7 +51,8 @@ public class RunViewsTests
         Assert.StartsWith("training loss from 2.5000 to 1.7043 ", TrainingCharts.Loss(History).Summary, StringComparison.Ordinal);
         Assert.Equal("F1 from 0.400 to 0.600 (lowest 0.400, highest 0.600)", TrainingCharts.Scores(History).Summary);
         Assert.StartsWith("learning rate from 5", TrainingCharts.LearningRate(History).Summary, StringComparison.Ordinal);
-        Assert.Equal("tokens per second from 1,000 to 3,000 (lowest 1,000, highest 3,000); memory in GiB from 3.00 to 3.00 (lowest 3.00, highest 3.00)", TrainingCharts.Speed(History).Summary);
+        Assert.Equal("tokens per second from 1,000 to 3,000 (lowest 1,000, highest 3,000); memory in GiB from 3.00 to 3.00 (lowest 3.00, highest 3.00)",
+            TrainingCharts.Speed(History).Summary);
         Assert.True(TrainingCharts.Scores(TrainingHistory.Empty).IsEmpty);
     }
 

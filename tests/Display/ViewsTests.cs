@@ -33,7 +33,8 @@ public class ViewsTests
             var document = new HtmlParser().ParseDocument(view.ToHtml());
             Assert.Empty(document.QuerySelectorAll("script"));
             Assert.Contains("alert('x')", document.Body!.TextContent, StringComparison.Ordinal);
-            Assert.All(document.All, element => Assert.DoesNotContain(element.Attributes, attribute => attribute.Name.StartsWith("on", StringComparison.Ordinal)));
+            Assert.All(document.All, element =>
+                Assert.DoesNotContain(element.Attributes, attribute => attribute.Name.StartsWith("on", StringComparison.Ordinal)));
             Assert.Contains("alert('x')", view.ToText(), StringComparison.Ordinal);
         }
     }
@@ -71,7 +72,8 @@ public class ViewsTests
 
         var text = new ErrorsView(analysis, Labels).ToText();
 
-        Assert.Contains("  gold       [Ada PER: missed] saw [Rome LOC]\n  predicted  Ada saw [Rome PER: type]\n  loss       1.250 nats per piece", text, StringComparison.Ordinal);
+        Assert.Contains("  gold       [Ada PER: missed] saw [Rome LOC]\n  predicted  Ada saw [Rome PER: type]\n  loss       1.250 nats per piece", text,
+            StringComparison.Ordinal);
         var html = new HtmlParser().ParseDocument(new ErrorsView(analysis, Labels).ToHtml());
         Assert.Equal(["gold", "predicted", "loss"], html.QuerySelectorAll(".nl-who").Select(label => label.TextContent));
         Assert.Equal(["missed", "type"], html.QuerySelectorAll(".nl-odd i").Select(remark => remark.TextContent));
@@ -111,17 +113,21 @@ public class ViewsTests
         Assert.Equal(view.ToHtml(), Microsoft.DotNet.Interactive.Formatting.Formatter.ToDisplayString(view, "text/html"));
         Assert.Equal(view.ToText(), Microsoft.DotNet.Interactive.Formatting.Formatter.ToDisplayString(view, "text/plain"));
         Assert.Equal(["text/html", "text/plain"], Microsoft.DotNet.Interactive.Formatting.Formatter.GetPreferredMimeTypesFor(view.GetType()));
-        Assert.Contains(view.ToHtml(), Microsoft.DotNet.Interactive.Formatting.Formatter.ToDisplayString((HtmlView[])[view], "text/html"), StringComparison.Ordinal);
+        Assert.Contains(view.ToHtml(), Microsoft.DotNet.Interactive.Formatting.Formatter.ToDisplayString((HtmlView[])[view], "text/html"),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void Only_charts_carry_the_marker_that_makes_a_page_bring_plotly() =>
-        Assert.DoesNotContain("nl-chart", new TableView("t", [new("a")], []).ToHtml() + new CardView("c", []).ToHtml() + new SentencesView("s", [new Sentence(["a"], [1])], Labels).ToHtml(), StringComparison.Ordinal);
+        Assert.DoesNotContain("nl-chart",
+            new TableView("t", [new("a")], []).ToHtml() + new CardView("c", []).ToHtml() + new SentencesView("s", [new Sentence(["a"], [1])], Labels).ToHtml(),
+            StringComparison.Ordinal);
 
     [Fact]
     public void The_environment_card_names_device_and_versions_and_settings_are_listed_with_their_values()
     {
-        var text = EnvironmentCard.Create("demo").ToText() + EnvironmentCard.SettingsTable(new { LearningRate = 5e-5, Epochs = 3.0, Classes = new[] { 1, 2 } }).ToText();
+        var text = EnvironmentCard.Create("demo").ToText()
+            + EnvironmentCard.SettingsTable(new { LearningRate = 5e-5, Epochs = 3.0, Classes = new[] { 1, 2 } }).ToText();
 
         Assert.Contains("TorchSharp 0.107", text, StringComparison.Ordinal);
         Assert.Contains("threads", text, StringComparison.Ordinal);

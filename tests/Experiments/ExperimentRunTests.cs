@@ -14,13 +14,16 @@ public sealed class ExperimentRunTests
     public void All_faults_are_reported_together_each_with_what_was_found_and_what_would_work()
     {
         var error = Assert.Throws<ArgumentException>(() => ExperimentRun.Begin(
-            "large-LoRA-A", "tiny", Inputs with { TrainData = "no-such-file.conll", Types = ["PER", "PER"], TrainRows = -1 }, new() { BatchSize = 0, EarlyStoppingPatience = 0 },
+            "large-LoRA-A", "tiny", Inputs with { TrainData = "no-such-file.conll", Types = ["PER", "PER"], TrainRows = -1 },
+            new() { BatchSize = 0, EarlyStoppingPatience = 0 },
             new() { Resume = true, Push = "nobody", Tracking = "on" }, new() { Rank = 0, Targets = [] }));
 
         foreach (var part in (string[])
             [
-                "profile is \"tiny\"; expected demo, small, full, published", "TrainData is \"no-such-file.conll\"", "Types is PER, PER", "TrainRows is -1", "BatchSize is 0; expected a number of sentences from 1 on",
-                "EarlyStoppingPatience is 0", "Rank is 0; expected a width from 1 to 4096", "Targets is empty", "Resume is true, but Output is null", "Push is \"nobody\"; expected organisation/name", "Tracking is \"on\"",
+                "profile is \"tiny\"; expected demo, small, full, published", "TrainData is \"no-such-file.conll\"", "Types is PER, PER", "TrainRows is -1",
+                "BatchSize is 0; expected a number of sentences from 1 on",
+                "EarlyStoppingPatience is 0", "Rank is 0; expected a width from 1 to 4096", "Targets is empty", "Resume is true, but Output is null",
+                "Push is \"nobody\"; expected organisation/name", "Tracking is \"on\"",
             ])
         {
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
@@ -33,11 +36,15 @@ public sealed class ExperimentRunTests
         string[] Faults(InputSettings inputs, bool trains = true) => [.. inputs.FindFaults(trains)];
 
         Assert.Empty(Faults(Inputs));
-        Assert.Contains("ValidationData is set, TrainData is not", Faults(Inputs with { ValidationData = "data/sample/validation.parquet" })[0], StringComparison.Ordinal);
-        Assert.Contains("Types is PER, but TrainData is null; Types belongs to data of your own.", Faults(Inputs with { Types = ["PER"] })[0], StringComparison.Ordinal);
-        Assert.Contains("only the published profile needs no training data", Faults(Inputs with { TestData = "data/sample/test.parquet" })[0], StringComparison.Ordinal);
+        Assert.Contains("ValidationData is set, TrainData is not", Faults(Inputs with { ValidationData = "data/sample/validation.parquet" })[0],
+            StringComparison.Ordinal);
+        Assert.Contains("Types is PER, but TrainData is null; Types belongs to data of your own.", Faults(Inputs with { Types = ["PER"] })[0],
+            StringComparison.Ordinal);
+        Assert.Contains("only the published profile needs no training data", Faults(Inputs with { TestData = "data/sample/test.parquet" })[0],
+            StringComparison.Ordinal);
         Assert.Empty(Faults(Inputs with { TestData = "data/sample/test.parquet" }, trains: false));
-        Assert.Contains("Dataset is \"nowhere\"; expected Babelscape/multinerd, or a folder", Faults(Inputs with { Dataset = "nowhere" })[0], StringComparison.Ordinal);
+        Assert.Contains("Dataset is \"nowhere\"; expected Babelscape/multinerd, or a folder", Faults(Inputs with { Dataset = "nowhere" })[0],
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -51,8 +58,10 @@ public sealed class ExperimentRunTests
         Assert.Empty(Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { Dropout = 0.3, TrainsHeadOnly = true }));
         Assert.Empty(Faults(Path.Combine(golden, "patterns-rslora"), false, new()));
         Assert.Empty(Faults("org/name@main", true, asSaved));
-        Assert.Contains("Rank is 16, but the adapters to start from (", Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { Rank = 16 }).Single(), StringComparison.Ordinal);
-        Assert.Contains("UsesMagnitudes is True, but", Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { UsesMagnitudes = true }).Single(), StringComparison.Ordinal);
+        Assert.Contains("Rank is 16, but the adapters to start from (",
+            Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { Rank = 16 }).Single(), StringComparison.Ordinal);
+        Assert.Contains("UsesMagnitudes is True, but", Faults(Path.Combine(golden, "patterns-rslora"), true, asSaved with { UsesMagnitudes = true }).Single(),
+            StringComparison.Ordinal);
         Assert.Contains("init_lora_weights is \"pissa\"", Faults(Path.Combine(golden, "refuse", "pissa"), true, null).Single(), StringComparison.Ordinal);
         Assert.Contains("there is no such folder, neither from", Faults("results/runs/nothing/model", true, asSaved).Single(), StringComparison.Ordinal);
         Assert.Contains("adapter_config.json", Faults("data/tiny-deberta-v3", true, asSaved).Single(), StringComparison.Ordinal);
@@ -79,7 +88,8 @@ public sealed class ExperimentRunTests
 
         Assert.Contains("Tracking is \"online\", but there is no API key; set WANDB_API_KEY", Fault("online"), StringComparison.Ordinal);
         Assert.Contains("mode online: no API key found", Fault("auto", ("WANDB_MODE", "online")), StringComparison.Ordinal);
-        Assert.Contains("WANDB_LOG_MODEL: expected false, end or checkpoint, found \"all\"", Fault("offline", ("WANDB_LOG_MODEL", "all")), StringComparison.Ordinal);
+        Assert.Contains("WANDB_LOG_MODEL: expected false, end or checkpoint, found \"all\"", Fault("offline", ("WANDB_LOG_MODEL", "all")),
+            StringComparison.Ordinal);
         _ = Begin(new() { Tracking = "online" }, environment: name => name == "WANDB_API_KEY" ? "0123456789" : null);
     }
 
@@ -103,7 +113,8 @@ public sealed class ExperimentRunTests
     [Fact]
     public void A_head_alone_has_a_name_of_its_own_and_stands_beside_the_published_large_run()
     {
-        var run = ExperimentRun.Begin("large-LoRA-A", "full", new() { Model = "microsoft/deberta-v3-large" }, new(), new(), new LoraSettings { TrainsHeadOnly = true });
+        var run = ExperimentRun.Begin("large-LoRA-A", "full", new() { Model = "microsoft/deberta-v3-large" }, new(), new(),
+            new LoraSettings { TrainsHeadOnly = true });
 
         Assert.Equal(("large-head-A", "large-LoRA-A"), (run.System, run.PublishedSystem));
     }
@@ -122,7 +133,8 @@ public sealed class ExperimentRunTests
         Directory.CreateDirectory(Path.Combine(output, "checkpoints", "checkpoint-243"));
         var error = Assert.Throws<ArgumentException>(Again);
 
-        Assert.Contains($"{output} holds a run already (checkpoint-243). Go on with it by -p resume=true -p output={output}, or choose another folder.", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"{output} holds a run already (checkpoint-243). Go on with it by -p resume=true -p output={output}, or choose another folder.",
+            error.Message, StringComparison.Ordinal);
         _ = Begin(new() { Output = output, Resume = true });
     }
 
@@ -150,13 +162,15 @@ public sealed class ExperimentRunTests
         var checkpoints = Directory.CreateDirectory(Path.Combine(run, "checkpoints")).FullName;
         string Fault(string output) => Assert.Throws<ArgumentException>(() => Begin(new() { Output = output, Resume = true })).Message;
 
-        Assert.Contains($"Resume is true, but there is no run to go on with in {folder.PathOf("missing")}; expected the folder of a run", Fault(folder.PathOf("missing")), StringComparison.Ordinal);
+        Assert.Contains($"Resume is true, but there is no run to go on with in {folder.PathOf("missing")}; expected the folder of a run",
+            Fault(folder.PathOf("missing")), StringComparison.Ordinal);
         Assert.Contains($"no run to go on with in {run};", Fault(run), StringComparison.Ordinal);
 
         // The lock of a run that was killed before its first checkpoint: that run can only begin again.
         File.WriteAllText(Path.Combine(checkpoints, ".training.lock"), "");
         _ = Begin(new() { Output = run, Resume = true });
-        Assert.Contains($"no run to go on with in {checkpoints}; expected the folder of a run, for instance {run}.", Fault(checkpoints), StringComparison.Ordinal);
+        Assert.Contains($"no run to go on with in {checkpoints}; expected the folder of a run, for instance {run}.", Fault(checkpoints),
+            StringComparison.Ordinal);
     }
 
     private static ExperimentRun Begin(RunSettings? outputs = null, TrainingSettings? settings = null, Func<string, string?>? environment = null) =>

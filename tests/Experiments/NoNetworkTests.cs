@@ -13,7 +13,8 @@ public sealed class NoNetworkTests : IDisposable
         var small = new InputSettings { Model = "microsoft/deberta-v3-xsmall" };
         var own = new InputSettings { Model = "data/tiny-deberta-v3", TrainData = "org/name" };
         foreach (var cell in new Func<Task>[]
-            { () => Splits.ReadAsync(small, LabelSet.SystemA), () => Splits.ReadAsync(small, LabelSet.SystemA, trains: false), () => small.FetchAsync(small.Model), () => Splits.ReadAsync(own, LabelSet.SystemA) })
+            { () => Splits.ReadAsync(small, LabelSet.SystemA), () => Splits.ReadAsync(small, LabelSet.SystemA, trains: false),
+                () => small.FetchAsync(small.Model), () => Splits.ReadAsync(own, LabelSet.SystemA) })
         {
             try { await cell(); }
             catch (HubException error) { Console.WriteLine("SAID " + error.Message.Replace("\n", " / ")); }
@@ -47,7 +48,8 @@ public sealed class NoNetworkTests : IDisposable
     private static void AssertWaysOut(string[] said)
     {
         Assert.Equal(4, said.Length);
-        Assert.All(said[..3], text => Assert.Contains("Missing on this machine: model microsoft/deberta-v3-xsmall, data Babelscape/multinerd.", text, StringComparison.Ordinal));
+        Assert.All(said[..3], text =>
+            Assert.Contains("Missing on this machine: model microsoft/deberta-v3-xsmall, data Babelscape/multinerd.", text, StringComparison.Ordinal));
         Assert.Contains("Missing on this machine: data org/name.", said[3], StringComparison.Ordinal);
         Assert.All(said, text => Assert.Matches("Three ways out: run it again with a network; -p model=FOLDER .*-p profile=demo needs no network", text));
     }

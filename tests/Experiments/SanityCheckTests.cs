@@ -55,14 +55,17 @@ public sealed class SanityCheckTests
 
         Assert.Equal(["An evaluation", "Lengths"], SanityCheck.Find(loaded, LabelSet.SystemA, [], rows, Settings).Select(finding => finding.Name));
         Assert.Contains("no validation sentences", SanityCheck.Run(loaded, LabelSet.SystemA, [], [], Settings).ToText(), StringComparison.Ordinal);
-        var error = Assert.Throws<ArgumentException>(() => SanityCheck.Run(loaded, LabelSet.SystemA, [new([1, 1_000_000, 2], [-100, 0, -100], [-1, 0, -1])], rows, Settings));
+        var error = Assert.Throws<ArgumentException>(() =>
+            SanityCheck.Run(loaded, LabelSet.SystemA, [new([1, 1_000_000, 2], [-100, 0, -100], [-1, 0, -1])], rows, Settings));
         Assert.Contains("training row 0 has the piece id 1,000,000", error.Message, StringComparison.Ordinal);
     }
 
     private static async Task<(Loaded<DebertaV2ForTokenClassification> Loaded, EncodedSentence[] Rows)> LoadAsync()
     {
-        var splits = await Splits.ReadAsync(new() { Model = Tiny, Dataset = "data/sample", TrainRows = 32 }, LabelSet.SystemA, cancellation: TestContext.Current.CancellationToken);
-        return (ModelFolder.Load(Tiny, new LoadOptions { Labels = LabelSet.SystemA }), new SentenceEncoder(DebertaTokenizer.Load(Tiny)).EncodeAll(splits.Train));
+        var splits = await Splits.ReadAsync(new() { Model = Tiny, Dataset = "data/sample", TrainRows = 32 }, LabelSet.SystemA,
+            cancellation: TestContext.Current.CancellationToken);
+        return (ModelFolder.Load(Tiny, new LoadOptions { Labels = LabelSet.SystemA }),
+            new SentenceEncoder(DebertaTokenizer.Load(Tiny)).EncodeAll(splits.Train));
     }
 
     private static List<float> Weights(DebertaV2ForTokenClassification model)

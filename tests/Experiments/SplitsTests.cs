@@ -12,7 +12,8 @@ public sealed class SplitsTests : IDisposable
     [Fact]
     public async Task Data_of_ones_own_with_other_labels_are_split_the_same_way_each_time()
     {
-        var inputs = Own(Enumerable.Range(0, 40).Select(i => $"Gadget B-PRODUCT\n{i} I-PRODUCT\nsells O\n")) with { Types = ["PRODUCT", "BRAND"], ValidationRows = 8 };
+        var inputs = Own(Enumerable.Range(0, 40).Select(i => $"Gadget B-PRODUCT\n{i} I-PRODUCT\nsells O\n")) with
+        { Types = ["PRODUCT", "BRAND"], ValidationRows = 8 };
         var labels = inputs.LabelsOr(LabelSet.SystemA);
 
         var (splits, again) = (await Read(inputs, labels), await Read(inputs, labels));
@@ -32,7 +33,8 @@ public sealed class SplitsTests : IDisposable
 
         var splits = await Splits.ReadAsync(inputs, LabelSet.SystemB, source: LabelSet.SystemA, cancellation: TestContext.Current.CancellationToken);
 
-        Assert.Equal([[1, 0, 0], [9]], splits.Train.Concat(splits.Validation).OrderByDescending(sentence => sentence.Words.Count).Select(sentence => sentence.Tags));
+        Assert.Equal([[1, 0, 0], [9]],
+            splits.Train.Concat(splits.Validation).OrderByDescending(sentence => sentence.Words.Count).Select(sentence => sentence.Tags));
     }
 
     [Fact]
@@ -70,7 +72,8 @@ public sealed class SplitsTests : IDisposable
 
         var error = await Assert.ThrowsAsync<DataFormatException>(() => Read(inputs, LabelSet.SystemA));
         Assert.Contains("PRODUCT", error.Message, StringComparison.Ordinal);
-        Assert.All((await Read(inputs with { OtherTypes = UnknownTypes.Outside }, LabelSet.SystemA)).Train, sentence => Assert.All(sentence.Tags, tag => Assert.Equal(0, tag)));
+        Assert.All((await Read(inputs with { OtherTypes = UnknownTypes.Outside }, LabelSet.SystemA)).Train,
+            sentence => Assert.All(sentence.Tags, tag => Assert.Equal(0, tag)));
     }
 
     [Fact]
@@ -110,7 +113,8 @@ public sealed class SplitsTests : IDisposable
     {
         var inputs = Own(["Marie B-PER\nsings O\n"]);
 
-        var error = await Assert.ThrowsAsync<InvalidDataException>(() => Splits.ReadAsync(inputs, LabelSet.SystemA, trains: false, cancellation: TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<InvalidDataException>(() =>
+            Splits.ReadAsync(inputs, LabelSet.SystemA, trains: false, cancellation: TestContext.Current.CancellationToken));
 
         Assert.Contains("TestData is null; set TestData to the file", error.Message, StringComparison.Ordinal);
     }
@@ -122,7 +126,8 @@ public sealed class SplitsTests : IDisposable
         File.WriteAllText(path, string.Concat(Enumerable.Range(0, 5).Select(i => $$"""{"tokens": ["Gadget", "{{i}}"], "ner_tags": [3, 0]}""" + "\n")));
         var inputs = new InputSettings { Model = "m", TrainData = path };
 
-        Assert.Contains("numbers (0 to 3) that nothing names", (await Assert.ThrowsAsync<DataFormatException>(() => Read(inputs, LabelSet.SystemA))).Message, StringComparison.Ordinal);
+        Assert.Contains("numbers (0 to 3) that nothing names", (await Assert.ThrowsAsync<DataFormatException>(() => Read(inputs, LabelSet.SystemA))).Message,
+            StringComparison.Ordinal);
         var named = inputs with { Types = ["PER", "PRODUCT"] };
         var splits = await Read(named, named.LabelsOr(LabelSet.SystemA));
 
@@ -158,12 +163,16 @@ public sealed class SplitsTests : IDisposable
         var inputs = new InputSettings { Model = "m", TrainData = "org/news:en" };
 
         Assert.Empty(inputs.FindFaults(trains: true));
-        Assert.Contains("there is no such file", Assert.Single((inputs with { TrainData = "org/news.conll" }).FindFaults(trains: true)), StringComparison.Ordinal);
-        Assert.Contains("belong to data of your own", Assert.Single((new InputSettings { Model = "m" } with { TagColumn = 2 }).FindFaults(trains: true)), StringComparison.Ordinal);
-        Assert.Contains("expected two names with a comma between", Assert.Single((inputs with { Fields = "words" }).FindFaults(trains: true)), StringComparison.Ordinal);
+        Assert.Contains("there is no such file", Assert.Single((inputs with { TrainData = "org/news.conll" }).FindFaults(trains: true)),
+            StringComparison.Ordinal);
+        Assert.Contains("belong to data of your own", Assert.Single((new InputSettings { Model = "m" } with { TagColumn = 2 }).FindFaults(trains: true)),
+            StringComparison.Ordinal);
+        Assert.Contains("expected two names with a comma between", Assert.Single((inputs with { Fields = "words" }).FindFaults(trains: true)),
+            StringComparison.Ordinal);
     }
 
-    private static Task<Splits> Read(InputSettings inputs, LabelSet labels) => Splits.ReadAsync(inputs, labels, cancellation: TestContext.Current.CancellationToken);
+    private static Task<Splits> Read(InputSettings inputs, LabelSet labels) =>
+        Splits.ReadAsync(inputs, labels, cancellation: TestContext.Current.CancellationToken);
 
     private InputSettings Own(IEnumerable<string> sentences)
     {

@@ -31,7 +31,8 @@ internal sealed class FakeHubReading(FakeHubServer server)
             : new FakeAnswer(404);
     }
 
-    private FakeAnswer Guarded(FakeRequest request, string kind, string name, string revision, Func<string, IReadOnlyDictionary<string, FakeFile>, FakeAnswer> answer)
+    private FakeAnswer Guarded(FakeRequest request, string kind, string name, string revision,
+        Func<string, IReadOnlyDictionary<string, FakeFile>, FakeAnswer> answer)
     {
         var repo = server.Find(kind, name);
         if (repo is null || (repo.IsPrivate && !FakeHubServer.IsKnown(request)))

@@ -20,7 +20,9 @@ internal sealed class FakeHubWriting(FakeHubServer server)
         var parts = request.Target.Split('?')[0].TrimStart('/').Split('/').Select(Uri.UnescapeDataString).ToArray();
         return parts switch
         {
-            ["api", "whoami-v2"] => FakeAnswer.Json(new JsonObject { ["type"] = "user", ["name"] = FakeHubServer.User, ["orgs"] = new JsonArray(new JsonObject { ["name"] = "org" }) }),
+            ["api", "whoami-v2"] =>
+                FakeAnswer.Json(
+                    new JsonObject { ["type"] = "user", ["name"] = FakeHubServer.User, ["orgs"] = new JsonArray(new JsonObject { ["name"] = "org" }) }),
             ["api", "repos", "create"] => Create(request.Json),
             ["api", "models", var org, var name, "preupload", _] => WithRepo(org, name, _ => Preupload(request.Json)),
             ["api", "models", var org, var name, "commit", _] => WithRepo(org, name, repo => Commit(repo, request.Text)),
@@ -59,7 +61,8 @@ internal sealed class FakeHubWriting(FakeHubServer server)
         var oid = request.Json["oid"]!.GetValue<string>();
         lock (_parts)
         {
-            var named = request.Json["parts"]!.AsArray().Select(part => (Number: part!["partNumber"]!.GetValue<int>(), Etag: part["etag"]!.GetValue<string>())).ToList();
+            var named = request.Json["parts"]!.AsArray().Select(part => (Number: part!["partNumber"]!.GetValue<int>(), Etag: part["etag"]!.GetValue<string>()))
+                .ToList();
             if (named.Any(part => part.Etag.Trim('"') != $"part-{part.Number}") || !named.Select(part => part.Number).SequenceEqual(_parts[oid].Keys))
             {
                 server.Problems.Enqueue($"{oid}: parts named {string.Join(", ", named)}");
@@ -108,8 +111,15 @@ internal sealed class FakeHubWriting(FakeHubServer server)
         {
             var path = file!["path"]!.GetValue<string>();
             var isBinary = Convert.FromBase64String(file["sample"]!.GetValue<string>()).Contains((byte)0);
-            var isLarge = file["size"]!.GetValue<long>() > 10_000_000 || isBinary || path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".model", StringComparison.Ordinal);
-            files.Add(new JsonObject { ["path"] = path, ["uploadMode"] = isLarge ? "lfs" : "regular", ["shouldIgnore"] = path.EndsWith(".tmp", StringComparison.Ordinal), ["oid"] = null });
+            var isLarge = file["size"]!.GetValue<long>() > 10_000_000 || isBinary || path.EndsWith(".safetensors", StringComparison.Ordinal)
+                || path.EndsWith(".model", StringComparison.Ordinal);
+            files.Add(new JsonObject
+            {
+                ["path"] = path,
+                ["uploadMode"] = isLarge ? "lfs" : "regular",
+                ["shouldIgnore"] = path.EndsWith(".tmp", StringComparison.Ordinal),
+                ["oid"] = null,
+            });
         }
 
         return FakeAnswer.Json(new JsonObject { ["files"] = files });
@@ -175,7 +185,8 @@ internal sealed class FakeHubWriting(FakeHubServer server)
                 case "file":
                     files.Add((value["path"]!.GetValue<string>(), new FakeFile(Convert.FromBase64String(value["content"]!.GetValue<string>()))));
                     break;
-                case "lfsFile" when server.Objects.TryGetValue(value["oid"]!.GetValue<string>(), out var stored) && value["algo"]!.GetValue<string>() == "sha256":
+                case "lfsFile" when server.Objects.TryGetValue(value["oid"]!.GetValue<string>(), out var stored)
+                    && value["algo"]!.GetValue<string>() == "sha256":
                     files.Add((value["path"]!.GetValue<string>(), stored));
                     break;
                 case "header":

@@ -43,7 +43,8 @@ public sealed class FakeRepo(string kind, string name)
                 all[path] = file;
             }
 
-            var text = $"{name} {_commits.Count} {string.Join(' ', all.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Key + pair.Value.Sha256))}";
+            var text = $"{name} {_commits.Count} "
+                + $"{string.Join(' ', all.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Key + pair.Value.Sha256))}";
             var commit = Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)));
             _commits.Add((commit, all));
             return commit;

@@ -12,7 +12,9 @@ public sealed class HubDatasetsTests
     private static async Task<HubFixture> StartAsync(params (string Path, string Text)[] files)
     {
         var hub = await HubFixture.StartAsync();
-        hub.Server.Repo("org/news", "datasets").Commit([.. files.Select(file => (file.Path, new FakeFile(Encoding.UTF8.GetBytes(file.Text), isLarge: !file.Path.EndsWith(".md", StringComparison.Ordinal))))]);
+        hub.Server.Repo("org/news", "datasets")
+            .Commit([.. files.Select(file =>
+            (file.Path, new FakeFile(Encoding.UTF8.GetBytes(file.Text), isLarge: !file.Path.EndsWith(".md", StringComparison.Ordinal))))]);
         return hub;
     }
 
@@ -22,7 +24,8 @@ public sealed class HubDatasetsTests
     public async Task Splits_are_told_by_the_files_names_and_parts_stay_in_order()
     {
         await using var hub = await StartAsync(
-            ("data/train-00001-of-00002.jsonl", Row), ("data/train-00000-of-00002.jsonl", Row), ("data/dev.jsonl", Row), ("data/test.jsonl", Row), ("config.json", "{}"), ("training_notes.txt", "x"));
+            ("data/train-00001-of-00002.jsonl", Row), ("data/train-00000-of-00002.jsonl", Row), ("data/dev.jsonl", Row), ("data/test.jsonl", Row),
+            ("config.json", "{}"), ("training_notes.txt", "x"));
 
         var found = await FetchAsync(hub);
 
@@ -66,8 +69,10 @@ public sealed class HubDatasetsTests
         var error = await Assert.ThrowsAsync<ArgumentException>(() => FetchAsync(hub));
 
         Assert.Contains("has several configurations: de, en; name one behind a colon: org/news:de", error.Message, StringComparison.Ordinal);
-        Assert.Contains($"{Path.DirectorySeparatorChar}en{Path.DirectorySeparatorChar}", Assert.Single((await FetchAsync(hub, "org/news:en")).Train), StringComparison.Ordinal);
-        Assert.Contains("'fr' names none of them", (await Assert.ThrowsAsync<ArgumentException>(() => FetchAsync(hub, "org/news:fr"))).Message, StringComparison.Ordinal);
+        Assert.Contains($"{Path.DirectorySeparatorChar}en{Path.DirectorySeparatorChar}", Assert.Single((await FetchAsync(hub, "org/news:en")).Train),
+            StringComparison.Ordinal);
+        Assert.Contains("'fr' names none of them", (await Assert.ThrowsAsync<ArgumentException>(() => FetchAsync(hub, "org/news:fr"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -87,7 +87,8 @@ public sealed class HubDownloadTests
         await hub.DownloadAsync();
         await hub.DownloadAsync("config.json");
 
-        Assert.All(hub.Server.Requests.Where(request => !request.IsStorage), request => Assert.Equal("Bearer " + FakeHubServer.Token, request["Authorization"]));
+        Assert.All(hub.Server.Requests.Where(request => !request.IsStorage),
+            request => Assert.Equal("Bearer " + FakeHubServer.Token, request["Authorization"]));
         Assert.Single(elsewhere.Requests);
         Assert.All(elsewhere.Requests.Concat(hub.Server.Requests.Where(request => request.IsStorage)), request => Assert.Null(request["Authorization"]));
         Assert.Empty(hub.Server.Problems);
@@ -132,7 +133,9 @@ public sealed class HubDownloadTests
         // flock(1) takes the very lock that Python's filelock takes; meanwhile the other process "downloads" the file.
         var source = Path.Combine(hub.Home, "arrives");
         File.WriteAllBytes(source, file.ReadAll());
-        using var other = Process.Start(new ProcessStartInfo("flock", [Path.Combine(locks, file.Sha256 + ".lock"), "sh", "-c", $"echo locked; sleep 1.3; mv '{source}' '{blobs}/{file.Sha256}'"]) { RedirectStandardOutput = true })!;
+        using var other = Process.Start(new ProcessStartInfo("flock", [Path.Combine(locks, file.Sha256 + ".lock"), "sh", "-c", $"echo locked; sleep 1.3; "
+            + $"mv '{source}' '{blobs}/{file.Sha256}'"])
+        { RedirectStandardOutput = true })!;
         Assert.Equal("locked", await other.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
 
         var found = await hub.DownloadAsync();

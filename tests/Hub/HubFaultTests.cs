@@ -101,7 +101,8 @@ public sealed class HubFaultTests
         var content = HubFixture.Bytes(300_000);
         hub.Server.Repo("org/model").Commit(("model.bin", new FakeFile(content, isLarge: true)));
         var count = 0;
-        hub.Server.Fault = request => !request.IsStorage ? null : new FakeFault { IgnoreRange = true, ResetAfterBytes = Interlocked.Increment(ref count) == 1 ? 100_000 : null };
+        hub.Server.Fault = request =>
+            !request.IsStorage ? null : new FakeFault { IgnoreRange = true, ResetAfterBytes = Interlocked.Increment(ref count) == 1 ? 100_000 : null };
 
         Assert.Equal(content, File.ReadAllBytes((await hub.DownloadAsync()).Path));
     }
@@ -120,7 +121,8 @@ public sealed class HubFaultTests
         hub.Server.Fault = request => request.Method == "GET" ? new FakeFault { Damage = true } : null;
         var refusal = await hub.RefusalAsync("config.json");
         Assert.Equal(HubFault.WrongContent, refusal.Fault);
-        Assert.DoesNotContain(Directory.EnumerateFiles(hub.InCache("models--org--model", "blobs")), path => !path.EndsWith(file.Sha256, StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.EnumerateFiles(hub.InCache("models--org--model", "blobs")),
+            path => !path.EndsWith(file.Sha256, StringComparison.Ordinal));
     }
 
     [Fact]

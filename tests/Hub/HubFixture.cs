@@ -32,7 +32,8 @@ internal sealed class HubFixture : IAsyncDisposable, IHubObserver
     public HubClient Client(HubSettings? settings = null) => new(settings ?? Settings, this);
 
     /// <summary>Fetches with a client of its own, whose later calls know nothing of earlier ones but the cache.</summary>
-    public async Task<HubFile> DownloadAsync(string file = "model.bin", string revision = "main", HubSettings? settings = null, CancellationTokenSource? stop = null)
+    public async Task<HubFile> DownloadAsync(string file = "model.bin", string revision = "main", HubSettings? settings = null,
+        CancellationTokenSource? stop = null)
     {
         using var client = Client(settings);
         return await client.DownloadAsync(Repo, file, revision, stop?.Token ?? default);
@@ -66,7 +67,8 @@ internal sealed class HubFixture : IAsyncDisposable, IHubObserver
     }
 
     /// <summary>Requests that fetched content.</summary>
-    public IReadOnlyList<FakeRequest> Downloads => [.. Server.Requests.Where(request => request.Method == "GET" && (request.IsStorage || !request.Target.Contains("/api/", StringComparison.Ordinal)))];
+    public IReadOnlyList<FakeRequest> Downloads =>
+        [.. Server.Requests.Where(request => request.Method == "GET" && (request.IsStorage || !request.Target.Contains("/api/", StringComparison.Ordinal)))];
 
     /// <summary>Lets one kind of request fail the first so many times.</summary>
     public void Fail(int times, Func<FakeRequest, bool> which, FakeFault fault)

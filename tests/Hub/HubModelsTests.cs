@@ -18,7 +18,9 @@ public sealed class HubModelsTests
     [InlineData("../models/missing")]
     [InlineData("a/b/c")]
     public async Task A_path_that_is_not_there_is_not_taken_for_a_name(string path)
-        => Assert.Contains("no such folder", (await Assert.ThrowsAsync<DirectoryNotFoundException>(() => HubModels.FetchAsync(path, cancel: TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+        => Assert.Contains("no such folder",
+            (await Assert.ThrowsAsync<DirectoryNotFoundException>(() => HubModels.FetchAsync(path, cancel: TestContext.Current.CancellationToken))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task A_model_comes_with_configuration_weights_and_tokenizer_of_one_commit_and_then_offline_too()
@@ -26,14 +28,16 @@ public sealed class HubModelsTests
         await using var hub = await HubFixture.StartAsync();
         var commit = hub.Server.Repo("org/model").Commit(
             ("config.json", FakeFile.Text("{}")), ("pytorch_model.bin", FakeFile.Text("w", isLarge: true)), ("spm.model", FakeFile.Text("s", isLarge: true)),
-            ("tokenizer_config.json", FakeFile.Text("{ }")), ("training_args.bin", FakeFile.Text("a pickle", isLarge: true)), ("tf_model.h5", FakeFile.Text("no", isLarge: true)));
+            ("tokenizer_config.json", FakeFile.Text("{ }")), ("training_args.bin", FakeFile.Text("a pickle", isLarge: true)),
+            ("tf_model.h5", FakeFile.Text("no", isLarge: true)));
 
         var folder = await hub.FetchModelAsync();
         var again = await hub.FetchModelAsync("org/model@main", hub.Settings with { IsOffline = true });
 
         Assert.Equal(hub.InCache("models--org--model", "snapshots", commit), folder);
         Assert.Equal(folder, again);
-        Assert.Equal(["config.json", "pytorch_model.bin", "spm.model", "tokenizer_config.json"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order());
+        Assert.Equal(["config.json", "pytorch_model.bin", "spm.model", "tokenizer_config.json"],
+            Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order());
         Assert.Single(hub.Server.Requests, request => request.Target.Contains("/main/", StringComparison.Ordinal));
     }
 
@@ -57,7 +61,8 @@ public sealed class HubModelsTests
     public async Task An_index_that_leads_out_of_its_folder_is_refused(string shard)
     {
         await using var hub = await HubFixture.StartAsync();
-        hub.Server.Repo("org/model").Commit(("config.json", FakeFile.Text("{}")), ("model.safetensors.index.json", FakeFile.Text("{\"weight_map\":{\"x\":\"" + shard + "\"}}")));
+        hub.Server.Repo("org/model").Commit(("config.json", FakeFile.Text("{}")),
+            ("model.safetensors.index.json", FakeFile.Text("{\"weight_map\":{\"x\":\"" + shard + "\"}}")));
 
         Assert.Equal(HubFault.UnsafeName, (await Assert.ThrowsAsync<HubException>(() => hub.FetchModelAsync())).Fault);
     }
@@ -66,7 +71,8 @@ public sealed class HubModelsTests
     public async Task An_adapter_comes_with_its_configuration()
     {
         await using var hub = await HubFixture.StartAsync();
-        hub.Server.Repo("org/model").Commit(("adapter_config.json", FakeFile.Text("{}")), ("adapter_model.safetensors", FakeFile.Text("w", isLarge: true)), ("spm.model", FakeFile.Text("s", isLarge: true)));
+        hub.Server.Repo("org/model").Commit(("adapter_config.json", FakeFile.Text("{}")), ("adapter_model.safetensors", FakeFile.Text("w", isLarge: true)),
+            ("spm.model", FakeFile.Text("s", isLarge: true)));
 
         var folder = await hub.FetchModelAsync();
 

@@ -31,7 +31,8 @@ public sealed class HubPushTests
         Assert.Equal(["README.md", "config.json", "model.safetensors", "spm.model"], pushed.Files.Order(StringComparer.Ordinal));
         Assert.True(hub.Server.Repo("org/tuned").IsPrivate);
         Assert.Equal((hub.Server.Repo("org/tuned").Head, $"{hub.Server.Url}/org/tuned"), (pushed.Commit, pushed.Url));
-        Assert.All(["config.json", "model.safetensors", "spm.model"], name => Assert.Equal(File.ReadAllBytes(Path.Combine(folder, name)), File.ReadAllBytes(Path.Combine(back, name))));
+        Assert.All(["config.json", "model.safetensors", "spm.model"],
+            name => Assert.Equal(File.ReadAllBytes(Path.Combine(folder, name)), File.ReadAllBytes(Path.Combine(back, name))));
         Assert.Equal(1, hub.Server.Requests.Count(request => request.Path.Contains("/commit/", StringComparison.Ordinal)));
         Assert.DoesNotContain(hub.Server.At("org/tuned"), name => name is ".env" or "optimizer.pt");
         Assert.Empty(hub.Server.Problems);
@@ -51,7 +52,8 @@ public sealed class HubPushTests
 
         Assert.Equal(before, hub.Server.Requests.Count(request => request.Method == "PUT"));
         Assert.Equal(["model.safetensors", "spm.model"], again.AlreadyThere.Order());
-        Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "model.safetensors")), hub.Server.Repo("org/tuned").At("main")!.Value.Files["model.safetensors"].ReadAll());
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "model.safetensors")),
+            hub.Server.Repo("org/tuned").At("main")!.Value.Files["model.safetensors"].ReadAll());
         Assert.Contains(hub.Progress, progress => progress is { IsUpload: true, Phase: HubTransferPhase.Done, DoneBytes: 100_000 });
         Assert.Empty(hub.Server.Problems);
     }
@@ -64,7 +66,8 @@ public sealed class HubPushTests
     public async Task Overload_and_lost_answers_are_tried_again(string method, string path)
     {
         await using var hub = await HubFixture.StartAsync();
-        hub.Fail(2, request => request.Method == method && request.Path.Contains(path, StringComparison.Ordinal), new FakeFault { Status = 503, AfterApplying = true });
+        hub.Fail(2, request => request.Method == method && request.Path.Contains(path, StringComparison.Ordinal),
+            new FakeFault { Status = 503, AfterApplying = true });
 
         var pushed = await hub.PushAsync(Folder(hub));
 

@@ -23,7 +23,8 @@ public sealed class HubSettingsTests
     [Fact]
     public void Every_variable_has_its_place()
     {
-        var settings = Read(("HF_ENDPOINT", "http://127.0.0.1:9/"), ("HF_HOME", "/data/hf"), ("HF_HUB_CACHE", "/data/cache"), ("HF_HUB_OFFLINE", "1"), ("HF_TOKEN", "hf_abc\n"));
+        var settings = Read(("HF_ENDPOINT", "http://127.0.0.1:9/"), ("HF_HOME", "/data/hf"), ("HF_HUB_CACHE", "/data/cache"), ("HF_HUB_OFFLINE", "1"),
+            ("HF_TOKEN", "hf_abc\n"));
 
         Assert.Equal(("http://127.0.0.1:9", "/data/hf", "/data/cache", true, "Bearer hf_abc"),
             (settings.Endpoint, settings.HomeFolder, settings.ResolvedCacheFolder, settings.IsOffline, settings.Token!.AuthorizationHeader));
@@ -50,7 +51,8 @@ public sealed class HubSettingsTests
     [Fact]
     public void All_faults_are_named_at_once_and_the_token_is_not_repeated()
     {
-        var fault = Assert.Throws<ArgumentException>(() => Read(("HF_ENDPOINT", "ftp://user:pass@host"), ("HF_HUB_OFFLINE", "maybe"), ("HF_TOKEN", "two words")));
+        var fault = Assert.Throws<ArgumentException>(() =>
+            Read(("HF_ENDPOINT", "ftp://user:pass@host"), ("HF_HUB_OFFLINE", "maybe"), ("HF_TOKEN", "two words")));
 
         Assert.All(["HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN"], name => Assert.Contains(name, fault.Message, StringComparison.Ordinal));
         Assert.DoesNotContain("two words", fault.Message, StringComparison.Ordinal);

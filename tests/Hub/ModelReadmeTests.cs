@@ -17,8 +17,10 @@ public sealed class ModelReadmeTests
         string[][] predicted = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-LOC"]];
         var summary = new RunSummary("cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 × 8 = 128", 800, 100, 100, 5, 42,
             new Dictionary<string, string> { ["libtorch"] = "2.10" }, "0123456789abcdef", new TrainingSettings());
-        LoggedEvaluation At(int update, double f1, bool isBest) => new(update, 0.1, new Dictionary<string, double> { ["loss"] = 0.5, ["f1"] = f1 }, new Dictionary<string, double>(), 1, isBest);
-        var history = new TrainingHistory([new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20)], [At(10, 0.4, true), At(20, 0.6, true)]);
+        LoggedEvaluation At(int update, double f1, bool isBest) =>
+            new(update, 0.1, new Dictionary<string, double> { ["loss"] = 0.5, ["f1"] = f1 }, new Dictionary<string, double>(), 1, isBest);
+        var history = new TrainingHistory([new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20)],
+            [At(10, 0.4, true), At(20, 0.6, true)]);
         return new ModelFacts
         {
             Repository = "org/tuned: a \"name\"",
@@ -42,7 +44,8 @@ public sealed class ModelReadmeTests
         var header = new DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(text.Split("---\n")[1]);
 
         Assert.StartsWith("---\n", text, StringComparison.Ordinal);
-        Assert.Equal(("cc-by-nc-sa-4.0", "transformers", "token-classification", "microsoft/deberta-v3-base"), (header["license"], header["library_name"], header["pipeline_tag"], header["base_model"]));
+        Assert.Equal(("cc-by-nc-sa-4.0", "transformers", "token-classification", "microsoft/deberta-v3-base"),
+            (header["license"], header["library_name"], header["pipeline_tag"], header["base_model"]));
         var index = (Dictionary<object, object>)((List<object>)header["model-index"])[0];
         Assert.Equal("tuned: a \"name\"", index["name"]);
         var metrics = (List<object>)((Dictionary<object, object>)((List<object>)index["results"])[0])["metrics"];
@@ -72,7 +75,8 @@ public sealed class ModelReadmeTests
     {
         var facts = Facts();
 
-        Assert.Contains("| epochs, updates | 0.06, 6 |", ModelReadme.Write(facts with { Training = facts.Training with { Updates = 6 } }), StringComparison.Ordinal);
+        Assert.Contains("| epochs, updates | 0.06, 6 |", ModelReadme.Write(facts with { Training = facts.Training with { Updates = 6 } }),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -113,12 +117,19 @@ public sealed class ModelReadmeTests
     public void The_C_sharp_of_a_card_compiles_as_it_stands(bool isAdapter)
     {
         var facts = Facts();
-        facts = facts with { BaseModel = null, Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = isAdapter ? new LoraSettings() : null } } };
+        facts = facts with
+        {
+            BaseModel = null,
+            Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = isAdapter ? new LoraSettings() : null } }
+        };
         var code = ModelReadme.Write(facts).Split("```csharp\n")[1].Split("```")[0];
-        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Append(typeof(ModelReadme).Assembly.Location).Distinct();
+        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Append(typeof(ModelReadme).Assembly.Location)
+            .Distinct();
 
         var compilation = CSharpCompilation.Create(
-            "card", [CSharpSyntaxTree.ParseText(code, cancellationToken: TestContext.Current.CancellationToken), CSharpSyntaxTree.ParseText("global using System; global using System.Threading.Tasks;", cancellationToken: TestContext.Current.CancellationToken)],
+            "card", [CSharpSyntaxTree.ParseText(code, cancellationToken: TestContext.Current.CancellationToken),
+                CSharpSyntaxTree.ParseText("global using System; global using System.Threading.Tasks;",
+                cancellationToken: TestContext.Current.CancellationToken)],
             references.Select(path => MetadataReference.CreateFromFile(path)), new CSharpCompilationOptions(OutputKind.ConsoleApplication));
 
         Assert.DoesNotContain(compilation.GetDiagnostics(TestContext.Current.CancellationToken), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);

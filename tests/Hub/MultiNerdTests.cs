@@ -9,9 +9,11 @@ namespace NotebookLib.Tests.Hub;
 public sealed class MultiNerdTests
 {
     private static string Row(int number, string language = "en")
-        => new JsonObject { ["tokens"] = new JsonArray("Rome", "is", $"{number}"), ["ner_tags"] = new JsonArray(5, 0, 0), ["lang"] = language }.ToJsonString() + "\n";
+        => new JsonObject { ["tokens"] = new JsonArray("Rome", "is", $"{number}"), ["ner_tags"] = new JsonArray(5, 0, 0), ["lang"] = language }.ToJsonString()
+            + "\n";
 
-    private static string Rows(int count, int from = 0, string language = "en") => string.Concat(Enumerable.Range(from, count).Select(number => Row(number, language)));
+    private static string Rows(int count, int from = 0, string language = "en") =>
+        string.Concat(Enumerable.Range(from, count).Select(number => Row(number, language)));
 
     private static FakeFile Lines(string text) => new(Encoding.UTF8.GetBytes(text), isLarge: true);
 
@@ -20,7 +22,8 @@ public sealed class MultiNerdTests
     {
         var hub = await HubFixture.StartAsync();
         hub.Server.Repo("Babelscape/multinerd", "datasets").Commit(
-            ("README.md", FakeFile.Text("---\n")), ("train/train_en.jsonl", Lines(train)), ("val/val_en.jsonl", Lines(validation)), ("test/test_en.jsonl", Lines(test)),
+            ("README.md", FakeFile.Text("---\n")), ("train/train_en.jsonl", Lines(train)), ("val/val_en.jsonl", Lines(validation)),
+            ("test/test_en.jsonl", Lines(test)),
             ("train/train_de.jsonl", Lines(Row(1, "de"))), ("val/val_de.jsonl", Lines(Row(1, "de"))), ("test/test_de.jsonl", Lines(Row(1, "de"))));
         return hub;
     }
@@ -36,7 +39,8 @@ public sealed class MultiNerdTests
         var files = await FetchAsync(hub);
 
         Assert.Equal(["test", "train", "validation"], files.Manifest.Splits.Keys);
-        Assert.Equal(("Babelscape/multinerd", hub.Server.Repo("Babelscape/multinerd", "datasets").Head, "CC BY-NC-SA 4.0"), (files.Manifest.Repository, files.Manifest.Revision, files.Manifest.Licence));
+        Assert.Equal(("Babelscape/multinerd", hub.Server.Repo("Babelscape/multinerd", "datasets").Head, "CC BY-NC-SA 4.0"),
+            (files.Manifest.Repository, files.Manifest.Revision, files.Manifest.Licence));
         var train = files.Manifest.Splits["train"];
         Assert.Equal((35, 30, 30, 60, 90, 30), (train.SourceRows, train.EnglishRows, train.Sentences, train.PublishedRows, train.Words, train.Entities));
         Assert.Equal(hub.Server.Repo("Babelscape/multinerd", "datasets").At("main")!.Value.Files["train/train_en.jsonl"].Sha256, train.SourceSha256);

@@ -50,7 +50,8 @@ public class EntityTaggerTests
     [Fact]
     public void A_model_may_name_its_labels_in_any_order()
     {
-        var tagger = new EntityTagger(s_tokenizer, new FakeScorer(["I-Y", "I-X", "B-X", "O", "B-Y"], new() { [Id("▁goat")] = [0, 0, 0, 0, 1], [Id("▁of")] = [1, 0, 0, 0, 0] }, otherLabel: 3));
+        var tagger = new EntityTagger(s_tokenizer,
+            new FakeScorer(["I-Y", "I-X", "B-X", "O", "B-Y"], new() { [Id("▁goat")] = [0, 0, 0, 0, 1], [Id("▁of")] = [1, 0, 0, 0, 0] }, otherLabel: 3));
 
         var tagged = tagger.Tag("the goat of");
 

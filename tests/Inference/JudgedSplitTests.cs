@@ -19,7 +19,8 @@ public class JudgedSplitTests
     {
         // the goat | bees, in two pieces of which the second was taken for I-Y.
         List<Sentence> sentences = [new(["the", "goat"], [0, 1]), new(["bees"], [1])];
-        var judged = Judge(sentences, [new([0, 0, 1, 0], [1, 0.9f, 0.6f, 1], -Math.Log(0.9) - Math.Log(0.6), 2), new([0, 3, 4, 0], [1, 0.75f, 0.8f, 1], 120, 2)]);
+        var judged = Judge(sentences,
+            [new([0, 0, 1, 0], [1, 0.9f, 0.6f, 1], -Math.Log(0.9) - Math.Log(0.6), 2), new([0, 3, 4, 0], [1, 0.75f, 0.8f, 1], 120, 2)]);
 
         Assert.Equal([[0, 1], [3]], judged.Sentences.Select(sentence => sentence.Predicted));
         Assert.Equal((-Math.Log(0.9) - Math.Log(0.6)) / 2, judged.Sentences[0].Loss!.Value, 1e-6);
@@ -47,7 +48,8 @@ public class JudgedSplitTests
         Assert.Contains("1 sentences, 1 rows and predictions of 0", error.Message, StringComparison.Ordinal);
 
         var bare = new EvaluationResult(0, 1, 3, 0);
-        error = Assert.Throws<ArgumentException>(() => JudgedSplit.Of(sentences, s_encoder.EncodeAll(sentences, cancellation: TestContext.Current.CancellationToken), bare, s_labels));
+        error = Assert.Throws<ArgumentException>(() =>
+            JudgedSplit.Of(sentences, s_encoder.EncodeAll(sentences, cancellation: TestContext.Current.CancellationToken), bare, s_labels));
         Assert.Contains("keepPredictions: true", error.Message, StringComparison.Ordinal);
     }
 
@@ -69,7 +71,8 @@ public class JudgedSplitTests
             var probabilities_LK = model.call(batch.InputIds, batch.AttentionMask)[0].softmax(-1);
             var best_L = probabilities_LK.max(-1).values.data<float>().ToArray();
             // An untrained head has near ties, which another batch may decide otherwise: what counts is that the tag is a best one, with its probability.
-            Assert.All(best_L.Zip(pieces.Tags, pieces.Scores), (piece, i) => Assert.Equal((piece.First, piece.First), (probabilities_LK[i][piece.Second].item<float>(), piece.Third), new Near(1e-5f)));
+            Assert.All(best_L.Zip(pieces.Tags, pieces.Scores),
+                (piece, i) => Assert.Equal((piece.First, piece.First), (probabilities_LK[i][piece.Second].item<float>(), piece.Third), new Near(1e-5f)));
             Assert.Equal(row.Labels.Count(label => label >= 0), pieces.LabelledPieces);
         }
     }
@@ -80,9 +83,11 @@ public class JudgedSplitTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
 
-        Assert.Throws<OperationCanceledException>(() => TokenEvaluation.Run(model, LabelSet.SystemA, TinyRun.Evaluation, run.Settings, keepPredictions: true, new CancellationToken(canceled: true)));
+        Assert.Throws<OperationCanceledException>(() =>
+            TokenEvaluation.Run(model, LabelSet.SystemA, TinyRun.Evaluation, run.Settings, keepPredictions: true, new CancellationToken(canceled: true)));
         EncodedSentence[] foreign = [.. TinyRun.Evaluation.Take(2), new([1, model.Config.VocabSize, 2], [-100, 0, -100], [-1, 0, -1])];
-        var error = Assert.Throws<ArgumentException>(() => TokenEvaluation.Run(model, LabelSet.SystemA, foreign, run.Settings, keepPredictions: false, TestContext.Current.CancellationToken));
+        var error = Assert.Throws<ArgumentException>(() =>
+            TokenEvaluation.Run(model, LabelSet.SystemA, foreign, run.Settings, keepPredictions: false, TestContext.Current.CancellationToken));
         Assert.Contains($"evaluation row 2 has the piece id {model.Config.VocabSize:N0}", error.Message, StringComparison.Ordinal);
         Assert.Contains("do model and tokenizer belong together?", error.Message, StringComparison.Ordinal);
     }

@@ -65,7 +65,8 @@ public sealed class ModelPieceScorerTests : IDisposable
             _model.parameters().Last().fill_(float.NaN);
         }
 
-        Assert.Contains("not finite", Assert.Throws<InvalidOperationException>(() => new ModelPieceScorer(_model).Score(s_texts, TestContext.Current.CancellationToken)).Message);
+        Assert.Contains("not finite",
+            Assert.Throws<InvalidOperationException>(() => new ModelPieceScorer(_model).Score(s_texts, TestContext.Current.CancellationToken)).Message);
     }
 
     [Fact]

@@ -35,7 +35,8 @@ public sealed class PieceWindowsTests
         var seen = new Dictionary<(int, int), int>();
         Encoding[] encodings = [.. new[] { 0, 1, 38, 39, 76, 77, 500 }.Select(length =>
             new Encoding([1, .. Enumerable.Range(10, length), 2], [-1, .. Enumerable.Range(0, length), -1], new (int, int)[length + 2]))];
-        PieceWindows.Score(scorer, encodings, (text, piece, _) => seen[(text, piece)] = seen.GetValueOrDefault((text, piece)) + 1, TestContext.Current.CancellationToken);
+        PieceWindows.Score(scorer, encodings, (text, piece, _) => seen[(text, piece)] = seen.GetValueOrDefault((text, piece)) + 1,
+            TestContext.Current.CancellationToken);
 
         Assert.All(scorer.Lengths, length => Assert.InRange(length, 2, 40));
         Assert.Equal(encodings.Sum(encoding => encoding.Ids.Length - 2), seen.Count);
@@ -68,7 +69,8 @@ public sealed class PieceWindowsTests
     private static List<float> ScoresOf(Encoding encoding, IPieceScorer scorer)
     {
         var scores = new float[encoding.Ids.Length * s_labels.Length];
-        PieceWindows.Score(scorer, [encoding], (_, piece, logits) => logits.CopyTo(scores.AsSpan(piece * s_labels.Length)), TestContext.Current.CancellationToken);
+        PieceWindows.Score(scorer, [encoding], (_, piece, logits) => logits.CopyTo(scores.AsSpan(piece * s_labels.Length)),
+            TestContext.Current.CancellationToken);
         return [.. scores];
     }
 

@@ -59,7 +59,8 @@ public sealed class TaggerFolderTests : IDisposable
         Assert.Equal(actual, named.Scorer.Score([[1, 20, 30, 40, 2]], TestContext.Current.CancellationToken)[0]);
         Directory.Move(Path.Combine(_folder.FullName, "base"), Path.Combine(_folder.FullName, "elsewhere"));
         Assert.StartsWith(
-            $"{adapter}: its adapter_config.json says that the adapters belong to ./base, which is not here;", Assert.Throws<DirectoryNotFoundException>(() => EntityTagger.Load(adapter, new LoadOptions())).Message, StringComparison.Ordinal);
+            $"{adapter}: its adapter_config.json says that the adapters belong to ./base, which is not here;",
+            Assert.Throws<DirectoryNotFoundException>(() => EntityTagger.Load(adapter, new LoadOptions())).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -72,9 +73,11 @@ public sealed class TaggerFolderTests : IDisposable
             adapters.Save(adapter);
         }
 
-        Assert.Contains("base_model_name_or_path is empty", Assert.Throws<ArgumentException>(() => EntityTagger.Load(adapter, new LoadOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("base_model_name_or_path is empty", Assert.Throws<ArgumentException>(() => EntityTagger.Load(adapter, new LoadOptions())).Message,
+            StringComparison.Ordinal);
         File.Delete(Path.Combine(adapter, "config.json"));
-        Assert.Contains("what its labels are called", Assert.Throws<ArgumentException>(() => EntityTagger.Load(adapter, new LoadOptions(), s_start)).Message, StringComparison.Ordinal);
+        Assert.Contains("what its labels are called", Assert.Throws<ArgumentException>(() => EntityTagger.Load(adapter, new LoadOptions(), s_start)).Message,
+            StringComparison.Ordinal);
         using var tagger = EntityTagger.Load(adapter, new LoadOptions { Labels = LabelSet.SystemB }, s_start);
         Assert.Equal(LabelSet.SystemB.Names, tagger.Labels.Names);
     }
@@ -82,9 +85,13 @@ public sealed class TaggerFolderTests : IDisposable
     [Fact]
     public void What_holds_no_trained_model_is_refused_with_what_was_expected()
     {
-        Assert.Contains("a model to start a training from", Assert.Throws<InvalidDataException>(() => EntityTagger.Load(s_start, new LoadOptions())).Message, StringComparison.Ordinal);
-        Assert.Contains("holds no trained model", Assert.Throws<FileNotFoundException>(() => EntityTagger.Load(_folder.FullName, new LoadOptions())).Message, StringComparison.Ordinal);
-        Assert.Contains("no such folder", Assert.Throws<DirectoryNotFoundException>(() => EntityTagger.Load(Path.Combine(_folder.FullName, "none"), new LoadOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("a model to start a training from", Assert.Throws<InvalidDataException>(() => EntityTagger.Load(s_start, new LoadOptions())).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("holds no trained model", Assert.Throws<FileNotFoundException>(() => EntityTagger.Load(_folder.FullName, new LoadOptions())).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("no such folder",
+            Assert.Throws<DirectoryNotFoundException>(() => EntityTagger.Load(Path.Combine(_folder.FullName, "none"), new LoadOptions())).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,7 +106,8 @@ public sealed class TaggerFolderTests : IDisposable
         var (windows, one) = (tagger.Tag(words), whole.Tag(words));
 
         Assert.NotEmpty(one.Entities);
-        // The network sees the whole text, so what is far away may tip a near tie of this head, which nobody trained; a window that is out of place would change most tags.
+        // The network sees the whole text, so what is far away may tip a near tie of this head, which nobody trained; a window that is out of place would
+        // change most tags.
         Assert.InRange(windows.Sentence.Tags.Zip(one.Sentence.Tags).Count(pair => pair.First == pair.Second), words.Length * 85 / 100, words.Length);
     }
 

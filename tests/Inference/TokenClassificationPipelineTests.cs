@@ -81,7 +81,8 @@ public class TokenClassificationPipelineTests
     {
         var scorer = new FakeScorer(s_labels, [], otherLabel: 1);
 
-        var results = new TokenClassificationPipeline(s_tokenizer, scorer).Classify(["goat", "", "the goat"], AggregationStrategy.First, cancellation: TestContext.Current.CancellationToken);
+        var results = new TokenClassificationPipeline(s_tokenizer, scorer)
+            .Classify(["goat", "", "the goat"], AggregationStrategy.First, cancellation: TestContext.Current.CancellationToken);
 
         Assert.Equal([1, 0, 2], results.Select(entities => entities.Count));
         Assert.Equal([3], scorer.RowsSeen);

@@ -6,14 +6,15 @@ using static TorchSharp.torch;
 namespace NotebookLib.Tests.Inference;
 
 /// <summary>
-/// A folder as a training leaves it, made in a moment: the demo's network, and a head whose rows are the network's own answers to words whose tags are known. It finds what it
-/// has seen, and tags what else there is as it happens.
+/// A folder as a training leaves it, made in a moment: the demo's network, and a head whose rows are the network's own answers to words whose tags are known.
+/// It finds what it has seen, and tags what else there is as it happens.
 /// </summary>
 internal static class TrainedFolder
 {
     private static readonly (string Word, string Tag)[] Known =
     [
-        ("the", "O"), ("was", "O"), ("in", "O"), ("and", "O"), (".", "O"), (",", "O"), ("of", "O"), ("a", "O"), ("Marie", "B-PER"), ("Curie", "I-PER"), ("Warsaw", "B-LOC"), ("Paris", "B-LOC"),
+        ("the", "O"), ("was", "O"), ("in", "O"), ("and", "O"), (".", "O"), (",", "O"), ("of", "O"), ("a", "O"), ("Marie", "B-PER"), ("Curie", "I-PER"),
+        ("Warsaw", "B-LOC"), ("Paris", "B-LOC"),
     ];
 
     public static string[] Words => [.. Known.Select(known => known.Word)];

@@ -87,7 +87,8 @@ public sealed class AdapterKernelTests : IDisposable
     private static (PackedPass Pass, DropoutSite Site) PassOf(int rows, double probability)
     {
         var groups = PackedGroup.Chain([[rows]], length => new RelativePositions(new DebertaConfig(), length, CPU));
-        return (new PackedPass(groups, zeros(1, In), Seed: 3, FirstStream: 4, StreamStep: 0, IsTraining: true), new DropoutSite(0, probability, IsRelative: false));
+        return (new PackedPass(groups, zeros(1, In), Seed: 3, FirstStream: 4, StreamStep: 0, IsTraining: true),
+            new DropoutSite(0, probability, IsRelative: false));
     }
 
     private Tensor Random(int rows, int columns) => randn(rows, columns, generator: _random);

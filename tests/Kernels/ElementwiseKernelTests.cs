@@ -127,6 +127,7 @@ public unsafe class ElementwiseKernelTests
         }));
 
         Assert.Equal(parts, ran);
-        Assert.Equal(Enumerable.Range(0, parts).Where(part => part % 2 == 0).Select(part => $"part {part}"), error.InnerExceptions.Select(inner => inner.Message).Order());
+        Assert.Equal(Enumerable.Range(0, parts).Where(part => part % 2 == 0).Select(part => $"part {part}"),
+            error.InnerExceptions.Select(inner => inner.Message).Order());
     }
 }

@@ -37,10 +37,12 @@ public sealed class AdapterFolderTests : IDisposable
 
         adapters.Save(_folder.FullName);
 
-        Assert.Equal(File.ReadAllBytes(Path.Combine(LoraNetwork.AdapterFolder, "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_folder.FullName, "adapter_model.safetensors")));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(LoraNetwork.AdapterFolder, "adapter_model.safetensors")),
+            File.ReadAllBytes(Path.Combine(_folder.FullName, "adapter_model.safetensors")));
         var keys = Config(_folder.FullName).Select(pair => pair.Key).ToList();
         Assert.Equal(keys.Order(StringComparer.Ordinal), keys);
-        Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "config.json"], _folder.EnumerateFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "config.json"],
+            _folder.EnumerateFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -59,7 +61,8 @@ public sealed class AdapterFolderTests : IDisposable
         using var loaded = LoraAdapters.Load(_folder.FullName, other);
 
         Assert.Equal(adapters.Modules, loaded.Modules);
-        Assert.Equal((3, 1.5, 0.25, "microsoft/deberta-v3-base"), (loaded.Settings.Rank, loaded.Settings.Alpha, loaded.Settings.Dropout, loaded.Settings.BaseModel));
+        Assert.Equal((3, 1.5, 0.25, "microsoft/deberta-v3-base"),
+            (loaded.Settings.Rank, loaded.Settings.Alpha, loaded.Settings.Dropout, loaded.Settings.BaseModel));
         Assert.Equal(LoraNetwork.Logits(_model), LoraNetwork.Logits(other));
     }
 
@@ -67,13 +70,15 @@ public sealed class AdapterFolderTests : IDisposable
     public void Keys_of_later_versions_are_ignored_unless_they_change_the_numbers()
     {
         CopyAdapter();
-        Change(config => (config["runtime_config"], config["use_dora"], config["eva_config"], config["modules_to_save"]) = (new JsonObject { ["x"] = 1 }, false, null, new JsonArray("classifier", "score")));
+        Change(config => (config["runtime_config"], config["use_dora"], config["eva_config"], config["modules_to_save"]) =
+            (new JsonObject { ["x"] = 1 }, false, null, new JsonArray("classifier", "score")));
         using (LoraAdapters.Load(_folder.FullName, _model))
         {
         }
 
         using var other = LoraNetwork.Load();
-        Change(config => (config["init_lora_weights"], config["alora_invocation_tokens"], config["of_tomorrow"]) = ("pissa_niter_4", new JsonArray(5, 6), new JsonObject()));
+        Change(config =>
+            (config["init_lora_weights"], config["alora_invocation_tokens"], config["of_tomorrow"]) = ("pissa_niter_4", new JsonArray(5, 6), new JsonObject()));
         var message = Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, other)).Message;
 
         Assert.Contains("init_lora_weights is \"pissa_niter_4\": a beginning that changes the base's weights", message, StringComparison.Ordinal);
@@ -109,7 +114,8 @@ public sealed class AdapterFolderTests : IDisposable
             ("alpha doubled, B halved", _, true) => (name, tensor / 2),
             ("rank padded by zeros", true, _) => (name, cat([tensor, zeros(2, tensor.shape[1])], 0)),
             ("rank padded by zeros", _, true) => (name, cat([tensor, zeros(tensor.shape[0], 2)], 1)),
-            ("names as in memory", true, _) or ("names as in memory", _, true) => ("_orig_mod." + name.Replace(".weight", ".other.weight", StringComparison.Ordinal), tensor),
+            ("names as in memory", true, _) or ("names as in memory", _, true) =>
+                ("_orig_mod." + name.Replace(".weight", ".other.weight", StringComparison.Ordinal), tensor),
             _ => (name, tensor),
         });
         using var other = LoraNetwork.Load();
@@ -139,7 +145,8 @@ public sealed class AdapterFolderTests : IDisposable
         CopyAdapter();
         Change(config => config[key] = JsonNode.Parse(value));
 
-        Assert.Contains($"{key} is ", Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+        Assert.Contains($"{key} is ", Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message,
+            StringComparison.Ordinal);
         Assert.Null(LoraAdapters.Of(_model));
     }
 
@@ -184,9 +191,11 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void An_empty_folder_is_told()
     {
-        Assert.Contains("adapter_config.json", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+        Assert.Contains("adapter_config.json", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message,
+            StringComparison.Ordinal);
         File.Copy(Path.Combine(LoraNetwork.AdapterFolder, "adapter_config.json"), Path.Combine(_folder.FullName, "adapter_config.json"));
-        Assert.Contains("no adapter weights", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+        Assert.Contains("no adapter weights", Assert.Throws<FileNotFoundException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message,
+            StringComparison.Ordinal);
     }
 
     private void CopyAdapter()
@@ -211,14 +220,20 @@ public sealed class AdapterFolderTests : IDisposable
             case "alpha doubled, B halved": config["lora_alpha"] = 16; break;
             case "rank padded by zeros": (config["r"], config["lora_alpha"]) = (6, 12); break;
             case "scaled by the root of the rank": (config["use_rslora"], config["lora_alpha"]) = (true, 4); break;
-            case "another rank by pattern": (config["r"], config["lora_alpha"], config["rank_pattern"]) = (2, 8, new JsonObject { ["query_proj"] = 4, [@"layer\.\d+\.attention\.self\.key_proj"] = 4 }); break;
-            case "another alpha by pattern": (config["lora_alpha"], config["alpha_pattern"]) = (1, new JsonObject { ["self.query_proj"] = 8, ["^.*key_proj"] = 8.0 }); break;
+            case "another rank by pattern":
+                (config["r"], config["lora_alpha"], config["rank_pattern"]) =
+                (2, 8, new JsonObject { ["query_proj"] = 4, [@"layer\.\d+\.attention\.self\.key_proj"] = 4 }); break;
+            case "another alpha by pattern":
+                (config["lora_alpha"], config["alpha_pattern"]) =
+                (1, new JsonObject { ["self.query_proj"] = 8, ["^.*key_proj"] = 8.0 }); break;
             case "targets as an expression": config["target_modules"] = @"deberta\.encoder\.layer\.\d\.attention\.self\.(?P<which>query|key)_proj"; break;
             case "targets by longer ends": config["target_modules"] = new JsonArray("attention.self.query_proj", "self.key_proj"); break;
             case "layers, all of them": (config["layers_to_transform"], config["layers_pattern"]) = (new JsonArray(0, 1, 2), "layer"); break;
             case "excluded, what is not there": config["exclude_modules"] = new JsonArray("value_proj", "layer.7.attention.self.query_proj"); break;
             case "head named, no task": (config["task_type"], config["modules_to_save"]) = (null, new JsonArray("classifier")); break;
-            case "keys that are switched off": (config["use_dora"], config["lora_bias"], config["megatron_config"], config["of_tomorrow"], config["layer_replication"], config["corda_config"]) = (false, false, null, null, null, null); break;
+            case "keys that are switched off":
+                (config["use_dora"], config["lora_bias"], config["megatron_config"], config["of_tomorrow"],
+                config["layer_replication"], config["corda_config"]) = (false, false, null, null, null, null); break;
             default: break;
         }
     }
@@ -227,7 +242,8 @@ public sealed class AdapterFolderTests : IDisposable
     {
         var file = Path.Combine(_folder.FullName, "adapter_model.safetensors");
         using var scope = NewDisposeScope();
-        var changed = SafetensorsFile.ReadAll(file).Select(pair => change(pair.Key, pair.Value)).ToDictionary(pair => pair.Name, pair => pair.Tensor, StringComparer.Ordinal);
+        var changed = SafetensorsFile.ReadAll(file).Select(pair => change(pair.Key, pair.Value))
+            .ToDictionary(pair => pair.Name, pair => pair.Tensor, StringComparer.Ordinal);
         SafetensorsFile.Write(file, changed);
     }
 

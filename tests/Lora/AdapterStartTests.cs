@@ -38,7 +38,9 @@ public sealed class AdapterStartTests : IDisposable
         using (var adapters = LoraAdapters.Attach(model, AsSaved, 7, trained.LastCheckpoint))
         {
             TinyRun.AssertEqualBits(weights, TinyRun.WeightsOf(model));
-            Assert.Equal((3, 6.0, 0.2, true, true), (adapters.Settings.Rank, adapters.Settings.Alpha, adapters.Settings.Dropout, adapters.Settings.UsesRankStabilisation, adapters.Settings.UsesMagnitudes));
+            Assert.Equal((3, 6.0, 0.2, true, true),
+                (adapters.Settings.Rank, adapters.Settings.Alpha, adapters.Settings.Dropout, adapters.Settings.UsesRankStabilisation,
+                adapters.Settings.UsesMagnitudes));
             Assert.Equal([2, 3, 3, 3], adapters.Modules.Select(module => module.Rank).Order());
             Assert.Equal(trained.LastCheckpoint, adapters.Folder);
         }
@@ -76,7 +78,8 @@ public sealed class AdapterStartTests : IDisposable
 
         var (_, further) = second.Train();
 
-        Assert.Equal(["classifier.bias", "classifier.weight"], further.Where(pair => !pair.Value.AsSpan().SequenceEqual(weights[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["classifier.bias", "classifier.weight"],
+            further.Where(pair => !pair.Value.AsSpan().SequenceEqual(weights[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -89,7 +92,8 @@ public sealed class AdapterStartTests : IDisposable
         var message = Assert.Throws<ArgumentException>(() => LoraAdapters.Attach(model, asked, 42, start)).Message;
 
         Assert.StartsWith("The LoRA settings have 5 faults:", message, StringComparison.Ordinal);
-        Assert.Contains($"Rank is 8, but the adapters to start from ({start}) have 3: what they look like cannot be changed. Leave Rank unset.", message, StringComparison.Ordinal);
+        Assert.Contains($"Rank is 8, but the adapters to start from ({start}) have 3: what they look like cannot be changed. Leave Rank unset.", message,
+            StringComparison.Ordinal);
         Assert.Contains("Alpha is 16, but", message, StringComparison.Ordinal);
         Assert.Contains("Targets is query_proj, but the adapters", message, StringComparison.Ordinal);
         Assert.Contains("have attention.output.dense, query_proj:", message, StringComparison.Ordinal);
@@ -143,7 +147,8 @@ public sealed class AdapterStartTests : IDisposable
         using var unlike = Base(new(["DRUG"]));
         using var like = Base(LabelSet.SystemA);
 
-        Assert.Contains("nothing here was trained to tag", Assert.Throws<InvalidDataException>(() => LoraAdapters.Load(start, unlike)).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing here was trained to tag", Assert.Throws<InvalidDataException>(() => LoraAdapters.Load(start, unlike)).Message,
+            StringComparison.Ordinal);
         using var trained = LoraAdapters.Attach(unlike, AsSaved, 42, start);
         using var kept = LoraAdapters.Attach(like, AsSaved, 42, start);
 
@@ -171,14 +176,16 @@ public sealed class AdapterStartTests : IDisposable
         Assert.Same(model, merged.Model);
         Assert.Null(LoraAdapters.Of(model));
         Assert.Contains("are part of the weights now", string.Join(' ', merged.Report.Remarks), StringComparison.Ordinal);
-        Assert.All(model.named_parameters(), pair => Assert.True(pair.parameter.requires_grad && !pair.name.Contains("lora", StringComparison.Ordinal), pair.name));
+        Assert.All(model.named_parameters(),
+            pair => Assert.True(pair.parameter.requires_grad && !pair.name.Contains("lora", StringComparison.Ordinal), pair.name));
         Assert.All(LoraNetwork.Logits(beside).Zip(LoraNetwork.Logits(model)), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
         ModelFolder.Save(model, _folder.FullName);
         using var again = ModelFolder.Load(_folder.FullName, new() { IsStrict = true }).Model;
         Assert.Equal(LoraNetwork.Logits(model), LoraNetwork.Logits(again));
     }
 
-    private static DebertaV2ForTokenClassification Base(LabelSet labels) => ModelFolder.Load(Path.Combine(LoraNetwork.Folder, "base"), new LoadOptions { Labels = labels }).Model;
+    private static DebertaV2ForTokenClassification Base(LabelSet labels) =>
+        ModelFolder.Load(Path.Combine(LoraNetwork.Folder, "base"), new LoadOptions { Labels = labels }).Model;
 
     private static Tensor HeadOf(string folder)
     {

@@ -67,7 +67,9 @@ public sealed class LoraAdaptersTests : IDisposable
         Assert.Equal(
             [
                 "classifier.bias", "classifier.weight",
-                .. Enumerable.Range(0, 3).SelectMany(layer => (string[])[$"deberta.encoder.layer.{layer}.attention.self.value_proj.lora.lora_A", $"deberta.encoder.layer.{layer}.attention.self.value_proj.lora.lora_B"]),
+                .. Enumerable.Range(0, 3).SelectMany(layer =>
+                    (string[])[$"deberta.encoder.layer.{layer}.attention.self.value_proj.lora.lora_A",
+                        $"deberta.encoder.layer.{layer}.attention.self.value_proj.lora.lora_B"]),
             ],
             trained.Order(StringComparer.Ordinal));
         Assert.Equal(adapters.TrainableParameters, adapters.Modules.Sum(module => module.Parameters) + (31 * 32) + 31);
@@ -100,7 +102,8 @@ public sealed class LoraAdaptersTests : IDisposable
         Assert.Contains("Alpha is NaN; expected above 0", message, StringComparison.Ordinal);
         Assert.Contains("Dropout is 1; expected a probability from 0 to below 1", message, StringComparison.Ordinal);
         Assert.Contains("Targets has \"(\", which is no regular expression", message, StringComparison.Ordinal);
-        Assert.Contains("Targets has \"quary_proj\", which matches none of the model's 18 linear layers; expected for instance attention.self.query_proj", message, StringComparison.Ordinal);
+        Assert.Contains("Targets has \"quary_proj\", which matches none of the model's 18 linear layers; expected for instance attention.self.query_proj",
+            message, StringComparison.Ordinal);
         Assert.Contains("Targets has \"classifier\", which matches none", message, StringComparison.Ordinal);
         Assert.DoesNotContain(_model.named_parameters(), pair => pair.name.Contains("lora", StringComparison.Ordinal));
         Assert.All(_model.parameters(), parameter => Assert.True(parameter.requires_grad));
@@ -111,7 +114,8 @@ public sealed class LoraAdaptersTests : IDisposable
     {
         using var adapters = LoraAdapters.Attach(_model, new LoraSettings(), 42);
 
-        Assert.Contains("carries an adapter already", Assert.Throws<InvalidOperationException>(() => LoraAdapters.Load(LoraNetwork.AdapterFolder, _model)).Message, StringComparison.Ordinal);
+        Assert.Contains("carries an adapter already",
+            Assert.Throws<InvalidOperationException>(() => LoraAdapters.Load(LoraNetwork.AdapterFolder, _model)).Message, StringComparison.Ordinal);
         Assert.Same(adapters, LoraAdapters.Of(_model));
     }
 
@@ -210,11 +214,13 @@ public sealed class LoraAdaptersTests : IDisposable
             parameter.grad = null;
         }
 
-        var logits = _model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }), tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
+        var logits = _model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }),
+            tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
         DebertaV2ForTokenClassification.Loss(logits, tensor(new long[,] { { -100, 3, 4, 0, -100, -100 }, { -100, 1, 2, 2, 0, -100 } })).backward();
         return _model.named_parameters().Where(pair => pair.parameter.grad is not null)
             .ToDictionary(pair => pair.name, pair => pair.parameter.grad!.data<float>().ToArray(), StringComparer.Ordinal);
     }
 
-    private static float[] FirstA(nn.Module model) => model.named_parameters().First(pair => pair.name.EndsWith("lora_A", StringComparison.Ordinal)).parameter.detach().data<float>().ToArray();
+    private static float[] FirstA(nn.Module model) =>
+        model.named_parameters().First(pair => pair.name.EndsWith("lora_A", StringComparison.Ordinal)).parameter.detach().data<float>().ToArray();
 }

@@ -23,7 +23,8 @@ internal static class LoraNetwork
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         model.eval();
-        return model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }), tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }))
+        return model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }),
+            tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }))
             .data<float>().ToArray();
     }
 }

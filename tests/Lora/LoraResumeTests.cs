@@ -41,7 +41,8 @@ public class LoraResumeTests
         run.StopAfter(run.Settings, 20);
         var resume = run.Settings with { ExistingRun = ExistingRun.Resume };
 
-        var error = Assert.Throws<InvalidOperationException>(() => Continue(run, Settings with { Rank = 8, Alpha = 4, Dropout = 0 }, changesBase: true, resume));
+        var error = Assert.Throws<InvalidOperationException>(() =>
+            Continue(run, Settings with { Rank = 8, Alpha = 4, Dropout = 0 }, changesBase: true, resume));
 
         Assert.Contains("LoRA's Rank is 8, the checkpoint was made with 4", error.Message, StringComparison.Ordinal);
         Assert.Contains("LoRA's Alpha is 4, the checkpoint was made with 8", error.Message, StringComparison.Ordinal);
@@ -57,8 +58,10 @@ public class LoraResumeTests
         using var whole = new TinyRun();
         whole.Train(whole.Settings with { MaximumUpdates = 5 });
 
-        var without = Assert.Throws<InvalidOperationException>(() => whole.Train(whole.Settings with { OutputFolder = adapted.Output, ExistingRun = ExistingRun.Resume }));
-        var with = Assert.Throws<InvalidOperationException>(() => adapted.Train(adapted.Settings with { OutputFolder = whole.Output, MaximumUpdates = 5, ExistingRun = ExistingRun.Resume }));
+        var without = Assert.Throws<InvalidOperationException>(() =>
+            whole.Train(whole.Settings with { OutputFolder = adapted.Output, ExistingRun = ExistingRun.Resume }));
+        var with = Assert.Throws<InvalidOperationException>(() =>
+            adapted.Train(adapted.Settings with { OutputFolder = whole.Output, MaximumUpdates = 5, ExistingRun = ExistingRun.Resume }));
 
         Assert.Contains("the model carries no adapters, the checkpoint holds some", without.Message, StringComparison.Ordinal);
         Assert.Contains("the model carries adapters, the checkpoint holds a whole model", with.Message, StringComparison.Ordinal);

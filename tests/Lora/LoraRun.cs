@@ -6,7 +6,9 @@ using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Lora;
 
-/// <summary>A tiny run (see <see cref="TinyRun"/>) that trains adapters: a freshly loaded base and newly attached adapters each time, as a new process would have.</summary>
+/// <summary>
+/// A tiny run (see <see cref="TinyRun"/>) that trains adapters: a freshly loaded base and newly attached adapters each time, as a new process would have.
+/// </summary>
 internal sealed class LoraRun(LoraSettings lora, Action<DebertaV2ForTokenClassification>? prepare = null, string? start = null) : IDisposable
 {
     private readonly TinyRun _run = new();
@@ -34,7 +36,8 @@ internal sealed class LoraRun(LoraSettings lora, Action<DebertaV2ForTokenClassif
         using var adapters = LoraAdapters.Attach(model, lora, settings.Seed, start);
         TrainableParameters = adapters.TrainableParameters;
         using var source = new CancellationTokenSource();
-        using var task = new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source.Cancel, stopAfter ?? -1);
+        using var task = new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source.Cancel,
+            stopAfter ?? -1);
         using var loop = new TrainingLoop(task, settings, []);
         return (loop.Run(source.Token), TinyRun.WeightsOf(model));
     }

@@ -27,7 +27,8 @@ public class LoraTrainingTests
         Train(run, model, run.Settings);
 
         var (after, moved) = (LoraNetwork.BaseBytes(model), TinyRun.WeightsOf(model));
-        Assert.Equal(["classifier.bias", "classifier.weight"], before.Where(pair => !pair.Value.SequenceEqual(after[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["classifier.bias", "classifier.weight"],
+            before.Where(pair => !pair.Value.SequenceEqual(after[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
         Assert.Equal(8, moved.Count(pair => pair.Key.Contains("lora_", StringComparison.Ordinal) && !pair.Value.SequenceEqual(weights[pair.Key])));
         Assert.All(moved.Where(pair => pair.Key.EndsWith("lora_B", StringComparison.Ordinal)), pair => Assert.Contains(pair.Value, value => value != 0));
     }
@@ -51,7 +52,8 @@ public class LoraTrainingTests
 
         var result = Train(run, model, run.Settings);
 
-        Assert.Equal(["classifier.bias", "classifier.weight"], TinyRun.WeightsOf(model).Where(pair => !pair.Value.SequenceEqual(before[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["classifier.bias", "classifier.weight"],
+            TinyRun.WeightsOf(model).Where(pair => !pair.Value.SequenceEqual(before[pair.Key])).Select(pair => pair.Key).Order(StringComparer.Ordinal));
         Assert.Equal((31 * 32) + 31, adapters.TrainableParameters);
         Assert.Equal(adapters.TrainableParameters, result.Summary.TrainedParameters);
     }
@@ -107,7 +109,17 @@ public class LoraTrainingTests
         var counts = new List<long>();
 
         new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation,
-            run.Settings with { BatchSize = 2, AccumulationSteps = 1, MaximumUpdates = 500, LogEvery = 50, EvaluateEvery = 100, SaveEvery = 200, OutputFolder = run.Output, Precision = TrainingPrecision.BFloat16 },
+            run.Settings with
+            {
+                BatchSize = 2,
+                AccumulationSteps = 1,
+                MaximumUpdates = 500,
+                LogEvery = 50,
+                EvaluateEvery = 100,
+                SaveEvery = 200,
+                OutputFolder = run.Output,
+                Precision = TrainingPrecision.BFloat16
+            },
             new Counter(counts)).Train(TestContext.Current.CancellationToken);
 
         Assert.Equal(10, counts.Count);
@@ -131,7 +143,8 @@ public class LoraTrainingTests
         using var loaded = LoraAdapters.Load(result.LastCheckpoint, model);
         TinyRun.AssertEqualBits(weights, TinyRun.WeightsOf(model));
         Assert.Equal(Small, result.Summary.Adapters! with { Targets = Small.Targets });
-        Assert.Equal((4, loaded.TotalParameters, loaded.TrainableParameters), (result.Summary.AdaptedLayers, result.Summary.TotalParameters, result.Summary.TrainedParameters));
+        Assert.Equal((4, loaded.TotalParameters, loaded.TrainableParameters),
+            (result.Summary.AdaptedLayers, result.Summary.TotalParameters, result.Summary.TrainedParameters));
     }
 
     [Fact]
@@ -156,5 +169,6 @@ public class LoraTrainingTests
     }
 
     private static TrainingResult Train(TinyRun run, DebertaV2ForTokenClassification model, TrainingSettings settings) =>
-        new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings with { OutputFolder = run.Output }).Train(TestContext.Current.CancellationToken);
+        new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings with { OutputFolder = run.Output })
+            .Train(TestContext.Current.CancellationToken);
 }

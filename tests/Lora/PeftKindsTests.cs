@@ -35,10 +35,13 @@ public sealed class PeftKindsTests : IDisposable
     [Fact]
     public void Both_lists_of_cases_are_refused_by_the_keys_name()
     {
-        foreach (var (file, expected) in ((string, string)[])[("pissa-adapter_config.json", "init_lora_weights is \"pissa\""), ("alora-adapter_config.json", "alora_invocation_tokens is [5,6]")])
+        foreach (var (file, expected)
+            in ((string, string)[])[("pissa-adapter_config.json", "init_lora_weights is \"pissa\""),
+            ("alora-adapter_config.json", "alora_invocation_tokens is [5,6]")])
         {
             File.Copy(Repository.Shared("cases", "adapters", file), Path.Combine(_folder.FullName, "adapter_config.json"), overwrite: true);
-            Assert.Contains(expected, Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message, StringComparison.Ordinal);
+            Assert.Contains(expected, Assert.Throws<NotSupportedException>(() => LoraAdapters.Load(_folder.FullName, _model)).Message,
+                StringComparison.Ordinal);
         }
     }
 
@@ -60,8 +63,10 @@ public sealed class PeftKindsTests : IDisposable
                 RankPattern = new Dictionary<string, int> { [@"layer\.[01]\..*key_proj"] = 2, ["query_proj"] = 5 },
                 AlphaPattern = new Dictionary<string, double> { ["layer.2.attention.self.query_proj"] = 1.5 },
             },
-            "bias, biases, layers, saved modules" => settings with { HasBias = true, Biases = TrainedBiases.Adapted, Layers = [0, 2], LayersPattern = ["layer"], SavedModules = ["LayerNorm"] },
-            "head adapted, everything linear, without two" => settings with { Targets = ["all-linear"], Excluded = ["layer.0.output.dense", "layer.1.output.dense"], TrainsHead = false },
+            "bias, biases, layers, saved modules" =>
+                settings with { HasBias = true, Biases = TrainedBiases.Adapted, Layers = [0, 2], LayersPattern = ["layer"], SavedModules = ["LayerNorm"] },
+            "head adapted, everything linear, without two" =>
+                settings with { Targets = ["all-linear"], Excluded = ["layer.0.output.dense", "layer.1.output.dense"], TrainsHead = false },
             _ => settings with { Targets = ["word_embeddings", "value_proj"] },
         };
         using var before = Logits(_model);

@@ -29,7 +29,8 @@ public class ErrorAnalysisTests
         var pairs = Judged("a b c d", "B-PER I-PER I-PER I-PER", "B-PER B-PER I-PER I-PER").Pairs(Labels);
 
         // The longer part stands for the entity.
-        Assert.Equal([(SpanOutcome.WrongBoundary, 1), (SpanOutcome.Invented, 0)], pairs.OrderBy(pair => pair.Outcome).Select(pair => (pair.Outcome, pair.Predicted!.Value.Start)));
+        Assert.Equal([(SpanOutcome.WrongBoundary, 1), (SpanOutcome.Invented, 0)],
+            pairs.OrderBy(pair => pair.Outcome).Select(pair => (pair.Outcome, pair.Predicted!.Value.Start)));
     }
 
     [Fact]
@@ -41,7 +42,8 @@ public class ErrorAnalysisTests
             var length = Math.Min(gold.Length, predicted.Length);
             var sentence = new JudgedSentence([.. Enumerable.Repeat("w", length)], gold[..length], predicted[..length]);
             var pairs = sentence.Pairs(Labels);
-            Assert.Equal(EntitySpans.Find(gold[..length], Labels, EntityScheme.Lenient), pairs.Where(pair => pair.Gold is not null).Select(pair => pair.Gold!.Value));
+            Assert.Equal(EntitySpans.Find(gold[..length], Labels, EntityScheme.Lenient),
+                pairs.Where(pair => pair.Gold is not null).Select(pair => pair.Gold!.Value));
             Assert.Equal(
                 EntitySpans.Find(predicted[..length], Labels, EntityScheme.Lenient),
                 pairs.Where(pair => pair.Predicted is not null).Select(pair => pair.Predicted!.Value).OrderBy(entity => entity.Start));
@@ -64,7 +66,8 @@ public class ErrorAnalysisTests
         Assert.Equal(1, known.Count);
 
         var analysis = ErrorAnalysis.Of(
-            [Judged("Ada Lovelace met Grace in Rome", "B-PER I-PER O B-PER O B-LOC", "B-PER I-PER O O O B-LOC"), Judged("Ada slept", "O O", "B-PER O")], Labels, known);
+            [Judged("Ada Lovelace met Grace in Rome", "B-PER I-PER O B-PER O B-LOC", "B-PER I-PER O O O B-LOC"), Judged("Ada slept", "O O", "B-PER O")], Labels,
+            known);
 
         Assert.Equal(("seen in training", 1L, 1L, 1L), (analysis.Known!.Name, analysis.Known.Support, analysis.Known.Predicted, analysis.Known.Correct));
         // Gold: Grace, Rome; predicted: Rome, Ada alone; right: Rome.
@@ -105,7 +108,8 @@ public class ErrorAnalysisTests
 
         var statistics = SplitStatistics.Of("test", [Sentence("Ada saw Rome", "B-PER O B-LOC"), Sentence("and slept", "O O")], Labels, known);
 
-        Assert.Equal((2, 5L, 3L, 2L, 1L), (statistics.Sentences, statistics.Words, statistics.OutsideWords, statistics.EntityCount, statistics.UnseenEntities!.Value));
+        Assert.Equal((2, 5L, 3L, 2L, 1L),
+            (statistics.Sentences, statistics.Words, statistics.OutsideWords, statistics.EntityCount, statistics.UnseenEntities!.Value));
         Assert.Equal([1, 0, 1], Labels.Types.Select(type => statistics.Entities[type]));
     }
 
@@ -127,5 +131,6 @@ public class ErrorAnalysisTests
 
     private static Sentence Sentence(string words, string tags) => new(words.Split(' '), [.. tags.Split(' ').Select(tag => Labels.FindId(tag)!.Value)]);
 
-    private static JudgedSentence Judged(string words, string gold, string predicted) => new(words.Split(' '), Sentence(words, gold).Tags, Sentence(words, predicted).Tags);
+    private static JudgedSentence Judged(string words, string gold, string predicted) =>
+        new(words.Split(' '), Sentence(words, gold).Tags, Sentence(words, predicted).Tags);
 }

@@ -47,7 +47,8 @@ public class SequenceScorerTests
         {
             var (there, back) = (Score(pairs, scheme), Score([.. pairs.Select(pair => (pair.Predicted, pair.Gold))], scheme));
             ScoreRow[] rows = [.. there.Types, there.Micro, there.Macro, there.Weighted];
-            Assert.All(rows, row => Assert.True(row is { Precision: >= 0 and <= 1 + Tolerance, Recall: >= 0 and <= 1 + Tolerance, F1: >= 0 and <= 1 + Tolerance }));
+            Assert.All(rows, row =>
+                Assert.True(row is { Precision: >= 0 and <= 1 + Tolerance, Recall: >= 0 and <= 1 + Tolerance, F1: >= 0 and <= 1 + Tolerance }));
             Assert.All(rows, row => Assert.True(row.Correct <= Math.Min(row.Support, row.Predicted)));
             Assert.Equal((there.Micro.Precision, there.Micro.Recall), (back.Micro.Recall, back.Micro.Precision));
             Assert.Equal(there.Macro.F1, back.Macro.F1, Tolerance);

@@ -70,7 +70,8 @@ public sealed class AdapterTests : IDisposable
     private Tensor Logits()
     {
         using var quiet = no_grad();
-        return _model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }), tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
+        return _model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }),
+            tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
     }
 
     private sealed class LowRank : Module<Tensor, Tensor>, ILowRankAdapter

@@ -14,10 +14,13 @@ public sealed class DebertaConfigTests : IDisposable
     {
         var config = Read("{}");
 
-        Assert.Equal((128100, 1536, 24, 24, 6144), (config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize));
-        Assert.Equal((0.1, 0.1, 512, 0, 0.02, 1e-7), (config.HiddenDropoutProb, config.AttentionProbsDropoutProb, config.MaxPositionEmbeddings, config.TypeVocabSize,
+        Assert.Equal((128100, 1536, 24, 24, 6144),
+            (config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize));
+        Assert.Equal((0.1, 0.1, 512, 0, 0.02, 1e-7),
+            (config.HiddenDropoutProb, config.AttentionProbsDropoutProb, config.MaxPositionEmbeddings, config.TypeVocabSize,
             config.InitializerRange, config.LayerNormEps));
-        Assert.Equal((false, -1, -1, true, false, 0, "none"), (config.RelativeAttention, config.MaxRelativePositions, config.PositionBuckets, config.PositionBiasedInput,
+        Assert.Equal((false, -1, -1, true, false, 0, "none"),
+            (config.RelativeAttention, config.MaxRelativePositions, config.PositionBuckets, config.PositionBiasedInput,
             config.ShareAttKey, config.PadTokenId, config.NormRelEbd));
         Assert.Empty(config.PosAttType);
         Assert.Equal(["LABEL_0", "LABEL_1"], config.Labels);
@@ -41,7 +44,8 @@ public sealed class DebertaConfigTests : IDisposable
     [Fact]
     public void Unknown_keys_survive_saving()
     {
-        var text = Read("""{"transformers_version": "4.35.2", "task_specific_params": {"a": [1, null]}, "hidden_size": 768, "num_attention_heads": 12}""").ToJson();
+        var text = Read("""{"transformers_version": "4.35.2", "task_specific_params": {"a": [1, null]}, "hidden_size": 768, "num_attention_heads": 12}""")
+            .ToJson();
         var saved = JsonNode.Parse(text)!;
 
         Assert.Equal("4.35.2", (string?)saved["transformers_version"]);
@@ -68,15 +72,18 @@ public sealed class DebertaConfigTests : IDisposable
         Assert.Equal(original.OrderBy(pair => pair.Key).Select(Shown), saved.OrderBy(pair => pair.Key).Select(Shown));
 
         static string Shown(KeyValuePair<string, JsonNode?> pair) => pair.Value is JsonObject entries
-            ? $"{pair.Key} {string.Join(",", entries.OrderBy(entry => entry.Key).Select(entry => entry.Key + entry.Value))}" : $"{pair.Key} {pair.Value?.ToJsonString().Replace("0.0", "0").Replace("1E-07", "1e-07")}";
+            ? $"{pair.Key} {string.Join(",", entries.OrderBy(entry => entry.Key).Select(entry => entry.Key + entry.Value))}"
+            : $"{pair.Key} {pair.Value?.ToJsonString().Replace("0.0", "0").Replace("1E-07", "1e-07")}";
     }
 
     [Fact]
     public void All_contradictions_are_reported_together()
     {
-        var error = Assert.Throws<InvalidDataException>(() => Read("""{"hidden_size": 100, "num_attention_heads": 12, "vocab_size": 0, "layer_norm_eps": -1, "hidden_dropout_prob": 1.5}"""));
+        var error = Assert.Throws<InvalidDataException>(() =>
+            Read("""{"hidden_size": 100, "num_attention_heads": 12, "vocab_size": 0, "layer_norm_eps": -1, "hidden_dropout_prob": 1.5}"""));
 
-        Assert.All((string[])["hidden_size: 100 is not a multiple", "vocab_size: 0", "layer_norm_eps", "hidden_dropout_prob"], part => Assert.Contains(part, error.Message));
+        Assert.All((string[])["hidden_size: 100 is not a multiple", "vocab_size: 0", "layer_norm_eps", "hidden_dropout_prob"],
+            part => Assert.Contains(part, error.Message));
         Assert.Contains(_folder, error.Message);
     }
 
@@ -85,7 +92,8 @@ public sealed class DebertaConfigTests : IDisposable
     {
         var error = Assert.Throws<InvalidDataException>(() => Read("""{"hidden_size": "wide", "relative_attention": 3, "id2label": {"0": "O", "7": "X"}}"""));
 
-        Assert.All((string[])["hidden_size: \"wide\"; expected a whole number", "relative_attention: 3; expected true or false", "id2label: entry \"7\""], part => Assert.Contains(part, error.Message));
+        Assert.All((string[])["hidden_size: \"wide\"; expected a whole number", "relative_attention: 3; expected true or false", "id2label: entry \"7\""],
+            part => Assert.Contains(part, error.Message));
     }
 
     [Theory]

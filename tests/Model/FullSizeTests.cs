@@ -13,7 +13,8 @@ public class FullSizeTests
     [InlineData("large")]
     public void Parameter_names_and_shapes_equal_the_checkpoints(string size)
     {
-        var golden = JsonSerializer.Deserialize<Dictionary<string, long[]>>(File.ReadAllText(Repository.Shared("reference", "full-size", size, "parameters.json")))!;
+        var golden = JsonSerializer.Deserialize<Dictionary<string, long[]>>(
+            File.ReadAllText(Repository.Shared("reference", "full-size", size, "parameters.json")))!;
         var config = DebertaConfig.Read(Repository.Shared("reference", "full-size", size, "config.json"));
         using var model = new DebertaV2ForTokenClassification(new ModelBuild(config, float32, META, new DropoutRandom(0)));
 
@@ -47,5 +48,6 @@ public class FullSizeTests
         }
     }
 
-    private static Tensor Values(JsonElement layer, string name) => tensor(layer.GetProperty(name).EnumerateArray().Select(value => value.GetSingle()).ToArray());
+    private static Tensor Values(JsonElement layer, string name) =>
+        tensor(layer.GetProperty(name).EnumerateArray().Select(value => value.GetSingle()).ToArray());
 }

@@ -9,7 +9,9 @@ namespace NotebookLib.Tests.Model;
 /// <summary>Three micro-batches of sentences, scored one after another or together, and how far two results are apart.</summary>
 internal static class GroupedPasses
 {
-    /// <summary>Lengths below, at and beyond a block's tile of 32 and a vector's 16; sentences of one piece; all beyond the midpoint of v3-tiny's 16 buckets.</summary>
+    /// <summary>
+    /// Lengths below, at and beyond a block's tile of 32 and a vector's 16; sentences of one piece; all beyond the midpoint of v3-tiny's 16 buckets.
+    /// </summary>
     public static int[][] Lengths { get; } = [[5, 33, 1, 70], [16, 32], [1]];
 
     /// <summary>A network of v3-tiny's kind, in training, with dropout.</summary>
@@ -50,7 +52,8 @@ internal static class GroupedPasses
     {
         var random = new Random(4);
         EncodedSentence Sentence(int length) => new(
-            [.. Enumerable.Range(0, length).Select(_ => random.Next(1, config.VocabSize))], [.. Enumerable.Range(0, length).Select(_ => random.Next(config.Labels.Count))], new int[length]);
+            [.. Enumerable.Range(0, length).Select(_ => random.Next(1, config.VocabSize))],
+            [.. Enumerable.Range(0, length).Select(_ => random.Next(config.Labels.Count))], new int[length]);
         return [.. Lengths.Select(group => group.Select(Sentence).ToList())];
     }
 
@@ -78,7 +81,8 @@ internal static class GroupedPasses
             }
         }
 
-        var result = model.named_parameters().Where(pair => pair.parameter.grad is not null).ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone());
+        var result = model.named_parameters().Where(pair => pair.parameter.grad is not null)
+            .ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone());
         result["logits"] = cat([.. logits]).detach();
         result["counter"] = tensor((float)model.Random.Counter);
         return result;
@@ -88,7 +92,8 @@ internal static class GroupedPasses
     public static void AssertClose(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual, double tolerance)
     {
         Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
-        Assert.All(expected, pair => Numbers.AssertClose(actual[pair.Key], pair.Value, tolerance * Math.Max(1e-3, pair.Value.abs().max().item<float>()), pair.Key));
+        Assert.All(expected, pair =>
+            Numbers.AssertClose(actual[pair.Key], pair.Value, tolerance * Math.Max(1e-3, pair.Value.abs().max().item<float>()), pair.Key));
     }
 
     private static Tensor Score(DebertaV2ForTokenClassification model, RaggedBatch batch, ScalarType type)

@@ -64,9 +64,11 @@ public sealed class HostilePickleTests : IDisposable
     [InlineData(long.MaxValue, new long[] { 2 }, new long[] { 1 })]
     public void A_tensor_that_reaches_out_of_its_storage_is_refused(long offset, long[] shape, long[] strides)
     {
-        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", 1, offset, shape, strides).CloseDictionary().Entry("archive/data/0", new byte[16]).Save(_path);
+        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", 1, offset, shape, strides).CloseDictionary().Entry("archive/data/0", new byte[16])
+            .Save(_path);
         var storageOfOne = Refusal();
-        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", 4, offset, shape, strides).CloseDictionary().Entry("archive/data/0", new byte[16]).Save(_path);
+        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", 4, offset, shape, strides).CloseDictionary().Entry("archive/data/0", new byte[16])
+            .Save(_path);
 
         Assert.NotEmpty(storageOfOne);
         if (shape is not [4] || strides is not [0])
@@ -81,7 +83,8 @@ public sealed class HostilePickleTests : IDisposable
     [InlineData(long.MaxValue)]
     public void A_storage_larger_than_its_entry_is_refused(long elements)
     {
-        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", elements, 0, [elements], [1]).CloseDictionary().Entry("archive/data/0", new byte[16]).Save(_path);
+        new PickledFile().OpenDictionary().Tensor("w", "FloatStorage", "0", elements, 0, [elements], [1]).CloseDictionary()
+            .Entry("archive/data/0", new byte[16]).Save(_path);
 
         Assert.NotEmpty(Refusal());
     }

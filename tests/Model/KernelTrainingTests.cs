@@ -128,7 +128,8 @@ public sealed class KernelTrainingTests : IDisposable
         {
             BackwardPass.Run(Loss(model));
             BackwardPass.Run(Loss(model));
-            return model.Deberta.Encoder.Layers.SelectMany((layer, i) => layer.named_parameters().Select(pair => (Name: $"{i}.{pair.name}", Gradient: pair.parameter.grad)))
+            return model.Deberta.Encoder.Layers.SelectMany((layer, i) =>
+                layer.named_parameters().Select(pair => (Name: $"{i}.{pair.name}", Gradient: pair.parameter.grad)))
                 .Where(pair => pair.Gradient is not null).ToDictionary(pair => pair.Name, pair => pair.Gradient!);
         }
 

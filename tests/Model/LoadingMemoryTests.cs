@@ -15,7 +15,8 @@ public sealed class LoadingMemoryTests : IDisposable
     public void Loading_half_precision_needs_at_most_1_3_times_the_float32_size()
     {
         // An embedding like xsmall's, 49 million numbers: 98 MB in the file, 197 MB in memory.
-        var config = DebertaConfig.Read(Repository.PathOf("tests", "goldens", "model", "v3-tiny", "config.json")) with { VocabSize = 128_100, HiddenSize = 384, NumHiddenLayers = 1, NumAttentionHeads = 6 };
+        var config = DebertaConfig.Read(Repository.PathOf("tests", "goldens", "model", "v3-tiny", "config.json")) with
+        { VocabSize = 128_100, HiddenSize = 384, NumHiddenLayers = 1, NumAttentionHeads = 6 };
         var bytes = Save(config);
         GC.Collect();
         GC.WaitForPendingFinalizers();
@@ -36,7 +37,8 @@ public sealed class LoadingMemoryTests : IDisposable
         using var quiet = no_grad();
         File.WriteAllText(Path.Combine(_folder, "config.json"), config.ToJson());
         SafetensorsFile.Write(
-            Path.Combine(_folder, "model.safetensors"), model.named_parameters().Select(pair => KeyValuePair.Create(pair.name, pair.parameter.detach().zero_().to(float16))));
+            Path.Combine(_folder, "model.safetensors"),
+            model.named_parameters().Select(pair => KeyValuePair.Create(pair.name, pair.parameter.detach().zero_().to(float16))));
         return model.parameters().Sum(parameter => parameter.numel()) * sizeof(float);
     }
 }

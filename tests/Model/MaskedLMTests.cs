@@ -25,7 +25,8 @@ public sealed class MaskedLMTests : IDisposable
         Assert.Equal(
             ["cls.predictions.bias [512]", "cls.predictions.transform.LayerNorm.bias [32]", "cls.predictions.transform.LayerNorm.weight [32]",
                 "cls.predictions.transform.dense.bias [32]", "cls.predictions.transform.dense.weight [32, 32]"],
-            model.named_parameters().Where(pair => pair.name.StartsWith("cls.", StringComparison.Ordinal)).Select(pair => $"{pair.name} [{string.Join(", ", pair.parameter.shape)}]").Order(StringComparer.Ordinal));
+            model.named_parameters().Where(pair => pair.name.StartsWith("cls.", StringComparison.Ordinal))
+                .Select(pair => $"{pair.name} [{string.Join(", ", pair.parameter.shape)}]").Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -67,7 +68,8 @@ public sealed class MaskedLMTests : IDisposable
         ModelFolder.Save(model, _folder);
         var path = Path.Combine(_folder, "model.safetensors");
         var renamed = SafetensorsFile.ReadAll(path).ToDictionary(
-            pair => pair.Key.Replace("cls.predictions.transform.", "lm_predictions.lm_head.").Replace("cls.predictions.", "lm_predictions.lm_head."), pair => pair.Value);
+            pair => pair.Key.Replace("cls.predictions.transform.", "lm_predictions.lm_head.").Replace("cls.predictions.", "lm_predictions.lm_head."),
+            pair => pair.Value);
         SafetensorsFile.Write(path, renamed);
 
         var (second, report) = ModelFolder.LoadMaskedLM(_folder, new LoadOptions { IsStrict = true });

@@ -48,7 +48,8 @@ public sealed class ModelFolderTests : IDisposable
     {
         var tensors = SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors"));
         var foreign = tensors.Where(pair => !pair.Key.StartsWith("classifier", StringComparison.Ordinal))
-            .ToDictionary(pair => pair.Key["deberta.".Length..].Replace("LayerNorm.weight", "LayerNorm.gamma").Replace("LayerNorm.bias", "LayerNorm.beta"), pair => pair.Value.to(float16));
+            .ToDictionary(pair => pair.Key["deberta.".Length..].Replace("LayerNorm.weight", "LayerNorm.gamma").Replace("LayerNorm.bias", "LayerNorm.beta"),
+                pair => pair.Value.to(float16));
         foreach (var name in (string[])["lm_predictions.lm_head.bias", "mask_predictions.dense.weight", "embeddings.position_ids", "something.new"])
         {
             foreign[name] = zeros(3);
@@ -125,7 +126,8 @@ public sealed class ModelFolderTests : IDisposable
         var (model, report) = ModelFolder.Load(_folder, new LoadOptions { IsStrict = true });
         model.Dispose();
 
-        Assert.Contains($"{tensors.Count} names begin as a wrapper around the model calls them ({prefix}", Assert.Single(report.Remarks), StringComparison.Ordinal);
+        Assert.Contains($"{tensors.Count} names begin as a wrapper around the model calls them ({prefix}", Assert.Single(report.Remarks),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -134,12 +136,14 @@ public sealed class ModelFolderTests : IDisposable
         using var scope = NewDisposeScope();
         var tensors = SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors"));
         Write(tensors.Append(new("deberta.encoder.layer.0.attention.self.query_proj.lora_A.default.weight", zeros(4, 32))).ToDictionary());
-        Assert.Contains("weights of an adapter among the model's", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("weights of an adapter among the model's", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message,
+            StringComparison.Ordinal);
 
         const string Query = "deberta.encoder.layer.0.attention.self.query_proj.weight";
         tensors[Query] = tensors[Query].to(int8);
         SafetensorsFile.Write(Path.Combine(_folder, "model.safetensors"), tensors);
-        Assert.Contains($"{Query}: stored as Int8, quantised weights", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message, StringComparison.Ordinal);
+        Assert.Contains($"{Query}: stored as Int8, quantised weights", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_folder)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -148,7 +152,8 @@ public sealed class ModelFolderTests : IDisposable
         using var scope = NewDisposeScope();
         Write(SafetensorsFile.ReadAll(Path.Combine(Golden, "model.safetensors")));
         var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "config.json")))!.AsObject();
-        (config["dtype"], config["torch_dtype"], config["quantization_config"]) = ("float16", "bfloat16", new System.Text.Json.Nodes.JsonObject { ["load_in_8bit"] = true });
+        (config["dtype"], config["torch_dtype"], config["quantization_config"]) =
+            ("float16", "bfloat16", new System.Text.Json.Nodes.JsonObject { ["load_in_8bit"] = true });
         File.WriteAllText(Path.Combine(_folder, "config.json"), config.ToJsonString());
         using var model = ModelFolder.Load(_folder).Model;
         var saved = Directory.CreateDirectory(Path.Combine(_folder, "saved")).FullName;
@@ -156,7 +161,8 @@ public sealed class ModelFolderTests : IDisposable
         ModelFolder.Save(model, saved);
 
         var again = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Path.Combine(saved, "config.json")))!.AsObject();
-        Assert.Equal(("float32", "float32", false), (again["dtype"]!.GetValue<string>(), again["torch_dtype"]!.GetValue<string>(), again.ContainsKey("quantization_config")));
+        Assert.Equal(("float32", "float32", false),
+            (again["dtype"]!.GetValue<string>(), again["torch_dtype"]!.GetValue<string>(), again.ContainsKey("quantization_config")));
     }
 
     [Fact]

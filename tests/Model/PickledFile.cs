@@ -41,7 +41,8 @@ internal sealed class PickledFile
     public PickledFile CloseDictionary() => Op((byte)'u', (byte)'.');
 
     /// <summary>A name and the tensor that _rebuild_tensor_v2 makes of a storage.</summary>
-    public PickledFile Tensor(string name, string storageType, string key, long storageSize, long offset, long[] shape, long[] strides, bool asParameter = false)
+    public PickledFile Tensor(string name, string storageType, string key, long storageSize, long offset, long[] shape, long[] strides,
+        bool asParameter = false)
     {
         Text(name);
         if (asParameter)

@@ -50,7 +50,8 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void A_half_precision_tensor_is_read_straight_into_float32()
     {
-        SafetensorsFile.Write(File1, new Dictionary<string, Tensor> { ["w"] = (arange(5_000_000, float32) % 1000).to(float16), ["b"] = tensor(new[] { 0.1f }).to(bfloat16) });
+        SafetensorsFile.Write(
+            File1, new Dictionary<string, Tensor> { ["w"] = (arange(5_000_000, float32) % 1000).to(float16), ["b"] = tensor(new[] { 0.1f }).to(bfloat16) });
         using var file = SafetensorsFile.Open(File1);
 
         Assert.Equal(999, file.Read("w", float32)[4_999_999].item<float>());

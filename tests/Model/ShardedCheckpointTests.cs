@@ -22,7 +22,8 @@ public sealed class ShardedCheckpointTests : IDisposable
     {
         Shard("model-00001-of-00002.safetensors", "a", ones(2));
         Shard("model-00002-of-00002.safetensors", "b", zeros(3));
-        File.WriteAllText(Index, """{"metadata":{"total_size":20},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}""");
+        File.WriteAllText(
+            Index, """{"metadata":{"total_size":20},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}""");
 
         using var checkpoint = Checkpoint.OpenFolder(_folder);
 

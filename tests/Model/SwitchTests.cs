@@ -81,7 +81,8 @@ public class SwitchTests
                 Numbers.AssertClose(state[isReal], states[layer][isReal], 1e-10, $"state {layer}");
             }
 
-            AssertSameGradients(model, plainWeights, DebertaV2ForTokenClassification.Loss(actual, labels), DebertaV2ForTokenClassification.Loss(expected, labels));
+            AssertSameGradients(model, plainWeights, DebertaV2ForTokenClassification.Loss(actual, labels),
+                DebertaV2ForTokenClassification.Loss(expected, labels));
         }
     }
 
@@ -107,7 +108,8 @@ public class SwitchTests
             var isReal = mask.to(ScalarType.Bool);
 
             Numbers.AssertClose(actual[isReal], expected[isReal], 1e-5, "logits");
-            AssertSameGradients(model, plainWeights, DebertaV2ForTokenClassification.Loss(actual, labels), DebertaV2ForTokenClassification.Loss(expected, labels), 1e-5);
+            AssertSameGradients(model, plainWeights, DebertaV2ForTokenClassification.Loss(actual, labels),
+                DebertaV2ForTokenClassification.Loss(expected, labels), 1e-5);
         }
     }
 

@@ -27,7 +27,8 @@ public sealed class WeightStorageTests : IDisposable
         var restored = FrozenWeights.Restore(rows, scales, ScalarType.Float32);
 
         Assert.True(((restored - weight).abs() <= (scales.unsqueeze(1) * 0.50001)).all().item<bool>());
-        Numbers.AssertClose(FrozenWeights.Restore(rows, scales, ScalarType.BFloat16).to(float32), (rows.to(float32) * scales.unsqueeze(1)).to(bfloat16).to(float32), 0, "bfloat16");
+        Numbers.AssertClose(FrozenWeights.Restore(rows, scales, ScalarType.BFloat16).to(float32),
+            (rows.to(float32) * scales.unsqueeze(1)).to(bfloat16).to(float32), 0, "bfloat16");
         Numbers.AssertClose(restored, rows.to(float32) * scales.unsqueeze(1), 0, "float32");
         // Widths that the kernel does not take.
         var (odd, oddScales) = FrozenWeights.Quantise(weight.narrow(1, 0, 21));
@@ -103,7 +104,8 @@ public sealed class WeightStorageTests : IDisposable
     [Fact]
     public void Weights_that_are_trained_are_never_rounded()
     {
-        Assert.Contains("No linear layer is frozen", Assert.Throws<InvalidOperationException>(() => FrozenWeights.Store(_model, WeightStorage.Int8)).Message, StringComparison.Ordinal);
+        Assert.Contains("No linear layer is frozen", Assert.Throws<InvalidOperationException>(() => FrozenWeights.Store(_model, WeightStorage.Int8)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(0, FrozenWeights.Store(_model, WeightStorage.Dense));
     }
 
@@ -113,11 +115,13 @@ public sealed class WeightStorageTests : IDisposable
         using (isHalf ? NotebookLib.Platform.Autocast.Enter(ScalarType.BFloat16) : null)
         {
             model.eval();
-            logits = model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }), tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
+            logits = model.call(tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }),
+                tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
             loss = DebertaV2ForTokenClassification.Loss(logits, tensor(new long[,] { { -100, 3, 4, 0, -100, -100 }, { -100, 1, 2, 2, 0, -100 } }));
         }
 
         loss.backward();
-        return (logits.to(float32), model.named_parameters().Where(pair => pair.parameter.grad is not null).ToDictionary(pair => pair.name, pair => pair.parameter.grad!, StringComparer.Ordinal));
+        return (logits.to(float32), model.named_parameters().Where(pair => pair.parameter.grad is not null)
+            .ToDictionary(pair => pair.name, pair => pair.parameter.grad!, StringComparer.Ordinal));
     }
 }

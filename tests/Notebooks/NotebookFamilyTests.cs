@@ -17,13 +17,16 @@ public sealed partial class NotebookFamilyTests
     [Fact]
     public void They_have_the_same_sections_and_their_code_differs_where_the_experiments_do()
     {
-        var sections = Names.Select(name => Heading().Matches(File.ReadAllText(Repository.PathOf("notebooks", name + ".dib"))).Select(match => match.Value)).ToList();
+        var sections = Names.Select(name => Heading().Matches(File.ReadAllText(Repository.PathOf("notebooks", name + ".dib"))).Select(match => match.Value))
+            .ToList();
         Assert.Equal(sections[0], sections[1]);
         Assert.Equal(sections[0], sections[2]);
 
         var (a, b, lora) = (Code(Names[0]), Code(Names[1]), Code(Names[2]));
-        Assert.All((string[])["LoraAdapters", "LoraSettings", "FrozenWeights", "RecomputesActivations", "TrainsHeadOnly"], word => Assert.DoesNotContain(word, a + b, StringComparison.Ordinal));
-        Assert.All((string[])["LoraAdapters.Attach(model, lora", "new LoraSettings", "[\"query_proj\", \"key_proj\"]", "TrainsHeadOnly = true"], word => Assert.Contains(word, lora, StringComparison.Ordinal));
+        Assert.All((string[])["LoraAdapters", "LoraSettings", "FrozenWeights", "RecomputesActivations", "TrainsHeadOnly"],
+            word => Assert.DoesNotContain(word, a + b, StringComparison.Ordinal));
+        Assert.All((string[])["LoraAdapters.Attach(model, lora", "new LoraSettings", "[\"query_proj\", \"key_proj\"]", "TrainsHeadOnly = true"],
+            word => Assert.Contains(word, lora, StringComparison.Ordinal));
         Assert.DoesNotContain("MapTo", a + lora, StringComparison.Ordinal);
         Assert.Contains("source.MapTo(labels)", b, StringComparison.Ordinal);
         // Systems A and B differ in their labels and their names; every other cell is the same.
@@ -48,7 +51,8 @@ public sealed partial class NotebookFamilyTests
     {
         string[] arguments =
         [
-            "Seed", "Epochs", "MaximumUpdates", "BatchSize", "AccumulationSteps", "EvaluationBatchSize", "LearningRate", "WeightDecay", "Schedule", "WarmupRatio", "MaximumGradientNorm", "Precision",
+            "Seed", "Epochs", "MaximumUpdates", "BatchSize", "AccumulationSteps", "EvaluationBatchSize", "LearningRate", "WeightDecay", "Schedule",
+            "WarmupRatio", "MaximumGradientNorm", "Precision",
             "LogEvery", "EvaluateEvery", "SaveEvery", "KeepCheckpoints", "BestMetric", "LoadBestAtEnd", "EarlyStoppingPatience",
         ];
         Assert.All(Names, name => Assert.All(arguments, argument => Assert.Matches($@"(?m)^    {argument} = ", CodeCells(name).Single(IsParameters))));
@@ -59,7 +63,8 @@ public sealed partial class NotebookFamilyTests
     {
         foreach (var cell in Names.SelectMany(CodeCells))
         {
-            var lines = cell.Split('\n').Where(line => !line.StartsWith("using ", StringComparison.Ordinal) && !line.StartsWith("#r ", StringComparison.Ordinal)).ToList();
+            var lines = cell.Split('\n').Where(line =>
+                !line.StartsWith("using ", StringComparison.Ordinal) && !line.StartsWith("#r ", StringComparison.Ordinal)).ToList();
 
             Assert.All(lines, line => Assert.True(line.Length <= MostColumns, $"{line.Length} columns: {line}"));
             Assert.True(IsParameters(cell) || lines.Count <= MostLines, $"{lines.Count} lines:\n{cell}");
@@ -72,7 +77,8 @@ public sealed partial class NotebookFamilyTests
     {
         foreach (var name in Names)
         {
-            var twice = CodeCells(name).SelectMany(cell => Declaration().Matches(cell).Select(match => match.Groups[1].Value).Distinct()).GroupBy(variable => variable).Where(group => group.Count() > 1);
+            var twice = CodeCells(name).SelectMany(cell => Declaration().Matches(cell).Select(match => match.Groups[1].Value).Distinct())
+                .GroupBy(variable => variable).Where(group => group.Count() > 1);
 
             Assert.Empty(twice.Select(group => group.Key));
         }
@@ -97,7 +103,8 @@ public sealed partial class NotebookFamilyTests
     {
         var text = File.ReadAllText(Repository.PathOf("notebooks", name + ".dib"));
         var starts = Selector().Matches(text);
-        return starts.Select((start, i) => (start.Groups[1].Value, text[(start.Index + start.Length)..(i + 1 < starts.Count ? starts[i + 1].Index : text.Length)].Trim('\n')));
+        return starts.Select((start, i) =>
+            (start.Groups[1].Value, text[(start.Index + start.Length)..(i + 1 < starts.Count ? starts[i + 1].Index : text.Length)].Trim('\n')));
     }
 
     private static bool IsParameters(string cell) => cell.StartsWith("// parameters", StringComparison.Ordinal);

@@ -7,7 +7,8 @@ using runner::NotebookRunner.Documents;
 namespace NotebookLib.Tests.Notebooks;
 
 /// <summary>
-/// What a .dib must keep to so that the genuine parser, the genuine kernel, Verso's importer and our runner read the same cells (docs/KERNEL.md). None of them is needed here.
+/// What a .dib must keep to so that the genuine parser, the genuine kernel, Verso's importer and our runner read the same cells (docs/KERNEL.md). None of them
+/// is needed here.
 /// </summary>
 public partial class NotebookFormTests
 {
@@ -30,7 +31,8 @@ public partial class NotebookFormTests
     [MemberData(nameof(Names))]
     public void Only_csharp_and_markdown_lines_begin_with_a_hash_and_an_exclamation_mark(string name)
     {
-        // Verso's importer splits at any such line and knows no aliases; a blank behind the word makes it text for the genuine parser; indented it misleads a reader.
+        // Verso's importer splits at any such line and knows no aliases; a blank behind the word makes it text for the genuine parser; indented it misleads a
+        // reader.
         var selectors = File.ReadAllLines(PathOf(name)).Skip(1).Where(line => line.TrimStart().StartsWith("#!", StringComparison.Ordinal)).Distinct();
 
         Assert.Equal(["#!csharp", "#!markdown"], selectors.Order(StringComparer.Ordinal));
@@ -57,7 +59,8 @@ public partial class NotebookFormTests
             var at = $"{name}.dib, cell at line {cell.Line}";
             Assert.False(UsingVariableOrNamespace().IsMatch(cell.Source), $"{at}: scripts have neither 'using var' nor namespaces.");
             Assert.False(BareDisplay().IsMatch(cell.Source), $"{at}: display(value) is not in every host; value.Display() is.");
-            Assert.False(KeptDisplay().IsMatch(cell.Source), $"{at}: Update on what Display() returns is broken there; NotebookHost.Show(value).Update(value) works.");
+            Assert.False(KeptDisplay().IsMatch(cell.Source),
+                $"{at}: Update on what Display() returns is broken there; NotebookHost.Show(value).Update(value) works.");
             Assert.False(
                 NullableReference().IsMatch(cell.Source) && !cell.Source.Contains("#nullable enable", StringComparison.Ordinal),
                 $"{at}: 'string?' is underlined there (CS8632) unless a line of the cell says #nullable enable.");

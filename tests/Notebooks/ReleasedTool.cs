@@ -23,12 +23,14 @@ internal sealed class ReleasedTool : IAsyncDisposable
         var program = Path.Combine(Folder, "dotnet-interactive");
         if (!File.Exists(program))
         {
-            using var install = Process.Start(new ProcessStartInfo("dotnet", ["tool", "install", "Microsoft.dotnet-interactive", "--version", Version, "--tool-path", Folder])
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            var said = await install.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken) + await install.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            using var install = Process.Start(
+                new ProcessStartInfo("dotnet", ["tool", "install", "Microsoft.dotnet-interactive", "--version", Version, "--tool-path", Folder])
+                {
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true,
+                })!;
+            var said = await install.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)
+                + await install.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await install.WaitForExitAsync(TestContext.Current.CancellationToken);
             Assert.SkipUnless(File.Exists(program), $"dotnet-interactive {Version} cannot be installed here: {said.Trim()}");
         }
@@ -46,7 +48,9 @@ internal sealed class ReleasedTool : IAsyncDisposable
         }
 
         start.Environment["DOTNET_INTERACTIVE_CLI_TELEMETRY_OPTOUT"] = "1";
-        start.Environment["DOTNET_ROOT"] = Path.GetDirectoryName(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : typeof(object).Assembly.Location.Split("/shared/")[0] + "/dotnet");
+        start.Environment["DOTNET_ROOT"] =
+            Path.GetDirectoryName(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet"
+            ? path : typeof(object).Assembly.Location.Split("/shared/")[0] + "/dotnet");
         var tool = new ReleasedTool(Process.Start(start)!);
         _ = tool._process.StandardError.ReadToEndAsync(CancellationToken.None);
         await tool.ReadAsync(happened => (string)happened["eventType"]! == "KernelReady");
@@ -58,12 +62,14 @@ internal sealed class ReleasedTool : IAsyncDisposable
     public async Task<string> SendAsync(string code, string kernel = "csharp")
     {
         var token = $"cell-{++_last}";
-        await WriteAsync(new() { ["commandType"] = "SubmitCode", ["command"] = new JsonObject { ["code"] = code, ["targetKernelName"] = kernel }, ["token"] = token });
+        await WriteAsync(
+            new() { ["commandType"] = "SubmitCode", ["command"] = new JsonObject { ["code"] = code, ["targetKernelName"] = kernel }, ["token"] = token });
         return token;
     }
 
     /// <summary>What the stop button sends.</summary>
-    public Task CancelAsync() => WriteAsync(new() { ["commandType"] = "Cancel", ["command"] = new JsonObject { ["targetKernelName"] = ".NET" }, ["token"] = $"cancel-{++_last}" });
+    public Task CancelAsync() =>
+        WriteAsync(new() { ["commandType"] = "Cancel", ["command"] = new JsonObject { ["targetKernelName"] = ".NET" }, ["token"] = $"cancel-{++_last}" });
 
     /// <summary>Runs a cell to its end.</summary>
     /// <returns>Its events as "type: text", the last one a success or a failure.</returns>
@@ -80,7 +86,8 @@ internal sealed class ReleasedTool : IAsyncDisposable
         {
             var type = (string)message["eventType"]!;
             var own = (string?)message["command"]?["token"] is { } of && (of == token || of.StartsWith(token + ".", StringComparison.Ordinal));
-            if (own && type is "DisplayedValueProduced" or "DisplayedValueUpdated" or "ReturnValueProduced" or "StandardOutputValueProduced" or "StandardErrorValueProduced" or "CommandFailed" or "CommandSucceeded")
+            if (own && type is "DisplayedValueProduced" or "DisplayedValueUpdated" or "ReturnValueProduced" or "StandardOutputValueProduced"
+                or "StandardErrorValueProduced" or "CommandFailed" or "CommandSucceeded")
             {
                 var values = message["event"]?["formattedValues"]?.AsArray().Select(value => (string?)value!["value"]) ?? [];
                 seen.Add($"{type}: {(string?)message["event"]?["message"] ?? string.Concat(values)}");
@@ -93,7 +100,9 @@ internal sealed class ReleasedTool : IAsyncDisposable
     }
 
     /// <summary>Waits until a cell has printed a text.</summary>
-    public Task UntilAsync(string text) => ReadAsync(happened => happened.ToJsonString().Contains(text, StringComparison.Ordinal) && (string)happened["eventType"]! == "StandardOutputValueProduced");
+    public Task UntilAsync(string text) =>
+        ReadAsync(happened =>
+            happened.ToJsonString().Contains(text, StringComparison.Ordinal) && (string)happened["eventType"]! == "StandardOutputValueProduced");
 
     public async ValueTask DisposeAsync()
     {
@@ -112,7 +121,8 @@ internal sealed class ReleasedTool : IAsyncDisposable
     {
         while (true)
         {
-            var line = await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) ?? throw new InvalidOperationException("dotnet-interactive has ended.");
+            var line = await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken)
+                ?? throw new InvalidOperationException("dotnet-interactive has ended.");
             if (line.StartsWith('{') && JsonNode.Parse(line) is { } happened && happened["eventType"] is not null && isLast(happened))
             {
                 return;

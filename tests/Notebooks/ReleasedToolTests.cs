@@ -6,8 +6,8 @@ using runner::NotebookRunner.Parameters;
 namespace NotebookLib.Tests.Notebooks;
 
 /// <summary>
-/// Notebooks in the released tool that VS Code's Polyglot Notebooks runs. The three of the project are trained there when NOTEBOOKS_IN_TOOL is set (some minutes each);
-/// their set-up, repeated and out-of-order cells and the stop button are looked at always.
+/// Notebooks in the released tool that VS Code's Polyglot Notebooks runs. The three of the project are trained there when NOTEBOOKS_IN_TOOL is set (some
+/// minutes each); their set-up, repeated and out-of-order cells and the stop button are looked at always.
 /// </summary>
 public sealed class ReleasedToolTests
 {
@@ -52,7 +52,8 @@ public sealed class ReleasedToolTests
 
         Assert.StartsWith("CommandFailed:", early[^1], StringComparison.Ordinal);
         Assert.All([setup, again], shown => Assert.Equal("CommandSucceeded: ", shown[^1]));
-        Assert.StartsWith("CommandFailed: 'trainer' has no value yet: the cell that makes it, under \"Fine-tuning\", was not run. Run that cell first, then this one. It says: var trainer = ", unmade[^1], StringComparison.Ordinal);
+        Assert.StartsWith("CommandFailed: 'trainer' has no value yet: the cell that makes it, under \"Fine-tuning\", was not run. Run that cell first, "
+            + "then this one. It says: var trainer = ", unmade[^1], StringComparison.Ordinal);
         Assert.StartsWith("CommandFailed: System.InvalidOperationException: no luck", failing[^1], StringComparison.Ordinal);
         Assert.StartsWith("CommandFailed: 'wanted' has no value: the cell that makes it failed or was stopped.", needing[^1], StringComparison.Ordinal);
         Assert.Contains(setup, shown => shown.Contains("NotebookLib", StringComparison.Ordinal));
@@ -91,12 +92,14 @@ public sealed class ReleasedToolTests
         var updates = 0;
         Task? cancel = null;
         var token = await tool.SendAsync(cell);
-        var shown = await tool.EndOfAsync(token, text => cancel ??= text.StartsWith("DisplayedValueUpdated", StringComparison.Ordinal) && ++updates == 8 ? tool.CancelAsync() : null);
+        var shown = await tool.EndOfAsync(token,
+            text => cancel ??= text.StartsWith("DisplayedValueUpdated", StringComparison.Ordinal) && ++updates == 8 ? tool.CancelAsync() : null);
         await (cancel ?? throw new InvalidOperationException("The cell ended before eight updates of its panel were shown."));
         return shown;
     }
 
-    private static Task<List<string>> RunAsync(ReleasedTool tool, string notebook) => RunAsync(tool, CellsOf(Repository.PathOf("tests", "Runner", "notebooks", notebook), []));
+    private static Task<List<string>> RunAsync(ReleasedTool tool, string notebook) =>
+        RunAsync(tool, CellsOf(Repository.PathOf("tests", "Runner", "notebooks", notebook), []));
 
     private static async Task<List<string>> RunAsync(ReleasedTool tool, IEnumerable<(string Code, string Kernel)> cells)
     {

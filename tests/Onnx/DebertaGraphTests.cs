@@ -74,7 +74,8 @@ public sealed class DebertaGraphTests : IDisposable
         using var graph = new OnnxNetwork(Write(model, OnnxPrecision.Float32), GraphOptimizationLevel.ORT_DISABLE_ALL);
 
         AssertSame(model, graph, [37, 20, 31, 1], 1e-4);
-        Assert.Equal(["attention_mask Int64 [batch_size, sequence_length]", "input_ids Int64 [batch_size, sequence_length]", "token_type_ids Int64 [batch_size, sequence_length]"], graph.Inputs.Order());
+        Assert.Equal(["attention_mask Int64 [batch_size, sequence_length]", "input_ids Int64 [batch_size, sequence_length]", "token_type_ids Int64 "
+            + "[batch_size, sequence_length]"], graph.Inputs.Order());
         Assert.Equal(["logits Float [batch_size, sequence_length, 3]"], graph.Outputs);
     }
 
@@ -86,7 +87,8 @@ public sealed class DebertaGraphTests : IDisposable
         using var model = SwitchTests.New(SwitchTests.Variants["v3"], float32, 0.1);
         using var graph = new OnnxNetwork(Write(model, OnnxPrecision.Float32));
         var (ids, _, _) = SwitchTests.Inputs(model.Config, [12, 12, 12]);
-        var mask = tensor(new long[,] { { 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1 }, { 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } });
+        var mask = tensor(
+            new long[,] { { 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1 }, { 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } });
 
         var actual = graph.Run(ids, mask);
 

@@ -11,8 +11,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Tests.Onnx;
 
 /// <summary>
-/// Other people's programs read an exported folder: npm's <c>tokenizers</c> (the Rust library) and <c>@huggingface/transformers</c>, which tests/npm/run.sh installs. Without
-/// them the test is skipped. <c>NPM_MODEL</c> names another model to export, anything that <see cref="EntityTagger.Load"/> takes.
+/// Other people's programs read an exported folder: npm's <c>tokenizers</c> (the Rust library) and <c>@huggingface/transformers</c>, which tests/npm/run.sh
+/// installs. Without them the test is skipped. <c>NPM_MODEL</c> names another model to export, anything that <see cref="EntityTagger.Load"/> takes.
 /// </summary>
 public sealed class NpmClientTests : IDisposable
 {
@@ -26,11 +26,13 @@ public sealed class NpmClientTests : IDisposable
     public async Task Npms_clients_find_the_same_pieces_and_entities()
     {
         var clients = Repository.PathOf("obj", "npm-clients");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(clients, "node_modules")), "needs npm's tokenizers and @huggingface/transformers: tests/npm/run.sh installs them and runs this test");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(clients, "node_modules")),
+            "needs npm's tokenizers and @huggingface/transformers: tests/npm/run.sh installs them and runs this test");
         var model = Environment.GetEnvironmentVariable("NPM_MODEL") ?? SaveTagger(_folder.CreateSubdirectory("tagger").FullName);
         using var tagger = EntityTagger.Load(model, new LoadOptions());
         OnnxExport.Write(((ModelPieceScorer)tagger.Scorer).Model, tagger.Tokenizer, Path.Combine(_folder.FullName, "export"), OnnxPrecision.Float32);
-        string[] texts = [.. SentenceReader.Open(Repository.PathOf("data", "sample", "test.parquet"), LabelSet.SystemA).Take(Sentences).Select(sentence => string.Join(' ', sentence.Words))];
+        string[] texts = [.. SentenceReader.Open(Repository.PathOf("data", "sample", "test.parquet"), LabelSet.SystemA).Take(Sentences)
+            .Select(sentence => string.Join(' ', sentence.Words))];
 
         var answers = await AskAsync(clients, texts);
 
@@ -44,7 +46,8 @@ public sealed class NpmClientTests : IDisposable
             // That client leaves out what it spells as nothing: unknown pieces, and a leading space that stands alone.
             var known = expected[text].Where(entity => encoding.Ids[entity.Index!.Value] != tagger.Tokenizer.Special.Unk && entity.Word != "▁").ToList();
             var entities = answers[text]!["entities"]!.AsArray();
-            Assert.Equal(known.Select(entity => (entity.Index!.Value, entity.Label)), entities.Select(entity => (entity!["index"]!.GetValue<int>(), entity["entity"]!.GetValue<string>())));
+            Assert.Equal(known.Select(entity => (entity.Index!.Value, entity.Label)),
+                entities.Select(entity => (entity!["index"]!.GetValue<int>(), entity["entity"]!.GetValue<string>())));
             Assert.All(known.Zip(entities), pair => Assert.Equal(pair.First.Score, pair.Second!["score"]!.GetValue<float>(), 1e-4f));
             found += known.Count;
         }
@@ -71,7 +74,9 @@ public sealed class NpmClientTests : IDisposable
     {
         var (question, answer) = (Path.Combine(_folder.FullName, "question.json"), Path.Combine(_folder.FullName, "answer.json"));
         await File.WriteAllTextAsync(question, new JsonArray([.. texts.Select(text => (JsonNode?)text)]).ToJsonString(), TestContext.Current.CancellationToken);
-        var start = new ProcessStartInfo("node", [Path.Combine(clients, "ask.mjs"), Path.Combine(_folder.FullName, "export"), question, answer]) { RedirectStandardError = true };
+        var start = new ProcessStartInfo("node",
+            [Path.Combine(clients, "ask.mjs"), Path.Combine(_folder.FullName, "export"), question, answer])
+        { RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);

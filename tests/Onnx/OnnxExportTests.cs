@@ -34,7 +34,8 @@ public sealed class OnnxExportTests : IDisposable
         Assert.True(adapters is { IsAttached: true, IsMerged: false });
         Assert.Equal(expected, LoraNetwork.Logits(model));
         using var graph = new OnnxNetwork(path);
-        var (ids, mask) = (tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }), tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
+        var (ids, mask) = (tensor(new long[,] { { 1, 5, 9, 44, 2, 0 }, { 1, 7, 8, 9, 10, 2 } }),
+            tensor(new long[,] { { 1, 1, 1, 1, 1, 0 }, { 1, 1, 1, 1, 1, 1 } }));
         var isReal = mask.to(ScalarType.Bool);
         Numbers.AssertClose(graph.Run(ids, mask)[isReal], tensor(expected).view(2, 6, -1)[isReal], 1e-4, "logits");
     }
@@ -50,7 +51,9 @@ public sealed class OnnxExportTests : IDisposable
 
         FrozenWeights.Store(model, WeightStorage.Int8);
 
-        Assert.Contains("stored as Int8", Assert.Throws<InvalidOperationException>(() => OnnxExport.Write(model, DebertaTokenizer.Load(s_tiny), _folder.FullName, OnnxPrecision.Float32)).Message, StringComparison.Ordinal);
+        Assert.Contains("stored as Int8",
+            Assert.Throws<InvalidOperationException>(() =>
+            OnnxExport.Write(model, DebertaTokenizer.Load(s_tiny), _folder.FullName, OnnxPrecision.Float32)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -59,12 +62,17 @@ public sealed class OnnxExportTests : IDisposable
         var model = SaveTagger();
         var target = Path.Combine(_folder.FullName, "an export");
 
-        var (code, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("export", model, "--to", "onnx", "-o", target, "--dtype", "float32", "float16", "int8"));
+        var (code, output, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("export", model, "--to", "onnx", "-o", target, "--dtype", "float32", "float16", "int8"));
 
         Assert.True(code == 0, error);
-        string[] files = ["config.json", "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx", "special_tokens_map.json", "spm.model", "tokenizer.json", "tokenizer_config.json"];
-        Assert.Equal(files.Select(file => Path.Combine(target, file)), output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(" (")[0]));
-        Assert.Equal("PreTrainedTokenizerFast", JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(target, "tokenizer_config.json"), TestContext.Current.CancellationToken))!["tokenizer_class"]!.GetValue<string>());
+        string[] files = ["config.json", "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx", "special_tokens_map.json", "spm.model",
+            "tokenizer.json", "tokenizer_config.json"];
+        Assert.Equal(files.Select(file => Path.Combine(target, file)),
+            output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(" (")[0]));
+        Assert.Equal("PreTrainedTokenizerFast",
+            JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(target, "tokenizer_config.json"), TestContext.Current.CancellationToken))![
+            "tokenizer_class"]!.GetValue<string>());
         Assert.Equal(Directory.GetDirectories(_folder.FullName).Order(), [target, model]);
         AssertSameTags(model, target);
     }
@@ -77,7 +85,8 @@ public sealed class OnnxExportTests : IDisposable
         await File.WriteAllTextAsync(precious, "years", TestContext.Current.CancellationToken);
         foreach (var (arguments, expected) in new (string[], string)[]
         {
-            ([model, "-o", Path.GetDirectoryName(precious)!], "is not empty and was left as it is. Name another folder with --output, or replace an export with --force."),
+            ([model, "-o", Path.GetDirectoryName(precious)!],
+                "is not empty and was left as it is. Name another folder with --output, or replace an export with --force."),
             ([model, "-o", Path.GetDirectoryName(precious)!, "--force"], "holds something else than an export and was left as it is."),
             ([model, "-o", precious], "is a file; name a folder with --output."),
             ([Path.Combine(_folder.FullName, "nowhere"), "-o", Path.Combine(_folder.FullName, "out")], "no such folder"),
@@ -104,7 +113,10 @@ public sealed class OnnxExportTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_folder.FullName, "onnx", "model.onnx_data")));
         var config = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.FullName, "config.json")))!;
         Assert.True(config["transformers.js_config"]!["use_external_data_format"]!["model.onnx"]!.GetValue<bool>());
-        Assert.Equal(model.Config.ToJson(), DebertaConfig.Read(Path.Combine(_folder.FullName, "config.json")) switch { var read => (read with { OtherKeys = model.Config.OtherKeys }).ToJson() });
+        Assert.Equal(model.Config.ToJson(),
+            DebertaConfig.Read(Path.Combine(_folder.FullName, "config.json"))
+            switch
+            { var read => (read with { OtherKeys = model.Config.OtherKeys }).ToJson() });
     }
 
     /// <summary>The demo's network with a head that tells labels apart.</summary>
@@ -121,7 +133,8 @@ public sealed class OnnxExportTests : IDisposable
         using var quiet = no_grad();
         using var tagger = EntityTagger.Load(model, new LoadOptions());
         using var graph = new OnnxNetwork(Path.Combine(export, "onnx", "model.onnx"));
-        var ids = tensor(DebertaTokenizer.Load(export).Encode("Otto Keller left Hamburg for the Baltic Sea.").Ids.Select(id => (long)id).ToArray()).unsqueeze(0);
+        var ids = tensor(DebertaTokenizer.Load(export).Encode("Otto Keller left Hamburg for the Baltic Sea.").Ids.Select(id => (long)id)
+            .ToArray()).unsqueeze(0);
         Numbers.AssertClose(graph.Run(ids, ones_like(ids)), ((ModelPieceScorer)tagger.Scorer).Model.call(ids, ones_like(ids)), 1e-4, "logits");
     }
 }

@@ -11,7 +11,12 @@ internal sealed class OnnxNetwork : IDisposable
 
     public OnnxNetwork(string path, GraphOptimizationLevel level = GraphOptimizationLevel.ORT_ENABLE_ALL)
     {
-        using var options = new SessionOptions { IntraOpNumThreads = 1, GraphOptimizationLevel = level, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions
+        {
+            IntraOpNumThreads = 1,
+            GraphOptimizationLevel = level,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR
+        };
         _session = new(path, options);
     }
 
@@ -48,5 +53,7 @@ internal sealed class OnnxNetwork : IDisposable
 
     private static OrtValue Value(Tensor tensor) => OrtValue.CreateTensorValueFromMemory(tensor.contiguous().data<long>().ToArray(), tensor.shape);
 
-    private static string Shown(KeyValuePair<string, NodeMetadata> pair) => $"{pair.Key} {pair.Value.ElementDataType} [{string.Join(", ", pair.Value.Dimensions.Zip(pair.Value.SymbolicDimensions, (size, name) => name == "" ? $"{size}" : name))}]";
+    private static string Shown(KeyValuePair<string, NodeMetadata> pair) =>
+        $"{pair.Key} {pair.Value.ElementDataType} "
+            + $"[{string.Join(", ", pair.Value.Dimensions.Zip(pair.Value.SymbolicDimensions, (size, name) => name == "" ? $"{size}" : name))}]";
 }

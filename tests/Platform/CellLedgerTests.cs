@@ -56,8 +56,10 @@ public sealed class CellLedgerTests : IDisposable
     {
         await AttachAsync();
 
-        Assert.Equal("'plan' has no value yet: the cell that makes it, under \"The plan\", was not run. Run that cell first, then this one. It says: string plan = settings", await RunAsync("plan.Length"));
-        Assert.Equal("'Twice' has no value yet: the cell that makes it, under \"The plan\", was not run. Run that cell first, then this one. It says: int Twice(int value) => 2 * value;", await RunAsync("Twice(2)"));
+        Assert.Equal("'plan' has no value yet: the cell that makes it, under \"The plan\", was not run. Run that cell first, then this one. It says: "
+            + "string plan = settings", await RunAsync("plan.Length"));
+        Assert.Equal("'Twice' has no value yet: the cell that makes it, under \"The plan\", was not run. Run that cell first, then this one. It says: "
+            + "int Twice(int value) => 2 * value;", await RunAsync("Twice(2)"));
         Assert.Null(await RunAsync("var settings = 4;\nstring plan = settings.ToString();"));
         Assert.Null(await RunAsync("plan.Length"));
     }
@@ -67,8 +69,11 @@ public sealed class CellLedgerTests : IDisposable
     {
         await AttachAsync();
 
-        Assert.StartsWith("System.IO.IOException: no luck", await RunAsync("string Fail() => throw new System.IO.IOException(\"no luck\");\nvar early = \"made\";\nvar late = Fail();"), StringComparison.Ordinal);
-        Assert.Equal("'late' has no value: the cell that makes it failed or was stopped. Run that cell first, then this one. It says: var late = Fail();", await RunAsync("early + $\"{late} of all\""));
+        Assert.StartsWith("System.IO.IOException: no luck",
+            await RunAsync("string Fail() => throw new System.IO.IOException(\"no luck\");\nvar early = \"made\";\nvar late = Fail();"),
+            StringComparison.Ordinal);
+        Assert.Equal("'late' has no value: the cell that makes it failed or was stopped. Run that cell first, then this one. It says: var late = Fail();",
+            await RunAsync("early + $\"{late} of all\""));
         Assert.Null(await RunAsync("early + \"late\""));
         Assert.Null(await RunAsync("late == null ? 1 : 2"));
         Assert.Null(await RunAsync("new[] { 1 }.Select(late => late + 1).Sum()"));
@@ -105,7 +110,9 @@ public sealed class CellLedgerTests : IDisposable
         await AttachAsync();
         using var button = new CancellationTokenSource();
         var token = "NotebookLib.Platform.Interruption.Token";
-        var stopped = _kernels.SendAsync(new SubmitCode($"var end = {token};\nAppContext.SetData(\"at work\", true);\nend.WaitHandle.WaitOne();\nSystem.Threading.Thread.Sleep(300);\nend.ThrowIfCancellationRequested();\nvar result = \"made\";"), button.Token);
+        var stopped = _kernels.SendAsync(new SubmitCode($"var end = {token};\nAppContext.SetData(\"at work\", "
+            + "true);\nend.WaitHandle.WaitOne();\nSystem.Threading.Thread.Sleep(300);\nend.ThrowIfCancellationRequested();\nvar result = \"made\";"),
+            button.Token);
         while (AppContext.GetData("at work") is null)
         {
             await Task.Delay(10, TestContext.Current.CancellationToken);
@@ -116,7 +123,8 @@ public sealed class CellLedgerTests : IDisposable
 
         Assert.Null(await RunAsync("var next = \"made meanwhile\";"));
         Assert.Null(await RunAsync("next.Length"));
-        Assert.Equal("'result' has no value: the cell that makes it failed or was stopped. Run that cell first, then this one. It says: var result = \"made\";", await RunAsync("result.Length"));
+        Assert.Equal("'result' has no value: the cell that makes it failed or was stopped. Run that cell first, then this one. It says: var result = \"made\";",
+            await RunAsync("result.Length"));
     }
 
     private async Task AttachAsync()

@@ -48,7 +48,8 @@ public class NativeLibrariesTests
         try
         {
             // Copies, no links: two files would be two libtorches in one process, which abort it.
-            foreach (var file in Directory.EnumerateFiles(NativeLibraries.TorchFolder).Where(file => Path.GetFileName(file).Split('.', '-')[0] is "libtorch" or "libtorch_cpu" or "libc10" or "libgomp"))
+            foreach (var file in Directory.EnumerateFiles(NativeLibraries.TorchFolder)
+                .Where(file => Path.GetFileName(file).Split('.', '-')[0] is "libtorch" or "libtorch_cpu" or "libc10" or "libgomp"))
             {
                 File.Copy(file, Path.Combine(elsewhere.FullName, Path.GetFileName(file)));
             }

@@ -17,7 +17,8 @@ public sealed class PackageTests : IDisposable
     public async Task The_sample_runs_from_the_packed_package_in_an_empty_folder()
     {
         var packages = _folder.CreateSubdirectory("packages").FullName;
-        await DotnetAsync(0, Repository.Root, "pack", "NotebookLib.csproj", "-o", packages, "-v", "q", "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false", "-nodeReuse:false");
+        await DotnetAsync(0, Repository.Root, "pack", "NotebookLib.csproj", "-o", packages, "-v", "q", "-p:RunAnalyzers=false",
+            "-p:EnforceCodeStyleInBuild=false", "-nodeReuse:false");
         AssertSound(packages);
 
         var sample = CopySample(packages);
@@ -28,7 +29,8 @@ public sealed class PackageTests : IDisposable
         // Without libtorch the build says what is missing, and so does the program.
         var project = Path.Combine(sample, "Tagger.csproj");
         var lines = await File.ReadAllLinesAsync(project, TestContext.Current.CancellationToken);
-        await File.WriteAllLinesAsync(project, lines.Where(line => !line.Contains("libtorch", StringComparison.Ordinal)), TestContext.Current.CancellationToken);
+        await File.WriteAllLinesAsync(project, lines.Where(line => !line.Contains("libtorch", StringComparison.Ordinal)),
+            TestContext.Current.CancellationToken);
         Directory.Delete(Path.Combine(sample, "bin"), recursive: true);
         Assert.Contains("NOTEBOOKLIB001", await DotnetAsync(0, sample, "build"), StringComparison.Ordinal);
         var refused = await DotnetAsync(134, sample, "run", "--no-build", "--", model, "Otto Keller left Hamburg.");
@@ -40,24 +42,32 @@ public sealed class PackageTests : IDisposable
         var package = Assert.Single(Directory.GetFiles(packages, "*.nupkg"));
         Assert.Single(Directory.GetFiles(packages, "*.snupkg"));
         using var zip = ZipFile.OpenRead(package);
-        string[] files = [.. zip.Entries.Select(entry => entry.FullName).Where(name => name.Contains('/', StringComparison.Ordinal) ? name.StartsWith("lib/", StringComparison.Ordinal) || name.StartsWith("build", StringComparison.Ordinal) : name.EndsWith(".md", StringComparison.Ordinal))];
-        Assert.Equal(["README.md", "buildTransitive/NotebookLib.targets", "buildTransitive/WeakenGlibcxx.targets", "lib/net10.0/NotebookLib.dll", "lib/net10.0/NotebookLib.xml"], files.Order(StringComparer.Ordinal));
+        string[] files = [.. zip.Entries.Select(entry => entry.FullName)
+            .Where(name => name.Contains('/', StringComparison.Ordinal) ? name.StartsWith("lib/", StringComparison.Ordinal)
+            || name.StartsWith("build", StringComparison.Ordinal) : name.EndsWith(".md", StringComparison.Ordinal))];
+        Assert.Equal(
+            ["README.md", "buildTransitive/NotebookLib.targets", "buildTransitive/WeakenGlibcxx.targets", "lib/net10.0/NotebookLib.dll",
+            "lib/net10.0/NotebookLib.xml"], files.Order(StringComparer.Ordinal));
         using var stream = zip.Entries.Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
         var metadata = XDocument.Load(stream).Root!.Elements().Single();
         string Text(string name) => metadata.Elements().Single(element => element.Name.LocalName == name).Value;
         Assert.Equal(("NotebookLib", "MIT", "README.md"), (Text("id"), Text("license"), Text("readme")));
         Assert.Equal(typeof(NotebookLib.Platform.NativeLibraries).Assembly.GetName().Version!.ToString(3), Text("version"));
         Assert.True(Text("description").Length > 50);
-        string[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency").Select(element => element.Attribute("id")!.Value)];
+        string[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency")
+            .Select(element => element.Attribute("id")!.Value)];
         Assert.Contains("TorchSharp", dependencies);
         string[] strays = ["FSharp", "Plotly", "xunit", "Interactive", "Grpc", "libtorch", "Giraffe", "Fable", "DynamicObj", "CodeAnalysis", "OnnxRuntime"];
         Assert.DoesNotContain(dependencies, dependency => Array.Exists(strays, stray => dependency.Contains(stray, StringComparison.OrdinalIgnoreCase)));
         // TorchSharp's native half comes along.
-        Assert.DoesNotContain("Native", metadata.Descendants().Single(element => element.Attribute("id")?.Value == "TorchSharp").Attribute("exclude")?.Value ?? "", StringComparison.Ordinal);
+        Assert.DoesNotContain("Native",
+            metadata.Descendants().Single(element => element.Attribute("id")?.Value == "TorchSharp").Attribute("exclude")?.Value ?? "",
+            StringComparison.Ordinal);
         using var library = zip.GetEntry("lib/net10.0/NotebookLib.dll")!.Open();
         using var bytes = new MemoryStream();
         library.CopyTo(bytes);
-        Assert.False(bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes("BuiltInto\u0001")) >= 0 || bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(Path.Combine(Repository.Root, "bin", "lib"))) >= 0);
+        Assert.False(bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes("BuiltInto\u0001")) >= 0
+            || bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(Path.Combine(Repository.Root, "bin", "lib"))) >= 0);
     }
 
     private string CopySample(string packages)
@@ -69,7 +79,8 @@ public sealed class PackageTests : IDisposable
         }
 
         // The package goes to a folder of its own, so that the machine's cache holds no copy of this build; all else is taken from there.
-        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         new XDocument(new XElement("configuration",
             new XElement("config", Add("globalPackagesFolder", Path.Combine(_folder.FullName, "cache"))),
             new XElement("packageSources", Add("packed", packages)),
@@ -85,7 +96,8 @@ public sealed class PackageTests : IDisposable
         start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         // The test host's own settings are not a stranger's.
-        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("MSBuild", StringComparison.OrdinalIgnoreCase) && name != "MSBUILDDISABLENODEREUSE").ToList())
+        foreach (var name in start.Environment.Keys.Where(name =>
+            name.StartsWith("MSBuild", StringComparison.OrdinalIgnoreCase) && name != "MSBUILDDISABLENODEREUSE").ToList())
         {
             start.Environment.Remove(name);
         }

@@ -10,7 +10,8 @@ public class ResultTablesTests
     [Fact]
     public void The_published_numbers_are_those_of_the_saved_notebooks()
     {
-        (string System, string File)[] systems = [("base-A", "ner_deberta_base_A"), ("base-B", "ner_deberta_base_B"), ("large-LoRA-A", "ner_deberta_large_lora_A")];
+        (string System, string File)[] systems =
+            [("base-A", "ner_deberta_base_A"), ("base-B", "ner_deberta_base_B"), ("large-LoRA-A", "ner_deberta_large_lora_A")];
         foreach (var (system, file) in systems)
         {
             using var saved = JsonDocument.Parse(File.ReadAllText(Repository.Shared("reference", "published", file + ".json")));
@@ -71,12 +72,14 @@ public class ResultTablesTests
     [Fact]
     public void Runs_on_data_of_ones_own_are_kept_apart_and_stand_beside_no_published_number()
     {
-        List<RunRow> runs = [Run("a", 0.9), Run("b", 0.2) with { Data = "my.conll", TestSentences = 5, TestEntities = 9 }, Run("c", 0.4) with { Data = "my.conll", TestSentences = 50, TestEntities = 70 }];
+        List<RunRow> runs = [Run("a", 0.9), Run("b", 0.2) with { Data = "my.conll", TestSentences = 5, TestEntities = 9 },
+            Run("c", 0.4) with { Data = "my.conll", TestSentences = 50, TestEntities = 70 }];
 
         var comparison = ResultTables.Comparison(runs).Rows.Select(row => string.Join('|', row.Cells.Select(cell => cell.Text)));
         var all = ResultTables.Runs(runs);
 
-        Assert.Equal(["base-A|full|MultiNERD||||F1|0.900|1|0.953|−0.053", "base-A|full|my.conll||||F1|0.200|1||", "base-A|full|my.conll||||F1|0.400|1||"], comparison);
+        Assert.Equal(["base-A|full|MultiNERD||||F1|0.900|1|0.953|−0.053", "base-A|full|my.conll||||F1|0.200|1||", "base-A|full|my.conll||||F1|0.400|1||"],
+            comparison);
         Assert.Equal(["MultiNERD", "my.conll", "my.conll"], all.Rows.Select(row => row.Cells[3].Text));
         // Two files of one name: each is the best on its own sentences.
         Assert.All(all.Rows, row => Assert.Equal(Mark.Best, row.Mark));
@@ -85,11 +88,14 @@ public class ResultTablesTests
     [Fact]
     public void A_mean_is_taken_over_runs_that_differ_in_their_seeds_alone()
     {
-        RunRow Of(string id, double f1, long updates, double rate, string settings) => Run(id, f1, id[0]) with { Updates = updates, LearningRate = rate, Parameters = settings };
+        RunRow Of(string id, double f1, long updates, double rate, string settings) =>
+            Run(id, f1, id[0]) with { Updates = updates, LearningRate = rate, Parameters = settings };
         List<RunRow> runs =
         [
-            Of("a", 0.90, 100, 1e-3, """{"Seed":1,"OutputFolder":"/a","FocalGamma":0}"""), Of("b", 0.92, 100, 1e-3, """{"Seed":2,"OutputFolder":"/b","FocalGamma":0}"""),
-            Of("c", 0.50, 25, 1e-3, """{"Seed":1,"FocalGamma":0}"""), Of("d", 0.70, 100, 1e-4, """{"Seed":1,"FocalGamma":0}"""), Of("e", 0.80, 100, 1e-3, """{"Seed":1,"FocalGamma":2}"""),
+            Of("a", 0.90, 100, 1e-3, """{"Seed":1,"OutputFolder":"/a","FocalGamma":0}"""),
+            Of("b", 0.92, 100, 1e-3, """{"Seed":2,"OutputFolder":"/b","FocalGamma":0}"""),
+            Of("c", 0.50, 25, 1e-3, """{"Seed":1,"FocalGamma":0}"""), Of("d", 0.70, 100, 1e-4, """{"Seed":1,"FocalGamma":0}"""),
+            Of("e", 0.80, 100, 1e-3, """{"Seed":1,"FocalGamma":2}"""),
         ];
 
         var ours = ResultTables.Comparison(runs).Rows.Select(row => (row.Cells[3].Text, row.Cells[4].Text, row.Cells[7].Text, row.Cells[8].Text));
@@ -117,13 +123,15 @@ public class ResultTablesTests
     public void One_call_exports_four_files_with_everything_escaped()
     {
         var folder = Path.Combine(Path.GetTempPath(), $"export-{Guid.NewGuid():N}");
-        var table = new TableView("100 % of <A>", [new("name"), new("F1", true)], [new(["a|b_<script>&", "−0.5"]), new(["=1+1", "0.9"], Mark.Total)], "sub", "note");
+        var table = new TableView("100 % of <A>", [new("name"), new("F1", true)], [new(["a|b_<script>&", "−0.5"]), new(["=1+1", "0.9"], Mark.Total)], "sub",
+            "note");
         try
         {
             var paths = TableExport.SaveAll(table, folder, "scores");
 
             Assert.Equal(["scores.md", "scores.tex", "scores.html", "scores.csv"], paths.Select(Path.GetFileName));
-            Assert.Equal("**100 % of &lt;A>**\n\nsub\n\n| name | F1 |\n| --- | ---: |\n| a\\|b\\_&lt;script>&amp; | −0.5 |\n| =1+1 | 0.9 |\n\nnote\n", File.ReadAllText(paths[0]));
+            Assert.Equal("**100 % of &lt;A>**\n\nsub\n\n| name | F1 |\n| --- | ---: |\n| a\\|b\\_&lt;script>&amp; | −0.5 |\n| =1+1 | 0.9 |\n\nnote\n",
+                File.ReadAllText(paths[0]));
             var latex = File.ReadAllText(paths[1]);
             Assert.Contains("\\caption{100 \\% of \\textless{}A\\textgreater{}}\n\\begin{tabular}{lr}", latex, StringComparison.Ordinal);
             Assert.Contains("a|b\\_\\textless{}script\\textgreater{}\\& & $-$0.5 \\\\\n\\midrule\n=1+1", latex, StringComparison.Ordinal);
@@ -144,15 +152,18 @@ public class ResultTablesTests
     {
         List<RunRow> runs =
         [
-            Run("a", 0.5, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" }, Run("b", 0.7, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" },
-            Run("c", 0.9, 2) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" }, Run("d", 0.1, 3) with { FrozenBase = "float32", LoraAlpha = 16, Types = "PER" },
+            Run("a", 0.5, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" },
+            Run("b", 0.7, 1) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" },
+            Run("c", 0.9, 2) with { FrozenBase = "int8", LoraAlpha = 8, Types = "PER" },
+            Run("d", 0.1, 3) with { FrozenBase = "float32", LoraAlpha = 16, Types = "PER" },
         ];
 
         var rows = ResultTables.ComparisonRows(runs);
 
         Assert.Equal([(0.8, 2L, "1 2", "lora_alpha 8, frozen_base int8"), (0.1, 1L, "3", "lora_alpha 16, frozen_base float32")],
             rows.Select(row => (Math.Round(row.Mean, 9), row.Runs, row.Seeds, row.DiffersIn)));
-        Assert.Equal(["lora_alpha 8, frozen_base int8", "lora_alpha 16, frozen_base float32"], ResultTables.Runs(runs).Rows.Select(row => row.Cells[4].Text).Distinct());
+        Assert.Equal(["lora_alpha 8, frozen_base int8", "lora_alpha 16, frozen_base float32"],
+            ResultTables.Runs(runs).Rows.Select(row => row.Cells[4].Text).Distinct());
     }
 
     [Fact]
@@ -205,7 +216,8 @@ public class ResultTablesTests
     [InlineData("12 %", "12 %")]
     [InlineData("1,00", "1,00")]
     public void A_number_of_any_table_is_exported_as_programs_read_it(string shown, string exported)
-        => Assert.Equal($"n\n{(exported.Contains(',', StringComparison.Ordinal) ? $"\"{exported}\"" : exported)}\n", TableExport.ToCsv(new("t", [new("n", true)], [new([shown])])));
+        => Assert.Equal($"n\n{(exported.Contains(',', StringComparison.Ordinal) ? $"\"{exported}\"" : exported)}\n",
+            TableExport.ToCsv(new("t", [new("n", true)], [new([shown])])));
 
     private static RunRow Run(string id, double f1, long seed = 0) =>
         new() { Seed = seed, RunId = id, Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "full", Data = "Babelscape/multinerd", TestF1 = f1 };

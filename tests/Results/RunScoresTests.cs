@@ -15,7 +15,8 @@ public class RunScoresTests
         Environment.SetEnvironmentVariable(RunScores.FolderVariable, folder.FullName);
         try
         {
-            var path = RunScores.Publish(new RunRow { RunId = "r", Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "demo", TestF1 = 0.91, TestRecall = double.NaN });
+            var path = RunScores.Publish(
+                new RunRow { RunId = "r", Started = DateTimeOffset.UnixEpoch, System = "base-A", Profile = "demo", TestF1 = 0.91, TestRecall = double.NaN });
 
             Assert.Equal("""{"test F1":0.91}""", JsonNode.Parse(File.ReadAllText(path!))!.ToJsonString());
         }

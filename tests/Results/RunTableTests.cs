@@ -21,7 +21,14 @@ public sealed class RunTableTests : IDisposable
     public void A_row_comes_back_as_it_was_added()
     {
         var table = new RunTable(_folder);
-        var row = Row("one") with { LearningRate = 5e-5, TestF1 = 0.1 + 0.2, PeakMemoryBytes = 3L << 32, Parameters = "{\"a\":\"x, \"\"y\"\"\n\"}", Model = "=cmd()" };
+        var row = Row("one") with
+        {
+            LearningRate = 5e-5,
+            TestF1 = 0.1 + 0.2,
+            PeakMemoryBytes = 3L << 32,
+            Parameters = "{\"a\":\"x, \"\"y\"\"\n\"}",
+            Model = "=cmd()"
+        };
 
         table.Append(row, [new() { RunId = "one", Row = "PER", F1 = 1.0 / 3, Support = 7 }]);
 
@@ -216,7 +223,8 @@ public sealed class RunTableTests : IDisposable
         {
             ArgumentList =
             {
-                typeof(RunTableTests).Assembly.Location, "-explicit", "only", "-noColor", "-method", $"{typeof(RunTableTests).FullName}.{nameof(Appender_that_another_test_starts_as_a_process)}",
+                typeof(RunTableTests).Assembly.Location, "-explicit", "only", "-noColor", "-method",
+                $"{typeof(RunTableTests).FullName}.{nameof(Appender_that_another_test_starts_as_a_process)}",
             },
             RedirectStandardOutput = true,
             Environment = { [FolderVariable] = _folder },

@@ -62,11 +62,13 @@ public sealed class AnnotateCommandTests : IDisposable
     [Fact]
     public async Task Exit_codes_tell_bad_input_from_wrong_rows()
     {
-        var (code, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", _folder.PathOf("none"), _folder.Write("a.txt", "x"), "-o", _folder.PathOf("o.jsonl")));
+        var (code, output, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("annotate", _folder.PathOf("none"), _folder.Write("a.txt", "x"), "-o", _folder.PathOf("o.jsonl")));
         Assert.Equal((2, ""), (code, output));
         Assert.Contains("no such folder", error, StringComparison.Ordinal);
 
-        (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", Model, _folder.PathOf("none.txt"), "-o", _folder.PathOf("o.nothing"), "--threshold", "0.5"));
+        (code, _, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("annotate", Model, _folder.PathOf("none.txt"), "-o", _folder.PathOf("o.nothing"), "--threshold", "0.5"));
         Assert.Equal(2, code);
         Assert.Contains("or a format by name with --format.", error, StringComparison.Ordinal);
         Assert.Contains("none.txt: no such file or folder.", error, StringComparison.Ordinal);
@@ -77,7 +79,8 @@ public sealed class AnnotateCommandTests : IDisposable
         Assert.Contains("a.jsonl:2: text: expected a text or a list of words, found a number", error, StringComparison.Ordinal);
         Assert.Contains("--skip-errors", error, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder.PathOf("o.jsonl")));
-        (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("annotate", Model, _folder.PathOf("a.jsonl"), "-o", _folder.PathOf("o.jsonl"), "--skip-errors"));
+        (code, _, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("annotate", Model, _folder.PathOf("a.jsonl"), "-o", _folder.PathOf("o.jsonl"), "--skip-errors"));
         Assert.True(code == 0, error);
         Assert.Contains("1 wrong row left out", error, StringComparison.Ordinal);
         Assert.Single(File.ReadAllLines(_folder.PathOf("o.jsonl")));

@@ -31,7 +31,8 @@ public sealed class ConvertTests : IDisposable
     public async Task A_target_that_cannot_be_a_file_is_said_in_words()
     {
         var notebook = _runner.WriteNotebook("1");
-        foreach (var (target, expected) in new[] { (_runner.Folder, "is a folder; name a file"), ("/proc/nowhere/n.ipynb", "cannot be written"), (notebook, "is the notebook itself") })
+        foreach (var (target, expected)
+            in new[] { (_runner.Folder, "is a folder; name a file"), ("/proc/nowhere/n.ipynb", "cannot be written"), (notebook, "is the notebook itself") })
         {
             var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", notebook, "--to", "ipynb", "--output", target));
 
@@ -45,7 +46,8 @@ public sealed class ConvertTests : IDisposable
     public async Task A_notebook_becomes_a_program_with_usings_above_types_below_and_parameters_as_arguments()
     {
         var notebook = _runner.WriteNotebook(
-            "# Title", "using System.IO;\nrecord Pair(int A);\nvar text = \"x\";", "// parameters\nvar seed = 42; // of all\nstring? path = null;", "var pair = new Pair(seed);\ntext.Display();\npair");
+            "# Title", "using System.IO;\nrecord Pair(int A);\nvar text = \"x\";", "// parameters\nvar seed = 42; // of all\nstring? path = null;",
+            "var pair = new Pair(seed);\ntext.Display();\npair");
 
         var (exitCode, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", notebook, "--to", "cs"));
 
@@ -53,7 +55,8 @@ public sealed class ConvertTests : IDisposable
         var program = await File.ReadAllTextAsync(output.Trim(), TestContext.Current.CancellationToken);
         Assert.Contains("using System.IO;\nusing NotebookRunner.Programs;\n", program, StringComparison.Ordinal);
         Assert.Contains("\n// %% [markdown]\n// # Title\n\n// %%\nprogram.Cell(2);\nvar text = \"x\";\n", program, StringComparison.Ordinal);
-        Assert.Contains("\nvar seed = program.Argument<int>(\"seed\", 42); // of all\nstring? path = program.Argument<string?>(\"path\", null);\n", program, StringComparison.Ordinal);
+        Assert.Contains("\nvar seed = program.Argument<int>(\"seed\", 42); // of all\nstring? path = program.Argument<string?>(\"path\", null);\n", program,
+            StringComparison.Ordinal);
         Assert.Contains("\ntext.Display();\nprogram.Show(pair);\n}\ncatch (Exception error)\n", program, StringComparison.Ordinal);
         Assert.EndsWith("\nrecord Pair(int A);\n", program, StringComparison.Ordinal);
     }
@@ -64,9 +67,11 @@ public sealed class ConvertTests : IDisposable
         string[] cells =
         [
             "# Title",
-            $"#r \"{Repository.PathOf("bin", "lib", "NotebookLib.dll")}\"\nusing NotebookLib.Display;\nusing NotebookLib.Results;\nrecord Pair(string Name, int Value);",
+            $"#r \"{Repository.PathOf("bin", "lib", "NotebookLib.dll")}\"\nusing NotebookLib.Display;\nusing NotebookLib.Results;\nrecord "
+                + "Pair(string Name, int Value);",
             "// parameters\nvar seed = 42; // of all\nstring? path = null; // a file\nstring[] types = []; // of entities",
-            "Console.WriteLine(\"printed\");\n(await Task.FromResult(seed + 1)).Display();\nNotebookHost.Show(\"first\").Update(\"second\");\nnew Pair(\"a<b\", seed)",
+            "Console.WriteLine(\"printed\");\n(await Task.FromResult(seed + 1)).Display();\nNotebookHost.Show(\"first\").Update(\"second\");\nnew "
+                + "Pair(\"a<b\", seed)",
             "RunScores.Publish(new Dictionary<string, double> { [\"test F1\"] = seed / 10.0 });\n$\"{path} {string.Join('+', types)}\"",
         ];
         string[] arguments = ["-p", "seed=7", "-p", "path=here", "-p", "types=PER,ORG"];
@@ -74,7 +79,8 @@ public sealed class ConvertTests : IDisposable
         Assert.True(ran == 0, runError);
         var name = $"p{Guid.NewGuid():N}";
         var source = Path.Combine(_runner.Folder, name + ".cs");
-        var (converted, _, convertError) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", Path.Combine(_runner.Folder, "n.dib"), "--to", "cs", "--output", source));
+        var (converted, _, convertError) =
+            await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", Path.Combine(_runner.Folder, "n.dib"), "--to", "cs", "--output", source));
         Assert.True(converted == 0, convertError);
 
         try
@@ -89,8 +95,11 @@ public sealed class ConvertTests : IDisposable
             Assert.True(exitCode == 0, output + error);
             var notebook = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, name + ".ipynb"), TestContext.Current.CancellationToken))!;
             Assert.Equal(Outputs(_runner.Jupyter), Outputs(notebook));
-            Assert.Equal(["stream:printed\n", "display_data:8", "display_data:second", "execute_result:Pair\n      Name: a<b\n      Value: 7"], Outputs(notebook)[2]);
-            Assert.Equal("0.7", JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "run.json"), TestContext.Current.CancellationToken))!["scores"]!["test F1"]!.ToJsonString());
+            Assert.Equal(["stream:printed\n", "display_data:8", "display_data:second", "execute_result:Pair\n      Name: a<b\n      Value: 7"],
+                Outputs(notebook)[2]);
+            Assert.Equal(
+                "0.7", JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "run.json"), TestContext.Current.CancellationToken))!["scores"]![
+                "test F1"]!.ToJsonString());
             Assert.Contains(Path.Combine(folder, name + ".html"), output, StringComparison.Ordinal);
             Assert.Equal(2, refused);
             Assert.Contains("seed", refusal, StringComparison.Ordinal);
@@ -140,13 +149,15 @@ public sealed class ConvertTests : IDisposable
     [Fact]
     public async Task Returns_of_functions_stay_and_members_lose_the_words_that_locals_cannot_have()
     {
-        var notebook = _runner.WriteNotebook("public static int a = 5;\nprivate int Twice(int x) { return 2 * x; }\nFunc<int> three = () => { return 3; };\nTwice(a)");
+        var notebook = _runner.WriteNotebook("public static int a = 5;\nprivate int Twice(int x) { return 2 * x; }\nFunc<int> three = () "
+            + "=> { return 3; };\nTwice(a)");
 
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("convert", notebook, "--to", "cs"));
 
         Assert.True(exitCode == 0, error);
         var program = await File.ReadAllTextAsync(Path.ChangeExtension(notebook, "cs"), TestContext.Current.CancellationToken);
-        Assert.Contains("\nint a = 5;\nint Twice(int x) { return 2 * x; }\nFunc<int> three = () => { return 3; };\nprogram.Show(Twice(a));\n", program, StringComparison.Ordinal);
+        Assert.Contains("\nint a = 5;\nint Twice(int x) { return 2 * x; }\nFunc<int> three = () => { return 3; };\nprogram.Show(Twice(a));\n", program,
+            StringComparison.Ordinal);
     }
 
     private static Process Dotnet(params string[] arguments) =>
@@ -154,5 +165,6 @@ public sealed class ConvertTests : IDisposable
 
     /// <summary>What each code cell shows.</summary>
     private static List<List<string>> Outputs(JsonNode notebook) =>
-        [.. notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code").Select(cell => cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)).ToList())];
+        [.. notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code")
+            .Select(cell => cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)).ToList())];
 }

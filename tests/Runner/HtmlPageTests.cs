@@ -18,7 +18,8 @@ public class HtmlPageTests
         Assert.Empty(page.QuerySelectorAll("link, iframe, object, embed, script[src], base"));
         Assert.All(page.QuerySelectorAll("[src]"), element => Assert.StartsWith("data:", element.GetAttribute("src"), StringComparison.Ordinal));
         Assert.All(page.QuerySelectorAll("style"), style => Assert.DoesNotContain("url(", style.TextContent, StringComparison.Ordinal));
-        Assert.Contains("default-src 'none'; ", page.QuerySelector("meta[http-equiv=Content-Security-Policy]")!.GetAttribute("content"), StringComparison.Ordinal);
+        Assert.Contains("default-src 'none'; ", page.QuerySelector("meta[http-equiv=Content-Security-Policy]")!.GetAttribute("content"),
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -64,7 +64,8 @@ public class JupyterExportTests
     [Fact]
     public async Task A_notebook_goes_to_ipynb_and_back_unchanged()
     {
-        var notebook = new Notebook(new Dictionary<string, object>(), [new("markdown", "# Tïtle\n\ntext", 0), new("csharp", "// parameters\nvar a = 1;\n\na", 0)]);
+        var notebook = new Notebook(new Dictionary<string, object>(),
+            [new("markdown", "# Tïtle\n\ntext", 0), new("csharp", "// parameters\nvar a = 1;\n\na", 0)]);
         var json = JupyterExport.ToJson(notebook);
 
         Assert.Empty((await Schema()).Validate(json));
@@ -79,8 +80,10 @@ public class JupyterExportTests
     [InlineData("[1]", "not a Jupyter notebook")]
     [InlineData("", "is empty")]
     [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":5}]}", "cell 1: expected a source that is a text or a list of texts, found 5")]
-    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":[\"1\",2]}]}", "cell 1: expected a source that is a text or a list of texts, found [\"1\",2]")]
-    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"heading\",\"source\":\"1\"}]}", "cell 1: expected a cell_type code, markdown or raw, found \"heading\"")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\",\"source\":[\"1\",2]}]}",
+        "cell 1: expected a source that is a text or a list of texts, found [\"1\",2]")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"heading\",\"source\":\"1\"}]}",
+        "cell 1: expected a cell_type code, markdown or raw, found \"heading\"")]
     [InlineData("{\"nbformat\":4,\"cells\":[7]}", "cell 1 is no object")]
     [InlineData("x", "not a Jupyter notebook")]
     public void A_file_that_is_no_notebook_is_refused(string text, string expected)
@@ -88,7 +91,8 @@ public class JupyterExportTests
         Assert.Contains(expected, Assert.Throws<NotebookFormatException>(() => NotebookFile.Parse(text, "n.ipynb")).Message, StringComparison.Ordinal);
     }
 
-    private static Task<JsonSchema> Schema() => JsonSchema.FromFileAsync(Repository.PathOf("tests", "goldens", "runner", "nbformat-4.5.schema.json"), TestContext.Current.CancellationToken);
+    private static Task<JsonSchema> Schema() =>
+        JsonSchema.FromFileAsync(Repository.PathOf("tests", "goldens", "runner", "nbformat-4.5.schema.json"), TestContext.Current.CancellationToken);
 
     private static JsonArray Cells(string json) => JsonNode.Parse(json)!["cells"]!.AsArray();
 

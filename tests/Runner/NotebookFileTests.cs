@@ -87,9 +87,12 @@ public class NotebookFileTests
     [Fact]
     public void Any_notebook_that_can_be_written_reads_back_the_same()
     {
-        var line = Gen.OneOf(Gen.String[Gen.Char[' ', '~'], 0, 12], Gen.OneOf([.. new[] { "", "#!time", "#r \"x.dll\"", "# heading", "\tindented" }.Select(Gen.Const)]));
-        var cell = Gen.Select(Gen.OneOf(Gen.Const("csharp"), Gen.Const("markdown")), line.Array[1, 6], (kernel, lines) => new NotebookCell(kernel, string.Join('\n', lines).Trim('\n'), 0));
-        cell.Where(c => c.Source.Length > 0 && !c.Source.Split('\n').Any(l => l is "#!csharp" or "#!markdown" or "#!md" or "#!C#" or "#!c#")).Array[0, 8].Sample(
+        var line = Gen.OneOf(Gen.String[Gen.Char[' ', '~'], 0, 12],
+            Gen.OneOf([.. new[] { "", "#!time", "#r \"x.dll\"", "# heading", "\tindented" }.Select(Gen.Const)]));
+        var cell = Gen.Select(Gen.OneOf(Gen.Const("csharp"), Gen.Const("markdown")), line.Array[1, 6],
+            (kernel, lines) => new NotebookCell(kernel, string.Join('\n', lines).Trim('\n'), 0));
+        cell.Where(c => c.Source.Length > 0 && !c.Source.Split('\n').Any(l => l is "#!csharp" or "#!markdown" or "#!md" or "#!C#" or "#!c#")).Array[0, 8]
+            .Sample(
             cells =>
             {
                 var again = Parse(new Notebook(new Dictionary<string, object>(), cells).ToDib());
@@ -101,7 +104,8 @@ public class NotebookFileTests
     [Fact]
     public void A_cell_that_would_split_is_not_written()
     {
-        var error = Assert.Throws<NotebookFormatException>(() => new Notebook(new Dictionary<string, object>(), [new("markdown", "before\n#!csharp\nafter", 0)]).ToDib());
+        var error = Assert.Throws<NotebookFormatException>(() =>
+            new Notebook(new Dictionary<string, object>(), [new("markdown", "before\n#!csharp\nafter", 0)]).ToDib());
 
         Assert.Contains("'#!csharp'", error.Message, StringComparison.Ordinal);
     }

@@ -98,7 +98,8 @@ public class ParameterCellTests
     [Fact]
     public void The_parameter_cell_is_the_first_one_that_says_so()
     {
-        NotebookCell[] cells = [new("markdown", "// parameters", 1), new("csharp", "var x = 1;", 2), new("csharp", "// Parameters\nvar y = 1;", 3), new("csharp", "// parameters\nvar z = 1;", 5)];
+        NotebookCell[] cells = [new("markdown", "// parameters", 1), new("csharp", "var x = 1;", 2), new("csharp", "// Parameters\nvar y = 1;", 3),
+            new("csharp", "// parameters\nvar z = 1;", 5)];
 
         Assert.Equal("y", ParameterCell.Find(cells)!.Parameters.Single().Name);
         Assert.Null(ParameterCell.Find([.. cells.Take(2)]));
@@ -142,13 +143,17 @@ public class ParameterCellTests
     [Fact]
     public void Properties_of_the_objects_that_the_cell_makes_are_parameters_with_the_value_that_will_hold()
     {
-        var found = Of(Settings).Valued(new Dictionary<string, string>()).Select(value => $"{value.Parameter.TypeName} {value.Parameter.Name} = {value.Literal} // {value.Parameter.Doc}");
+        var found = Of(Settings).Valued(new Dictionary<string, string>())
+            .Select(value => $"{value.Parameter.TypeName} {value.Parameter.Name} = {value.Literal} // {value.Parameter.Doc}");
 
         Assert.Equal(
             [
-                "string profile = \"demo\" // demo | full", "ScheduleShape shape = ScheduleShape.Cosine // ", "double learningRate = 5e-3 // the peak", "double epochs = 4 // over all sentences",
-                "int? maximumUpdates = null // null lets the epochs decide", "int batchSize = 32 // sentences", "ScheduleShape schedule = ScheduleShape.Linear // Linear | Cosine | Constant",
-                "double saveEvery = 257 // ", "int? rank = 4 // ", "string[]? targets = [\"query_proj\", \"key_proj\"] // ", "string text = \"a\" // ", "int width = 3 // ",
+                "string profile = \"demo\" // demo | full", "ScheduleShape shape = ScheduleShape.Cosine // ", "double learningRate = 5e-3 // the peak",
+                "double epochs = 4 // over all sentences",
+                "int? maximumUpdates = null // null lets the epochs decide", "int batchSize = 32 // sentences",
+                "ScheduleShape schedule = ScheduleShape.Linear // Linear | Cosine | Constant",
+                "double saveEvery = 257 // ", "int? rank = 4 // ", "string[]? targets = [\"query_proj\", \"key_proj\"] // ", "string text = \"a\" // ",
+                "int width = 3 // ",
             ],
             found);
     }
@@ -159,9 +164,12 @@ public class ParameterCellTests
         string Value(string name, params (string Name, string Value)[] set) =>
             Of(Settings).Valued(set.ToDictionary(pair => pair.Name, pair => pair.Value)).Single(value => value.Parameter.Name == name).Literal;
 
-        Assert.Equal(("1e-4", "16", "3", "\"bc\""), (Value("learningRate", ("profile", "full")), Value("batchSize", ("profile", "full")), Value("epochs", ("profile", "full")), Value("text", ("profile", "full"))));
+        Assert.Equal(("1e-4", "16", "3", "\"bc\""),
+            (Value("learningRate", ("profile", "full")), Value("batchSize", ("profile", "full")), Value("epochs", ("profile", "full")),
+            Value("text", ("profile", "full"))));
         Assert.Equal(("3", "0.002d"), (Value("epochs", ("shape", "linear")), Value("learningRate", ("profile", "full"), ("learningRate", "2e-3"))));
-        var value = Of(Settings).Valued(new Dictionary<string, string> { ["profile"] = "full", ["batchSize"] = "8" }).Single(value => value.Parameter.Name == "batchSize");
+        var value = Of(Settings).Valued(new Dictionary<string, string> { ["profile"] = "full", ["batchSize"] = "8" })
+            .Single(value => value.Parameter.Name == "batchSize");
         Assert.Equal(("8", "16", true), (value.Literal, value.Default, value.IsSet));
     }
 

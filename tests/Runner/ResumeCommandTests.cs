@@ -13,7 +13,8 @@ public sealed partial class ResumeCommandTests : IDisposable
     // Begins and fails; goes on from what it kept. The folder is where the runner says.
     private static readonly string[] Kept =
     [
-        "// parameters\nlong seed = 42; // of everything\nvar rate = 1e-3;\nstring? name = null;\nstring? output = null;\nbool resume = false;\nvar sentence = \"a\";",
+        "// parameters\nlong seed = 42; // of everything\nvar rate = 1e-3;\nstring? name = null;\nstring? output = null;\nbool resume = "
+            + "false;\nvar sentence = \"a\";",
         """
         var state = System.IO.Path.Combine(Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT"), "state.txt");
         var checkpoints = System.IO.Directory.CreateDirectory(System.IO.Path.Combine(Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT"), "checkpoints")).FullName;
@@ -37,7 +38,9 @@ public sealed partial class ResumeCommandTests : IDisposable
         Assert.Equal(1, failed);
         Assert.True(exitCode == 0, error);
         Assert.Equal("ok", (string)_runner.Summary["status"]!);
-        Assert.Contains("begun with 7, went on with 7, 2E-05, it's \"one\", a", _runner.Jupyter["cells"]![2]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }).Replace("\\\"", "\"", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("begun with 7, went on with 7, 2E-05, it's \"one\", a",
+            _runner.Jupyter["cells"]![2]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping })
+            .Replace("\\\"", "\"", StringComparison.Ordinal), StringComparison.Ordinal);
         var (again, _, ended) = await ShellAsync(command);
         Assert.Equal(2, again);
         Assert.Contains("ended well", ended, StringComparison.Ordinal);
@@ -49,7 +52,8 @@ public sealed partial class ResumeCommandTests : IDisposable
         await _runner.RunAsync(Kept, "-p", "seed=7");
         var before = await File.ReadAllTextAsync(Path.Combine(_runner.Output, "n.html"), Cancel);
 
-        var (refused, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", "--resume", _runner.Output, "-p", "seed=9", "-p", "rate=0.1", "-p", "sentence=b"));
+        var (refused, _, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("run", "--resume", _runner.Output, "-p", "seed=9", "-p", "rate=0.1", "-p", "sentence=b"));
         var after = await File.ReadAllTextAsync(Path.Combine(_runner.Output, "n.html"), Cancel);
         var (unknown, _, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", "--resume", _runner.Output, "-p", "sede=7"));
         var (exitCode, _, said) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", "--resume", _runner.Output, "-p", "seed=7", "-p", "sentence=b"));
@@ -138,7 +142,8 @@ public sealed partial class ResumeCommandTests : IDisposable
     [Fact]
     public async Task A_killed_run_is_marked_by_whoever_reads_its_folder_next()
     {
-        using var process = RunnerProcess.StartGroup("run", _runner.WriteNotebook("Console.WriteLine(\"training\");\nawait Task.Delay(60_000);"), "--output", _runner.Output);
+        using var process = RunnerProcess.StartGroup("run", _runner.WriteNotebook("Console.WriteLine(\"training\");\nawait Task.Delay(60_000);"), "--output",
+            _runner.Output);
         await RunnerProcess.ReadUntilAsync(process, "| training");
         LostRuns.Mark(_runner.Output);
         var alive = (string)_runner.Summary["status"]!;
@@ -161,8 +166,11 @@ public sealed partial class ResumeCommandTests : IDisposable
     {
         const string Token = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz", Older = "hf_ZyXwVuTsRqPoNmLkJiHgFeDcBa", Key = "0123456789abcdef0123456789abcdef01234567";
         var how = RunnerProcess.HowToStart("run", _runner.WriteNotebook(
-            "// parameters\nvar token = \"none\";", "Console.WriteLine(Environment.GetEnvironmentVariable(\"HF_TOKEN\")); Console.Error.WriteLine(Environment.GetEnvironmentVariable(\"WANDB_API_KEY\"));",
-            "Environment.GetEnvironmentVariable(\"HF_TOKEN\") + Environment.GetEnvironmentVariable(\"HUGGING_FACE_HUB_TOKEN\")", "throw new Exception(token);"), "--output", _runner.Output, "-p", $"token={Token}");
+            "// parameters\nvar token = \"none\";",
+            "Console.WriteLine(Environment.GetEnvironmentVariable(\"HF_TOKEN\")); "
+            + "Console.Error.WriteLine(Environment.GetEnvironmentVariable(\"WANDB_API_KEY\"));",
+            "Environment.GetEnvironmentVariable(\"HF_TOKEN\") + Environment.GetEnvironmentVariable(\"HUGGING_FACE_HUB_TOKEN\")", "throw new Exception(token);"),
+                "--output", _runner.Output, "-p", $"token={Token}");
         (how.Environment["HF_TOKEN"], how.Environment["HUGGING_FACE_HUB_TOKEN"], how.Environment["WANDB_API_KEY"]) = (Token, Older, Key);
 
         var (_, output, error) = await RunnerProcess.FinishAsync(Process.Start(how)!);
@@ -185,7 +193,12 @@ public sealed partial class ResumeCommandTests : IDisposable
 
     private async Task<(int ExitCode, string Output, string Error)> ShellAsync(string command)
     {
-        var start = new ProcessStartInfo("bash", ["-c", command]) { WorkingDirectory = _runner.Folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("bash", ["-c", command])
+        {
+            WorkingDirectory = _runner.Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         return await RunnerProcess.FinishAsync(Process.Start(start)!);
     }
 

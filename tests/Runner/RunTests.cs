@@ -22,7 +22,8 @@ public sealed partial class RunTests : IDisposable
             $"#r \"{lib}/NotebookLib.dll\"\n#r \"{lib}/TorchSharp.dll\"\nusing TorchSharp;\nusing NotebookLib.Platform;\nNativeLibraries.EnsureLoaded();",
             "// parameters\nvar count = 4; // how many",
             "record Pair(string Name, int Value);\nvar x = torch.arange(count);\nvar pair = new Pair(\"a<b\", (int)x.sum().item<long>());",
-            "var copies = AppDomain.CurrentDomain.GetAssemblies().Count(a => a.GetName().Name is \"NotebookLib\" or \"TorchSharp\");\n(pair.Value, copies, await Task.FromResult(\"awaited\"))",
+            "var copies = AppDomain.CurrentDomain.GetAssemblies().Count(a => a.GetName().Name is \"NotebookLib\" or \"TorchSharp\");\n(pair.Value, copies, "
+                + "await Task.FromResult(\"awaited\"))",
         ], "-p", "count=5");
 
         Assert.True(exitCode == 0, error);
@@ -53,7 +54,8 @@ public sealed partial class RunTests : IDisposable
 
         Assert.Equal(0, exitCode);
         var cells = _runner.Jupyter["cells"]!;
-        Assert.Equal(["stream:one\n", "display_data:two", "stream:three", "display_data:4", "stream:five", "display_data:four", "execute_result:six"], Outputs(cells[0]!));
+        Assert.Equal(["stream:one\n", "display_data:two", "stream:three", "display_data:4", "stream:five", "display_data:four", "execute_result:six"],
+            Outputs(cells[0]!));
         Assert.Equal(["stream:from another process\n"], Outputs(cells[1]!));
         Assert.Equal(["stream:done\n"], Outputs(cells[2]!));
         Assert.Contains("        | one\n", output, StringComparison.Ordinal);
@@ -65,7 +67,8 @@ public sealed partial class RunTests : IDisposable
         var lib = Repository.PathOf("bin", "lib", "NotebookLib.dll");
         var (exitCode, _, error) = await _runner.RunAsync(
         [
-            $"#r \"{lib}\"\nusing NotebookLib.Html;\nNotebookLib.Display.NotebookHost.Show(new EmptyView(\"shown <1>\", \"reason\")).Update(new EmptyView(\"updated <2>\", \"reason\"));",
+            $"#r \"{lib}\"\nusing NotebookLib.Html;\nNotebookLib.Display.NotebookHost.Show(new EmptyView(\"shown <1>\", "
+                + "\"reason\")).Update(new EmptyView(\"updated <2>\", \"reason\"));",
             "new EmptyView(\"last <3>\", \"reason\")",
             "new HtmlView[] { new EmptyView(\"in an array <4>\", \"reason\") }",
         ]);
@@ -83,7 +86,9 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task A_kernel_whose_runner_was_killed_ends_too()
     {
-        var process = RunnerProcess.Start("run", _runner.WriteNotebook("Console.WriteLine($\"kernel={Environment.ProcessId}\");\nwhile (true) { await Task.Delay(10); }"), "--output", _runner.Output);
+        var process = RunnerProcess.Start("run",
+            _runner.WriteNotebook("Console.WriteLine($\"kernel={Environment.ProcessId}\");\nwhile (true) { await Task.Delay(10); }"), "--output",
+            _runner.Output);
         var line = await RunnerProcess.ReadUntilAsync(process, "| kernel=");
 
         process.Kill();
@@ -98,7 +103,8 @@ public sealed partial class RunTests : IDisposable
     {
         var (exitCode, _, error) = await _runner.RunAsync(
         [
-            "# Before", "Console.WriteLine(\"kept\");\nvar a = 1;", "# The bad part", "var b = 0;\nConsole.WriteLine(\"half\");\nint Divide(int x) =>\n    a / x;\nDivide(b)", "\"never\"",
+            "# Before", "Console.WriteLine(\"kept\");\nvar a = 1;", "# The bad part",
+            "var b = 0;\nConsole.WriteLine(\"half\");\nint Divide(int x) =>\n    a / x;\nDivide(b)", "\"never\"",
         ]);
 
         Assert.Equal(1, exitCode);
@@ -126,7 +132,8 @@ public sealed partial class RunTests : IDisposable
         var (exitCode, _, error) = await _runner.RunAsync(["1 + early + Late(2) + nowhere", "# The end", "var early = 1;\nint Late(int value) => value;"]);
 
         Assert.Equal(1, exitCode);
-        Assert.Contains("'early' is made by cell 3 (The end), which comes after this one: move that cell up, or this one down.\n", error, StringComparison.Ordinal);
+        Assert.Contains("'early' is made by cell 3 (The end), which comes after this one: move that cell up, or this one down.\n", error,
+            StringComparison.Ordinal);
         Assert.Contains("'Late' is made by cell 3 (The end)", error, StringComparison.Ordinal);
         Assert.DoesNotContain("'nowhere' is made", error, StringComparison.Ordinal);
         Assert.Contains("is made by cell 3 (The end)", _runner.Page, StringComparison.Ordinal);
@@ -135,7 +142,8 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task A_native_crash_leaves_a_report()
     {
-        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"before\");", "Console.WriteLine(\"during\"); Environment.FailFast(\"gone\");", "1"]);
+        var (exitCode, _, error) = await _runner.RunAsync(
+            ["Console.WriteLine(\"before\");", "Console.WriteLine(\"during\"); Environment.FailFast(\"gone\");", "1"]);
 
         Assert.Equal(1, exitCode);
         Assert.Contains("SIGABRT", error, StringComparison.Ordinal);
@@ -183,7 +191,8 @@ public sealed partial class RunTests : IDisposable
         var process = RunnerProcess.StartGroup(
             "run", _runner.WriteNotebook(
                 $"#r \"{lib}\"\nvar token = NotebookLib.Platform.Interruption.Token;\n"
-                + "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); }\nawait Task.Delay(300);\nConsole.WriteLine(\"checkpoint saved\");",
+                + "Console.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) { await Task.Delay(20); "
+                    + "}\nawait Task.Delay(300);\nConsole.WriteLine(\"checkpoint saved\");",
                 "\"never\""), "--output", _runner.Output);
         await RunnerProcess.ReadUntilAsync(process, "| training");
 
@@ -201,14 +210,17 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "(Ctrl-C); it stopped when asked.\nNothing is <lost>: go on with -p resume=true", "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
+    [InlineData("", "(Ctrl-C); it stopped when asked.\nNothing is <lost>: go on with -p resume=true",
+        "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
     [InlineData("", "(Ctrl-C); it stopped when asked.\nSystem.IO.IOException: no room", "throw new System.IO.IOException(\"no room\")")]
     [InlineData("", "(Ctrl-C); it stopped when asked.", "token.ThrowIfCancellationRequested()")]
-    [InlineData("--timeout", "(--timeout); it stopped when asked.\nNothing is <lost>: go on with -p resume=true", "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
+    [InlineData("--timeout", "(--timeout); it stopped when asked.\nNothing is <lost>: go on with -p resume=true",
+        "throw new OperationCanceledException(\"Nothing is <lost>: go on with -p resume=true\")")]
     public async Task What_a_stopped_cell_says_itself_stands_in_the_terminal_on_the_page_and_in_the_facts(string option, string expected, string answer)
     {
         var notebook = _runner.WriteNotebook(
-            $"var token = (System.Threading.CancellationToken)AppContext.GetData(\"NotebookHost.Interrupted\");\nConsole.WriteLine(\"training\");\nwhile (!token.IsCancellationRequested) {{ await Task.Delay(20); }}\n{answer};");
+            $"var token = (System.Threading.CancellationToken)AppContext.GetData(\"NotebookHost.Interrupted\");\nConsole.WriteLine(\"training\");\nwhile "
+                + $"(!token.IsCancellationRequested) {{ await Task.Delay(20); }}\n{answer};");
         var process = RunnerProcess.Start(["run", notebook, "--output", _runner.Output, .. option.Length > 0 ? new[] { option, "3", "--grace", "60" } : []]);
         await RunnerProcess.ReadUntilAsync(process, "| training");
 
@@ -231,7 +243,8 @@ public sealed partial class RunTests : IDisposable
         using var stops = new StopRequests();
         foreach (var (signal, milliseconds, expected) in new (PosixSignal, int, int)[]
         {
-            (PosixSignal.SIGTERM, 10, 1), (PosixSignal.SIGTERM, 40, 1), (PosixSignal.SIGTERM, 1_005, 1), (PosixSignal.SIGTERM, 1_020, 2), (PosixSignal.SIGINT, 1_100, 2), (PosixSignal.SIGINT, 1_400, 3),
+            (PosixSignal.SIGTERM, 10, 1), (PosixSignal.SIGTERM, 40, 1), (PosixSignal.SIGTERM, 1_005, 1), (PosixSignal.SIGTERM, 1_020, 2),
+            (PosixSignal.SIGINT, 1_100, 2), (PosixSignal.SIGINT, 1_400, 3),
         })
         {
             stops.Receive(signal, TimeSpan.FromMilliseconds(milliseconds));

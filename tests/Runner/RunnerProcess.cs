@@ -22,7 +22,8 @@ internal sealed class RunnerProcess : IDisposable
     public string WriteNotebook(params string[] cells)
     {
         var path = Path.Combine(Folder, "n.dib");
-        File.WriteAllText(path, string.Concat(cells.Select(cell => $"#!{(cell.StartsWith("# ", StringComparison.Ordinal) ? "markdown" : "csharp")}\n\n{cell}\n\n")));
+        File.WriteAllText(
+            path, string.Concat(cells.Select(cell => $"#!{(cell.StartsWith("# ", StringComparison.Ordinal) ? "markdown" : "csharp")}\n\n{cell}\n\n")));
         return path;
     }
 
@@ -44,7 +45,8 @@ internal sealed class RunnerProcess : IDisposable
 
     /// <summary>What <see cref="Start"/> starts, for a test that changes the environment first.</summary>
     public static ProcessStartInfo HowToStart(params string[] arguments) =>
-        // A shell without job control starts what it puts into the background with Ctrl-C ignored, and the whole family inherits that: a test of Ctrl-C would wait for ever.
+        // A shell without job control starts what it puts into the background with Ctrl-C ignored, and the whole family inherits that: a test of Ctrl-C would
+        // wait for ever.
         new("env", ["--default-signal=INT", "dotnet", Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments])
         {
             RedirectStandardOutput = true,

@@ -15,7 +15,8 @@ internal static class SampleRun
     {
         NotebookCell[] cells =
         [
-            new("markdown", "# A <i>title</i> & more\n\n<script>alert(1)</script> [bad](javascript:alert(1)) [good](https://example.org) ![far](http://example.org/a.png)", 3),
+            new("markdown", "# A <i>title</i> & more\n\n<script>alert(1)</script> [bad](javascript:alert(1)) [good](https://example.org) "
+                + "![far](http://example.org/a.png)", 3),
             new("csharp", "// parameters\nvar name = \"a\"; // who, <b>", 9),
             new("markdown", "## Part\n\ntext\n\n## Part\n\n| a |\n|---|\n| 1 |", 14),
             new("csharp", "var text = \"\"\"\n  <raw> & line\n  \"\"\";\nthrow new Exception(text); /* over\ntwo lines */", 22),

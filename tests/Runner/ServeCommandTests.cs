@@ -27,7 +27,8 @@ public sealed class ServeCommandTests : IDisposable
         using var process = RunnerProcess.Start("serve", Model, "--port", "0", "--name", "org/my-model", "--device", "cpu");
         using var client = await ClientAsync(process);
 
-        using var answer = await client.PostAsync("/models/org/my-model", new StringContent("{\"inputs\": \"Marie Curie was in Paris, Secretville.\"}"), Cancel);
+        using var answer = await client.PostAsync("/models/org/my-model", new StringContent("{\"inputs\": \"Marie Curie was in Paris, Secretville.\"}"),
+            Cancel);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Contains("\"entity_group\":", await answer.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
         Assert.Contains("org/my-model", await client.GetStringAsync("/", Cancel), StringComparison.Ordinal);

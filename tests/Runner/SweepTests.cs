@@ -110,7 +110,8 @@ public sealed class SweepTests : IDisposable
         Assert.Equal(["0.25", "2", "1.75 ± 0.7071", "0.2500 ± 0"], tables[0].QuerySelectorAll("tbody tr:first-child td").Select(cell => cell.TextContent));
         Assert.Equal(["3"], tables[1].QuerySelectorAll("tbody td.best:nth-child(5)").Select(cell => cell.TextContent));
         Assert.Equal(4, tables[1].QuerySelectorAll("tbody tr").Length);
-        Assert.All(page.QuerySelectorAll("tbody a"), link => Assert.True(File.Exists(Path.Combine(_runner.Output, Uri.UnescapeDataString(link.GetAttribute("href")!)))));
+        Assert.All(page.QuerySelectorAll("tbody a"),
+            link => Assert.True(File.Exists(Path.Combine(_runner.Output, Uri.UnescapeDataString(link.GetAttribute("href")!)))));
         Assert.Empty(page.QuerySelectorAll("link, script[src], img"));
     }
 }

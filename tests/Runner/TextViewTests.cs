@@ -32,7 +32,8 @@ public partial class TextViewTests
     public void Coloured_code_reads_as_the_source_whatever_the_source_is()
     {
         var piece = Gen.OneOf(Gen.String[Gen.Char[' ', '~'], 0, 10], Gen.OneOf(
-            [.. new[] { "var x = 1;", "\"a", "/* ", " */", "// c\n", "$\"{x}\"", "\"\"\"\n", "#r \"a\"\n", "\n", "<b>&amp;", "await Foo<int>();" }.Select(Gen.Const)]));
+            [.. new[] { "var x = 1;", "\"a", "/* ", " */", "// c\n", "$\"{x}\"", "\"\"\"\n", "#r \"a\"\n", "\n", "<b>&amp;",
+                "await Foo<int>();" }.Select(Gen.Const)]));
         piece.Array[0, 8].Sample(pieces =>
         {
             var source = string.Concat(pieces);
@@ -45,7 +46,8 @@ public partial class TextViewTests
     public void Code_is_coloured_by_what_the_compiler_sees()
     {
         Assert.Equal(
-            "<span class=\"k\">var</span> x = <span class=\"k\">new</span> <span class=\"t\">Foo</span>(<span class=\"n\">1</span>).<span class=\"m\">Bar</span>(<span class=\"s\">&quot;s&quot;</span>); <span class=\"c\">// c</span>",
+            "<span class=\"k\">var</span> x = <span class=\"k\">new</span> <span class=\"t\">Foo</span>(<span class=\"n\">1</span>).<span "
+                + "class=\"m\">Bar</span>(<span class=\"s\">&quot;s&quot;</span>); <span class=\"c\">// c</span>",
             CodeView.ToHtml("var x = new Foo(1).Bar(\"s\"); // c"));
     }
 

@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace NotebookLib.Tests.Runner;
 
-/// <summary>Notebooks of a user (tests/Runner/notebooks), one for each kind of cell and magic command: they run as in the editor, or are refused before anything ran.</summary>
+/// <summary>
+/// Notebooks of a user (tests/Runner/notebooks), one for each kind of cell and magic command: they run as in the editor, or are refused before anything ran.
+/// </summary>
 public sealed class UserNotebookTests : IDisposable
 {
     private readonly RunnerProcess _runner = new();
@@ -10,12 +12,14 @@ public sealed class UserNotebookTests : IDisposable
     public void Dispose() => _runner.Dispose();
 
     [Theory]
-    [InlineData("csharp", "stream:printed\n|display_data:shown|display_data:displayed|display_data:1|display_data:2|stream:an error line\n|execute_result:Pair\n      Name: a<b\n      Value: 3", "execute_result:6")]
+    [InlineData("csharp", "stream:printed\n|display_data:shown|display_data:displayed|display_data:1|display_data:2|stream:an error "
+        + "line\n|execute_result:Pair\n      Name: a<b\n      Value: 3", "execute_result:6")]
     [InlineData("time", "execute_result:42|display_data:Wall time:*ms")]
     [InlineData("values", "", "execute_result:42 40", "display_data:Roses are red", "execute_result:13", "display_data:*from*given*")]
     [InlineData("import", "", "execute_result:42")]
     [InlineData("html", "display_data:<b id=\"mine\">bold</b>", "display_data:<i>slanted</i>|display_data:<script type=\"text/javascript\">*color: green*")]
-    [InlineData("javascript", "display_data:<p id=\"target\">before</p>", "display_data:<script type=\"text/javascript\">document.getElementById(\"target\").textContent = \"after\";</script>")]
+    [InlineData("javascript", "display_data:<p id=\"target\">before</p>",
+        "display_data:<script type=\"text/javascript\">document.getElementById(\"target\").textContent = \"after\";</script>")]
     public async Task A_notebook_shows_what_it_shows_in_the_editor(string name, params string[] expected)
     {
         var (exitCode, error) = await RunAsync(name);
@@ -64,14 +68,16 @@ public sealed class UserNotebookTests : IDisposable
     {
         const string First = "gold<fish>9", Second = "hedge\"hog";
         var notebook = Repository.PathOf("tests", "Runner", "notebooks", "password.dib");
-        var (exitCode, output, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output, "-p", $"word={First}", "-p", $"Another={Second}"));
+        var (exitCode, output, error) =
+            await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output, "-p", $"word={First}", "-p", $"Another={Second}"));
 
         Assert.Equal(1, exitCode);
         Assert.Contains("printed <password>", output, StringComparison.Ordinal);
         Assert.Contains("no <password>", output + error, StringComparison.Ordinal);
         Assert.All(
             Directory.EnumerateFiles(_runner.Output).Select(File.ReadAllText).Append(output).Append(error),
-            text => Assert.All(["goldfish", "gold<fish", "gold&lt;fish", "gold\\u003cfish", "hedge\"hog", "hedge&quot;hog", "hedge\\\"hog", "hedge\\u0022hog"], secret => Assert.DoesNotContain(secret, text, StringComparison.Ordinal)));
+            text => Assert.All(["goldfish", "gold<fish", "gold&lt;fish", "gold\\u003cfish", "hedge\"hog", "hedge&quot;hog", "hedge\\\"hog", "hedge\\u0022hog"],
+                secret => Assert.DoesNotContain(secret, text, StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -92,7 +98,8 @@ public sealed class UserNotebookTests : IDisposable
     [Theory]
     [InlineData("fsharp", "fsharp.dib, line 7 (cell 2, line 1): a cell for 'fsharp': F# cells need")]
     [InlineData("powershell", "powershell.dib, line 7 (cell 2, line 1): a cell for 'pwsh': PowerShell cells need")]
-    [InlineData("share", "share.dib, line 7 (cell 2, line 1): '#!share --from csharp count' cannot run in a cell for 'javascript': such a cell is put on the page as it stands.")]
+    [InlineData("share", "share.dib, line 7 (cell 2, line 1): '#!share --from csharp count' cannot run in a cell for 'javascript': "
+        + "such a cell is put on the page as it stands.")]
     [InlineData("mermaid", "mermaid.dib, line 7 (cell 2, line 1): a cell for 'mermaid': mermaid diagrams are drawn by a script from the network")]
     [InlineData(
         "mistakes",
@@ -126,7 +133,8 @@ public sealed class UserNotebookTests : IDisposable
     public async Task What_only_looks_like_the_keyboard_runs()
     {
         var (exitCode, _, error) = await _runner.RunAsync(
-            ["using static System.Console;\nint Read() => 7;\nRead()", "Console.SetIn(new System.IO.StringReader(\"given\"));\nConsole.ReadLine()", "new System.IO.StringReader(\"own\").ReadLine()"]);
+            ["using static System.Console;\nint Read() => 7;\nRead()", "Console.SetIn(new System.IO.StringReader(\"given\"));\nConsole.ReadLine()",
+                "new System.IO.StringReader(\"own\").ReadLine()"]);
 
         Assert.True(exitCode == 0, error);
         Assert.Equal(
@@ -139,15 +147,30 @@ public sealed class UserNotebookTests : IDisposable
     {
         var notebook = Path.Combine(_runner.Folder, "n.ipynb");
         var cells = ((string[])["1 + 1", "", "\n  \n"]).Select((source, i) =>
-            new JsonObject { ["cell_type"] = "code", ["id"] = $"c{i}", ["metadata"] = new JsonObject(), ["execution_count"] = null, ["outputs"] = new JsonArray(), ["source"] = new JsonArray(source) });
+            new JsonObject
+            {
+                ["cell_type"] = "code",
+                ["id"] = $"c{i}",
+                ["metadata"] = new JsonObject(),
+                ["execution_count"] = null,
+                ["outputs"] = new JsonArray(),
+                ["source"] = new JsonArray(source)
+            });
         var kernel = new JsonObject { ["name"] = ".net-csharp", ["display_name"] = ".NET (C#)", ["language"] = "C#" };
-        var document = new JsonObject { ["nbformat"] = 4, ["nbformat_minor"] = 5, ["metadata"] = new JsonObject { ["kernelspec"] = kernel }, ["cells"] = new JsonArray([.. cells]) };
+        var document = new JsonObject
+        {
+            ["nbformat"] = 4,
+            ["nbformat_minor"] = 5,
+            ["metadata"] = new JsonObject { ["kernelspec"] = kernel },
+            ["cells"] = new JsonArray([.. cells])
+        };
         await File.WriteAllTextAsync(notebook, document.ToJsonString(), TestContext.Current.CancellationToken);
 
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", notebook, "--output", _runner.Output));
 
         Assert.True(exitCode == 0, error);
-        Assert.Equal(["execute_result:2"], _runner.Jupyter["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]!.AsArray()).Select(output => JupyterText.Of(output!)));
+        Assert.Equal(["execute_result:2"],
+            _runner.Jupyter["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]!.AsArray()).Select(output => JupyterText.Of(output!)));
     }
 
     [Fact]
@@ -171,9 +194,12 @@ public sealed class UserNotebookTests : IDisposable
     private void AssertOutputs(string name, params string[] expected)
     {
         var notebook = JsonNode.Parse(File.ReadAllText(Path.Combine(_runner.Output, name + ".ipynb")))!;
-        var outputs = notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code").Select(cell => string.Join('|', cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)))).ToList();
+        var outputs = notebook["cells"]!.AsArray().Where(cell => (string)cell!["cell_type"]! == "code")
+            .Select(cell => string.Join('|', cell!["outputs"]!.AsArray().Select(output => JupyterText.Of(output!)))).ToList();
 
         Assert.Equal(expected.Length, outputs.Count);
-        Assert.All(expected.Zip(outputs), pair => Assert.Matches("^" + System.Text.RegularExpressions.Regex.Escape(pair.First).Replace("\\*", "(.|\n)*", StringComparison.Ordinal) + "$", pair.Second));
+        Assert.All(expected.Zip(outputs),
+            pair => Assert.Matches("^" + System.Text.RegularExpressions.Regex.Escape(pair.First).Replace("\\*", "(.|\n)*", StringComparison.Ordinal) + "$",
+            pair.Second));
     }
 }

@@ -77,7 +77,8 @@ public class GrammarTests
         var grammar = GrammarFiles.Read(Repository.PathOf("data", "maker"));
         string[] builtIn = ["person", "woman", "man", "he", "his", "him"];
 
-        var names = grammar.Topics.SelectMany(topic => topic.Shapes).Select(shape => shape.Template).Concat(grammar.Rules.Values.SelectMany(rule => rule)).SelectMany(References);
+        var names = grammar.Topics.SelectMany(topic => topic.Shapes).Select(shape => shape.Template).Concat(grammar.Rules.Values.SelectMany(rule => rule))
+            .SelectMany(References);
 
         Assert.DoesNotContain(names.Distinct(), name => !grammar.Rules.ContainsKey(name) && !grammar.Lists.ContainsKey(name) && !builtIn.Contains(name));
         Assert.InRange(grammar.Topics.Sum(topic => topic.Shapes.Count), 350, int.MaxValue);

@@ -63,7 +63,8 @@ public class SampleSplitsTests
             {
                 Assert.InRange(sentence.Tags[i], 0, LabelSet.SystemA.Count - 1);
                 var isInside = sentence.Tags[i] > 0 && sentence.Tags[i] % 2 == 0;
-                Assert.True(!isInside || (i > 0 && sentence.Tags[i - 1] is var before && (before == sentence.Tags[i] || before == sentence.Tags[i] - 1)), string.Join(' ', sentence.Words));
+                Assert.True(!isInside || (i > 0 && sentence.Tags[i - 1] is var before && (before == sentence.Tags[i] || before == sentence.Tags[i] - 1)),
+                    string.Join(' ', sentence.Words));
             }
         }
     }
@@ -98,7 +99,8 @@ public class SampleSplitsTests
     public void A_names_share_depends_on_list_and_name_alone()
     {
         Assert.Equal(Holdout.ShareOf("LOC.city", "Oslo"), Holdout.ShareOf("LOC.city", "Oslo"));
-        var shares = Files.Value.Lists.Values.Where(list => list.Entries.Count >= 200).SelectMany(list => list.Entries.Select(entry => Holdout.ShareOf(list.Name, entry.Text))).ToList();
+        var shares = Files.Value.Lists.Values.Where(list => list.Entries.Count >= 200)
+            .SelectMany(list => list.Entries.Select(entry => Holdout.ShareOf(list.Name, entry.Text))).ToList();
         Assert.InRange(shares.Count(share => share == Share.Test) / (double)shares.Count, Holdout.TestShare - 0.04, Holdout.TestShare + 0.04);
     }
 

@@ -15,8 +15,10 @@ public class InferenceNpmClientTests
     public async Task The_Hubs_client_gets_entities_and_told_what_is_wrong()
     {
         var clients = Repository.PathOf("obj", "npm-clients");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(clients, "node_modules", "@huggingface", "inference")), "needs npm's @huggingface/inference: tests/npm/run.sh installs it and runs this test");
-        await using var served = await ServedModel.StartAsync(new FakeScorer(["O", "B-X", "I-X", "B-Y"], [], otherLabel: 1), new ServerSettings { Token = "hf_s3cret" });
+        Assert.SkipUnless(Directory.Exists(Path.Combine(clients, "node_modules", "@huggingface", "inference")),
+            "needs npm's @huggingface/inference: tests/npm/run.sh installs it and runs this test");
+        await using var served = await ServedModel.StartAsync(new FakeScorer(["O", "B-X", "I-X", "B-Y"], [], otherLabel: 1),
+            new ServerSettings { Token = "hf_s3cret" });
         served.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "hf_s3cret");
 
         var answers = await AskAsync(clients, served.Server.Address, "hf_s3cret", "the goat of bees");
@@ -30,9 +32,14 @@ public class InferenceNpmClientTests
 
     private static async Task<JsonNode> AskAsync(string clients, Uri address, string token, string text)
     {
-        var start = new ProcessStartInfo("node", [Path.Combine(clients, "infer.mjs"), address.ToString(), token, text]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("node", [Path.Combine(clients, "infer.mjs"), address.ToString(), token, text])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
+            process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return process.ExitCode == 0 ? JsonNode.Parse(await output)! : throw new InvalidOperationException(await error);
     }

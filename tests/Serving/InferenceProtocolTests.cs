@@ -27,10 +27,14 @@ public class InferenceProtocolTests
     });
 
     [Theory]
-    [InlineData("none", """[{"entity":"B-X","score":0.75,"index":2,"word":"▁goat","start":3,"end":8},{"entity":"I-X","score":0.5,"index":3,"word":"▁of","start":8,"end":11},{"entity":"B-Y","score":0.45,"index":4,"word":"▁bee","start":11,"end":15},{"entity":"I-X","score":0.8,"index":5,"word":"s","start":15,"end":16}]""")]
-    [InlineData("simple", """[{"entity_group":"X","score":0.625,"word":"goat of","start":3,"end":11},{"entity_group":"Y","score":0.45,"word":"bee","start":11,"end":15},{"entity_group":"X","score":0.8,"word":"s","start":15,"end":16}]""")]
-    [InlineData("FIRST", """[{"entity_group":"X","score":0.625,"word":"goatof","start":3,"end":11},{"entity_group":"Y","score":0.45,"word":"bees","start":11,"end":16}]""")]
-    [InlineData("words", """[{"entity_group":"X","score":0.625,"word":"goat of","start":4,"end":11},{"entity_group":"Y","score":0.45,"word":"bees","start":12,"end":16}]""")]
+    [InlineData(
+        "none", """[{"entity":"B-X","score":0.75,"index":2,"word":"▁goat","start":3,"end":8},{"entity":"I-X","score":0.5,"index":3,"word":"▁of","start":8,"end":11},{"entity":"B-Y","score":0.45,"index":4,"word":"▁bee","start":11,"end":15},{"entity":"I-X","score":0.8,"index":5,"word":"s","start":15,"end":16}]""")]
+    [InlineData(
+        "simple", """[{"entity_group":"X","score":0.625,"word":"goat of","start":3,"end":11},{"entity_group":"Y","score":0.45,"word":"bee","start":11,"end":15},{"entity_group":"X","score":0.8,"word":"s","start":15,"end":16}]""")]
+    [InlineData(
+        "FIRST", """[{"entity_group":"X","score":0.625,"word":"goatof","start":3,"end":11},{"entity_group":"Y","score":0.45,"word":"bees","start":11,"end":16}]""")]
+    [InlineData(
+        "words", """[{"entity_group":"X","score":0.625,"word":"goat of","start":4,"end":11},{"entity_group":"Y","score":0.45,"word":"bees","start":12,"end":16}]""")]
     public async Task A_text_gets_the_pipelines_own_fields_in_its_order(string strategy, string expected)
     {
         await using var served = await ServedModel.StartAsync(Scorer);
@@ -43,8 +47,10 @@ public class InferenceProtocolTests
     {
         await using var served = await ServedModel.StartAsync(Scorer);
 
-        AssertSame("""[[{"entity_group":"X","score":0.75,"word":"goat","start":3,"end":8}],[]]""", await served.AskAsync("""{"inputs": ["the goat", ""], "options": {"wait_for_model": true}}""", path: "/models/org/demo"));
-        AssertSame("""[[{"entity_group":"X","score":0.75,"word":"goat","start":0,"end":4}]]""", await served.AskAsync("""{"inputs": ["goat"], "parameters": null}""", path: "/models/demo"));
+        AssertSame("""[[{"entity_group":"X","score":0.75,"word":"goat","start":3,"end":8}],[]]""",
+            await served.AskAsync("""{"inputs": ["the goat", ""], "options": {"wait_for_model": true}}""", path: "/models/org/demo"));
+        AssertSame("""[[{"entity_group":"X","score":0.75,"word":"goat","start":0,"end":4}]]""",
+            await served.AskAsync("""{"inputs": ["goat"], "parameters": null}""", path: "/models/demo"));
         AssertSame("[]", await served.AskAsync("""{"inputs": []}""", path: "/models/org%2Fdemo"));
     }
 
@@ -116,9 +122,11 @@ public class InferenceProtocolTests
     public async Task Bytes_that_are_no_UTF8_are_refused_and_a_byte_order_mark_is_not()
     {
         await using var served = await ServedModel.StartAsync(Scorer);
-        foreach (var (body, expected) in new[] { ("{\"inputs\": \"\u00FF\"}", HttpStatusCode.BadRequest), ("\u00EF\u00BB\u00BF{\"inputs\": \"goat\"}", HttpStatusCode.OK) })
+        foreach (var (body, expected)
+            in new[] { ("{\"inputs\": \"\u00FF\"}", HttpStatusCode.BadRequest), ("\u00EF\u00BB\u00BF{\"inputs\": \"goat\"}", HttpStatusCode.OK) })
         {
-            using var response = await served.Client.PostAsync("/", new ByteArrayContent(System.Text.Encoding.Latin1.GetBytes(body)), TestContext.Current.CancellationToken);
+            using var response = await served.Client.PostAsync("/", new ByteArrayContent(System.Text.Encoding.Latin1.GetBytes(body)),
+                TestContext.Current.CancellationToken);
             Assert.Equal(expected, response.StatusCode);
         }
     }
@@ -146,7 +154,8 @@ public class InferenceProtocolTests
         // All of them are the pipeline's own test (Transformers5Checks).
         foreach (var golden in File.ReadLines(Path.Combine(folder, "pipeline.jsonl")).Where((_, line) => line % 6 == 0).Select(line => JsonNode.Parse(line)!))
         {
-            using var response = await client.PostAsync("/", new StringContent(ServedModel.Request((string)golden["text"]!, (string)golden["strategy"]!)), TestContext.Current.CancellationToken);
+            using var response = await client.PostAsync("/", new StringContent(ServedModel.Request((string)golden["text"]!, (string)golden["strategy"]!)),
+                TestContext.Current.CancellationToken);
             AssertSame(golden["result"]!.ToJsonString(), await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), 1e-4, sorted: true);
             compared++;
         }
@@ -173,7 +182,10 @@ public class InferenceProtocolTests
             entity["score"] = 0;
         }
 
-        return sorted ? string.Join('\n', Objects(answer).Select(entity => string.Join(' ', entity.OrderBy(field => field.Key, StringComparer.Ordinal).Select(field => $"{field.Key} {field.Value}")))) : answer.ToJsonString();
+        return sorted
+            ? string.Join('\n', Objects(answer)
+            .Select(entity => string.Join(' ', entity.OrderBy(field => field.Key, StringComparer.Ordinal).Select(field => $"{field.Key} {field.Value}"))))
+            : answer.ToJsonString();
     }
 
     private static int Id(string piece) => s_tokenizer.FindId(piece)!.Value;

@@ -25,9 +25,11 @@ public class InferenceServerTests
         var scorer = new GatedScorer { IsOpen = false };
         await using var served = await ServedModel.StartAsync(scorer);
         var alone = new TokenClassificationPipeline(served.Tagger.Tokenizer, new GatedScorer());
-        string[] texts = [.. Enumerable.Range(0, 40).Select(i => string.Join(' ', Enumerable.Range(0, (i * 7 % 30) + 1).Select(word => $"goat{(i * 31) + word}")))];
+        string[] texts = [.. Enumerable.Range(0, 40)
+            .Select(i => string.Join(' ', Enumerable.Range(0, (i * 7 % 30) + 1).Select(word => $"goat{(i * 31) + word}")))];
 
-        var answers = texts.Select((text, i) => served.AskAsync(i % 2 == 0 ? ServedModel.Request(text, "none") : ServedModel.Request([text, "bees", text]))).ToArray();
+        var answers = texts.Select((text, i) => served.AskAsync(i % 2 == 0 ? ServedModel.Request(text, "none") : ServedModel.Request([text, "bees", text])))
+            .ToArray();
         await served.UntilAsync(InLine, texts.Length);
         scorer.IsOpen = true;
         scorer.Let(1);
@@ -40,7 +42,8 @@ public class InferenceServerTests
             var lists = i % 2 == 0 ? [answer] : answer.Select(list => list!.AsArray()).ToArray();
             Assert.Equal(i % 2 == 0 ? 1 : 3, lists.Length);
             var expected = alone.Classify(texts[i], i % 2 == 0 ? AggregationStrategy.None : AggregationStrategy.Simple);
-            Assert.Equal(expected.Select(entity => (entity.Word, entity.Start, entity.Score)), lists[0].Select(entity => ((string)entity!["word"]!, (int)entity["start"]!, (float)entity["score"]!)));
+            Assert.Equal(expected.Select(entity => (entity.Word, entity.Start, entity.Score)),
+                lists[0].Select(entity => ((string)entity!["word"]!, (int)entity["start"]!, (float)entity["score"]!)));
             Assert.Equal(lists[0].ToJsonString(), lists[^1].ToJsonString());
         }
     }
@@ -175,7 +178,8 @@ public class InferenceServerTests
         await using var served = await ServedModel.StartAsync(new GatedScorer());
         using var socket = await ConnectAsync(served);
         var body = ServedModel.Request("goat");
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body[..9]}"), Cancel);
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: "
+            + $"{body.Length}\r\n\r\n{body[..9]}"), Cancel);
 
         await served.AskAsync(ServedModel.Request("bees"));
 
@@ -188,8 +192,10 @@ public class InferenceServerTests
     {
         await using var served = await ServedModel.StartAsync(new GatedScorer(), new() { MostBytes = 2000, MostTexts = 4 });
 
-        Assert.Contains("2000 bytes", await served.AskAsync(ServedModel.Request(new string('a', 2000)), HttpStatusCode.RequestEntityTooLarge), StringComparison.Ordinal);
-        Assert.Contains("at most 4", await served.AskAsync(ServedModel.Request(Enumerable.Repeat("a", 5)), HttpStatusCode.RequestEntityTooLarge), StringComparison.Ordinal);
+        Assert.Contains("2000 bytes", await served.AskAsync(ServedModel.Request(new string('a', 2000)), HttpStatusCode.RequestEntityTooLarge),
+            StringComparison.Ordinal);
+        Assert.Contains("at most 4", await served.AskAsync(ServedModel.Request(Enumerable.Repeat("a", 5)), HttpStatusCode.RequestEntityTooLarge),
+            StringComparison.Ordinal);
         using (var request = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new StreamContent(new MemoryStream(new byte[5000])) })
         {
             request.Headers.TransferEncodingChunked = true;
@@ -208,7 +214,9 @@ public class InferenceServerTests
         Assert.Contains("org/demo", await served.AskAsync("{}", HttpStatusCode.NotFound, "/models/another"), StringComparison.Ordinal);
         await served.AskAsync("{}", HttpStatusCode.NotFound, "/elsewhere");
         await served.AskAsync("{}", HttpStatusCode.MethodNotAllowed, "/health");
-        foreach (var (method, path, expected, allowed) in new[] { ("GET", "/models/demo", 405, "POST"), ("DELETE", "/", 405, "GET, HEAD, POST"), ("GET", "/../etc/passwd", 404, ""), ("HEAD", "/", 200, ""), ("HEAD", "/health", 200, "") })
+        foreach (var (method, path, expected, allowed)
+            in new[] { ("GET", "/models/demo", 405, "POST"), ("DELETE", "/", 405, "GET, HEAD, POST"), ("GET", "/../etc/passwd", 404, ""),
+            ("HEAD", "/", 200, ""), ("HEAD", "/health", 200, "") })
         {
             using var response = await served.Client.SendAsync(new HttpRequestMessage(new(method), path), Cancel);
             Assert.Equal((expected, allowed), ((int)response.StatusCode, string.Join(", ", response.Content.Headers.Allow)));
@@ -231,7 +239,8 @@ public class InferenceServerTests
             Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(served, path, null));
         }
 
-        foreach (var wrong in new[] { "Bearer", "Bearer wrong", "Bearer s3cret:toke", "Bearer s3cret:token2", "Basic s3cret:token", "Basic ####", "s3cret:token", "Digest s3cret:token" })
+        foreach (var wrong in new[] { "Bearer", "Bearer wrong", "Bearer s3cret:toke", "Bearer s3cret:token2", "Basic s3cret:token", "Basic ####",
+            "s3cret:token", "Digest s3cret:token" })
         {
             Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(served, "/health", wrong));
         }
@@ -296,7 +305,8 @@ public class InferenceServerTests
 
         using (var health = await served.Client.GetAsync("/health", Cancel))
         {
-            Assert.Equal((HttpStatusCode.ServiceUnavailable, "stopping"), (health.StatusCode, (string)JsonNode.Parse(await health.Content.ReadAsStringAsync(Cancel))!["status"]!));
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "stopping"),
+                (health.StatusCode, (string)JsonNode.Parse(await health.Content.ReadAsStringAsync(Cancel))!["status"]!));
         }
 
         Assert.False(stop.IsCompleted);
@@ -334,11 +344,14 @@ public class InferenceServerTests
         Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
         Assert.Contains("frame-ancestors 'none'", policy, StringComparison.Ordinal);
         Assert.Equal("<b>\"model\"</b>", page.QuerySelector("h1")!.TextContent);
-        Assert.DoesNotContain(page.All, element => element.Attributes.Any(attribute => attribute.Name.StartsWith("on", StringComparison.Ordinal) || attribute.Name == "style"));
+        Assert.DoesNotContain(page.All,
+            element => element.Attributes.Any(attribute => attribute.Name.StartsWith("on", StringComparison.Ordinal) || attribute.Name == "style"));
         Assert.All(page.QuerySelectorAll("script"), script => Assert.Equal(("serve.js", ""), (script.GetAttribute("src"), script.TextContent)));
-        Assert.All(page.QuerySelectorAll("textarea, select, input"), field => Assert.True(field.Closest("label") is not null || page.QuerySelector($"label[for={field.Id}]") is not null, field.OuterHtml));
+        Assert.All(page.QuerySelectorAll("textarea, select, input"),
+            field => Assert.True(field.Closest("label") is not null || page.QuerySelector($"label[for={field.Id}]") is not null, field.OuterHtml));
         Assert.Equal("polite", page.QuerySelector("#status")!.GetAttribute("aria-live"));
-        foreach (var name in page.QuerySelectorAll("[src], link[rel=stylesheet]").Select(element => element.GetAttribute("src") ?? element.GetAttribute("href")))
+        foreach (var name in page.QuerySelectorAll("[src], link[rel=stylesheet]")
+            .Select(element => element.GetAttribute("src") ?? element.GetAttribute("href")))
         {
             Assert.NotEmpty(await served.Client.GetStringAsync("/" + name, Cancel));
         }

@@ -101,11 +101,14 @@ internal sealed class ServedModel : IAsyncDisposable
         return served;
     }
 
-    public static string Request(string text, string strategy = "simple") => new JsonObject { ["inputs"] = text, ["parameters"] = new JsonObject { ["aggregation_strategy"] = strategy } }.ToJsonString();
+    public static string Request(string text, string strategy = "simple") =>
+        new JsonObject { ["inputs"] = text, ["parameters"] = new JsonObject { ["aggregation_strategy"] = strategy } }.ToJsonString();
 
-    public static string Request(IEnumerable<string> texts) => new JsonObject { ["inputs"] = new JsonArray([.. texts.Select(text => (JsonNode)text)]) }.ToJsonString();
+    public static string Request(IEnumerable<string> texts) =>
+        new JsonObject { ["inputs"] = new JsonArray([.. texts.Select(text => (JsonNode)text)]) }.ToJsonString();
 
-    public Task<HttpResponseMessage> PostAsync(string body, string path = "/", CancellationToken cancel = default) => Client.PostAsync(path, new StringContent(body, System.Text.Encoding.UTF8, "application/json"), cancel);
+    public Task<HttpResponseMessage> PostAsync(string body, string path = "/", CancellationToken cancel = default) =>
+        Client.PostAsync(path, new StringContent(body, System.Text.Encoding.UTF8, "application/json"), cancel);
 
     /// <summary>Asks, and expects a status.</summary>
     public async Task<string> AskAsync(string body, HttpStatusCode expected = HttpStatusCode.OK, string path = "/")
@@ -120,7 +123,8 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>A number that /metrics tells, 0 where it does not.</summary>
     public async Task<double> MetricAsync(string name)
     {
-        var line = (await Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Split('\n').FirstOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        var line = (await Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Split('\n')
+            .FirstOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
         return line is null ? 0 : double.Parse(line[(name.Length + 1)..], CultureInfo.InvariantCulture);
     }
 

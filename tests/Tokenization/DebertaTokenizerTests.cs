@@ -12,7 +12,8 @@ public class DebertaTokenizerTests
     // Characters that meet the rules, the special tokens, and each way to count: plain, deleted, widened, composed, surrogate pairs, lone surrogates.
     private static readonly Gen<string> s_text = Gen.OneOf(
         Gen.Char["abcdehilnorstu .,019"].Select(character => character.ToString()),
-        Gen.OneOf(new[] { "the", " of ", "  ", "\t", "\u0007", "…", "½", "e\u0301", "é", "ﬁ", "Ａ", "[UNK]", "[MASK]", "[CLS", "▁", "\u200b", "\r\n", "😀", "日本", "\ud800", "x\u0301", "<0x41>" }.Select(Gen.Const).ToArray()))
+        Gen.OneOf(new[] { "the", " of ", "  ", "\t", "\u0007", "…", "½", "e\u0301", "é", "ﬁ", "Ａ", "[UNK]", "[MASK]", "[CLS", "▁", "\u200b", "\r\n", "😀", "日本",
+            "\ud800", "x\u0301", "<0x41>" }.Select(Gen.Const).ToArray()))
         .List[0, 14].Select(string.Concat);
 
     [Fact]
@@ -126,11 +127,13 @@ public class DebertaTokenizerTests
     [Fact]
     public void Many_threads_get_the_same()
     {
-        string[] texts = [.. File.ReadLines(Repository.PathOf("tests", "goldens", "tokenizer", "tiny", "corpus.txt")).SelectMany(line => line.Split(' ')), "日本", "½", "\u0007"];
+        string[] texts = [.. File.ReadLines(Repository.PathOf("tests", "goldens", "tokenizer", "tiny", "corpus.txt")).SelectMany(line => line.Split(' ')), "日本",
+            "½", "\u0007"];
         var fresh = DebertaTokenizer.Load(SpmFile.TinyPath, cachedWords: 100);
         var expected = texts.Select(text => s_tiny.EncodeWords([text, "goat", text])).ToArray();
 
-        Parallel.For(0, 4 * texts.Length, run => AssertSame(expected[run % texts.Length], fresh.EncodeWords([texts[run % texts.Length], "goat", texts[run % texts.Length]])));
+        Parallel.For(0, 4 * texts.Length,
+            run => AssertSame(expected[run % texts.Length], fresh.EncodeWords([texts[run % texts.Length], "goat", texts[run % texts.Length]])));
     }
 
     [Fact]
@@ -161,7 +164,8 @@ public class DebertaTokenizerTests
             var loaded = DebertaTokenizer.Load(folder.FullName);
 
             Assert.Equal(File.ReadAllBytes(SpmFile.TinyPath), File.ReadAllBytes(Path.Combine(folder.FullName, "spm.model")));
-            Assert.Equal(["added_tokens.json", "special_tokens_map.json", "spm.model", "tokenizer.json", "tokenizer_config.json"], folder.GetFiles().Select(file => file.Name).Order());
+            Assert.Equal(["added_tokens.json", "special_tokens_map.json", "spm.model", "tokenizer.json", "tokenizer_config.json"],
+                folder.GetFiles().Select(file => file.Name).Order());
             AssertSame(s_tiny.Encode("the goat of Zoë"), loaded.Encode("the goat of Zoë"));
         }
         finally

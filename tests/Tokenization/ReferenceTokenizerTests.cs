@@ -22,7 +22,8 @@ public class ReferenceTokenizerTests
         using var model = File.OpenRead(SpmFile.TinyPath);
         var oracle = Microsoft.ML.Tokenizers.SentencePieceTokenizer.Create(model, addBeginningOfSentence: false, addEndOfSentence: false);
         var tokenizer = DebertaTokenizer.Load(SpmFile.TinyPath);
-        var words = File.ReadAllText(Repository.PathOf("tests", "goldens", "tokenizer", "training-text.txt")).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+        var words = File.ReadAllText(Repository.PathOf("tests", "goldens", "tokenizer", "training-text.txt"))
+            .Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
 
         Assert.All(words.Where(word => System.Text.Ascii.IsValid(word)), word =>
             Assert.Equal(oracle.EncodeToTokens(word, out _).Select(token => token.Value), tokenizer.EncodeWords([word]).Ids[1..^1].Select(tokenizer.PieceOf)));

@@ -12,7 +12,8 @@ public sealed class TokenizerJsonTests : IDisposable
 
     private static readonly Gen<string> s_text = Gen.OneOf(
         Gen.Char["abcdehilnorstu .,019"].Select(character => character.ToString()),
-        Gen.OneOf(new[] { "the", " of ", "  ", "\t", "\u0007", "…", "½", "e\u0301", "é", "ﬁ", "Ａ", "[UNK]", "[MASK]", "[CLS", "▁", "\u200b", "\r\n", "😀", "日本", "\ud800" }.Select(Gen.Const).ToArray()))
+        Gen.OneOf(new[] { "the", " of ", "  ", "\t", "\u0007", "…", "½", "e\u0301", "é", "ﬁ", "Ａ", "[UNK]", "[MASK]", "[CLS", "▁", "\u200b", "\r\n", "😀", "日本",
+            "\ud800" }.Select(Gen.Const).ToArray()))
         .List[0, 14].Select(string.Concat);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("tokenizer-json-");
@@ -45,7 +46,8 @@ public sealed class TokenizerJsonTests : IDisposable
 
         DebertaTokenizer.Load(_folder.FullName).Save(saved);
 
-        using var gzip = new GZipStream(File.OpenRead(Repository.Shared("reference", "tokenizer-json", "deberta-v3-4.57", "tokenizer.json.gz")), CompressionMode.Decompress);
+        using var gzip = new GZipStream(File.OpenRead(Repository.Shared("reference", "tokenizer-json", "deberta-v3-4.57", "tokenizer.json.gz")),
+            CompressionMode.Decompress);
         var (ours, theirs) = (JsonNode.Parse(File.ReadAllText(Path.Combine(saved, "tokenizer.json")))!, JsonNode.Parse(gzip)!);
         foreach (var metaspace in (JsonNode[])[ours["decoder"]!, ours["pre_tokenizer"]!["pretokenizers"]![0]!])
         {
@@ -55,7 +57,8 @@ public sealed class TokenizerJsonTests : IDisposable
 
         Assert.Equal(theirs.AsObject().Select(pair => pair.Key).Order(), ours.AsObject().Select(pair => pair.Key).Order());
         Assert.All(theirs.AsObject(), pair => Assert.True(JsonNode.DeepEquals(pair.Value, ours[pair.Key]), pair.Key));
-        Assert.Equal("PreTrainedTokenizerFast", JsonNode.Parse(File.ReadAllText(Path.Combine(saved, "tokenizer_config.json")))!["tokenizer_class"]!.GetValue<string>());
+        Assert.Equal("PreTrainedTokenizerFast",
+            JsonNode.Parse(File.ReadAllText(Path.Combine(saved, "tokenizer_config.json")))!["tokenizer_class"]!.GetValue<string>());
     }
 
     [Fact]
@@ -97,7 +100,8 @@ public sealed class TokenizerJsonTests : IDisposable
 
     [Fact]
     public void Cleaning_leaves_what_Unicode_has_not_assigned() =>
-        Assert.Equal("a\u0378b", TextNormalizer.Bert(cleansText: true, spacesIdeographs: true, stripsAccents: true, lowersCase: true).Normalize(AlignedText.Of("a\u0378\u200B\u0007b")).ToString());
+        Assert.Equal("a\u0378b", TextNormalizer.Bert(cleansText: true, spacesIdeographs: true, stripsAccents: true, lowersCase: true)
+            .Normalize(AlignedText.Of("a\u0378\u200B\u0007b")).ToString());
 
     [Fact]
     public void A_token_that_takes_the_blanks_behind_it_leaves_none_to_the_next()
@@ -148,7 +152,8 @@ public sealed class TokenizerJsonTests : IDisposable
     {
         var message = Assert.Throws<FileNotFoundException>(() => DebertaTokenizer.Load(_folder.FullName)).Message;
 
-        Assert.Contains("holds no tokenizer; expected tokenizer.json (a fast tokenizer with a Unigram model) or spm.model (SentencePiece)", message, StringComparison.Ordinal);
+        Assert.Contains("holds no tokenizer; expected tokenizer.json (a fast tokenizer with a Unigram model) or spm.model (SentencePiece)", message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -180,7 +185,8 @@ public sealed class TokenizerJsonTests : IDisposable
     [Fact]
     public void The_case_of_a_fast_tokenizer_alone_is_read_as_such() =>
         Assert.Contains("its unk_id is 3; expected a piece among its 1",
-            Assert.Throws<InvalidDataException>(() => DebertaTokenizer.Load(Repository.Shared("cases", "models", "fast-only"))).Message, StringComparison.Ordinal);
+            Assert.Throws<InvalidDataException>(() => DebertaTokenizer.Load(Repository.Shared("cases", "models", "fast-only"))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Damage_anywhere_is_refused_or_harmless()
@@ -226,7 +232,8 @@ public sealed class TokenizerJsonTests : IDisposable
     {
         var aligned = AlignedText.Of(text);
 
-        Assert.Equal(expected, string.Join('|', TextPattern.Expression(pattern).Cut(aligned).Select(stretch => aligned.Slice(stretch.From, stretch.To).ToString())));
+        Assert.Equal(
+            expected, string.Join('|', TextPattern.Expression(pattern).Cut(aligned).Select(stretch => aligned.Slice(stretch.From, stretch.To).ToString())));
     }
 
     /// <summary>The committed model's tokenizer.json, changed.</summary>

@@ -44,7 +44,8 @@ public class UnigramModelTests
 
     [Fact]
     public void The_search_agrees_with_trying_every_path() =>
-        Gen.Select(Gen.Float[-9, -1].Array[s_candidates.Length], Gen.Bool.Array[s_candidates.Length], Gen.Char["abéx"].Array[1, 9]).Sample((scores, isIn, characters) =>
+        Gen.Select(Gen.Float[-9, -1].Array[s_candidates.Length], Gen.Bool.Array[s_candidates.Length], Gen.Char["abéx"].Array[1, 9])
+            .Sample((scores, isIn, characters) =>
         {
             var pieces = s_candidates.Select((text, index) => (text, scores[index])).Where((_, index) => isIn[index]).ToArray();
             var text = new string(characters);

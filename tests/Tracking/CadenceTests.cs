@@ -56,7 +56,8 @@ public sealed class CadenceTests
         Assert.Single(fixture.Server.Of("file_stream"));
     }
 
-    private static TrackingSettings Slow(TrackingSettings settings) => settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
+    private static TrackingSettings Slow(TrackingSettings settings) =>
+        settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
 
     private static async Task UntilAsync(Func<bool> condition)
     {

@@ -99,7 +99,8 @@ public sealed class DamagedJournalTests
         await AssertArrivesAsync(fixture, run, 18, kept: 15);
     }
 
-    private static TrackingSettings Settings(TrackingFixture fixture) => fixture.Offline with { RunId = "abc", Resume = ResumeMode.Allow, CaptureConsole = false };
+    private static TrackingSettings Settings(TrackingFixture fixture) =>
+        fixture.Offline with { RunId = "abc", Resume = ResumeMode.Allow, CaptureConsole = false };
 
     private static Task<TrackedRun> OfflineAsync(TrackingFixture fixture, int from) => RunAsync(Settings(fixture), run =>
     {

@@ -86,7 +86,8 @@ public sealed class NotebookTrackingTests
         });
 
         var files = fixture.Server.State.Run(run.RunId).Files;
-        Assert.Equal(chart.FigureJson, System.Text.Encoding.UTF8.GetString(files.Single(file => file.Key.StartsWith("media/plotly/charts/types_0_", StringComparison.Ordinal)).Value));
+        Assert.Equal(chart.FigureJson,
+            System.Text.Encoding.UTF8.GetString(files.Single(file => file.Key.StartsWith("media/plotly/charts/types_0_", StringComparison.Ordinal)).Value));
         Assert.Equal(
             """{"columns":["type","support"],"data":[["PER",1234]]}""",
             System.Text.Encoding.UTF8.GetString(files.Single(file => file.Key.StartsWith("media/table/test/types_1_", StringComparison.Ordinal)).Value));

@@ -10,14 +10,16 @@ public sealed class RefusalTests
     public async Task A_wrong_key()
     {
         await using var fixture = await StartAsync();
-        await AssertOfflineAsync(fixture, fixture.Settings with { Key = new WandbKey("ffffffffffffffffffffffffffffffffffffffff") }, "does not know the API key", "WANDB_API_KEY");
+        await AssertOfflineAsync(fixture, fixture.Settings with { Key = new WandbKey("ffffffffffffffffffffffffffffffffffffffff") }, "does not know the API key",
+            "WANDB_API_KEY");
     }
 
     [Fact]
     public async Task A_wrong_entity()
     {
         await using var fixture = await StartAsync();
-        await AssertOfflineAsync(fixture, fixture.Settings with { Entity = "nobody" }, "the entity does not exist or the key may not write there", "WANDB_ENTITY");
+        await AssertOfflineAsync(fixture, fixture.Settings with { Entity = "nobody" }, "the entity does not exist or the key may not write there",
+            "WANDB_ENTITY");
     }
 
     [Fact]
@@ -34,7 +36,8 @@ public sealed class RefusalTests
         await using var fixture = await StartAsync();
         var settings = fixture.Settings with { RunId = "taken" };
         await RunAsync(settings, run => SyncTests.LogRows(run, 1));
-        await AssertOfflineAsync(fixture, settings with { Directory = Path.Combine(fixture.Folder, "elsewhere") }, "exists on the server already", "WANDB_RUN_ID");
+        await AssertOfflineAsync(fixture, settings with { Directory = Path.Combine(fixture.Folder, "elsewhere") }, "exists on the server already",
+            "WANDB_RUN_ID");
     }
 
     [Fact]
@@ -56,7 +59,8 @@ public sealed class RefusalTests
     public async Task A_file_that_the_storage_refuses_is_said_and_the_run_arrives()
     {
         await using var fixture = await StartAsync();
-        fixture.Server.Fault = request => request.Operation == "storage" && request.Target.Contains("requirements", StringComparison.Ordinal) ? new(403, Body: "") : null;
+        fixture.Server.Fault = request =>
+            request.Operation == "storage" && request.Target.Contains("requirements", StringComparison.Ordinal) ? new(403, Body: "") : null;
 
         var run = await RunAsync(fixture.Settings, run => SyncTests.LogRows(run, 3));
 
@@ -88,7 +92,8 @@ public sealed class RefusalTests
         await using var fixture = await StartAsync();
         var file = Path.Combine(fixture.Folder, "a.bin");
         await File.WriteAllBytesAsync(file, [1, 2, 3], TestContext.Current.CancellationToken);
-        fixture.Server.Fault = request => request.Operation == "ArtifactType" && request.Variables["name"]!.GetValue<string>() == "away:latest" ? new(503) : null;
+        fixture.Server.Fault = request =>
+            request.Operation == "ArtifactType" && request.Variables["name"]!.GetValue<string>() == "away:latest" ? new(503) : null;
         // 20 waits of up to a minute are a second or two here; the other bounds are far away.
         var settings = fixture.Settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
         await using var run = TrackedRun.Start(settings, clock: new ScaledClock(1000));
@@ -108,7 +113,8 @@ public sealed class RefusalTests
 
         fixture.Server.Fault = _ => null;
         await run.FinishAsync(cancel: TestContext.Current.CancellationToken);
-        Assert.Equal((22, 2, true), (Away(), fixture.Server.State.Artifacts.Count(artifact => artifact.IsCommitted), fixture.Server.State.Run(run.RunId).IsComplete));
+        Assert.Equal(
+            (22, 2, true), (Away(), fixture.Server.State.Artifacts.Count(artifact => artifact.IsCommitted), fixture.Server.State.Run(run.RunId).IsComplete));
 
         int Away() => fixture.Server.Of("ArtifactType").Count(request => request.Variables["name"]!.GetValue<string>() == "away:latest");
     }

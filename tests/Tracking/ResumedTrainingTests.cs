@@ -9,11 +9,16 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking;
 
-/// <summary>A training that is killed and goes on is one run: on the server, in the folder and in W&amp;B's own log stands what an unbroken one leaves.</summary>
+/// <summary>
+/// A training that is killed and goes on is one run: on the server, in the folder and in W&amp;B's own log stands what an unbroken one leaves.
+/// </summary>
 [Collection(AutocastTestGroup.Name)]
 public sealed class ResumedTrainingTests
 {
-    /// <summary>Micro-batches of each process before its kill, 4 to an update; logs at updates 3, 6, 9, evaluations at 4, 8, checkpoints at 5, 10. Another process then ends the run.</summary>
+    /// <summary>
+    /// Micro-batches of each process before its kill, 4 to an update; logs at updates 3, 6, 9, evaluations at 4, 8, checkpoints at 5, 10. Another process then
+    /// ends the run.
+    /// </summary>
     [Theory]
     [InlineData(true, new[] { 10 })] // before the first checkpoint
     [InlineData(true, new[] { 38 })] // behind rows of updates 6, 8, 9, which are made again
@@ -156,7 +161,8 @@ public sealed class ResumedTrainingTests
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    private static async Task<TrackedRun> TrainAsync(TinyRun tiny, string output, TrackingSettings settings, int? killAfter, bool isGraceful = false, bool send = false)
+    private static async Task<TrackedRun> TrainAsync(TinyRun tiny, string output, TrackingSettings settings, int? killAfter, bool isGraceful = false,
+        bool send = false)
     {
         await using var run = TrackedRun.StartIn(output, settings with { Directory = output });
         using var model = tiny.LoadModel();
@@ -197,10 +203,12 @@ public sealed class ResumedTrainingTests
 
     private static string[] LogRows(TrackedRun run)
     {
-        var records = TransactionLog.LogFileReader.Records(File.ReadAllBytes(Path.Combine(run.Folder!, $"run-{run.RunId}.wandb"))).Select(record => LogRecord.Parser.ParseFrom(record)).ToArray();
+        var records = TransactionLog.LogFileReader.Records(File.ReadAllBytes(Path.Combine(run.Folder!, $"run-{run.RunId}.wandb")))
+            .Select(record => LogRecord.Parser.ParseFrom(record)).ToArray();
         Assert.Contains(records.Single(record => record.Run is not null).Run.Config.Update, item => item.Key == "num_train_epochs");
         return [.. records.Where(record => record.History is not null)
-            .Select(record => Comparable("{" + string.Join(',', record.History.Item.Select(item => $"{JsonValue.Create(item.Key).ToJsonString()}:{item.ValueJson}")) + "}"))];
+            .Select(record =>
+                Comparable("{" + string.Join(',', record.History.Item.Select(item => $"{JsonValue.Create(item.Key).ToJsonString()}:{item.ValueJson}")) + "}"))];
     }
 
     private sealed class KilledException : Exception;

@@ -37,7 +37,8 @@ public sealed class RowTextTests
 
     [Theory]
     [MemberData(nameof(Values))]
-    public void A_value_has_the_clients_form(object? value, string expected) => Assert.Equal($"{{\"k\":{expected},\"_step\":7,\"_runtime\":1.5,\"_timestamp\":2.5}}", Text(Row(("k", value))));
+    public void A_value_has_the_clients_form(object? value, string expected) =>
+        Assert.Equal($"{{\"k\":{expected},\"_step\":7,\"_runtime\":1.5,\"_timestamp\":2.5}}", Text(Row(("k", value))));
 
     [Theory]
     [InlineData("a.b.c")]
@@ -54,11 +55,14 @@ public sealed class RowTextTests
 
     [Fact]
     public void Nested_values_stay_nested()
-        => Assert.StartsWith("{\"nested\":{\"a\":1,\"b\":{\"c\":2.5,\"4\":\"x\"}},", Text(Row(("nested", Row(("a", 1), ("b", new Dictionary<object, object> { ["c"] = 2.5, [4] = "x" }))))), StringComparison.Ordinal);
+        => Assert.StartsWith("{\"nested\":{\"a\":1,\"b\":{\"c\":2.5,\"4\":\"x\"}},",
+            Text(Row(("nested", Row(("a", 1), ("b", new Dictionary<object, object> { ["c"] = 2.5, [4] = "x" }))))), StringComparison.Ordinal);
 
     [Fact]
     public void Dictionaries_of_any_type_are_objects()
-        => Assert.StartsWith("{\"scores\":{\"f1\":0.5},\"sorted\":{\"1\":\"x\"},", Text(Row(("scores", new Dictionary<string, double> { ["f1"] = 0.5 }), ("sorted", new SortedList<int, string> { [1] = "x" }))), StringComparison.Ordinal);
+        => Assert.StartsWith("{\"scores\":{\"f1\":0.5},\"sorted\":{\"1\":\"x\"},",
+            Text(Row(("scores", new Dictionary<string, double> { ["f1"] = 0.5 }), ("sorted", new SortedList<int, string> { [1] = "x" }))),
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("_step")]

@@ -6,7 +6,10 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking;
 
-/// <summary>The key is in the Authorization header of the API's calls, and nowhere else; the Hub's token is nowhere: not in the folder, what was said, exceptions, addresses, bodies or other headers.</summary>
+/// <summary>
+/// The key is in the Authorization header of the API's calls, and nowhere else; the Hub's token is nowhere: not in the folder, what was said, exceptions,
+/// addresses, bodies or other headers.
+/// </summary>
 public sealed class SecretTests
 {
     private const string Key = FakeWandbServer.Key;
@@ -27,7 +30,18 @@ public sealed class SecretTests
         try
         {
             run = TrackedRun.Start(
-                fixture.Settings with { Mode = mode, Name = "n" + Key, Notes = Key, Group = InHeader, Tags = [Key], JobType = Key, SystemMetricsSeconds = 0.1, CaptureConsole = false, HubToken = new HubToken(Token) },
+                fixture.Settings with
+                {
+                    Mode = mode,
+                    Name = "n" + Key,
+                    Notes = Key,
+                    Group = InHeader,
+                    Tags = [Key],
+                    JobType = Key,
+                    SystemMetricsSeconds = 0.1,
+                    CaptureConsole = false,
+                    HubToken = new HubToken(Token)
+                },
                 Row(("key", Key), (Key, InHeader), ("token", Token)));
             Say(run, fixture.Folder);
             await run.FailAsync(new InvalidOperationException($"with {Token}, {Key} and Basic {InHeader}"), TestContext.Current.CancellationToken);
@@ -64,7 +78,8 @@ public sealed class SecretTests
         fixture.Server.Fault = request => new FakeFault(400, Body: $"{{\"errors\":[{{\"message\":\"{Key} {request.Headers["authorization"]}\"}}]}}");
 
         var run = await RunAsync(fixture.Settings, run => SyncTests.LogRows(run, 1));
-        var fault = await Assert.ThrowsAsync<TrackingException>(() => RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: TestContext.Current.CancellationToken));
+        var fault = await Assert.ThrowsAsync<TrackingException>(() =>
+            RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: TestContext.Current.CancellationToken));
 
         AssertAbsent("exception", fault.ToString());
         AssertAbsent("remark", run.Status().Remark!);

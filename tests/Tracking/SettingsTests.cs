@@ -12,13 +12,16 @@ public sealed class SettingsTests
     public void All_variables_are_read()
     {
         var settings = Read(
-            ("WANDB_MODE", "offline"), ("WANDB_API_KEY", Key), ("WANDB_BASE_URL", "https://wandb.example/"), ("WANDB_PROJECT", "p"), ("WANDB_ENTITY", "e"), ("WANDB_RUN_GROUP", "g"),
-            ("WANDB_TAGS", "a, b,,c"), ("WANDB_DIR", "/d"), ("WANDB_LOG_MODEL", "checkpoint"), ("WANDB_NAME", "n"), ("WANDB_NOTES", "o"), ("WANDB_JOB_TYPE", "j"), ("WANDB_RUN_ID", "r"),
+            ("WANDB_MODE", "offline"), ("WANDB_API_KEY", Key), ("WANDB_BASE_URL", "https://wandb.example/"), ("WANDB_PROJECT", "p"), ("WANDB_ENTITY", "e"),
+            ("WANDB_RUN_GROUP", "g"),
+            ("WANDB_TAGS", "a, b,,c"), ("WANDB_DIR", "/d"), ("WANDB_LOG_MODEL", "checkpoint"), ("WANDB_NAME", "n"), ("WANDB_NOTES", "o"),
+            ("WANDB_JOB_TYPE", "j"), ("WANDB_RUN_ID", "r"),
             ("WANDB_RESUME", "must"));
 
         Assert.Equal(
             (TrackingMode.Offline, "https://wandb.example", "p", "e", "g", "a|b|c", "/d", LogModel.Checkpoint, "n", "o", "j", "r", ResumeMode.Must),
-            (settings.Mode, settings.BaseUrl, settings.Project, settings.Entity, settings.Group, string.Join('|', settings.Tags), settings.Directory, settings.LogModel, settings.Name,
+            (settings.Mode, settings.BaseUrl, settings.Project, settings.Entity, settings.Group, string.Join('|', settings.Tags), settings.Directory,
+                settings.LogModel, settings.Name,
                 settings.Notes, settings.JobType, settings.RunId, settings.Resume));
         Assert.NotNull(settings.Key);
         Assert.Empty(settings.Validate());
@@ -50,7 +53,8 @@ public sealed class SettingsTests
     [Fact]
     public void All_faults_are_named_together()
     {
-        var fault = Assert.Throws<ArgumentException>(() => Read(("WANDB_MODE", "sometimes"), ("WANDB_RESUME", "perhaps"), ("WANDB_LOG_MODEL", "all"), ("WANDB_API_KEY", "sh ort")));
+        var fault = Assert.Throws<ArgumentException>(() =>
+            Read(("WANDB_MODE", "sometimes"), ("WANDB_RESUME", "perhaps"), ("WANDB_LOG_MODEL", "all"), ("WANDB_API_KEY", "sh ort")));
 
         Assert.All(["WANDB_MODE", "WANDB_RESUME", "WANDB_LOG_MODEL", "API key"], name => Assert.Contains(name, fault.Message, StringComparison.Ordinal));
         Assert.DoesNotContain("sh ort", fault.Message, StringComparison.Ordinal);

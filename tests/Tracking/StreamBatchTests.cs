@@ -71,7 +71,8 @@ public sealed class StreamBatchTests
         Assert.Equal(["_step", "_runtime", "_timestamp"], rows[20].Select(member => member.Key));
         Assert.All(rows.Index().Where(row => row.Index != 20), row => Assert.Equal(row.Index, (int)row.Item["i"]!));
         Assert.EndsWith("yyy …", Assert.Single(stored.Output), StringComparison.Ordinal);
-        Assert.Contains(fixture.Notices, notice => notice.Contains("HTTP 413", StringComparison.Ordinal) && notice.Contains("stays in the journal", StringComparison.Ordinal));
+        Assert.Contains(fixture.Notices,
+            notice => notice.Contains("HTTP 413", StringComparison.Ordinal) && notice.Contains("stays in the journal", StringComparison.Ordinal));
         Assert.Equal((true, 0), (stored.IsComplete, stored.ExitCode));
         Assert.Empty(fixture.Server.State.Problems);
     }

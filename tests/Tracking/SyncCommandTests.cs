@@ -20,7 +20,8 @@ public sealed class SyncCommandTests
         var (code, output, error) = await SyncAsync(fixture, FakeWandbServer.Key, fixture.Folder);
 
         Assert.Equal((0, ""), (code, error));
-        Assert.Matches($"{finished.RunId}: sent 4 rows, \\d files; 4 of 4 rows are on the server; exit code 0\n  {fixture.Server.Url}/mock_server_entity/demo-project/runs/{finished.RunId}\n", output);
+        Assert.Matches($"{finished.RunId}: sent 4 rows, \\d files; 4 of 4 rows are on the server; exit code 0\n  "
+            + $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{finished.RunId}\n", output);
         Assert.Matches($"{killed.RunId}: sent 2 rows, \\d files; 2 of 2 rows are on the server; it was killed, the server is told exit code 1\n", output);
         Assert.Equal((4, 0), (fixture.Server.State.Run(finished.RunId).History.Count, fixture.Server.State.Run(finished.RunId).ExitCode));
         Assert.Equal((2, 1), (fixture.Server.State.Run(killed.RunId).History.Count, fixture.Server.State.Run(killed.RunId).ExitCode));

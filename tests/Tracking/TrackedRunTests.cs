@@ -30,7 +30,8 @@ public sealed class TrackedRunTests
         Assert.Contains("config.yaml", stored.Uploaded);
         Assert.Equal("hello\n", System.Text.Encoding.UTF8.GetString(stored.Files["output.log"]));
         var status = run.Status();
-        Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"), (status.Mode, status.RowsKept, status.RowsSent, status.Link));
+        Assert.Equal((TrackingMode.Online, 10, 10, $"{fixture.Server.Url}/mock_server_entity/demo-project/runs/{run.RunId}"),
+            (status.Mode, status.RowsKept, status.RowsSent, status.Link));
     }
 
     [Theory]
@@ -44,7 +45,8 @@ public sealed class TrackedRunTests
 
         // The first fails at the configuration, the second when all is set up but the further trackers.
         Assert.Throws<ArgumentException>(() => TrackedRun.Start(settings, Row(("x", new Action(() => { })))));
-        Assert.Throws<NotSupportedException>(() => TrackedRun.Start(settings, also: Enumerable.Range(0, 1).Select<int, ITracker>(_ => throw new NotSupportedException())));
+        Assert.Throws<NotSupportedException>(() =>
+            TrackedRun.Start(settings, also: Enumerable.Range(0, 1).Select<int, ITracker>(_ => throw new NotSupportedException())));
         var run = await RunAsync(settings, run => SyncTests.LogRows(run, 3, from: 2));
 
         Assert.Equal((first.Folder, 5), (run.Folder, run.Status().RowsKept));

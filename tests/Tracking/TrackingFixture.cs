@@ -56,7 +56,8 @@ internal sealed class TrackingFixture : IAsyncDisposable
         var row = (JsonObject)JsonNode.Parse(line)!;
         foreach (var key in row.Select(member => member.Key).ToArray())
         {
-            if (key is "_timestamp" or "_runtime" or "_wandb" || key.Contains("_per_second", StringComparison.Ordinal) || key.EndsWith("runtime", StringComparison.Ordinal))
+            if (key is "_timestamp" or "_runtime" or "_wandb" || key.Contains("_per_second", StringComparison.Ordinal)
+                || key.EndsWith("runtime", StringComparison.Ordinal))
             {
                 row.Remove(key);
             }

@@ -23,11 +23,13 @@ public sealed class TrackingObserverTests
         Assert.Equal([3, 4, 6, 8, 9, 10], rows.Select(row => (int)row["train/global_step"]!));
         Assert.Equal([0, 1, 2, 3, 4, 5], rows.Select(row => (int)row["_step"]!));
         Assert.Equal(
-            ["train/loss", "train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/epoch", "train/global_step", "_step", "_runtime", "_timestamp"],
+            ["train/loss", "train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/epoch", "train/global_step", "_step", "_runtime",
+                "_timestamp"],
             rows[0].Select(member => member.Key));
         Assert.Equal(result!.History.Steps[0].Loss, (double)rows[0]["train/loss"]!);
         Assert.Equal(result.History.Evaluations[0].Metrics["f1"], (double)rows[1]["eval/f1"]!);
-        Assert.All(["eval/loss", "eval/accuracy", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second", "train/epoch"], key => Assert.True(rows[1].ContainsKey(key), key));
+        Assert.All(["eval/loss", "eval/accuracy", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second", "train/epoch"],
+            key => Assert.True(rows[1].ContainsKey(key), key));
         Assert.Equal(
             ["train/train_runtime", "train/train_samples_per_second", "train/train_steps_per_second", "train/train_loss", "train/epoch", "train/global_step"],
             rows[5].Select(member => member.Key).Take(6));
@@ -55,7 +57,8 @@ public sealed class TrackingObserverTests
         var model = Assert.Single(fixture.Server.State.Artifacts);
         Assert.Equal(("model-tiny", "model", true), (model.Collection, model.Type, model.IsCommitted));
         Assert.Equal(["best", "latest"], model.Aliases.Order());
-        Assert.Equal(await File.ReadAllBytesAsync(Path.Combine(result.BestFolder!, "model.safetensors"), TestContext.Current.CancellationToken), model.Files["model.safetensors"]);
+        Assert.Equal(await File.ReadAllBytesAsync(Path.Combine(result.BestFolder!, "model.safetensors"), TestContext.Current.CancellationToken),
+            model.Files["model.safetensors"]);
     }
 
     [Fact]
@@ -77,7 +80,8 @@ public sealed class TrackingObserverTests
         fixture.Server.State.StopRequested = true;
         using var tiny = new TinyRun();
         TrainingResult? result = null;
-        var run = await RunAsync(fixture.Settings, run => result = Train(tiny, run, settings => settings with { MaximumUpdates = 20_000, LogEvery = 1, EvaluateEvery = 0, SaveEvery = 0 }));
+        var run = await RunAsync(fixture.Settings,
+            run => result = Train(tiny, run, settings => settings with { MaximumUpdates = 20_000, LogEvery = 1, EvaluateEvery = 0, SaveEvery = 0 }));
 
         Assert.Equal((TrainingEnd.Stopped, "the stop button on the run's page"), (result!.End, result.Reason));
         Assert.True(File.Exists(Path.Combine(result.LastCheckpoint, "model.safetensors")));
@@ -91,11 +95,13 @@ public sealed class TrackingObserverTests
         using var tiny = new TinyRun();
         await using var run = TrackedRun.Start(fixture.Settings);
 
-        var fault = Assert.Throws<NonFiniteLossException>(() => Train(tiny, run, settings => settings with { LearningRate = 1e38, MaximumGradientNorm = 0, WarmupUpdates = 0 }));
+        var fault = Assert.Throws<NonFiniteLossException>(() =>
+            Train(tiny, run, settings => settings with { LearningRate = 1e38, MaximumGradientNorm = 0, WarmupUpdates = 0 }));
 
         var stored = fixture.Server.State.Run(run.RunId);
         Assert.Equal((true, 1), (stored.IsComplete, stored.ExitCode));
-        Assert.Contains(stored.Output, line => line.StartsWith("ERROR ", StringComparison.Ordinal) && line.Contains(fault.GetType().Name, StringComparison.Ordinal));
+        Assert.Contains(stored.Output,
+            line => line.StartsWith("ERROR ", StringComparison.Ordinal) && line.Contains(fault.GetType().Name, StringComparison.Ordinal));
     }
 
     private static TrainingResult Train(TinyRun tiny, TrackedRun run, Func<TrainingSettings, TrainingSettings>? change = null)

@@ -42,7 +42,8 @@ public sealed class WandbHttpTests : IDisposable
         // Values may hold colons, and are sent as they came.
         Assert.Equal("abc:def==", upload.Content!.Headers.NonValidated["Content-MD5"].Single());
         Assert.Null(upload.Content.Headers.ContentType);
-        Assert.DoesNotContain(KeyText, _test.CallLog.Select(one => one.HttpRequestMessage.RequestUri!.OriginalString).Aggregate(string.Concat), StringComparison.Ordinal);
+        Assert.DoesNotContain(KeyText, _test.CallLog.Select(one => one.HttpRequestMessage.RequestUri!.OriginalString).Aggregate(string.Concat),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -68,7 +69,9 @@ public sealed class WandbHttpTests : IDisposable
         await connection.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), Cancel);
 
         Assert.Equal($"PUT {target} HTTP/1.1", line);
-        Assert.Equal(["Content-Length: 7", "Content-MD5: abc:def==", "x-amz-acl: private"], headers.Where(header => !header.StartsWith("Host:", StringComparison.Ordinal) && !header.StartsWith("User-Agent:", StringComparison.Ordinal) && !header.StartsWith("Accept-Encoding:", StringComparison.Ordinal)).Order(StringComparer.OrdinalIgnoreCase));
+        Assert.Equal(["Content-Length: 7", "Content-MD5: abc:def==", "x-amz-acl: private"],
+            headers.Where(header => !header.StartsWith("Host:", StringComparison.Ordinal) && !header.StartsWith("User-Agent:", StringComparison.Ordinal)
+            && !header.StartsWith("Accept-Encoding:", StringComparison.Ordinal)).Order(StringComparer.OrdinalIgnoreCase));
         Assert.True((await put).IsSuccess);
     }
 
@@ -177,10 +180,12 @@ public sealed class WandbHttpTests : IDisposable
 
         using var http = Create(new ScaledClock(100_000));
 
-        var fault = await Assert.ThrowsAsync<TransientException>(() => http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel));
+        var fault = await Assert.ThrowsAsync<TransientException>(() =>
+            http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel));
 
         Assert.Equal(("HTTP 500", 21, 20), (fault.Message, _test.CallLog.Count, _waits.Count));
-        Assert.All(_waits.Index(), wait => Assert.InRange(wait.Item.Seconds, Math.Min(60, 2 * Math.Pow(2, wait.Index)), Math.Min(60, 2.5 * Math.Pow(2, wait.Index))));
+        Assert.All(_waits.Index(), wait =>
+            Assert.InRange(wait.Item.Seconds, Math.Min(60, 2 * Math.Pow(2, wait.Index)), Math.Min(60, 2.5 * Math.Pow(2, wait.Index))));
     }
 
     [Fact]
@@ -251,7 +256,8 @@ public sealed class WandbHttpTests : IDisposable
     [InlineData(200, """{"data":null,"errors":[{"message":"invalid project name"}]}""", TrackingFault.UnknownProject, "WANDB_PROJECT")]
     [InlineData(401, """{"errors":[{"message":"user is not logged in"}]}""", TrackingFault.WrongKey, "/authorize")]
     [InlineData(403, "", TrackingFault.WrongEntity, "HTTP 403")]
-    [InlineData(400, """{"errors":[{"message":"your key 0123456789abcdef0123456789abcdef01234567 is nonsense"}]}""", TrackingFault.Refused, "your key <WANDB_API_KEY> is nonsense")]
+    [InlineData(400, """{"errors":[{"message":"your key 0123456789abcdef0123456789abcdef01234567 is nonsense"}]}""", TrackingFault.Refused,
+        "your key <WANDB_API_KEY> is nonsense")]
     [InlineData(200, """{"data":{}}""", TrackingFault.Refused, "is https://wandb.test a W&B server?")]
     [InlineData(200, """{"data":{"upsertBucket":{"bucket":{"project":7}}}}""", TrackingFault.Refused, "is https://wandb.test a W&B server?")]
     [InlineData(200, "<html>a proxy's page</html>", TrackingFault.Refused, "is https://wandb.test a W&B server?")]

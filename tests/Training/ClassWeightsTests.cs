@@ -6,7 +6,8 @@ namespace NotebookLib.Tests.Training;
 public class ClassWeightsTests
 {
     // Label 0 four times, 1 once, 2 never.
-    private static readonly EncodedSentence[] Rows = [new([1, 5, 6, 2], [-100, 0, 0, -100], [-1, 0, 1, -1]), new([1, 7, 8, 9, 2], [-100, 0, 1, 0, -100], [-1, 0, 1, 2, -1])];
+    private static readonly EncodedSentence[] Rows =
+        [new([1, 5, 6, 2], [-100, 0, 0, -100], [-1, 0, 1, -1]), new([1, 7, 8, 9, 2], [-100, 0, 1, 0, -100], [-1, 0, 1, 2, -1])];
 
     [Fact]
     public void Pieces_with_a_label_are_counted() => Assert.Equal([4, 1, 0], ClassWeights.Count(Rows, 3));

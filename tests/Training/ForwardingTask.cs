@@ -29,7 +29,8 @@ internal abstract class ForwardingTask(ITrainingTask inner) : ITrainingTask
 
     public double LossWeightOf(int row) => inner.LossWeightOf(row);
 
-    public virtual Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor) => inner.ComputeLosses(microBatches, first, divisor);
+    public virtual Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor) =>
+        inner.ComputeLosses(microBatches, first, divisor);
 
     public IDisposable HoldWeights() => inner.HoldWeights();
 

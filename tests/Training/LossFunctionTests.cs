@@ -101,7 +101,8 @@ public class LossFunctionTests
     private static Tensor Whole(LossFunction loss, Tensor logits_BLK, Tensor labels_BL) =>
         loss.Compute(logits_BLK.view(-1, logits_BLK.shape[^1]), labels_BL.view(-1), [(int)labels_BL.numel()], [WeightOf(loss, labels_BL)])[0];
 
-    private static double WeightOf(LossFunction loss, Tensor labels) => loss.WeightOf([.. labels.contiguous().data<long>().ToArray().Select(label => (int)label)]);
+    private static double WeightOf(LossFunction loss, Tensor labels) =>
+        loss.WeightOf([.. labels.contiguous().data<long>().ToArray().Select(label => (int)label)]);
 
     private static Tensor Logits()
     {

@@ -8,7 +8,8 @@ public sealed class MaskedLanguageTrainerTests : IDisposable
     private const int VocabularySize = 20;
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mlm-");
 
-    private static DebertaConfig Config => DebertaConfig.Read(Repository.PathOf("tests", "goldens", "training", "full-linear", "start", "config.json")) with { VocabSize = VocabularySize };
+    private static DebertaConfig Config =>
+        DebertaConfig.Read(Repository.PathOf("tests", "goldens", "training", "full-linear", "start", "config.json")) with { VocabSize = VocabularySize };
 
     private static MaskedLanguageSettings Masking => new() { MaskId = 4 };
 
@@ -28,7 +29,8 @@ public sealed class MaskedLanguageTrainerTests : IDisposable
     [Fact]
     public void A_language_with_a_rule_is_learnt_and_the_model_loads_as_a_tagger()
     {
-        var (model, result) = MaskedLanguageTrainer.Train(Config, Sequences(0, 200), Masking, Settings, Sequences(200, 40), cancellation: TestContext.Current.CancellationToken);
+        var (model, result) = MaskedLanguageTrainer.Train(Config, Sequences(0, 200), Masking, Settings, Sequences(200, 40),
+            cancellation: TestContext.Current.CancellationToken);
         using (model)
         {
             var hub = Path.Combine(_folder.FullName, "hub");
@@ -51,7 +53,8 @@ public sealed class MaskedLanguageTrainerTests : IDisposable
         using var source = new CancellationTokenSource();
         settings = settings with { OutputFolder = settings.OutputFolder + "-2", LogEvery = 1, ExistingRun = ExistingRun.Resume };
 
-        var (half, stopped) = MaskedLanguageTrainer.Train(Config, Sequences(0, 50), Masking, settings, observers: [new CancelAtFirstLog(source)], cancellation: source.Token);
+        var (half, stopped) = MaskedLanguageTrainer.Train(Config, Sequences(0, 50), Masking, settings, observers: [new CancelAtFirstLog(source)],
+            cancellation: source.Token);
         var (whole, _) = MaskedLanguageTrainer.Train(Config, Sequences(0, 50), Masking, settings, cancellation: TestContext.Current.CancellationToken);
 
         using (unbroken)
@@ -80,7 +83,8 @@ public sealed class MaskedLanguageTrainerTests : IDisposable
 
     /// <summary>Sentences that count upwards from anywhere: a hidden piece follows from its neighbours.</summary>
     private static List<int[]> Sequences(int first, int count) =>
-        [.. Enumerable.Range(first, count).Select(i => (int[])[1, .. Enumerable.Range(0, 8 + (i % 5)).Select(k => 5 + (((i * 3) + k) % (VocabularySize - 5))), 2])];
+        [.. Enumerable.Range(first, count)
+            .Select(i => (int[])[1, .. Enumerable.Range(0, 8 + (i % 5)).Select(k => 5 + (((i * 3) + k) % (VocabularySize - 5))), 2])];
 
     private sealed class CancelAtFirstLog(CancellationTokenSource source) : ITrainingObserver
     {

@@ -131,7 +131,8 @@ public class PassTests
         Assert.All(reads.AtLogs.Zip(reads.AtLogs.Skip(1)), pair => Assert.Equal(2, pair.Second - pair.First));
         TinyRun.AssertEqualBits(expectedWeights, weights);
         Assert.Equal(expected.MeanLoss, result.MeanLoss);
-        Assert.Equal(expected.History.Steps.Select(step => (step.Loss, step.LearningRate, step.GradientNorm)), result.History.Steps.Select(step => (step.Loss, step.LearningRate, step.GradientNorm)));
+        Assert.Equal(expected.History.Steps.Select(step => (step.Loss, step.LearningRate, step.GradientNorm)),
+            result.History.Steps.Select(step => (step.Loss, step.LearningRate, step.GradientNorm)));
     }
 
     [Fact]
@@ -151,7 +152,8 @@ public class PassTests
         TinyRun.AssertEqualBits(expectedWeights, weights);
         Assert.Equal(expected.MeanLoss, result.MeanLoss);
         Assert.Equal(expected.History.Steps.Select(step => step.Loss), result.History.Steps.Select(step => step.Loss));
-        Assert.Equal(File.ReadAllText(Path.Combine(early.Output, "non-finite-update-3.json")), File.ReadAllText(Path.Combine(late.Output, "non-finite-update-3.json")));
+        Assert.Equal(File.ReadAllText(Path.Combine(early.Output, "non-finite-update-3.json")),
+            File.ReadAllText(Path.Combine(late.Output, "non-finite-update-3.json")));
     }
 
     [Theory]
@@ -217,7 +219,8 @@ public class PassTests
     {
         using var run = new TinyRun();
 
-        var error = Assert.Throws<InvalidOperationException>(() => Run(run, run.Settings, happen: (_, _, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2 GiB")));
+        var error = Assert.Throws<InvalidOperationException>(() =>
+            Run(run, run.Settings, happen: (_, _, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2 GiB")));
 
         Assert.Contains("does not hold one batch of", error.Message, StringComparison.Ordinal);
         Assert.Contains("lower BatchSize (5) and raise AccumulationSteps (4)", error.Message, StringComparison.Ordinal);
@@ -229,7 +232,8 @@ public class PassTests
     {
         using var run = new TinyRun();
 
-        Assert.Throws<ExternalException>(() => Run(run, run.Settings with { PiecesPerPass = Huge }, happen: (_, _, _) => throw new ExternalException("device-side assert triggered")));
+        Assert.Throws<ExternalException>(() =>
+            Run(run, run.Settings with { PiecesPerPass = Huge }, happen: (_, _, _) => throw new ExternalException("device-side assert triggered")));
     }
 
     [Theory]
@@ -244,7 +248,14 @@ public class PassTests
     public void An_overflow_under_a_loss_scale_makes_the_schedule_wait()
     {
         using var run = new TinyRun();
-        var settings = run.Settings with { Precision = TrainingPrecision.Float16, LogEvery = 1, EvaluateEvery = Interval.Never, MaximumUpdates = 6, WarmupUpdates = 4 };
+        var settings = run.Settings with
+        {
+            Precision = TrainingPrecision.Float16,
+            LogEvery = 1,
+            EvaluateEvery = Interval.Never,
+            MaximumUpdates = 6,
+            WarmupUpdates = 4
+        };
 
         // Finite, and infinite once scaled: what a scale that is too large does.
         var (result, _, _) = Run(run, settings, readsLate: true, happen: (first, _, losses) => first / 4 == 1 ? losses * 1e35 : losses);
@@ -326,17 +337,20 @@ public class PassTests
     private static Tensor SpoilUpdates3And4(long first, int count, Tensor losses) => first is 9 or 13 ? losses * float.NaN : losses;
 
     private static (TrainingResult Result, List<int> Passes, Dictionary<string, float[]> Weights) Run(
-        TinyRun run, TrainingSettings settings, bool readsLate = false, int? stopAfter = null, Func<long, int, Tensor, Tensor>? happen = null, IReadOnlyList<ITrainingObserver>? observers = null)
+        TinyRun run, TrainingSettings settings, bool readsLate = false, int? stopAfter = null, Func<long, int, Tensor, Tensor>? happen = null,
+        IReadOnlyList<ITrainingObserver>? observers = null)
     {
         using var model = run.LoadModel();
         using var source = new CancellationTokenSource();
         using var task = new FaultyTask(
-            new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings, readsLate), source.Cancel, stopAfter ?? -1), happen);
+            new StoppingTask(new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings, readsLate), source.Cancel,
+                stopAfter ?? -1), happen);
         using var loop = new TrainingLoop(task, settings, observers ?? []);
         return (loop.Run(source.Token), task.Passes, TinyRun.WeightsOf(model));
     }
 
-    private static Dictionary<string, float[]> Gradients(TokenClassificationTask task, DebertaV2ForTokenClassification model, ReadOnlyMemory<int>[][] passes, double? divisor)
+    private static Dictionary<string, float[]> Gradients(TokenClassificationTask task, DebertaV2ForTokenClassification model, ReadOnlyMemory<int>[][] passes,
+        double? divisor)
     {
         using var scope = NewDisposeScope();
         task.Seed(42);

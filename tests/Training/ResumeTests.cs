@@ -74,7 +74,8 @@ public class ResumeTests
         Assert.Null(first.ResumedFrom);
         Assert.Equal(("checkpoint-5+2", 5), (watcher.Summary!.ResumedFrom!.Checkpoint, watcher.Summary.ResumedFrom.Update));
         Assert.Equal([3], watcher.Summary.ResumedFrom.History.Steps.Select(step => step.Update));
-        Assert.DoesNotContain("resumedFrom", File.ReadAllText(Path.Combine(run.Output, "checkpoint-10", "trainer_state.json")), StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("resumedFrom", File.ReadAllText(Path.Combine(run.Output, "checkpoint-10", "trainer_state.json")),
+            StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact]
@@ -139,7 +140,8 @@ public class ResumeTests
     {
         using var model = run.LoadModel();
         using var source = new CancellationTokenSource();
-        using var task = new StoppingTask(new TokenClassificationTask(model, NotebookLib.Data.LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings), source.Cancel, microBatches);
+        using var task = new StoppingTask(new TokenClassificationTask(model, NotebookLib.Data.LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, settings),
+            source.Cancel, microBatches);
         using var loop = new TrainingLoop(task, settings, []);
         return (loop.Run(source.Token), TinyRun.WeightsOf(model));
     }

@@ -40,7 +40,8 @@ public class RunAgainTests
         using var stop = new CancellationTokenSource();
         using var gate = new ManualResetEventSlim();
         var stopping = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var trainer = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { ExistingRun = ExistingRun.Resume }, new HeldAtEvaluation(stop, stopping, gate));
+        var trainer = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { ExistingRun = ExistingRun.Resume },
+            new HeldAtEvaluation(stop, stopping, gate));
 
         var first = Task.Run(() => trainer.Train(stop.Token), TestContext.Current.CancellationToken);
         await stopping.Task;
@@ -57,7 +58,8 @@ public class RunAgainTests
     {
         using var run = new TinyRun();
         using var model = run.LoadModel();
-        var trainer = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { ExistingRun = ExistingRun.Resume, LoadBestAtEnd = true });
+        var trainer = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation,
+            run.Settings with { ExistingRun = ExistingRun.Resume, LoadBestAtEnd = true });
         var first = trainer.Train(TestContext.Current.CancellationToken);
         var weights = TinyRun.WeightsOf(model);
         var written = File.GetLastWriteTimeUtc(Path.Combine(first.LastCheckpoint, "model.safetensors"));
@@ -96,7 +98,8 @@ public class RunAgainTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
 
-        var result = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { LoadBestAtEnd = true }).Train(TestContext.Current.CancellationToken);
+        var result = new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings with { LoadBestAtEnd = true })
+            .Train(TestContext.Current.CancellationToken);
 
         // Evaluated last after update 8, ended after 10.
         Assert.Equal(8, result.History.Best!.Update);

@@ -51,7 +51,8 @@ internal sealed class TinyRun : IDisposable
     public (TrainingResult Result, Dictionary<string, float[]> Weights) Train(TrainingSettings settings, params ITrainingObserver[] observers) =>
         Train(settings, CancellationToken.None, observers);
 
-    public (TrainingResult Result, Dictionary<string, float[]> Weights) Train(TrainingSettings settings, CancellationToken cancellation, params ITrainingObserver[] observers)
+    public (TrainingResult Result, Dictionary<string, float[]> Weights) Train(TrainingSettings settings, CancellationToken cancellation,
+        params ITrainingObserver[] observers)
     {
         using var model = LoadModel();
         var result = new Trainer(model, LabelSet.SystemA, Training, Evaluation, settings, observers).Train(cancellation);

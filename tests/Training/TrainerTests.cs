@@ -78,7 +78,8 @@ public class TrainerTests
         var counts = new List<long>();
         var watcher = new Watcher { OnStep = _ => counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount) };
 
-        run.Train(run.Settings with { BatchSize = 2, AccumulationSteps = 1, MaximumUpdates = 500, LogEvery = 50, EvaluateEvery = 100, SaveEvery = 200 }, watcher);
+        run.Train(run.Settings with { BatchSize = 2, AccumulationSteps = 1, MaximumUpdates = 500, LogEvery = 50, EvaluateEvery = 100, SaveEvery = 200 },
+            watcher);
 
         Assert.Equal(10, counts.Count);
         // The model keeps a few tables per sentence length; after 200 updates every length has come.
@@ -184,7 +185,8 @@ public class TrainerTests
             using var kept = JsonDocument.Parse(File.ReadAllText(error.BatchFile));
             var rows = kept.RootElement.GetProperty("microBatches")[0].GetProperty("rows");
             Assert.Equal(5, rows.GetArrayLength());
-            Assert.Equal(TinyRun.Training[rows[0].GetProperty("row").GetInt32()].InputIds.Length, rows[0].GetProperty("content").GetProperty("inputIds").GetArrayLength());
+            Assert.Equal(TinyRun.Training[rows[0].GetProperty("row").GetInt32()].InputIds.Length,
+                rows[0].GetProperty("content").GetProperty("inputIds").GetArrayLength());
         }
         else
         {
@@ -200,7 +202,8 @@ public class TrainerTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
 
-        var error = Assert.Throws<ArgumentException>(() => new Trainer(model, LabelSet.SystemA, [new([1, 5, 2], [-100, 31, -100], [-1, 0, -1])], [], run.Settings));
+        var error = Assert.Throws<ArgumentException>(() =>
+            new Trainer(model, LabelSet.SystemA, [new([1, 5, 2], [-100, 31, -100], [-1, 0, -1])], [], run.Settings));
 
         Assert.Contains("training row 0 has label 31; expected 0 to 30", error.Message, StringComparison.Ordinal);
     }

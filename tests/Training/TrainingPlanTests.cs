@@ -70,5 +70,6 @@ public class TrainingPlanTests
     [InlineData(48, 16, 4, 2, 4.0 / 3)] // Three micro-batches an epoch: updates after the third (the epoch's end) and the fourth.
     [InlineData(8, 16, 8, 6, 6)]
     public void Updates_count_as_epochs(int rows, int batch, int accumulation, int updates, double epochs)
-        => Assert.Equal(epochs, new TrainingPlan(new TrainingSettings { BatchSize = batch, AccumulationSteps = accumulation }, rows).EpochAfter(updates), 1e-12);
+        => Assert.Equal(epochs, new TrainingPlan(new TrainingSettings { BatchSize = batch, AccumulationSteps = accumulation }, rows).EpochAfter(updates),
+            1e-12);
 }

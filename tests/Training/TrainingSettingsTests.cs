@@ -48,13 +48,15 @@ public class TrainingSettingsTests
     {
         using var model = NotebookLib.Tests.Lora.LoraNetwork.Load();
 
-        var error = Assert.Throws<ArgumentException>(() => new TrainingSettings { BatchSize = 0, WarmupRatio = 2 }.Validate(model, new() { Rank = -4, Targets = ["query"] }));
+        var error = Assert.Throws<ArgumentException>(() =>
+            new TrainingSettings { BatchSize = 0, WarmupRatio = 2 }.Validate(model, new() { Rank = -4, Targets = ["query"] }));
 
         Assert.Contains("4 faults", error.Message, StringComparison.Ordinal);
         Assert.Contains("BatchSize is 0; expected a number of sentences from 1 on, for instance 16.", error.Message, StringComparison.Ordinal);
         Assert.Contains("WarmupRatio is 2; expected a fraction of the run between 0 and 1, for instance 0.05.", error.Message, StringComparison.Ordinal);
         Assert.Contains("Rank is -4; expected a width from 1 to 4096, for instance 4.", error.Message, StringComparison.Ordinal);
-        Assert.Contains("Targets has \"query\", which matches none of the model's 18 linear layers; expected for instance attention.self.query_proj", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Targets has \"query\", which matches none of the model's 18 linear layers; expected for instance attention.self.query_proj",
+            error.Message, StringComparison.Ordinal);
     }
 
     public static TheoryData<TrainingSettings, string> SingleFaults => new()

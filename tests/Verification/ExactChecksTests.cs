@@ -13,7 +13,8 @@ public sealed class ExactChecksTests : IDisposable
     [Fact]
     public void A_golden_that_disagrees_is_counted_and_its_line_named()
     {
-        Tokenizer("words.jsonl", """{"words": ["the"], "input_ids": [1, 261, 2], "word_ids": [null, 0, null]}""", """{"words": ["the"], "input_ids": [1, 4, 2], "word_ids": [null, 0, null]}""");
+        Tokenizer("words.jsonl", """{"words": ["the"], "input_ids": [1, 261, 2], "word_ids": [null, 0, null]}""",
+            """{"words": ["the"], "input_ids": [1, 4, 2], "word_ids": [null, 0, null]}""");
 
         var rows = Verifier.Run(_root.FullName, new()).ToList();
 

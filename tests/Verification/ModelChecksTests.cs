@@ -23,7 +23,8 @@ public class ModelChecksTests
     {
         Assert.SkipWhen(TorchSharp.torch.cuda.is_available(), "there is a GPU");
 
-        var error = Assert.Throws<PlatformNotSupportedException>(() => Verifier.Run(Repository.PathOf("tests", "goldens", "model"), new VerifyOptions(OnCuda: true)));
+        var error = Assert.Throws<PlatformNotSupportedException>(() =>
+            Verifier.Run(Repository.PathOf("tests", "goldens", "model"), new VerifyOptions(OnCuda: true)));
 
         Assert.Contains("No CUDA device can be used", error.Message, StringComparison.Ordinal);
     }

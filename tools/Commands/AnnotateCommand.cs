@@ -20,7 +20,8 @@ internal static class AnnotateCommand
 
     private static readonly (string Name, string Format)[] Formats =
     [
-        ("jsonl", "JsonLines"), ("json", "Json"), ("conll", "Conll"), ("csv", "Csv"), ("parquet", "Parquet"), ("html", "Html"), ("doccano", "Doccano"), ("label-studio", "LabelStudio"), ("spacy", "Spacy"),
+        ("jsonl", "JsonLines"), ("json", "Json"), ("conll", "Conll"), ("csv", "Csv"), ("parquet", "Parquet"), ("html", "Html"), ("doccano", "Doccano"),
+        ("label-studio", "LabelStudio"), ("spacy", "Spacy"),
     ];
 
     private static readonly string[] InputFormats = ["text", "json", "csv", "conll", "parquet"];
@@ -29,18 +30,43 @@ internal static class AnnotateCommand
     public static Command Create()
     {
         var model = TrainedModel.NewArgument();
-        var inputs = new Argument<string[]>("input") { Description = "Files, folders, patterns (in quotes), or - for standard input: text, JSON lines, CSV, Parquet, CoNLL, packed or not", Arity = ArgumentArity.OneOrMore };
-        var output = new Option<string>("--output", "-o") { Description = "The file to write; its ending says the format: .jsonl .json .conll .csv .parquet .html; - for standard output", Required = true, HelpName = "file" };
+        var inputs = new Argument<string[]>("input")
+        {
+            Description =
+            "Files, folders, patterns (in quotes), or - for standard input: text, JSON lines, CSV, Parquet, CoNLL, packed or not",
+            Arity = ArgumentArity.OneOrMore
+        };
+        var output = new Option<string>("--output",
+            "-o")
+        {
+            Description = "The file to write; its ending says the format: .jsonl .json .conll .csv .parquet .html; - for standard output",
+            Required = true,
+            HelpName = "file"
+        };
         var format = new Option<string?>("--format") { Description = "The format to write, where the ending does not tell" };
         format.AcceptOnlyFromAmong([.. Formats.Select(pair => pair.Name)]);
         var inputFormat = new Option<string?>("--input-format") { Description = "How the inputs are read [default: by their endings, else a text a line]" };
         inputFormat.AcceptOnlyFromAmong(InputFormats);
-        var field = new Option<string?>("--field") { Description = "Field or column of the text [default: text, content, sentence, … or lists of words]", HelpName = "name" };
+        var field = new Option<string?>("--field")
+        {
+            Description = "Field or column of the text [default: text, content, sentence, … or lists of words]",
+            HelpName = "name"
+        };
         var document = new Option<bool>("--document") { Description = "A text file is one running text: split it into sentences" };
         var strategy = new Option<string?>("--strategy") { Description = "How pieces become entities, as in transformers [default: words are tagged]" };
         strategy.AcceptOnlyFromAmong("none", "simple", "first", "average", "max");
-        var threshold = new Option<double>("--threshold") { Description = "Leave out entities with a lower score [default: 0]", HelpName = "0…1", CustomParser = Probability };
-        var shard = new Option<(int, int)>("--shard") { Description = "Annotate every Nth row only, beginning with the Ith", HelpName = "I/N", CustomParser = Shard };
+        var threshold = new Option<double>("--threshold")
+        {
+            Description = "Leave out entities with a lower score [default: 0]",
+            HelpName = "0…1",
+            CustomParser = Probability
+        };
+        var shard = new Option<(int, int)>("--shard")
+        {
+            Description = "Annotate every Nth row only, beginning with the Ith",
+            HelpName = "I/N",
+            CustomParser = Shard
+        };
         var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
         var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
         var restart = new Option<bool>("--restart") { Description = "Begin anew rather than go on where a killed run was" };
@@ -54,15 +80,18 @@ internal static class AnnotateCommand
             LibraryFolder.MakeLoadable();
             var (part, parts) = arguments.GetValue(shard) is { Item2: > 0 } given ? given : (1, 1);
             return await AnnotateAsync(new(
-                arguments.GetValue(model)!, arguments.GetValue(inputs)!, arguments.GetValue(output)!, arguments.GetValue(format), arguments.GetValue(inputFormat), arguments.GetValue(field),
-                arguments.GetValue(document), arguments.GetValue(strategy), arguments.GetValue(threshold), part, parts, arguments.GetValue(skip), arguments.GetValue(force), arguments.GetValue(restart),
+                arguments.GetValue(model)!, arguments.GetValue(inputs)!, arguments.GetValue(output)!, arguments.GetValue(format),
+                arguments.GetValue(inputFormat), arguments.GetValue(field),
+                arguments.GetValue(document), arguments.GetValue(strategy), arguments.GetValue(threshold), part, parts, arguments.GetValue(skip),
+                arguments.GetValue(force), arguments.GetValue(restart),
                 arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!));
         });
         return command;
     }
 
     private sealed record Wish(
-        string Model, string[] Inputs, string Output, string? Format, string? InputFormat, string? Field, bool IsDocument, string? Strategy, double Threshold, int Shard, int Shards, bool Skips,
+        string Model, string[] Inputs, string Output, string? Format, string? InputFormat, string? Field, bool IsDocument, string? Strategy, double Threshold,
+        int Shard, int Shards, bool Skips,
         bool Replaces, bool Restarts, string? Types, string? Base, string Device);
 
     // The library's types stand in methods of their own: one that names them is compiled only after they can be loaded.
@@ -73,7 +102,8 @@ internal static class AnnotateCommand
         {
             var settings = Settings(wish);
             settings.Validate();
-            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = TrainedModel.DeviceOf(wish.Device) }, wish.Types, wish.Base, new TrainedModel.Transfers(), cancel);
+            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = TrainedModel.DeviceOf(wish.Device) }, wish.Types, wish.Base,
+                new TrainedModel.Transfers(), cancel);
             var view = new ProgressView();
             var result = Annotator.Run(tagger, settings, view.Show, fault => view.Say($"left out: {fault}"), cancel);
             view.Say(Summary(result));
@@ -86,12 +116,15 @@ internal static class AnnotateCommand
         }
         catch (OperationCanceledException)
         {
-            Console.Error.WriteLine(wish.Output == AnnotationSettings.Standard ? "\nInterrupted." : "\nInterrupted; what is done is kept: the same command goes on there.");
+            Console.Error.WriteLine(wish.Output == AnnotationSettings.Standard
+                ? "\nInterrupted." : "\nInterrupted; what is done is kept: the same command goes on there.");
             return ExitCodes.Interrupted;
         }
         catch (DataFormatException fault)
         {
-            Console.Error.WriteLine($"\n{fault.Message}\nNothing was written to {wish.Output}. --skip-errors leaves such rows out{(wish.Output == AnnotationSettings.Standard ? "." : " and goes on where this run stopped; when the input is mended, begin anew with --restart.")}");
+            Console.Error.WriteLine($"\n{fault.Message}\nNothing was written to {wish.Output}. --skip-errors leaves such rows out"
+                + $"{(wish.Output == AnnotationSettings.Standard ? "." : " and goes on where this run stopped; "
+                    + "when the input is mended, begin anew with --restart.")}");
             return ExitCodes.Failed;
         }
         catch (Exception error) when (TrainedModel.IsBadInput(error))
@@ -134,7 +167,8 @@ internal static class AnnotateCommand
         + (result.NewRows < result.Rows ? $"; {Number(result.NewRows)} of them in this run" : "")
         + $" in {Durations.InWords(result.Seconds)} ({Rates(result)})";
 
-    private static string Rates(AnnotationProgress at) => at.Seconds <= 0 ? "" : $"{Number(at.NewRows / at.Seconds)} texts/s, {Number(at.Tokens / at.Seconds)} tokens/s";
+    private static string Rates(AnnotationProgress at) =>
+        at.Seconds <= 0 ? "" : $"{Number(at.NewRows / at.Seconds)} texts/s, {Number(at.Tokens / at.Seconds)} tokens/s";
 
     private static string Number(double value) => Math.Floor(value).ToString("N0", CultureInfo.InvariantCulture);
 
@@ -177,7 +211,8 @@ internal static class AnnotateCommand
 
             _shown = Stopwatch.GetTimestamp();
             var left = at.SecondsLeft is { } seconds && at.Fraction < 1 ? $", {Durations.InWords(seconds)} left" : "";
-            Write($"{Number(at.Rows)} texts, {Number(at.Entities)} entities, {Rates(at)}, {(at.Fraction * 100).ToString("0", CultureInfo.InvariantCulture)} %{left}");
+            Write($"{Number(at.Rows)} texts, {Number(at.Entities)} entities, {Rates(at)}, "
+                + $"{(at.Fraction * 100).ToString("0", CultureInfo.InvariantCulture)} %{left}");
         }
 
         /// <summary>A line that stays.</summary>

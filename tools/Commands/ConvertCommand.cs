@@ -17,8 +17,10 @@ internal static class ConvertCommand
         format.AcceptOnlyFromAmong("ipynb", "dib", "cs");
         var output = new Option<string?>("--output", "-o") { Description = "The file to write [default: beside the notebook]", HelpName = "file" };
         var force = new Option<bool>("--force") { Description = "Replace the file when it exists" };
-        var command = new Command("convert", "Writes a notebook in another format without outputs, or as a program (cs) that `dotnet run` takes") { notebook, format, output, force };
-        command.SetAction(arguments => Convert(arguments.GetValue(notebook)!, arguments.GetValue(format)!, arguments.GetValue(output), arguments.GetValue(force)));
+        var command = new Command("convert", "Writes a notebook in another format without outputs, or as a program (cs) that `dotnet run` takes") { notebook,
+            format, output, force };
+        command.SetAction(arguments =>
+            Convert(arguments.GetValue(notebook)!, arguments.GetValue(format)!, arguments.GetValue(output), arguments.GetValue(force)));
         return command;
     }
 

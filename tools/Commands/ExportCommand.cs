@@ -18,16 +18,28 @@ internal static class ExportCommand
         var model = TrainedModel.NewArgument();
         var format = new Option<string>("--to") { Description = "The format to write", Required = true };
         format.AcceptOnlyFromAmong("onnx");
-        var output = new Option<string>("--output", "-o") { Description = "The folder to write: config.json, the tokenizer, onnx/model.onnx", Required = true, HelpName = "folder" };
-        var types = new Option<string[]>("--dtype") { Description = "Numbers of the graph, one or several; each is a file of its own", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["float32"] };
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "The folder to write: config.json, the tokenizer, onnx/model.onnx",
+            Required = true,
+            HelpName = "folder"
+        };
+        var types = new Option<string[]>("--dtype")
+        {
+            Description = "Numbers of the graph, one or several; each is a file of its own",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => ["float32"]
+        };
         types.AcceptOnlyFromAmong("float32", "float16", "int8");
         var (labels, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
         var force = new Option<bool>("--force") { Description = "Replace an export that is there" };
-        var command = new Command("export", "Writes a trained model, its adapters merged, as ONNX, for ONNX Runtime, transformers.js and Optimum") { model, format, output, types, labels, start, force };
+        var command = new Command("export", "Writes a trained model, its adapters merged, as ONNX, for ONNX Runtime, transformers.js and Optimum") { model,
+            format, output, types, labels, start, force };
         command.SetAction(async (arguments, _) =>
         {
             LibraryFolder.MakeLoadable();
-            return await ExportAsync(arguments.GetValue(model)!, Path.GetFullPath(arguments.GetValue(output)!), arguments.GetValue(types)!, arguments.GetValue(labels), arguments.GetValue(start), arguments.GetValue(force));
+            return await ExportAsync(arguments.GetValue(model)!, Path.GetFullPath(arguments.GetValue(output)!), arguments.GetValue(types)!,
+                arguments.GetValue(labels), arguments.GetValue(start), arguments.GetValue(force));
         });
         return command;
     }

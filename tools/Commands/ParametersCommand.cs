@@ -13,10 +13,15 @@ internal static class ParametersCommand
     {
         var notebook = new Argument<string>("notebook") { Description = "The notebook, .dib or .ipynb" };
         var profile = new Option<string?>("--profile") { Description = "Short for -p profile=NAME: what holds in another profile" };
-        var values = new Option<string[]>("-p", "--parameter") { Description = "Sets a parameter, name=value; others may depend on it", Arity = ArgumentArity.ZeroOrMore };
+        var values = new Option<string[]>("-p", "--parameter")
+        {
+            Description = "Sets a parameter, name=value; others may depend on it",
+            Arity = ArgumentArity.ZeroOrMore
+        };
         var command = new Command("parameters", "Lists the parameters of a notebook: name, type, the value that holds, meaning") { notebook, profile, values };
         command.SetAction(arguments => List(
-            arguments.GetValue(notebook)!, [.. arguments.GetValue(values) ?? [], .. arguments.GetValue(profile) is { } name ? [$"profile={name}"] : Array.Empty<string>()]));
+            arguments.GetValue(notebook)!,
+            [.. arguments.GetValue(values) ?? [], .. arguments.GetValue(profile) is { } name ? [$"profile={name}"] : Array.Empty<string>()]));
         return command;
     }
 
@@ -37,7 +42,8 @@ internal static class ParametersCommand
     /// <summary>What the machine chooses, as <c>PrecisionPolicy.Half</c> does, comes to what it chooses here; all else stands as it is.</summary>
     private static string Held(ParameterValue value)
     {
-        var chosen = value.Parameter.Type.Members.Count > 0 && value.Literal.Split('.') is [var type, var name] && LibraryTypes.Find(type) is { IsEnum: false } found ? found.GetProperty(name) : null;
+        var chosen = value.Parameter.Type.Members.Count > 0 && value.Literal.Split('.') is [var type, var name]
+            && LibraryTypes.Find(type) is { IsEnum: false } found ? found.GetProperty(name) : null;
         return chosen is null ? value.Literal : $"{chosen.PropertyType.Name}.{chosen.GetValue(null)} on this machine";
     }
 }

@@ -33,7 +33,8 @@ internal static partial class RunClosing
 
         foreach (var (title, scores) in run.GroupedScores)
         {
-            Console.Out.WriteLine($"  {(title.Length > 0 ? title + ": " : "")}{string.Join(", ", scores.Select(score => $"{score.Name} {Numbers.Short(score.Value)}"))}");
+            Console.Out.WriteLine(
+                $"  {(title.Length > 0 ? title + ": " : "")}{string.Join(", ", scores.Select(score => $"{score.Name} {Numbers.Short(score.Value)}"))}");
         }
 
         Console.Out.WriteLine($"  page      {files.Page}");
@@ -48,7 +49,8 @@ internal static partial class RunClosing
     /// <summary>Where it happened: the notebook's own lines; the library's, which say little to its user, are on the page.</summary>
     private static void PrintDetails(string details)
     {
-        var lines = details.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.TrimStart().StartsWith("---", StringComparison.Ordinal)).ToArray();
+        var lines = details.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.TrimStart().StartsWith("---", StringComparison.Ordinal))
+            .ToArray();
         var shown = Array.FindAll(lines, line => !line.TrimStart().StartsWith("at ", StringComparison.Ordinal) || CellFrame().IsMatch(line));
         foreach (var line in shown)
         {

@@ -7,7 +7,10 @@ using Spectre.Console;
 
 namespace NotebookRunner.Commands;
 
-/// <summary><c>run NOTEBOOK</c>: executes the cells and writes page, .ipynb and run.json; <c>run --resume FOLDER</c> goes on with a run that was stopped, killed or failed.</summary>
+/// <summary>
+/// <c>run NOTEBOOK</c>: executes the cells and writes page, .ipynb and run.json; <c>run --resume FOLDER</c> goes on with a run that was stopped, killed or
+/// failed.
+/// </summary>
 internal static class RunCommand
 {
     /// <summary>Builds the verb.</summary>
@@ -15,8 +18,18 @@ internal static class RunCommand
     {
         var settings = new RunSettings();
         settings.Notebook.Arity = ArgumentArity.ZeroOrOne;
-        var output = new Option<string?>("--output", "-o") { Description = "Folder for the page, the .ipynb and run.json [default: the notebook's own -p output=…, else results/runs/<notebook>-<time>]", HelpName = "folder" };
-        var resume = new Option<string?>("--resume") { Description = "Goes on with the run of a folder: notebook, parameters, seeds and the run's names are the folder's", HelpName = "folder" };
+        var output = new Option<string?>("--output",
+            "-o")
+        {
+            Description = "Folder for the page, the .ipynb and run.json [default: the notebook's own -p output=…, else results/runs/<notebook>-<time>]",
+            HelpName = "folder"
+        };
+        var resume = new Option<string?>("--resume")
+        {
+            Description =
+            "Goes on with the run of a folder: notebook, parameters, seeds and the run's names are the folder's",
+            HelpName = "folder"
+        };
         var command = new Command("run", "Runs a notebook and writes a page, an .ipynb and run.json, or goes on with a run") { output, resume };
         settings.AddTo(command);
         command.Validators.Add(result =>
@@ -46,7 +59,8 @@ internal static class RunCommand
                 values["output"] = Path.GetFullPath(files);
             }
 
-            var folder = arguments.GetValue(output) ?? (values.GetValueOrDefault("output") is { Length: > 0 } own and not "null" ? own : DefaultFolder(notebook!));
+            var folder = arguments.GetValue(output)
+                ?? (values.GetValueOrDefault("output") is { Length: > 0 } own and not "null" ? own : DefaultFolder(notebook!));
             return RunAsync(new(notebook!, Path.GetFullPath(folder), timeout, grace), values);
         });
         return command;
@@ -68,10 +82,12 @@ internal static class RunCommand
     {
         LostRuns.Mark(options.OutputFolder);
         // Before the page of a run that is there is replaced; the notebook would refuse the folder in a cell of its own.
-        if (values.GetValueOrDefault("resume") != "true" && values.GetValueOrDefault("restart") != "true" && KeptRun.TrainedIn(options.OutputFolder) is { } found)
+        if (values.GetValueOrDefault("resume") != "true" && values.GetValueOrDefault("restart") != "true"
+            && KeptRun.TrainedIn(options.OutputFolder) is { } found)
         {
             _ = RunPreparation.Prepare(options.NotebookPath, values);
-            throw new BadInputException($"{options.OutputFolder} holds a run already (checkpoints/{found}). Go on with it by\n  {KeptRun.CommandFor(options.OutputFolder)}\nor choose another --output.");
+            throw new BadInputException($"{options.OutputFolder} holds a run already (checkpoints/{found}). Go on with it by\n  "
+                + $"{KeptRun.CommandFor(options.OutputFolder)}\nor choose another --output.");
         }
 
         return ExecuteAsync(options, values);
@@ -100,5 +116,6 @@ internal static class RunCommand
     }
 
     private static string DefaultFolder(string notebook) =>
-        Path.Combine("results", "runs", $"{Path.GetFileNameWithoutExtension(notebook)}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
+        Path.Combine("results", "runs",
+            $"{Path.GetFileNameWithoutExtension(notebook)}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
 }

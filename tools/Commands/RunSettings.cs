@@ -5,7 +5,8 @@ namespace NotebookRunner.Commands;
 /// <summary>The options that <c>run</c> and <c>sweep</c> share.</summary>
 internal sealed class RunSettings
 {
-    private readonly Option<string[]> _parameters = new("--parameter", "-p") { Description = "name=value, sets a parameter of the notebook; may be repeated", HelpName = "name=value" };
+    private readonly Option<string[]> _parameters =
+        new("--parameter", "-p") { Description = "name=value, sets a parameter of the notebook; may be repeated", HelpName = "name=value" };
     private readonly Option<string?> _profile = new("--profile") { Description = "Short for -p profile=…", HelpName = "demo|small|full|published" };
     private readonly Option<TimeSpan?> _timeout = new("--timeout")
     {
@@ -42,5 +43,6 @@ internal sealed class RunSettings
     }
 
     /// <summary>How long one cell may take, and how long it may then take to stop.</summary>
-    public (TimeSpan? Timeout, TimeSpan Grace) Limits(ParseResult arguments) => (arguments.GetValue(_timeout), arguments.GetValue(_grace) ?? TimeSpan.FromSeconds(10));
+    public (TimeSpan? Timeout, TimeSpan Grace) Limits(ParseResult arguments) =>
+        (arguments.GetValue(_timeout), arguments.GetValue(_grace) ?? TimeSpan.FromSeconds(10));
 }

@@ -25,16 +25,62 @@ internal static class ServeCommand
     {
         var usual = new ServerSettings();
         var model = TrainedModel.NewArgument();
-        var host = new Option<IPAddress>("--host") { Description = "The address to listen on; one that other machines reach demands a token", HelpName = "address", CustomParser = Address, DefaultValueFactory = _ => usual.Host };
-        var port = new Option<int>("--port") { Description = "The port; 0 takes a free one", HelpName = "number", CustomParser = Whole(0, IPEndPoint.MaxPort), DefaultValueFactory = _ => UsualPort };
-        var token = new Option<string?>("--token") { Description = $"What clients must show (Authorization: Bearer …); in the environment as {TokenVariable} no list of processes shows it", HelpName = "text" };
-        var name = new Option<string?>("--name") { Description = "What the model is called, on the page and at /models/NAME [default: as it is named here]", HelpName = "name" };
-        var line = new Option<int>("--queue") { Description = "Requests that may wait; others are told to come again (503)", HelpName = "number", CustomParser = Whole(1, 100_000), DefaultValueFactory = _ => usual.LineLength };
-        var texts = new Option<int>("--max-texts") { Description = "Texts of one request at most (413)", HelpName = "number", CustomParser = Whole(1, 1_000_000), DefaultValueFactory = _ => usual.MostTexts };
-        var bytes = new Option<int>("--max-bytes") { Description = "Bytes of one request at most (413)", HelpName = "number", CustomParser = Whole(1, 1 << 30), DefaultValueFactory = _ => usual.MostBytes };
-        var timeout = new Option<TimeSpan?>("--timeout") { Description = Invariant($"Seconds that a request may take (503) [default: {usual.TimeLimit.TotalSeconds}]"), HelpName = "seconds", CustomParser = OptionNumbers.Seconds };
+        var host = new Option<IPAddress>("--host")
+        {
+            Description = "The address to listen on; one that other machines reach demands a token",
+            HelpName = "address",
+            CustomParser = Address,
+            DefaultValueFactory = _ => usual.Host
+        };
+        var port = new Option<int>("--port")
+        {
+            Description = "The port; 0 takes a free one",
+            HelpName = "number",
+            CustomParser = Whole(0, IPEndPoint.MaxPort),
+            DefaultValueFactory = _ => UsualPort
+        };
+        var token = new Option<string?>("--token")
+        {
+            Description =
+            $"What clients must show (Authorization: Bearer …); in the environment as {TokenVariable} no list of processes shows it",
+            HelpName = "text"
+        };
+        var name = new Option<string?>("--name")
+        {
+            Description = "What the model is called, on the page and at /models/NAME [default: as it is named here]",
+            HelpName = "name"
+        };
+        var line = new Option<int>("--queue")
+        {
+            Description = "Requests that may wait; others are told to come again (503)",
+            HelpName = "number",
+            CustomParser = Whole(1, 100_000),
+            DefaultValueFactory = _ => usual.LineLength
+        };
+        var texts = new Option<int>("--max-texts")
+        {
+            Description = "Texts of one request at most (413)",
+            HelpName = "number",
+            CustomParser = Whole(1, 1_000_000),
+            DefaultValueFactory = _ => usual.MostTexts
+        };
+        var bytes = new Option<int>("--max-bytes")
+        {
+            Description = "Bytes of one request at most (413)",
+            HelpName = "number",
+            CustomParser = Whole(1, 1 << 30),
+            DefaultValueFactory = _ => usual.MostBytes
+        };
+        var timeout = new Option<TimeSpan?>("--timeout")
+        {
+            Description =
+            Invariant($"Seconds that a request may take (503) [default: {usual.TimeLimit.TotalSeconds}]"),
+            HelpName = "seconds",
+            CustomParser = OptionNumbers.Seconds
+        };
         var (types, start, device) = (TrainedModel.NewTypes(), TrainedModel.NewBase(), TrainedModel.NewDevice());
-        var command = new Command("serve", "Answers over HTTP with a trained model: the Hub's inference protocol, and a page to try it on; a stop finishes what was begun")
+        var command = new Command("serve",
+            "Answers over HTTP with a trained model: the Hub's inference protocol, and a page to try it on; a stop finishes what was begun")
         {
             model, host, port, token, name, line, texts, bytes, timeout, types, start, device,
         };
@@ -64,7 +110,8 @@ internal static class ServeCommand
         using var stops = new StopRequests();
         try
         {
-            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions { Device = TrainedModel.DeviceOf(device) }, types, start, new TrainedModel.Transfers(), stops.Wish);
+            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions { Device = TrainedModel.DeviceOf(device) }, types, start,
+                new TrainedModel.Transfers(), stops.Wish);
             settings = settings with { Names = [.. settings.Names.Concat(NamesOf(model, tagger)).Distinct()] };
             var page = ServicePage.Create(tagger, settings.Names[0], ScoresOf(model), settings);
             // The first call makes what later ones use, and shows whether the weights give numbers at all.
@@ -147,9 +194,11 @@ internal static class ServeCommand
         var token = typed ?? Environment.GetEnvironmentVariable(TokenVariable);
         var where = typed is null ? TokenVariable : "--token";
         return token is null && !IPAddress.IsLoopback(host)
-            ? throw new BadInputException($"--host {host}: other machines reach that address, so clients must show a token: name one with --token, or in the environment as {TokenVariable}.")
+            ? throw new BadInputException($"--host {host}: other machines reach that address, so clients must show a token: name one with --token, "
+                + $"or in the environment as {TokenVariable}.")
             : token is not null && !(token.Length > 0 && token.All(letter => letter is > ' ' and <= '~'))
-                ? throw new BadInputException($"{where}: expected a token of ASCII letters, digits and signs, without spaces, as the header Authorization carries it.")
+                ? throw new BadInputException($"{where}: expected a token of ASCII letters, digits and signs, without spaces, "
+                    + "as the header Authorization carries it.")
                 : token;
     }
 

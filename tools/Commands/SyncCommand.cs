@@ -101,7 +101,8 @@ internal static class SyncCommand
     {
         (long Count, string One, string Many)[] all =
         [
-            (summary.RowsSent, "row", "rows"), (summary.EventsSent, "system sample", "system samples"), (summary.OutputLinesSent, "console line", "console lines"),
+            (summary.RowsSent, "row", "rows"), (summary.EventsSent, "system sample", "system samples"),
+            (summary.OutputLinesSent, "console line", "console lines"),
             (summary.FilesSent, "file", "files"), (summary.ArtifactsSent, "artifact", "artifacts"),
         ];
         var counts = string.Join(", ", all.Where(part => part.Count > 0).Select(part => $"{Number(part.Count)} {(part.Count == 1 ? part.One : part.Many)}"));

@@ -9,17 +9,23 @@ using lib::NotebookLib.Platform;
 
 namespace NotebookRunner.Commands;
 
-/// <summary>What the commands that use a trained model have in common: how it is named, how it is loaded, and which of the library's complaints are about what was typed.</summary>
+/// <summary>
+/// What the commands that use a trained model have in common: how it is named, how it is loaded, and which of the library's complaints are about what was
+/// typed.
+/// </summary>
 internal static class TrainedModel
 {
     /// <summary>The model itself.</summary>
-    public static Argument<string> NewArgument() => new("model") { Description = "The folder of a run, of a saved model or of adapters, or a name on the Hub (org/name)" };
+    public static Argument<string> NewArgument() =>
+        new("model") { Description = "The folder of a run, of a saved model or of adapters, or a name on the Hub (org/name)" };
 
     /// <summary>Entity types.</summary>
-    public static Option<string?> NewTypes() => new("--types") { Description = "Entity types of adapters that do not name theirs, in their order: PER,ORG,…", HelpName = "list" };
+    public static Option<string?> NewTypes() =>
+        new("--types") { Description = "Entity types of adapters that do not name theirs, in their order: PER,ORG,…", HelpName = "list" };
 
     /// <summary>The model below adapters.</summary>
-    public static Option<string?> NewBase() => new("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
+    public static Option<string?> NewBase() =>
+        new("--base") { Description = "The model that adapters belong to, where they do not say or it has moved", HelpName = "model" };
 
     /// <summary>Where it computes.</summary>
     public static Option<string> NewDevice()
@@ -30,7 +36,8 @@ internal static class TrainedModel
     }
 
     /// <summary>The device that was typed.</summary>
-    public static TorchSharp.torch.Device DeviceOf(string device) => device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
+    public static TorchSharp.torch.Device DeviceOf(string device) =>
+        device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
 
     /// <summary>Loads it, and says on standard error what a reader should know about its files.</summary>
     /// <param name="model">What was typed.</param>
@@ -39,7 +46,8 @@ internal static class TrainedModel
     /// <param name="start">The model below adapters, as typed.</param>
     /// <param name="observer">Follows transfers.</param>
     /// <param name="cancel">Gives up.</param>
-    public static async Task<EntityTagger> LoadAsync(string model, LoadOptions options, string? types, string? start, IHubObserver? observer, CancellationToken cancel)
+    public static async Task<EntityTagger> LoadAsync(string model, LoadOptions options, string? types, string? start, IHubObserver? observer,
+        CancellationToken cancel)
     {
         NativeLibraries.EnsureLoaded();
         var labels = types is null ? null : new LabelSet(types.Split(',', StringSplitOptions.TrimEntries));
@@ -53,7 +61,8 @@ internal static class TrainedModel
     }
 
     /// <summary>Whether something typed, or a file named by it, is at fault.</summary>
-    public static bool IsBadInput(Exception error) => error is HubException or NotSupportedException or ArgumentException or FileNotFoundException or DirectoryNotFoundException or InvalidDataException
+    public static bool IsBadInput(Exception error) =>
+        error is HubException or NotSupportedException or ArgumentException or FileNotFoundException or DirectoryNotFoundException or InvalidDataException
         or PlatformNotSupportedException or (InvalidOperationException and not ObjectDisposedException);
 
     /// <summary>What the library calls by its own names, as the command line does.</summary>

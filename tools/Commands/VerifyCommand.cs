@@ -14,7 +14,11 @@ internal static class VerifyCommand
     /// <summary>Builds the verb.</summary>
     public static Command Create()
     {
-        var folder = new Argument<string>("folder") { Description = "A folder laid out like reference/ (model, tokenizer, alignment, metrics, …), or one of those" };
+        var folder = new Argument<string>("folder")
+        {
+            Description =
+            "A folder laid out like reference/ (model, tokenizer, alignment, metrics, …), or one of those"
+        };
         var large = new Option<bool>("--large") { Description = "Also what needs more than 8 GB of memory or minutes of time" };
         var device = new Option<string>("--device") { Description = "Where networks compute", DefaultValueFactory = _ => "cpu" };
         device.AcceptOnlyFromAmong("cpu", "cuda");
@@ -63,7 +67,8 @@ internal static class VerifyCommand
         foreach (var row in rows)
         {
             var (word, colour) = row.IsOk ? ("ok", Color.Green) : ("no", Color.Red);
-            table.AddRow(new Text(row.Folder), new Text(row.Quantity), new Text(Number(row.LargestDifference)), new Text(Number(row.Tolerance)), new Text(word, colour), new Text(row.Note));
+            table.AddRow(new Text(row.Folder), new Text(row.Quantity), new Text(Number(row.LargestDifference)), new Text(Number(row.Tolerance)),
+                new Text(word, colour), new Text(row.Note));
         }
 
         return table;

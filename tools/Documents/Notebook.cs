@@ -37,7 +37,8 @@ internal sealed record Notebook(IDictionary<string, object> Metadata, IReadOnlyL
         var split = Enumerable.Range(0, Cells.Count).FirstOrDefault(i => i >= again.Count || Cells[i].Source != again[i].Source, -1);
         return split < 0
             ? text
-            : throw new NotebookFormatException($"Cell {split + 1} ({Cells[split].Kernel}) holds a line that starts a new cell in a .dib, like '#!{KernelNames.CSharp}'; indent it or reword it.");
+            : throw new NotebookFormatException($"Cell {split + 1} ({Cells[split].Kernel}) holds a line that starts a new cell in a .dib, "
+                + $"like '#!{KernelNames.CSharp}'; indent it or reword it.");
     }
 }
 

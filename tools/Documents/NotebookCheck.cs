@@ -16,8 +16,8 @@ namespace NotebookRunner.Documents;
 internal sealed record CellInput(string Name, string Prompt, string Place, bool IsSecret);
 
 /// <summary>
-/// Finds what a notebook contains and the kernels here cannot run, before the first cell runs: a magic command in the last cell must not cost a training. It also
-/// lists what the cells ask the reader for.
+/// Finds what a notebook contains and the kernels here cannot run, before the first cell runs: a magic command in the last cell must not cost a training. It
+/// also lists what the cells ask the reader for.
 /// </summary>
 internal sealed class NotebookCheck
 {
@@ -50,7 +50,10 @@ internal sealed class NotebookCheck
         var inputs = notebook.Cells.Select((cell, index) => check.Look(cell, (line) => Place(name, cell, index + 1, line))).ToList();
         return check._faults.Count == 0
             ? inputs
-            : throw new NotebookFormatException(string.Join('\n', check._faults.Take(MostFaults).Append(check._faults.Count > MostFaults ? $"… and {check._faults.Count - MostFaults} more" : "").Where(text => text.Length > 0)) + "\nNothing was run.");
+            : throw new NotebookFormatException(
+                string.Join('\n', check._faults.Take(MostFaults)
+                .Append(check._faults.Count > MostFaults ? $"… and {check._faults.Count - MostFaults} more" : "").Where(text => text.Length > 0))
+                + "\nNothing was run.");
     }
 
     private static string Place(string name, NotebookCell cell, int number, int line) =>
@@ -106,10 +109,13 @@ internal sealed class NotebookCheck
         var directive = all.KernelInfo.SupportedDirectives.Concat(own).FirstOrDefault(known => known.Name == name);
         if (directive is null)
         {
-            var names = all.ChildKernels.Append<Microsoft.DotNet.Interactive.Kernel>(all).SelectMany(child => child.KernelInfo.SupportedDirectives).Where(known => !known.Hidden && known.Name.StartsWith("#!", StringComparison.Ordinal))
+            var names = all.ChildKernels.Append<Microsoft.DotNet.Interactive.Kernel>(all).SelectMany(child => child.KernelInfo.SupportedDirectives)
+                .Where(known => !known.Hidden && known.Name.StartsWith("#!", StringComparison.Ordinal))
                 .Select(known => known.Name).Distinct().Order(StringComparer.Ordinal).ToList();
             Fault(KernelNames.IsKernel(name[2..]) ? $"'{name}': {KernelNames.Refusal(name[2..])}"
-                : names.Contains(name) ? $"'{line}' cannot run in a cell for '{kernel}': such a cell is put on the page as it stands. Let a C# cell do it: HTML($\"…{{value}}…\") shows a value"
+                : names.Contains(name)
+                ? $"'{line}' cannot run in a cell for '{kernel}': such a cell is put on the page as it stands. Let a C# cell do it: "
+                + $"HTML($\"…{{value}}…\") shows a value"
                 : $"'{line}' is no magic command that runs here.{Suggestion.For(name, names)} Here are {string.Join(", ", names)}");
             return kernel;
         }
@@ -121,7 +127,8 @@ internal sealed class NotebookCheck
         }
 
         _inputs.AddRange(parsed.InputFields.Select(field => new CellInput(field.ValueName, field.Prompt, _place, field.TypeHint == "password")));
-        foreach (var from in parsed.Parameters.Where(pair => pair.Key is "--from" or "--value").Select(SourceKernel).OfType<string>().Where(from => all.FindKernelByName(from) is null))
+        foreach (var from in parsed.Parameters.Where(pair => pair.Key is "--from" or "--value").Select(SourceKernel).OfType<string>()
+            .Where(from => all.FindKernelByName(from) is null))
         {
             Fault($"'{line}' takes a value from '{from}': {KernelNames.Refusal(from)}");
         }
@@ -160,7 +167,8 @@ internal sealed class NotebookCheck
                 ".html" when File.Exists(path) => [new(KernelNames.Html, File.ReadAllText(path), 1)],
                 ".js" when File.Exists(path) => [new(KernelNames.JavaScript, File.ReadAllText(path), 1)],
                 _ when !File.Exists(path) => throw new NotebookFormatException($"there is no {path}"),
-                var other => throw new NotebookFormatException($"files ending in '{other}' cannot be imported here; .dib, .ipynb, .cs, .csx, .html and .js can"),
+                var other =>
+                    throw new NotebookFormatException($"files ending in '{other}' cannot be imported here; .dib, .ipynb, .cs, .csx, .html and .js can"),
             };
             for (var i = 0; i < imported.Count; i++)
             {
@@ -246,11 +254,15 @@ internal sealed class NotebookCheck
         {
             _place = place(LineOf(location));
             Fault($"{directive} \"{file}\": there is no {path} (the path counts from the notebook's folder)"
-                + (Path.GetFileName(path) == "NotebookLib.dll" ? ". The library is not built: dotnet build NotebookLib.slnx; an editor's kernel must then be restarted" : ""));
+                + (Path.GetFileName(path) == "NotebookLib.dll"
+                    ? ". The library is not built: dotnet build NotebookLib.slnx; an editor's kernel must then be restarted" : ""));
         }
     }
 
-    /// <summary>Finds what reads from the console, called or handed on: <c>Console.ReadLine()</c>, <c>Console.In</c>, <c>ReadLine()</c> under <c>using static System.Console</c>.</summary>
+    /// <summary>
+    /// Finds what reads from the console, called or handed on: <c>Console.ReadLine()</c>, <c>Console.In</c>, <c>ReadLine()</c> under <c>using static
+    /// System.Console</c>.
+    /// </summary>
     private void LookAtConsole(SimpleNameSyntax name)
     {
         var member = name.Identifier.Text;

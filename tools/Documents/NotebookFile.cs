@@ -45,13 +45,15 @@ internal static class NotebookFile
 
             return new(document.Metadata, isJupyter ? cells : Located(cells, text.Split('\n')));
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or NullReferenceException or ArgumentException or FormatException or KeyNotFoundException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or NullReferenceException or ArgumentException or FormatException
+            or KeyNotFoundException)
         {
             // The parsers throw what they meet: an unfinished JSON, a name that is no text, an alias that two kernels have.
             var line = error is JsonException { LineNumber: { } at } && !isJupyter ? $", line {HeaderLine(text) + at}" : "";
             throw new NotebookFormatException(text.Trim().Length == 0 ? $"{name} is empty; is it the file that you mean, and was it saved whole?" : isJupyter
                 ? $"{name}: not a Jupyter notebook: {error.Message}"
-                : $"{name}{line}: the JSON after {HeaderSelector} is damaged: {error.Message} Expected {{\"kernelInfo\": {{\"defaultKernelName\": \"csharp\", \"items\": [{{\"name\": …, \"aliases\": […]}}]}}}}.", error);
+                : $"{name}{line}: the JSON after {HeaderSelector} is damaged: {error.Message} Expected {{\"kernelInfo\": {{\"defaultKernelName\": \"csharp\", "
+                    + $"\"items\": [{{\"name\": …, \"aliases\": […]}}]}}}}.", error);
         }
     }
 
@@ -60,7 +62,8 @@ internal static class NotebookFile
         var root = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 64 }) as JsonObject ?? throw new JsonException("the JSON is no object.");
         if (root["nbformat"] is not JsonValue format || !format.TryGetValue(out int version) || version != 4)
         {
-            throw new NotebookFormatException($"{name}: expected nbformat 4, found {root["nbformat"]?.ToJsonString() ?? "none"}; save it again with a current Jupyter.");
+            throw new NotebookFormatException($"{name}: expected nbformat 4, found {root["nbformat"]?.ToJsonString() ?? "none"}; "
+                + "save it again with a current Jupyter.");
         }
 
         if (root["cells"] is not JsonArray cells)
@@ -109,7 +112,8 @@ internal static class NotebookFile
         foreach (var cell in cells)
         {
             var content = cell.Source.Split('\n');
-            var found = Enumerable.Range(at, Math.Max(0, lines.Length - content.Length - at + 1)).FirstOrDefault(i => lines.AsSpan(i, content.Length).SequenceEqual(content), -1);
+            var found = Enumerable.Range(at, Math.Max(0, lines.Length - content.Length - at + 1))
+                .FirstOrDefault(i => lines.AsSpan(i, content.Length).SequenceEqual(content), -1);
             located.Add(cell with { Line = found + 1 });
             at = found < 0 ? at : found + content.Length;
         }
@@ -125,7 +129,8 @@ internal static class NotebookFile
         var file = new FileInfo(path);
         if (Directory.Exists(path))
         {
-            throw new NotebookFormatException($"{path} is a folder, not a notebook{(Notebooks(path) is { Length: > 0 } names ? $"; it has {names}" : ", and has none in it")}.");
+            throw new NotebookFormatException($"{path} is a folder, not a "
+                + $"notebook{(Notebooks(path) is { Length: > 0 } names ? $"; it has {names}" : ", and has none in it")}.");
         }
 
         if (!file.Exists)
@@ -144,7 +149,8 @@ internal static class NotebookFile
         }
         catch (Exception error) when (error is DecoderFallbackException or UnauthorizedAccessException or IOException)
         {
-            throw new NotebookFormatException($"{path}: cannot be read as UTF-8 text: {error.Message.TrimEnd('.')}.{(error is DecoderFallbackException ? " Save it as UTF-8." : "")}", error);
+            throw new NotebookFormatException($"{path}: cannot be read as UTF-8 text: "
+                + $"{error.Message.TrimEnd('.')}.{(error is DecoderFallbackException ? " Save it as UTF-8." : "")}", error);
         }
     }
 
@@ -156,7 +162,8 @@ internal static class NotebookFile
     {
         try
         {
-            var names = new[] { "*.dib", "*.ipynb" }.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
+            var names = new[] { "*.dib", "*.ipynb" }.SelectMany(pattern => Directory.EnumerateFiles(folder, pattern)).Select(Path.GetFileName)
+                .Order(StringComparer.Ordinal).ToList();
             return string.Join(", ", names.Take(MostNames)) + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
         }
         catch (UnauthorizedAccessException)

@@ -29,7 +29,9 @@ internal static class CellKernels
         return all.UseImportMagicCommand();
     }
 
-    /// <summary>As in the editor values are HTML and strings are text; here plain text comes beside the HTML, for readers without it and for the terminal.</summary>
+    /// <summary>
+    /// As in the editor values are HTML and strings are text; here plain text comes beside the HTML, for readers without it and for the terminal.
+    /// </summary>
     public static void SetUpFormatting()
     {
         Formatter.DefaultMimeType = HtmlFormatter.MimeType;

@@ -7,8 +7,8 @@ using Microsoft.DotNet.Interactive.CSharp;
 namespace NotebookRunner.Kernel;
 
 /// <summary>
-/// Gives each C# submission a file name, so that errors tell cell and line. A cell with magic commands reaches the compiler in parts, without the lines of those
-/// commands: the parts' lines are found again in the cell.
+/// Gives each C# submission a file name, so that errors tell cell and line. A cell with magic commands reaches the compiler in parts, without the lines of
+/// those commands: the parts' lines are found again in the cell.
 /// </summary>
 internal sealed class CellSubmissions
 {

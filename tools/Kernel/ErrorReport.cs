@@ -19,7 +19,8 @@ internal sealed partial class ErrorReport(CellSubmissions cells)
     /// <summary>The error of a failed cell.</summary>
     public CellError Of(CommandFailed failed) => failed.Exception switch
     {
-        CodeSubmissionCompilationErrorException { InnerException: CompilationErrorException compilation } => OfCompilation([.. compilation.Diagnostics.Where(fault => fault.Severity == DiagnosticSeverity.Error)]),
+        CodeSubmissionCompilationErrorException { InnerException: CompilationErrorException compilation } =>
+            OfCompilation([.. compilation.Diagnostics.Where(fault => fault.Severity == DiagnosticSeverity.Error)]),
         { } exception => OfException(exception),
         null => OfMessage(failed.Message),
     };
@@ -61,7 +62,8 @@ internal sealed partial class ErrorReport(CellSubmissions cells)
 
     private string Readable(string frame) => CellFile().Replace(
         SubmissionClass().Replace(SubmissionMethod().Replace(frame.TrimEnd(), "at top level"), "at "),
-        place => $"in cell {place.Groups["cell"].ValueSpan}, line {cells.CellLine(place.Groups["file"].Value, int.Parse(place.Groups["line"].ValueSpan, CultureInfo.InvariantCulture))}");
+        place => $"in cell {place.Groups["cell"].ValueSpan}, line "
+            + $"{cells.CellLine(place.Groups["file"].Value, int.Parse(place.Groups["line"].ValueSpan, CultureInfo.InvariantCulture))}");
 
     private static IEnumerable<Exception> Chain(Exception exception)
     {
@@ -93,7 +95,8 @@ internal sealed partial class ErrorReport(CellSubmissions cells)
     private static partial Regex Frame();
 
     // Frames between the notebook's own: Roslyn's submission runner, task plumbing.
-    [GeneratedRegex(@"^\s*(at Microsoft\.CodeAnalysis\.Scripting\.|at System\.Runtime\.(CompilerServices|ExceptionServices)\.|at Submission#\d+\.<Factory>|--- End of stack trace)")]
+    [GeneratedRegex(
+        @"^\s*(at Microsoft\.CodeAnalysis\.Scripting\.|at System\.Runtime\.(CompilerServices|ExceptionServices)\.|at Submission#\d+\.<Factory>|--- End of stack trace)")]
     private static partial Regex Machinery();
 
     [GeneratedRegex(@"at Submission#\d+\.<<Initialize>>d__\d+\.MoveNext\(\)")]

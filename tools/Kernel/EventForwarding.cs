@@ -29,5 +29,6 @@ internal static class EventForwarding
     private static string TextOf(DisplayEvent shown) => string.Concat(shown.FormattedValues.Select(value => value.Value));
 
     private static Dictionary<string, string> DataOf(DisplayEvent shown) =>
-        shown.FormattedValues.Where(value => !value.SuppressDisplay).DistinctBy(value => value.MimeType).ToDictionary(value => value.MimeType, value => value.Value);
+        shown.FormattedValues.Where(value => !value.SuppressDisplay).DistinctBy(value => value.MimeType)
+            .ToDictionary(value => value.MimeType, value => value.Value);
 }

@@ -10,8 +10,8 @@ using NotebookRunner.Running;
 namespace NotebookRunner.Kernel;
 
 /// <summary>
-/// The child process: reads requests from a pipe, lets the kernels of .NET Interactive run cells, sends what happens. It runs in a process of its own because only that
-/// can be stopped for certain, and because a native crash then leaves the parent alive to write the report.
+/// The child process: reads requests from a pipe, lets the kernels of .NET Interactive run cells, sends what happens. It runs in a process of its own because
+/// only that can be stopped for certain, and because a native crash then leaves the parent alive to write the report.
 /// </summary>
 internal sealed class KernelHost : IDisposable
 {
@@ -49,8 +49,8 @@ internal sealed class KernelHost : IDisposable
     /// <param name="marker">A secret line that separates the cells in the native standard streams.</param>
     public static async Task ServeAsync(string pipeName, string marker)
     {
-        // A terminal sends Ctrl-C and its own end to both processes, `timeout` and supervisors SIGTERM to the whole group; what happens then is the parent's decision.
-        // A parent that is gone closes the pipe, which ends this process too.
+        // A terminal sends Ctrl-C and its own end to both processes, `timeout` and supervisors SIGTERM to the whole group; what happens then is the parent's
+        // decision. A parent that is gone closes the pipe, which ends this process too.
         var signals = StopRequests.Listened().Select(signal => PosixSignalRegistration.Create(signal, context => context.Cancel = true)).ToArray();
         using var pipe = new NamedPipeClientStream(".", pipeName, PipeDirection.InOut, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
         await pipe.ConnectAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
@@ -144,7 +144,8 @@ internal sealed class KernelHost : IDisposable
         }
         else
         {
-            context.Fail(request, message: $"The cell asks '{request.Prompt}', and nobody is there to answer: make it a parameter of the notebook and set it by -p name=value.");
+            context.Fail(request, message: $"The cell asks '{request.Prompt}', and nobody is there to answer: "
+                + "make it a parameter of the notebook and set it by -p name=value.");
         }
 
         return Task.CompletedTask;

@@ -4,7 +4,8 @@ namespace NotebookRunner.Kernel;
 internal sealed class NoKeyboard : TextReader
 {
     /// <summary>What to do instead of reading from the console.</summary>
-    public const string Advice = "a notebook has no keyboard: make it a parameter, `var answer = \"…\";` in the cell that begins with `// parameters`, and set it by -p answer=…";
+    public const string Advice = "a notebook has no keyboard: make it a parameter, `var answer = \"…\";` in the cell that begins with `// parameters`, "
+        + "and set it by -p answer=…";
 
     public override int Peek() => throw Refusal();
 

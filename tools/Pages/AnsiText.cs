@@ -44,7 +44,8 @@ internal static partial class AnsiText
 
     private static void Apply(string codes, SortedSet<string> classes)
     {
-        var numbers = codes.Split(';').Select(code => int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0).ToList();
+        var numbers = codes.Split(';').Select(code => int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0)
+            .ToList();
         for (var i = 0; i < numbers.Count; i++)
         {
             var code = numbers[i];

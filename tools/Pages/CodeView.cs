@@ -11,7 +11,10 @@ internal static class CodeView
 {
     private static readonly CSharpParseOptions ScriptOptions = new(LanguageVersion.CSharp14, kind: SourceCodeKind.Script);
 
-    /// <summary>The source as HTML: escaped text with spans of class <c>k</c>eyword, <c>s</c>tring, <c>n</c>umber, <c>c</c>omment, <c>d</c>irective, <c>t</c>ype, <c>m</c>ethod.</summary>
+    /// <summary>
+    /// The source as HTML: escaped text with spans of class <c>k</c>eyword, <c>s</c>tring, <c>n</c>umber, <c>c</c>omment, <c>d</c>irective, <c>t</c>ype,
+    /// <c>m</c>ethod.
+    /// </summary>
     public static string ToHtml(string source)
     {
         var html = new StringBuilder();
@@ -45,7 +48,8 @@ internal static class CodeView
     private static string? ClassOf(SyntaxToken token) => token.Kind() switch
     {
         SyntaxKind.NumericLiteralToken => "n",
-        SyntaxKind.StringLiteralToken or SyntaxKind.CharacterLiteralToken or SyntaxKind.SingleLineRawStringLiteralToken or SyntaxKind.MultiLineRawStringLiteralToken
+        SyntaxKind.StringLiteralToken or SyntaxKind.CharacterLiteralToken or SyntaxKind.SingleLineRawStringLiteralToken
+            or SyntaxKind.MultiLineRawStringLiteralToken
             or SyntaxKind.InterpolatedStringStartToken or SyntaxKind.InterpolatedStringTextToken or SyntaxKind.InterpolatedStringEndToken
             or SyntaxKind.InterpolatedVerbatimStringStartToken or SyntaxKind.InterpolatedSingleLineRawStringStartToken
             or SyntaxKind.InterpolatedMultiLineRawStringStartToken or SyntaxKind.InterpolatedRawStringEndToken => "s",
@@ -60,9 +64,14 @@ internal static class CodeView
         MethodDeclarationSyntax or LocalFunctionStatementSyntax => "m",
         SimpleNameSyntax { Parent: InvocationExpressionSyntax } => "m",
         SimpleNameSyntax { Parent: MemberAccessExpressionSyntax { Parent: InvocationExpressionSyntax } access } name when access.Name == name => "m",
-        SimpleNameSyntax { Parent: ObjectCreationExpressionSyntax or VariableDeclarationSyntax or ParameterSyntax or TypeArgumentListSyntax or CastExpressionSyntax } => "t",
+        SimpleNameSyntax
+        {
+            Parent: ObjectCreationExpressionSyntax or VariableDeclarationSyntax or ParameterSyntax or TypeArgumentListSyntax
+            or CastExpressionSyntax
+        } => "t",
         GenericNameSyntax => "t",
-        SimpleNameSyntax { Parent: MemberAccessExpressionSyntax access } name when access.Expression == name && token.ValueText is [var first, ..] && char.IsUpper(first) => "t",
+        SimpleNameSyntax { Parent: MemberAccessExpressionSyntax access } name when access.Expression == name && token.ValueText is [var first, ..]
+            && char.IsUpper(first) => "t",
         _ => null,
     };
 }

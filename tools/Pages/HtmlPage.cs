@@ -32,7 +32,8 @@ internal sealed class HtmlPage
         var cells = string.Concat(_run.Cells.Select(CellHtml));
         var title = _markdown.Headings.FirstOrDefault(heading => heading.Level == 1)?.Text ?? _run.NotebookName;
         var needsPlotly = _run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly);
-        _html.Append(PageFrame.Head(_run.About.Length > 0 ? $"{title} · {_run.About}" : title, needsPlotly ? PlotlyScript.Element ?? "" : "")).Append("<body>\n");
+        _html.Append(PageFrame.Head(_run.About.Length > 0 ? $"{title} · {_run.About}" : title, needsPlotly ? PlotlyScript.Element ?? "" : ""))
+            .Append("<body>\n");
         AppendContents("<nav class=\"contents\" aria-label=\"Contents\"><p class=\"caption\">Contents</p>", "</nav>");
         _html.Append("<main>\n");
         AppendRunBar();
@@ -89,7 +90,8 @@ internal sealed class HtmlPage
             foreach (var (title, scores) in _run.GroupedScores)
             {
                 var entries = scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>");
-                _html.Append(title.Length > 0 ? $"<p class=\"counted\">{Escape(title)}</p>" : "").Append($"<dl class=\"scores\">{string.Concat(entries)}</dl>\n");
+                _html.Append(title.Length > 0 ? $"<p class=\"counted\">{Escape(title)}</p>" : "")
+                    .Append($"<dl class=\"scores\">{string.Concat(entries)}</dl>\n");
             }
 
             _html.Append("</div>\n");
@@ -105,7 +107,8 @@ internal sealed class HtmlPage
 
         // A long list is folded: what was set for this run stands in the line that is always seen.
         var set = _run.Parameters.Where(value => value.IsSet).Select(value => $"{value.Parameter.Name} = {value.Literal}").ToList();
-        _html.Append($"<details class=\"parameters\"{(_run.Parameters.Count > MostOpenParameters ? "" : " open")}><summary>Parameters <span class=\"quiet\">{Escape(set.Count == 0 ? "all as in the notebook" : string.Join(", ", set))}</span></summary>")
+        _html.Append($"<details class=\"parameters\"{(_run.Parameters.Count > MostOpenParameters ? "" : " open")}><summary>Parameters <span "
+            + $"class=\"quiet\">{Escape(set.Count == 0 ? "all as in the notebook" : string.Join(", ", set))}</span></summary>")
             .Append("<div class=\"scroll\"><table><thead><tr><th>Name</th><th>Value</th><th>Type</th><th>Meaning</th></tr></thead><tbody>\n");
         foreach (var (parameter, literal, usual, isSet) in _run.Parameters)
         {
@@ -145,10 +148,14 @@ internal sealed class HtmlPage
     private static string FirstCodeLine(string source)
     {
         var lines = source.Split('\n').Where(line => line.Trim().Length > 0).ToList();
-        return (lines.FirstOrDefault(line => !(line.StartsWith('#') || line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("//", StringComparison.Ordinal))) ?? lines.FirstOrDefault() ?? "").Trim();
+        return (lines.FirstOrDefault(line =>
+            !(line.StartsWith('#') || line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("//", StringComparison.Ordinal)))
+                ?? lines.FirstOrDefault() ?? "").Trim();
     }
 
-    /// <summary>Wraps each line, so that a style can number it; the faulty one is marked. No span of <see cref="CodeView"/> but comments and raw strings crosses lines.</summary>
+    /// <summary>
+    /// Wraps each line, so that a style can number it; the faulty one is marked. No span of <see cref="CodeView"/> but comments and raw strings crosses lines.
+    /// </summary>
     private static string Numbered(string html, int faultyLine)
     {
         var lines = LineSpans.Close(html);

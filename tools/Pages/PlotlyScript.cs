@@ -23,11 +23,13 @@ internal static class PlotlyScript
         {
             using var file = File.OpenRead(path);
             var assembly = context.LoadFromStream(file);
-            var name = assembly.GetManifestResourceNames().Single(name => name.EndsWith(".min.js", StringComparison.Ordinal) && name.Contains("plotly", StringComparison.Ordinal));
+            var name = assembly.GetManifestResourceNames()
+                .Single(name => name.EndsWith(".min.js", StringComparison.Ordinal) && name.Contains("plotly", StringComparison.Ordinal));
             using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
 
             // Inside a function without module system (Jupyter brings require.js), so that the script always ends up as window.Plotly.
-            return $"<script>(function(define,module,exports){{{reader.ReadToEnd().Replace("</script", "<\\/script", StringComparison.OrdinalIgnoreCase)}\n}}).call(window);</script>";
+            var script = reader.ReadToEnd().Replace("</script", "<\\/script", StringComparison.OrdinalIgnoreCase);
+            return $"<script>(function(define,module,exports){{{script}\n}}).call(window);</script>";
         }
         finally
         {

@@ -7,8 +7,9 @@ using NotebookRunner.Documents;
 namespace NotebookRunner.Parameters;
 
 /// <summary>
-/// The cell with the knobs: the first C# cell whose first line is a comment that begins with "parameters". Every declaration in it, and every property of an object that it
-/// makes, whose value is a literal or a choice among literals can be set from outside; only that value is rewritten, so the cell reads as before.
+/// The cell with the knobs: the first C# cell whose first line is a comment that begins with "parameters". Every declaration in it, and every property of an
+/// object that it makes, whose value is a literal or a choice among literals can be set from outside; only that value is rewritten, so the cell reads as
+/// before.
 /// </summary>
 internal sealed partial class ParameterCell
 {
@@ -144,7 +145,8 @@ internal sealed partial class ParameterCell
         foreach (var assignment in initializer.Expressions.OfType<AssignmentExpressionSyntax>().Where(assignment => ParameterValues.CanBe(assignment.Right)))
         {
             var name = assignment.Left.ToString();
-            var (type, isNullable) = settings?.GetProperty(name) is { } property ? ParameterType.OfProperty(property) : (ParameterType.OfExpression(assignment.Right), false);
+            var (type, isNullable) = settings?.GetProperty(name) is { } property
+                ? ParameterType.OfProperty(property) : (ParameterType.OfExpression(assignment.Right), false);
             if (type is not null)
             {
                 var doc = DocOf(assignment);
@@ -158,7 +160,8 @@ internal sealed partial class ParameterCell
     {
         var firstLine = node.SyntaxTree.GetText().Lines.GetLineFromPosition(node.SpanStart);
         var behind = node.SyntaxTree.GetRoot().DescendantTrivia()
-            .Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia) && trivia.SpanStart > node.SpanStart && (trivia.SpanStart < firstLine.End || IsBehind(node, trivia))).ToList();
+            .Where(trivia => trivia.IsKind(SyntaxKind.SingleLineCommentTrivia) && trivia.SpanStart > node.SpanStart
+                && (trivia.SpanStart < firstLine.End || IsBehind(node, trivia))).ToList();
         if (behind.Count > 0)
         {
             return CommentText(behind[0]);
@@ -186,14 +189,16 @@ internal sealed partial class ParameterCell
             return found;
         }
 
-        if (name.Length > 0 && char.IsLower(name[0]) && Parameters.Where(parameter => parameter.Name.EndsWith(ending, StringComparison.Ordinal)).ToList() is [var only])
+        if (name.Length > 0 && char.IsLower(name[0])
+            && Parameters.Where(parameter => parameter.Name.EndsWith(ending, StringComparison.Ordinal)).ToList() is [var only])
         {
             return only;
         }
 
         var names = Parameters.Select(parameter => parameter.Name).ToList();
         throw new ParameterException(_computed.Contains(name)
-            ? $"'{name}' is computed in the notebook, so it cannot be set from outside; parameters are the values that stand there as literals, or as a choice among some: {string.Join(", ", names)}."
+            ? $"'{name}' is computed in the notebook, so it cannot be set from outside; parameters are the values that stand there as literals, "
+                + $"or as a choice among some: {string.Join(", ", names)}."
             : $"There is no parameter '{name}'.{Suggestion.For(name, names)} The notebook has: {string.Join(", ", names)}.");
     }
 
@@ -213,11 +218,13 @@ internal sealed partial class ParameterCell
         if (parameter.Choices.Count > 0 && !parameter.Choices.Contains(text))
         {
             throw new ParameterException(
-                $"Parameter {parameter.Name}: expected one of {string.Join(", ", parameter.Choices)}, found '{text}'.{Suggestion.For(text, parameter.Choices)}");
+                $"Parameter {parameter.Name}: expected one of {string.Join(", ", parameter.Choices)}, found "
+                    + $"'{text}'.{Suggestion.For(text, parameter.Choices)}");
         }
 
         return parameter.Type.ToLiteral(text) ?? throw new ParameterException(
-            $"Parameter {parameter.Name}: expected {parameter.Type.Expectation} ({parameter.TypeName}, like {Valued(new Dictionary<string, string>()).First(value => value.Parameter == parameter).Literal}), found '{text}'.");
+            $"Parameter {parameter.Name}: expected {parameter.Type.Expectation} ({parameter.TypeName}, like "
+                + $"{Valued(new Dictionary<string, string>()).First(value => value.Parameter == parameter).Literal}), found '{text}'.");
     }
 
     [GeneratedRegex(@"\A//+[ \t]*parameters\b", RegexOptions.IgnoreCase)]

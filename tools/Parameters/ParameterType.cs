@@ -13,7 +13,8 @@ internal sealed class ParameterType
     private const NumberStyles Real = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
 
     private static readonly ParameterType Words = new("string[]", typeof(IReadOnlyList<string>), "words with commas between", text =>
-        $"[{string.Join(", ", text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(word => SymbolDisplay.FormatLiteral(word, quote: true)))}]");
+        $"[{string.Join(", ", text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(word => SymbolDisplay.FormatLiteral(word, quote: true)))}]");
 
     private readonly Func<string, string?> _toLiteral;
 
@@ -27,8 +28,10 @@ internal sealed class ParameterType
         new("bool", typeof(bool), "true or false", text => bool.TryParse(text, out var value) ? (value ? "true" : "false") : null),
         new("int", typeof(int), "a whole number", text => int.TryParse(text, Whole, Culture, out var value) ? value.ToString(Culture) : null),
         new("long", typeof(long), "a whole number", text => long.TryParse(text, Whole, Culture, out var value) ? $"{value}L" : null),
-        new("float", typeof(float), "a number", text => float.TryParse(text, Real, Culture, out var value) && float.IsFinite(value) ? value.ToString("R", Culture) + "f" : null),
-        new("double", typeof(double), "a number", text => double.TryParse(text, Real, Culture, out var value) && double.IsFinite(value) ? value.ToString("R", Culture) + "d" : null),
+        new("float", typeof(float), "a number",
+            text => float.TryParse(text, Real, Culture, out var value) && float.IsFinite(value) ? value.ToString("R", Culture) + "f" : null),
+        new("double", typeof(double), "a number",
+            text => double.TryParse(text, Real, Culture, out var value) && double.IsFinite(value) ? value.ToString("R", Culture) + "d" : null),
         new("decimal", typeof(decimal), "a number", text => decimal.TryParse(text, Real, Culture, out var value) ? value.ToString(Culture) + "m" : null),
         new("string", typeof(string), "text", text => SymbolDisplay.FormatLiteral(text, quote: true)),
     ];
@@ -45,7 +48,8 @@ internal sealed class ParameterType
     private static CultureInfo Culture => CultureInfo.InvariantCulture;
 
     /// <summary>The type of a C# keyword, or null when parameters cannot have it.</summary>
-    public static ParameterType? OfKeyword(string keyword) => All.Append(Words).FirstOrDefault(type => type.Keyword == keyword) ?? (LibraryTypes.Find(keyword) is { IsEnum: true } found ? OfEnum(found) : null);
+    public static ParameterType? OfKeyword(string keyword) =>
+        All.Append(Words).FirstOrDefault(type => type.Keyword == keyword) ?? (LibraryTypes.Find(keyword) is { IsEnum: true } found ? OfEnum(found) : null);
 
     /// <summary>The type of a literal's value, or null when parameters cannot have it.</summary>
     public static ParameterType? OfValue(object? value) => All.FirstOrDefault(type => type.ClrType == value?.GetType());
@@ -55,10 +59,12 @@ internal sealed class ParameterType
     {
         var inner = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         var isNullable = inner != property.PropertyType
-            || (!inner.IsValueType && new System.Reflection.NullabilityInfoContext().Create(property).WriteState == System.Reflection.NullabilityState.Nullable);
+            || (!inner.IsValueType
+            && new System.Reflection.NullabilityInfoContext().Create(property).WriteState == System.Reflection.NullabilityState.Nullable);
         return (inner.IsEnum ? OfEnum(inner)
             : inner == typeof(IReadOnlyList<string>) ? Words
-            : All.FirstOrDefault(type => type.ClrType == inner) ?? (ConvertsFromDouble(inner) ? All.First(type => type.ClrType == typeof(double)) : null), isNullable);
+            : All.FirstOrDefault(type => type.ClrType == inner) ?? (ConvertsFromDouble(inner) ? All.First(type => type.ClrType == typeof(double)) : null),
+            isNullable);
     }
 
     /// <summary>The type that an initialiser shows: that of its literals.</summary>
@@ -83,7 +89,8 @@ internal sealed class ParameterType
     public IReadOnlyList<string> Members => ClrType.IsEnum ? Enum.GetNames(ClrType) : [];
 
     private static ParameterType OfEnum(Type type) => new(type.Name, type, $"one of {string.Join(", ", Enum.GetNames(type))}", text =>
-        Enum.GetNames(type).FirstOrDefault(name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase)) is { } member ? $"{type.Name}.{member}" : null);
+        Enum.GetNames(type).FirstOrDefault(name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase)) is { } member
+            ? $"{type.Name}.{member}" : null);
 
     private static bool ConvertsFromDouble(Type type) => type.GetMethod("op_Implicit", [typeof(double)])?.ReturnType == type;
 
@@ -95,7 +102,9 @@ internal sealed class ParameterType
     }
 }
 
-/// <summary>The library's public types by their simple names: what a parameter cell's <c>new TrainingSettings { … }</c> and <c>ScheduleShape.Cosine</c> mean.</summary>
+/// <summary>
+/// The library's public types by their simple names: what a parameter cell's <c>new TrainingSettings { … }</c> and <c>ScheduleShape.Cosine</c> mean.
+/// </summary>
 internal static class LibraryTypes
 {
     private static readonly Lazy<Dictionary<string, Type>> Found = new(() =>
@@ -110,7 +119,8 @@ internal static class LibraryTypes
     private static Dictionary<string, Type> Exported()
     {
         var types = new Dictionary<string, Type>(StringComparer.Ordinal);
-        foreach (var type in typeof(lib::NotebookLib.Training.TrainingSettings).Assembly.GetExportedTypes().Where(type => type.IsEnum || type.GetMethod("<Clone>$") is not null))
+        foreach (var type in typeof(lib::NotebookLib.Training.TrainingSettings).Assembly.GetExportedTypes()
+            .Where(type => type.IsEnum || type.GetMethod("<Clone>$") is not null))
         {
             types.TryAdd(type.Name, type);
         }

@@ -6,7 +6,8 @@ internal static class Suggestion
     /// <summary>A sentence with a leading blank, or nothing when no name is near enough (a third of its letters may differ).</summary>
     public static string For(string wrong, IEnumerable<string> known)
     {
-        var nearest = known.Select(name => (name, distance: Distance(wrong.ToUpperInvariant(), name.ToUpperInvariant()))).OrderBy(pair => pair.distance).FirstOrDefault();
+        var nearest = known.Select(name => (name, distance: Distance(wrong.ToUpperInvariant(), name.ToUpperInvariant()))).OrderBy(pair => pair.distance)
+            .FirstOrDefault();
         return nearest.name is not null && nearest.distance <= Math.Max(1, nearest.name.Length / 3) ? $" Did you mean '{nearest.name}'?" : "";
     }
 

@@ -20,8 +20,8 @@ using KernelHost = NotebookRunner.Kernel.KernelHost;
 namespace NotebookRunner.Programs;
 
 /// <summary>
-/// What a notebook that was converted to a program (<c>convert --to cs</c>) runs on: it takes the arguments, collects what the cells show, and ends with the notebook's
-/// page, its .ipynb and run.json.
+/// What a notebook that was converted to a program (<c>convert --to cs</c>) runs on: it takes the arguments, collects what the cells show, and ends with the
+/// notebook's page, its .ipynb and run.json.
 /// </summary>
 public sealed class NotebookProgram : IDisposable
 {
@@ -105,7 +105,8 @@ public sealed class NotebookProgram : IDisposable
     /// <typeparam name="T">The parameter's type.</typeparam>
     /// <param name="name">The parameter's name.</param>
     /// <param name="value">What stands in the program.</param>
-    public T Argument<T>(string name, T value) => _set.TryGetValue(name, out var literal) ? (T)ValueOf(SyntaxFactory.ParseExpression(literal), typeof(T))! : value;
+    public T Argument<T>(string name, T value) =>
+        _set.TryGetValue(name, out var literal) ? (T)ValueOf(SyntaxFactory.ParseExpression(literal), typeof(T))! : value;
 
     /// <summary>A cell begins: the one before has ended well.</summary>
     /// <param name="number">Its number, from 1.</param>
@@ -129,7 +130,9 @@ public sealed class NotebookProgram : IDisposable
     {
         if (value is not null)
         {
-            Record(new KernelEvent.Displayed(null, FormattedValue.CreateManyFromObject(value).DistinctBy(form => form.MimeType).ToDictionary(form => form.MimeType, form => form.Value), IsResult: true));
+            Record(new KernelEvent.Displayed(null,
+                FormattedValue.CreateManyFromObject(value).DistinctBy(form => form.MimeType).ToDictionary(form => form.MimeType, form => form.Value),
+                IsResult: true));
         }
     }
 
@@ -141,7 +144,8 @@ public sealed class NotebookProgram : IDisposable
         var cause = error is AggregateException { InnerExceptions: [var only] } ? only : error;
         if (_cell is not null)
         {
-            var line = new StackTrace(cause, true).GetFrames().Where(frame => frame.GetFileName() == _sourcePath).Select(frame => frame.GetFileLineNumber()).FirstOrDefault();
+            var line = new StackTrace(cause, true).GetFrames().Where(frame => frame.GetFileName() == _sourcePath).Select(frame => frame.GetFileLineNumber())
+                .FirstOrDefault();
             var first = _firstLines[_cell.Number - 1];
             _cell.Error = new(cause.GetType().FullName!, cause.Message, line > first ? line - first : 0, cause.StackTrace ?? "");
         }
@@ -252,7 +256,8 @@ public sealed class NotebookProgram : IDisposable
         }
 
         var name = Path.GetFileNameWithoutExtension(sourcePath);
-        return (ParameterPairs.Read(pairs), Path.GetFullPath(output ?? Path.Combine("results", "runs", $"{name}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}")));
+        return (ParameterPairs.Read(pairs),
+            Path.GetFullPath(output ?? Path.Combine("results", "runs", $"{name}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}")));
     }
 
     /// <summary>The program's cells as the notebook had them, and the line above each.</summary>
@@ -267,7 +272,8 @@ public sealed class NotebookProgram : IDisposable
         {
             var isProse = lines[marks[i]] == ProseMark;
             var body = lines[(marks[i] + (isProse ? 1 : 2))..(i + 1 < marks.Count ? marks[i + 1] : end)];
-            var text = string.Join('\n', isProse ? body.Select(line => line.StartsWith("// ", StringComparison.Ordinal) ? line[3..] : line.TrimStart('/')) : body).Trim('\n');
+            var text = string.Join('\n', isProse
+                ? body.Select(line => line.StartsWith("// ", StringComparison.Ordinal) ? line[3..] : line.TrimStart('/')) : body).Trim('\n');
             cells.Add(new(isProse ? KernelNames.Markdown : KernelNames.CSharp, isProse ? text : WithoutCalls(text), marks[i] + 3));
         }
 
@@ -280,7 +286,11 @@ public sealed class NotebookProgram : IDisposable
         var root = CSharpSyntaxTree.ParseText(code, new CSharpParseOptions(LanguageVersion.CSharp14, kind: SourceCodeKind.Script)).GetCompilationUnitRoot();
         foreach (var call in root.DescendantNodes().OfType<InvocationExpressionSyntax>().OrderByDescending(call => call.SpanStart))
         {
-            if (call.Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.Text: Variable }, Name.Identifier.Text: var name })
+            if (call.Expression is not MemberAccessExpressionSyntax
+                {
+                    Expression: IdentifierNameSyntax { Identifier.Text: Variable },
+                    Name.Identifier.Text: var name
+                })
             {
                 continue;
             }
@@ -300,9 +310,11 @@ public sealed class NotebookProgram : IDisposable
         {
             LiteralExpressionSyntax { RawKind: (int)SyntaxKind.NullLiteralExpression } => null,
             LiteralExpressionSyntax { Token.Value: var value } => Convert.ChangeType(value, inner, CultureInfo.InvariantCulture),
-            PrefixUnaryExpressionSyntax { Operand: LiteralExpressionSyntax { Token.Text: var digits } } => Convert.ChangeType("-" + digits.TrimEnd('L', 'f', 'd', 'm'), inner, CultureInfo.InvariantCulture),
+            PrefixUnaryExpressionSyntax { Operand: LiteralExpressionSyntax { Token.Text: var digits } } =>
+                Convert.ChangeType("-" + digits.TrimEnd('L', 'f', 'd', 'm'), inner, CultureInfo.InvariantCulture),
             MemberAccessExpressionSyntax member => Enum.Parse(inner, member.Name.Identifier.Text),
-            CollectionExpressionSyntax list => list.Elements.OfType<ExpressionElementSyntax>().Select(element => ((LiteralExpressionSyntax)element.Expression).Token.ValueText).ToArray(),
+            CollectionExpressionSyntax list =>
+                list.Elements.OfType<ExpressionElementSyntax>().Select(element => ((LiteralExpressionSyntax)element.Expression).Token.ValueText).ToArray(),
             _ => throw new InvalidOperationException($"{literal} is no value of a parameter."),
         };
     }

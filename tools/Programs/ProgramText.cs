@@ -8,8 +8,9 @@ using NotebookRunner.Parameters;
 namespace NotebookRunner.Programs;
 
 /// <summary>
-/// A notebook as a file-based program of .NET 10 (<c>dotnet run --file NAME.cs</c>), in the "percent" form that editors fold into cells: prose as comments behind
-/// <c>// %% [markdown]</c>, code behind <c>// %%</c>. Usings move to the top, types to the end, a last expression is shown, parameters can be set by arguments.
+/// A notebook as a file-based program of .NET 10 (<c>dotnet run --file NAME.cs</c>), in the "percent" form that editors fold into cells: prose as comments
+/// behind <c>// %% [markdown]</c>, code behind <c>// %%</c>. Usings move to the top, types to the end, a last expression is shown, parameters can be set by
+/// arguments.
 /// </summary>
 internal sealed class ProgramText
 {
@@ -18,13 +19,15 @@ internal sealed class ProgramText
     // The repository's rules are for its own code, not for a user's program.
     private static readonly string[] Properties =
     [
-        "PublishAot=false", "TreatWarningsAsErrors=false", "RunAnalyzers=false", "EnforceCodeStyleInBuild=false", "GenerateDocumentationFile=false", "RestorePackagesWithLockFile=false",
+        "PublishAot=false", "TreatWarningsAsErrors=false", "RunAnalyzers=false", "EnforceCodeStyleInBuild=false", "GenerateDocumentationFile=false",
+        "RestorePackagesWithLockFile=false",
         "PredefinedCulturesOnly=false", "NoWarn=$(NoWarn);NU1603;NU1608;CS8632;CS1591",
     ];
 
     private static readonly string[] Usings =
     [
-        "using System;", "using System.Text;", "using System.Collections;", "using System.Collections.Generic;", "using System.Threading.Tasks;", "using System.Linq;",
+        "using System;", "using System.Text;", "using System.Collections;", "using System.Collections.Generic;", "using System.Threading.Tasks;",
+        "using System.Linq;",
         "using static Microsoft.DotNet.Interactive.Kernel;",
     ];
 
@@ -65,10 +68,12 @@ internal sealed class ProgramText
         var name = Path.GetFileName(target);
         string[] head =
         [
-            $"#:project {Seen("NotebookLib.csproj")}", $"#:project {Seen("tools/NotebookRunner.csproj")}", .. _packages.Select(package => $"#:package {package}"),
+            $"#:project {Seen("NotebookLib.csproj")}", $"#:project {Seen("tools/NotebookRunner.csproj")}",
+            .. _packages.Select(package => $"#:package {package}"),
             .. (_packages.Count > 0 ? ["ManagePackageVersionsCentrally=false"] : Array.Empty<string>()).Concat(Properties)
                 .Append($"OutputPath={Seen($"bin/program-{Path.GetFileNameWithoutExtension(target)}")}").Select(property => $"#:property {property}"),
-            "", $"// {_name} as a program. Run it: dotnet run --file {name}. Set parameters: dotnet run --file {name} -- -p name=value. It ends with the notebook's page.",
+            "", $"// {_name} as a program. Run it: dotnet run --file {name}. Set parameters: dotnet run --file {name} -- -p name=value. "
+                + "It ends with the notebook's page.",
             .. _usings.Distinct(StringComparer.Ordinal), "using NotebookRunner.Programs;", "",
             $"using var {NotebookProgram.Variable} = NotebookProgram.Begin(args);", "try", "{",
         ];
@@ -102,9 +107,11 @@ internal sealed class ProgramText
             return;
         }
 
-        if (cell.Source.Split('\n').FirstOrDefault(line => line.TrimEnd() is NotebookProgram.CodeMark or NotebookProgram.ProseMark || line.StartsWith("#load", StringComparison.Ordinal)) is { } mark)
+        if (cell.Source.Split('\n').FirstOrDefault(line =>
+            line.TrimEnd() is NotebookProgram.CodeMark or NotebookProgram.ProseMark || line.StartsWith("#load", StringComparison.Ordinal)) is { } mark)
         {
-            _faults.Add(mark[0] == '#' ? $"{place}: '{mark}' is for scripts; a program has all its code in one file: put the code into a cell." : $"{place}: '{mark}' begins a cell in a program; reword the comment.");
+            _faults.Add(mark[0] == '#' ? $"{place}: '{mark}' is for scripts; a program has all its code in one file: put the code into a cell."
+                : $"{place}: '{mark}' begins a cell in a program; reword the comment.");
             return;
         }
 
@@ -123,9 +130,12 @@ internal sealed class ProgramText
             edits.Add((import.SpanStart, import.Span.End, ""));
         }
 
-        foreach (var end in root.DescendantNodes(node => node is not (BaseMethodDeclarationSyntax or BaseTypeDeclarationSyntax or LocalFunctionStatementSyntax or AnonymousFunctionExpressionSyntax)).OfType<ReturnStatementSyntax>())
+        foreach (var end in root.DescendantNodes(node =>
+            node is not (BaseMethodDeclarationSyntax or BaseTypeDeclarationSyntax or LocalFunctionStatementSyntax or AnonymousFunctionExpressionSyntax))
+                .OfType<ReturnStatementSyntax>())
         {
-            _faults.Add($"{place}: '{end}' ends a notebook's cell, and would end the whole program; write what it returns as the last line, without return and semicolon.");
+            _faults.Add($"{place}: '{end}' ends a notebook's cell, and would end the whole program; write what it returns as the last line, "
+                + "without return and semicolon.");
         }
 
         foreach (var question in root.DescendantNodes().OfType<InvocationExpressionSyntax>().Select(NotebookCheck.QuestionIn).OfType<string>())
@@ -142,7 +152,8 @@ internal sealed class ProgramText
         foreach (var parameter in parameters?.Parameters ?? [])
         {
             var expression = source[parameter.LiteralSpan.Start..parameter.LiteralSpan.End];
-            edits.Add((parameter.LiteralSpan.Start, parameter.LiteralSpan.End, $"{NotebookProgram.Variable}.{nameof(NotebookProgram.Argument)}<{parameter.TypeName}>(\"{parameter.Name}\", {expression})"));
+            edits.Add((parameter.LiteralSpan.Start, parameter.LiteralSpan.End,
+                $"{NotebookProgram.Variable}.{nameof(NotebookProgram.Argument)}<{parameter.TypeName}>(\"{parameter.Name}\", {expression})"));
         }
 
         foreach (var (start, end, text) in edits.OrderByDescending(edit => edit.Start))
@@ -200,7 +211,8 @@ internal sealed class ProgramText
                 edits.Add((last.Expression.Span.End, last.Expression.Span.End, ");"));
                 break;
             case not GlobalStatementSyntax:
-                _faults.Add($"{place}: '{member.ToString().Split('\n')[0]}' stands outside of a type, where a script may have it and a program may not; use a variable or a method.");
+                _faults.Add($"{place}: '{member.ToString().Split('\n')[0]}' stands outside of a type, where a script may have it and a program may not; "
+                    + "use a variable or a method.");
                 break;
         }
     }
@@ -208,7 +220,8 @@ internal sealed class ProgramText
     /// <summary>What a script's members may say of themselves and a program's locals may not.</summary>
     private static void Plain(SyntaxTokenList modifiers, List<(int Start, int End, string Text)> edits)
     {
-        foreach (var word in modifiers.Where(word => word.Kind() is SyntaxKind.PublicKeyword or SyntaxKind.PrivateKeyword or SyntaxKind.InternalKeyword or SyntaxKind.ProtectedKeyword or SyntaxKind.ReadOnlyKeyword
+        foreach (var word in modifiers.Where(word => word.Kind() is SyntaxKind.PublicKeyword or SyntaxKind.PrivateKeyword or SyntaxKind.InternalKeyword
+            or SyntaxKind.ProtectedKeyword or SyntaxKind.ReadOnlyKeyword
             || (word.IsKind(SyntaxKind.StaticKeyword) && word.Parent is FieldDeclarationSyntax)))
         {
             edits.Add((word.SpanStart, word.FullSpan.End, ""));

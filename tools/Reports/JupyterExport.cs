@@ -27,7 +27,8 @@ internal static class JupyterExport
             }
 
             element.ExecutionOrder = ++executed;
-            element.Metadata!["notebook_runner"] = new Dictionary<string, object> { ["seconds"] = Math.Round(cell.Seconds, 3), ["status"] = cell.Status.ToString() };
+            element.Metadata!["notebook_runner"] =
+                new Dictionary<string, object> { ["seconds"] = Math.Round(cell.Seconds, 3), ["status"] = cell.Status.ToString() };
             foreach (var output in cell.Outputs.All)
             {
                 element.Outputs.Add(OutputOf(output, executed, ref isPlotlyIn));
@@ -35,7 +36,9 @@ internal static class JupyterExport
 
             if (cell.Error is { } error)
             {
-                element.Outputs.Add(new ErrorElement(error.Message, error.Name, $"{error.Name}: {error.Message}\n{error.Details}".Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+                element.Outputs.Add(
+                    new ErrorElement(error.Message, error.Name,
+                    $"{error.Name}: {error.Message}\n{error.Details}".Split('\n', StringSplitOptions.RemoveEmptyEntries)));
             }
         }
 
@@ -65,7 +68,8 @@ internal static class JupyterExport
         var needsPlotly = !isPlotlyIn && OutputView.NeedsPlotly(output);
         isPlotlyIn |= needsPlotly;
         // The first chart brings plotly.js for all of them.
-        var data = display.Data.ToDictionary(pair => pair.Key, pair => (object)(needsPlotly && pair.Key == "text/html" ? PlotlyScript.Element + "\n" + pair.Value : pair.Value));
+        var data = display.Data.ToDictionary(pair => pair.Key,
+            pair => (object)(needsPlotly && pair.Key == "text/html" ? PlotlyScript.Element + "\n" + pair.Value : pair.Value));
         if (!display.IsResult)
         {
             return new DisplayElement(data);

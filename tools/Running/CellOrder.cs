@@ -30,7 +30,8 @@ internal static partial class CellOrder
             FieldDeclarationSyntax field => field.Declaration.Variables.Any(variable => variable.Identifier.ValueText == name),
             MethodDeclarationSyntax method => method.Identifier.ValueText == name,
             BaseTypeDeclarationSyntax type => type.Identifier.ValueText == name,
-            GlobalStatementSyntax statement => statement.DescendantNodes().OfType<SingleVariableDesignationSyntax>().Any(made => made.Identifier.ValueText == name),
+            GlobalStatementSyntax statement =>
+                statement.DescendantNodes().OfType<SingleVariableDesignationSyntax>().Any(made => made.Identifier.ValueText == name),
             _ => false,
         });
 

@@ -40,7 +40,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <summary>How a run goes on after a stop, whole, as it is typed into a shell.</summary>
     public static string CommandFor(string folder)
     {
-        var program = File.Exists(Path.Combine("tools", "NotebookRunner.csproj")) ? "dotnet run --project tools --" : $"dotnet {Quoted(typeof(KeptRun).Assembly.Location)}";
+        var program = File.Exists(Path.Combine("tools", "NotebookRunner.csproj"))
+            ? "dotnet run --project tools --" : $"dotnet {Quoted(typeof(KeptRun).Assembly.Location)}";
         var below = Path.GetRelativePath(".", folder);
         return $"{program} run --resume {Quoted(below.StartsWith("..", StringComparison.Ordinal) ? Path.GetFullPath(folder) : below)}";
     }
@@ -54,7 +55,9 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <exception cref="ParameterException">A parameter is unknown or has a value of another type.</exception>
     public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
     {
-        var facts = LostRuns.Facts(folder) ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {LostRuns.FactsName} in it{Elsewhere(folder)}.");
+        var facts = LostRuns.Facts(folder)
+            ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {LostRuns.FactsName} in "
+            + $"it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
         if ((string?)facts["status"] == RunWord(RunStatus.Ok))
         {
@@ -69,7 +72,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
     private static Dictionary<string, string> ValuesOf(string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given)
     {
-        var kept = ByName(cell, (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue).ToDictionary(pair => pair.Key, pair => pair.Value!.ToString()));
+        var kept = ByName(cell, (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue)
+            .ToDictionary(pair => pair.Key, pair => pair.Value!.ToString()));
         var now = new Dictionary<string, string>(kept);
         var answers = given.Where(pair => NameOf(cell, pair) is null).ToList();
         foreach (var (name, text) in ByName(cell, given))
@@ -78,7 +82,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         }
 
         var refused = cell.Valued(kept).Zip(cell.Valued(now))
-            .Where(pair => pair.First.Literal != pair.Second.Literal && !Free.Contains(pair.First.Parameter.Name) && !Switches.Contains(pair.First.Parameter.Name))
+            .Where(pair =>
+                pair.First.Literal != pair.Second.Literal && !Free.Contains(pair.First.Parameter.Name) && !Switches.Contains(pair.First.Parameter.Name))
             .Select(pair => $"  {pair.First.Parameter.Name} is {pair.Second.Literal}, the run was started with {pair.First.Literal}\n").ToList();
         if (refused.Count > 0)
         {
@@ -126,13 +131,16 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <summary>Whether a training began in a folder: as the library's CheckpointStore.HasBegun.</summary>
     private static bool HasBegun(string output) => File.Exists(Path.Combine(output, "checkpoints", ".training.lock")) || TrainedIn(output) is not null;
 
-    /// <summary>What shows that a folder holds a trained run: as the library's CheckpointStore.FindRun, which would load libtorch before the runner has said a word.</summary>
+    /// <summary>
+    /// What shows that a folder holds a trained run: as the library's CheckpointStore.FindRun, which would load libtorch before the runner has said a word.
+    /// </summary>
     public static string? TrainedIn(string output)
     {
         var checkpoints = Path.Combine(output, "checkpoints");
         return !Directory.Exists(checkpoints)
             ? null
-            : Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
+            : Directory.EnumerateDirectories(checkpoints).Select(path => Path.GetFileName(path)!)
+                .FirstOrDefault(name => name == "best" || name.StartsWith("checkpoint-", StringComparison.Ordinal));
     }
 
     private static string NotebookOf(string folder, JsonObject facts)
@@ -158,7 +166,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
     private static string RunWord(RunStatus status) => Reports.RunSummary.Word(status);
 
-    private static string Quoted(string word) => word.Length > 0 && word.All(letter => char.IsAsciiLetterOrDigit(letter) || "_./:=@%+,-".Contains(letter, StringComparison.Ordinal))
+    private static string Quoted(string word) =>
+        word.Length > 0 && word.All(letter => char.IsAsciiLetterOrDigit(letter) || "_./:=@%+,-".Contains(letter, StringComparison.Ordinal))
         ? word
         : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

@@ -43,7 +43,8 @@ internal sealed class KernelProcess : IAsyncDisposable
     {
         var pipeName = $"notebook-{Guid.NewGuid():N}";
         var marker = $"\u0002end of cell {Guid.NewGuid():N}";
-        var pipe = new NamedPipeServerStream(pipeName, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
+        var pipe = new NamedPipeServerStream(pipeName, PipeDirection.InOut, 1, PipeTransmissionMode.Byte,
+            PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
         var process = Process.Start(StartInfo(workingFolder, environment, pipeName, marker))!;
         process.StandardInput.Close();
         using var patience = new CancellationTokenSource(StartPatience);
@@ -108,7 +109,8 @@ internal sealed class KernelProcess : IAsyncDisposable
     private static ProcessStartInfo StartInfo(string workingFolder, IReadOnlyDictionary<string, string> environment, string pipeName, string marker)
     {
         var self = typeof(KernelProcess).Assembly.Location;
-        var host = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+        var host = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+            ? Environment.ProcessPath! : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
         var start = new ProcessStartInfo(host, [self, KernelCommandName, pipeName, marker])
         {
             WorkingDirectory = workingFolder,

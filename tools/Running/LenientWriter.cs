@@ -3,7 +3,8 @@ using System.Text;
 namespace NotebookRunner.Running;
 
 /// <summary>
-/// Standard output or error that may fail, on a full disk, in a terminal that went away: what cannot be said is not said, and the run goes on. The page on disk has it all.
+/// Standard output or error that may fail, on a full disk, in a terminal that went away: what cannot be said is not said, and the run goes on. The page on disk
+/// has it all.
 /// </summary>
 internal sealed class LenientWriter(TextWriter inner) : TextWriter
 {

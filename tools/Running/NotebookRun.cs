@@ -54,7 +54,11 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
     private Dictionary<string, string> Variables()
     {
-        var variables = new Dictionary<string, string> { [RunOptions.OutputVariable] = options.OutputFolder, [RunOptions.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder) };
+        var variables = new Dictionary<string, string>
+        {
+            [RunOptions.OutputVariable] = options.OutputFolder,
+            [RunOptions.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder)
+        };
         if (options.Threads is { } threads)
         {
             // libtorch and MKL take their number of threads from here.
@@ -69,7 +73,8 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         var clock = Stopwatch.StartNew();
         cell.Status = RunStatus.Running;
         view.CellStarted(cell);
-        await kernel.SendAsync(new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Cell.Kernel, cell.Source, cell.Answers));
+        await kernel.SendAsync(
+            new KernelRequest.RunCell(cell.Number, $"{state.NotebookName}#cell-{cell.Number}.cs", cell.Cell.Kernel, cell.Source, cell.Answers));
         var stop = new StopWatcher(kernel, options, stops, view.Notice);
         _limit = new();
         var done = await FollowAsync(kernel, cell, stop, clock);

@@ -64,8 +64,10 @@ internal sealed class OutputLimit
         // Half of an HTML element would break the page: the plain text stands in for it.
         var kept = data.Where(content => content.Key != PlainText && content.Value.Length <= MostContentChars).ToDictionary();
         var plain = data.GetValueOrDefault(PlainText) ?? "";
-        var lost = data.Where(content => content.Key != PlainText && content.Value.Length > MostContentChars).Select(content => Invariant($"{content.Key} of {content.Value.Length:N0} characters")).ToList();
-        kept[PlainText] = (plain.Length <= MostTextChars ? plain : plain[..MostTextChars] + Note(MostTextChars, Invariant($"the value has {plain.Length:N0}; show a part of it")))
+        var lost = data.Where(content => content.Key != PlainText && content.Value.Length > MostContentChars)
+            .Select(content => Invariant($"{content.Key} of {content.Value.Length:N0} characters")).ToList();
+        kept[PlainText] = (plain.Length <= MostTextChars
+            ? plain : plain[..MostTextChars] + Note(MostTextChars, Invariant($"the value has {plain.Length:N0}; show a part of it")))
             + (lost.Count > 0 ? $"\n… left out: {string.Join(", ", lost)}, more than {MostContentChars >> 20} million\n" : "");
         return kept;
     }

@@ -19,13 +19,15 @@ internal static class PasswordMask
         KernelEvent.StreamText text => text with { Text = Without(text.Text, passwords) },
         KernelEvent.Displayed shown => shown with { Data = Without(shown.Data, passwords) },
         KernelEvent.Updated shown => shown with { Data = Without(shown.Data, passwords) },
-        KernelEvent.Raised { Error: var error } raised => raised with { Error = error with { Message = Without(error.Message, passwords), Details = Without(error.Details, passwords) } },
+        KernelEvent.Raised { Error: var error } raised =>
+            raised with { Error = error with { Message = Without(error.Message, passwords), Details = Without(error.Details, passwords) } },
         _ => happened,
     };
 
     private static Dictionary<string, string> Without(Dictionary<string, string> data, IReadOnlyList<string> passwords) => data.ToDictionary(
         form => form.Key,
-        form => form.Key is "text/html" or "image/svg+xml" ? Without(Without(form.Value, passwords, WebUtility.HtmlEncode), passwords, mask: WebUtility.HtmlEncode(Mask)) : Without(form.Value, passwords));
+        form => form.Key is "text/html" or "image/svg+xml"
+            ? Without(Without(form.Value, passwords, WebUtility.HtmlEncode), passwords, mask: WebUtility.HtmlEncode(Mask)) : Without(form.Value, passwords));
 
     private static string Without(string text, IReadOnlyList<string> passwords, Func<string, string>? written = null, string? mask = null)
     {

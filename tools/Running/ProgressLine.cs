@@ -40,5 +40,6 @@ internal sealed class ProgressLine
     }
 
     private List<string> News(string plain) => !plain.Contains(NewsMark, StringComparison.Ordinal) ? []
-        : [.. plain.Split('\n').Where(line => line.StartsWith(NewsMark, StringComparison.Ordinal)).Select(line => AnsiText.Strip(line[NewsMark.Length..]).Trim()).Where(_told.Add)];
+        : [.. plain.Split('\n').Where(line => line.StartsWith(NewsMark, StringComparison.Ordinal))
+            .Select(line => AnsiText.Strip(line[NewsMark.Length..]).Trim()).Where(_told.Add)];
 }

@@ -24,15 +24,18 @@ internal static class RunPreparation
         var questions = inputs.SelectMany(cell => cell).DistinctBy(input => input.Name).ToList();
         var asked = questions.Select(input => input.Name).ToHashSet(StringComparer.Ordinal);
         var cell = ParameterCell.Find(notebook.Cells);
-        var parameters = values.Where(value => !asked.Contains(value.Key) || cell?.Parameters.Any(parameter => parameter.Name == value.Key) == true).ToDictionary();
+        var parameters = values.Where(value => !asked.Contains(value.Key) || cell?.Parameters.Any(parameter => parameter.Name == value.Key) == true)
+            .ToDictionary();
         if (cell is null && parameters.Count > 0)
         {
-            throw new ParameterException($"{name} has no parameter cell (a C# cell whose first line is a comment beginning with 'parameters'), so {parameters.Keys.First()} cannot be set.");
+            throw new ParameterException($"{name} has no parameter cell (a C# cell whose first line is a comment beginning with 'parameters'), "
+                + $"so {parameters.Keys.First()} cannot be set.");
         }
 
         if (questions.Where(question => !values.ContainsKey(question.Name)).ToList() is { Count: > 0 } unanswered)
         {
-            throw new ParameterException(string.Join('\n', unanswered.Select(question => $"{question.Place}: asks for '{question.Name}': answer it by -p {Pair(question.Name)}.")) + "\nNothing was run.");
+            throw new ParameterException(string.Join('\n', unanswered.Select(question => $"{question.Place}: asks for '{question.Name}': "
+                + $"answer it by -p {Pair(question.Name)}.")) + "\nNothing was run.");
         }
 
         var names = CellNames.Of(notebook.Cells);

@@ -16,7 +16,9 @@ internal static class ScoresFile
         File.Delete(Path.Combine(folder, AboutName));
     }
 
-    /// <summary>Reads what the notebook says about its run: a sentence, and what scores were counted on by the first word of their names; empty when it says nothing.</summary>
+    /// <summary>
+    /// Reads what the notebook says about its run: a sentence, and what scores were counted on by the first word of their names; empty when it says nothing.
+    /// </summary>
     /// <exception cref="InvalidDataException">The file is too large or of another form.</exception>
     public static (string About, IReadOnlyDictionary<string, string> Groups) ReadAbout(string folder)
     {
@@ -35,7 +37,8 @@ internal static class ScoresFile
     }
 
     /// <summary>Scores under what they were counted on, told by the first word of their names; those that say nothing of it last, without a title.</summary>
-    public static IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> Grouped(IReadOnlyDictionary<string, double> scores, IReadOnlyDictionary<string, string> groups) =>
+    public static IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> Grouped(
+        IReadOnlyDictionary<string, double> scores, IReadOnlyDictionary<string, string> groups) =>
     [
         .. scores
             .GroupBy(score => groups.GetValueOrDefault(score.Key.Split(' ', 2)[0], ""))

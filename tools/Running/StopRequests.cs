@@ -38,7 +38,8 @@ internal sealed class StopRequests : IDisposable
     public string Word => _first switch { PosixSignal.SIGTERM => "SIGTERM", PosixSignal.SIGHUP => "SIGHUP, as of a terminal that went away", _ => "Ctrl-C" };
 
     /// <summary>What both the runner and its kernel answer. Who started us with nohup wants a terminal's end to mean nothing.</summary>
-    public static IEnumerable<PosixSignal> Listened() => IsIgnored(HangUp) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+    public static IEnumerable<PosixSignal> Listened() =>
+        IsIgnored(HangUp) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
 
     // The two sources hold nothing that would have to be freed, and a signal may be on its way while this runs.
     public void Dispose() => Array.ForEach(_registrations, registration => registration.Dispose());
@@ -70,7 +71,8 @@ internal sealed class StopRequests : IDisposable
         try
         {
             var line = File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
-            return line is not null && (ulong.Parse(line["SigIgn:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
+            return line is not null
+                && (ulong.Parse(line["SigIgn:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
         }
         catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException or FormatException)
         {

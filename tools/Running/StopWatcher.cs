@@ -51,7 +51,9 @@ internal sealed class StopWatcher(KernelProcess kernel, RunOptions options, Stop
         var said = raised is null ? "" : OwnWords(raised);
         return Reason switch
         {
-            RunStatus.TimedOut => new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}.{said}"), line, details),
+            RunStatus.TimedOut =>
+                new("time-out", Invariant($"The cell took longer than {options.CellTimeout!.Value.TotalSeconds:0.#} s (--timeout); {how}.{said}"), line,
+                    details),
             RunStatus.Interrupted => new("interrupted", $"Somebody asked to stop ({stops.Word}); {how}.{said}", line, details),
             _ => null,
         };

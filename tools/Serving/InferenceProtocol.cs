@@ -13,7 +13,8 @@ namespace NotebookRunner.Serving;
 /// <param name="Strategy">How pieces become entities; null tags words, as the notebooks score them.</param>
 /// <param name="Threshold">Results with a lower score are left out.</param>
 /// <param name="IgnoredLabels">Results with these labels are left out; null for O alone.</param>
-internal sealed record InferenceRequest(IReadOnlyList<string> Texts, bool IsList, AggregationStrategy? Strategy, double Threshold, IReadOnlyCollection<string>? IgnoredLabels);
+internal sealed record InferenceRequest(
+    IReadOnlyList<string> Texts, bool IsList, AggregationStrategy? Strategy, double Threshold, IReadOnlyCollection<string>? IgnoredLabels);
 
 /// <summary>An answer that is no result: the status, and what the client is told. Nothing of it holds a text.</summary>
 internal sealed class RequestRefusedException(int status, string message, TimeSpan? retryAfter = null) : Exception(message)
@@ -40,7 +41,8 @@ internal static class InferenceProtocol
 {
     private const int MostLevels = 8;
     private const string Inputs = "inputs", Parameters = "parameters", Options = "options";
-    private const string StrategyName = "aggregation_strategy", ThresholdName = "threshold", IgnoredName = "ignore_labels", StrideName = "stride", Words = "words";
+    private const string StrategyName = "aggregation_strategy", ThresholdName = "threshold", IgnoredName = "ignore_labels", StrideName = "stride",
+    Words = "words";
 
     // The pipeline's, and one of ours.
     private static readonly string[] Strategies = ["none", "simple", "first", "average", "max", Words];
@@ -70,7 +72,8 @@ internal static class InferenceProtocol
 
         CheckStride(parameters);
         var isList = inputs.ValueKind == JsonValueKind.Array;
-        return new(isList ? Texts(inputs, mostTexts) : [Text(inputs, Inputs, "a text or a list of texts")], isList, Strategy(parameters), Threshold(parameters), Ignored(parameters));
+        return new(isList ? Texts(inputs, mostTexts) : [Text(inputs, Inputs, "a text or a list of texts")], isList, Strategy(parameters), Threshold(parameters),
+            Ignored(parameters));
     }
 
     /// <summary>Writes the answer.</summary>
@@ -176,7 +179,8 @@ internal static class InferenceProtocol
         catch (JsonException error)
         {
             // The error's own message quotes the text.
-            throw RequestRefusedException.Bad(Invariant($"body: no JSON of at most {MostLevels} levels in UTF-8; the fault is at line {(error.LineNumber ?? 0) + 1}, byte {(error.BytePositionInLine ?? 0) + 1}."));
+            throw RequestRefusedException.Bad(Invariant($"body: no JSON of at most {MostLevels} levels in UTF-8; ")
+                + Invariant($"the fault is at line {(error.LineNumber ?? 0) + 1}, byte {(error.BytePositionInLine ?? 0) + 1}."));
         }
     }
 
@@ -260,7 +264,8 @@ internal static class InferenceProtocol
 
     private static IReadOnlyCollection<string>? Ignored(Dictionary<string, JsonElement> parameters) =>
         !Has(parameters, IgnoredName, out var value) ? null
-        : value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Select((item, i) => Text(item, Invariant($"{Parameters}.{IgnoredName}[{i}]"), "a label")).ToHashSet()
+        : value.ValueKind == JsonValueKind.Array
+        ? value.EnumerateArray().Select((item, i) => Text(item, Invariant($"{Parameters}.{IgnoredName}[{i}]"), "a label")).ToHashSet()
         : throw Unexpected($"{Parameters}.{IgnoredName}", "a list of labels", value);
 
     /// <summary>A client may ask for overlapping windows; it gets them without asking.</summary>
@@ -275,13 +280,14 @@ internal static class InferenceProtocol
     private static bool Has(Dictionary<string, JsonElement> parameters, string name, out JsonElement value) =>
         parameters.TryGetValue(name, out value) && value.ValueKind != JsonValueKind.Null;
 
-    private static RequestRefusedException Unexpected(string path, string expected, JsonElement found) => RequestRefusedException.Bad($"{path}: expected {expected}, found {found.ValueKind switch
-    {
-        JsonValueKind.Object => "an object",
-        JsonValueKind.Array => "a list",
-        JsonValueKind.String => "a text",
-        JsonValueKind.Number => expected.Contains("number", StringComparison.Ordinal) ? "another number" : "a number",
-        JsonValueKind.True or JsonValueKind.False => "true or false",
-        _ => "null",
-    }}.");
+    private static RequestRefusedException Unexpected(string path, string expected, JsonElement found) =>
+        RequestRefusedException.Bad($"{path}: expected {expected}, found {found.ValueKind switch
+        {
+            JsonValueKind.Object => "an object",
+            JsonValueKind.Array => "a list",
+            JsonValueKind.String => "a text",
+            JsonValueKind.Number => expected.Contains("number", StringComparison.Ordinal) ? "another number" : "a number",
+            JsonValueKind.True or JsonValueKind.False => "true or false",
+            _ => "null",
+        }}.");
 }

@@ -176,7 +176,10 @@ internal sealed class InferenceServer : IAsyncDisposable
         headers.ContentSecurityPolicy = ServicePage.Policy;
     }
 
-    /// <summary>Lets in who may come: with the token where there is one; by this machine's own names, where only this machine is listened to; not from another site's page.</summary>
+    /// <summary>
+    /// Lets in who may come: with the token where there is one; by this machine's own names, where only this machine is listened to; not from another site's
+    /// page.
+    /// </summary>
     private void CheckCaller(HttpRequest request)
     {
         // Another site's name may lead here (DNS rebinding), and its pages would then count as ours.
@@ -268,7 +271,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
-            throw RequestRefusedException.Busy(Invariant($"No result within {_settings.TimeLimit.TotalSeconds:0.###} s; try again later, or send less at a time."), _queue.Wait);
+            throw RequestRefusedException.Busy(Invariant($"No result within {_settings.TimeLimit.TotalSeconds:0.###} s; try again later, ")
+                + "or send less at a time.", _queue.Wait);
         }
         finally
         {
@@ -293,7 +297,8 @@ internal sealed class InferenceServer : IAsyncDisposable
         return InferenceProtocol.Write(request, results);
     }
 
-    private async Task<IReadOnlyList<T>> ScoreAsync<T>(PreparedTexts<T> prepared, CancellationToken cancel) => prepared.Read(await _queue.ScoreAsync(prepared.Windows, cancel));
+    private async Task<IReadOnlyList<T>> ScoreAsync<T>(PreparedTexts<T> prepared, CancellationToken cancel) =>
+        prepared.Read(await _queue.ScoreAsync(prepared.Windows, cancel));
 
     private PreparedTexts<TaggedText> PrepareWords(IReadOnlyList<string> texts)
     {
@@ -316,7 +321,8 @@ internal sealed class InferenceServer : IAsyncDisposable
 
         if (!path.StartsWith(ModelsPath, StringComparison.Ordinal))
         {
-            throw path is "/health" or "/metrics" or "/serve.css" or "/serve.js" ? NotAllowed(context, "GET, HEAD") : new RequestRefusedException(404, "There is no such address here; expected POST / or /models/NAME.");
+            throw path is "/health" or "/metrics" or "/serve.css" or "/serve.js"
+                ? NotAllowed(context, "GET, HEAD") : new RequestRefusedException(404, "There is no such address here; expected POST / or /models/NAME.");
         }
 
         // A slash in a name may come as %2F.
@@ -360,7 +366,8 @@ internal sealed class InferenceServer : IAsyncDisposable
 
         if (refused.Status == 401)
         {
-            context.Response.Headers.WWWAuthenticate = HttpMethods.IsPost(context.Request.Method) ? "Bearer" : "Basic realm=\"token as password\", charset=\"UTF-8\"";
+            context.Response.Headers.WWWAuthenticate = HttpMethods.IsPost(context.Request.Method)
+                ? "Bearer" : "Basic realm=\"token as password\", charset=\"UTF-8\"";
         }
 
         try

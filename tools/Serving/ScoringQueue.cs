@@ -8,8 +8,9 @@ using lib::NotebookLib.Platform;
 namespace NotebookRunner.Serving;
 
 /// <summary>
-/// Brings concurrent requests to a network that takes one call at a time. A turn is one call: the requests in line give windows round robin until the turn is full, so that many
-/// small requests go together and a large one, which takes several turns, keeps nobody waiting for all of them. A request whose client has gone is dropped where it stands in line.
+/// Brings concurrent requests to a network that takes one call at a time. A turn is one call: the requests in line give windows round robin until the turn is
+/// full, so that many small requests go together and a large one, which takes several turns, keeps nobody waiting for all of them. A request whose client has
+/// gone is dropped where it stands in line.
 /// </summary>
 internal sealed class ScoringQueue : IAsyncDisposable
 {

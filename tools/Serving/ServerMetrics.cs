@@ -17,11 +17,14 @@ internal sealed class ServerMetrics
         var make = Metrics.WithCustomRegistry(_registry);
         DotNetStats.Register(_registry);
         _requests = make.CreateCounter("ner_requests_total", "Inference requests answered, by HTTP status.", "status");
-        _requestSeconds = make.CreateHistogram("ner_request_seconds", "Time from an inference request's header to its answer.", new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.001, 2, 16) });
+        _requestSeconds = make.CreateHistogram("ner_request_seconds", "Time from an inference request's header to its answer.",
+            new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.001, 2, 16) });
         Texts = make.CreateCounter("ner_texts_total", "Texts answered.");
         _pieces = make.CreateCounter("ner_pieces_total", "Pieces that the network has scored.");
-        _turnSeconds = make.CreateHistogram("ner_turn_seconds", "Time of one call of the network.", new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.001, 2, 16) });
-        _turnWindows = make.CreateHistogram("ner_turn_windows", "Texts, or windows of long texts, in one call of the network.", new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(1, 2, 12) });
+        _turnSeconds = make.CreateHistogram("ner_turn_seconds", "Time of one call of the network.",
+            new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.001, 2, 16) });
+        _turnWindows = make.CreateHistogram("ner_turn_windows", "Texts, or windows of long texts, in one call of the network.",
+            new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(1, 2, 12) });
         InLine = make.CreateGauge("ner_requests_in_line", "Requests that wait for the network or are in it.");
         Dropped = make.CreateCounter("ner_requests_dropped_total", "Requests dropped from the line because their client had gone or their time was over.");
     }

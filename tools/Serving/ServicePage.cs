@@ -9,12 +9,15 @@ using NotebookRunner.Pages;
 
 namespace NotebookRunner.Serving;
 
-/// <summary>The page for people: a text, its entities in colour, and what the model is. Its style and script are files of the server's own; nothing else is loaded.</summary>
+/// <summary>
+/// The page for people: a text, its entities in colour, and what the model is. Its style and script are files of the server's own; nothing else is loaded.
+/// </summary>
 internal sealed class ServicePage
 {
     /// <summary>The header <c>Content-Security-Policy</c> of all answers: style, script and requests of this server alone, nothing inline, no frames.</summary>
     public const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+            + "frame-ancestors 'none'";
 
     // People, places and things of several kinds, so that most label sets find something to show.
     private static readonly (string Name, string Text)[] Examples =
@@ -27,7 +30,8 @@ internal sealed class ServicePage
 
     private static readonly (string Name, string Meaning)[] Strategies =
     [
-        ("words", "punctuation apart, as scored"), ("first", "a word's first piece"), ("average", "a word's mean"), ("max", "a word's surest piece"), ("simple", "pieces alike"), ("none", "every piece"),
+        ("words", "punctuation apart, as scored"), ("first", "a word's first piece"), ("average", "a word's mean"), ("max", "a word's surest piece"),
+        ("simple", "pieces alike"), ("none", "every piece"),
     ];
 
     private ServicePage(string html) => Html = Encoding.UTF8.GetBytes(html);
@@ -46,7 +50,8 @@ internal sealed class ServicePage
     /// <param name="name">What it is called.</param>
     /// <param name="scores">What its run scored, under what that was counted on; may be empty.</param>
     /// <param name="settings">Its limits are told.</param>
-    public static ServicePage Create(EntityTagger tagger, string name, IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> scores, ServerSettings settings) => new($"""
+    public static ServicePage Create(EntityTagger tagger, string name, IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> scores,
+        ServerSettings settings) => new($"""
         <!DOCTYPE html>
         <html lang="en">
         <head>
@@ -116,8 +121,10 @@ internal sealed class ServicePage
         }
     }
 
-    private static string ScoresHtml(IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> groups) => string.Concat(groups.Select(group =>
-        $"<h3>Scores: {Escape(group.Title)}</h3><dl class=\"scores\">{string.Concat(group.Scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>"))}</dl>"));
+    private static string ScoresHtml(IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> groups) =>
+        string.Concat(groups.Select(group =>
+        $"<h3>Scores: {Escape(group.Title)}</h3><dl class=\"scores\">"
+            + $"{string.Concat(group.Scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>"))}</dl>"));
 
     private static bool TagsWords(EntityTagger tagger) => tagger.Scorer.Labels.All(label => label == "O" || (label.Length > 2 && label[..2] is "B-" or "I-"));
 

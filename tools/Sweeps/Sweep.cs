@@ -33,7 +33,8 @@ internal sealed class Sweep
         }
 
         _runs = [.. points.Select(point => RunPreparation.Prepare(options.NotebookPath, options.Fixed.Concat(point.Values).ToDictionary()))];
-        _results = [.. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
+        _results = [
+            .. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
     }
 
     /// <summary>All combinations, in the order of the grid, as far as they have come.</summary>
@@ -74,18 +75,20 @@ internal sealed class Sweep
 
     /// <summary>Runs at the same time share the cores: each taking all of them would be slower than one after another.</summary>
     private RunOptions RunOptionsFor(SweepPoint point) => new(
-        _options.NotebookPath, FolderOf(point), _options.CellTimeout, _options.Grace, _options.Parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / _options.Parallel));
+        _options.NotebookPath, FolderOf(point), _options.CellTimeout, _options.Grace,
+        _options.Parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / _options.Parallel));
 
     /// <summary>
-    /// The run that an earlier sweep did not end, where it is the same: it goes on. What else lies in the point's folder goes, for the folders are the sweep's own,
-    /// and a notebook begins no run where another lies.
+    /// The run that an earlier sweep did not end, where it is the same: it goes on. What else lies in the point's folder goes, for the folders are the sweep's
+    /// own, and a notebook begins no run where another lies.
     /// </summary>
     private RunState? GoingOn(SweepPoint point)
     {
         var (folder, values) = (FolderOf(point), _options.Fixed.Concat(point.Values).ToDictionary());
         try
         {
-            if (!_options.IsFresh && KeptRun.Read(folder, _options.NotebookPath, values) is { HasChanged: false } kept && kept.Values.GetValueOrDefault("resume") == "true")
+            if (!_options.IsFresh && KeptRun.Read(folder, _options.NotebookPath, values) is { HasChanged: false } kept
+                && kept.Values.GetValueOrDefault("resume") == "true")
             {
                 return RunPreparation.Prepare(kept.NotebookPath, kept.Values);
             }

@@ -67,7 +67,8 @@ internal sealed record SweepGrid(IReadOnlyList<KeyValuePair<string, IReadOnlyLis
         IEnumerable<IReadOnlyList<KeyValuePair<string, string>>> points = [[]];
         foreach (var (name, values) in Axes)
         {
-            points = points.SelectMany(point => values.Select(value => (IReadOnlyList<KeyValuePair<string, string>>)[.. point, KeyValuePair.Create(name, value)])).ToList();
+            points = points.SelectMany(point =>
+                values.Select(value => (IReadOnlyList<KeyValuePair<string, string>>)[.. point, KeyValuePair.Create(name, value)])).ToList();
         }
 
         return [.. points.Select(point => new SweepPoint(point))];

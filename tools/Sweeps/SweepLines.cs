@@ -19,7 +19,8 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
     public void End(SweepResult result)
     {
         var scores = string.Join(", ", result.Scores.Take(3).Select(score => $"{score.Key} {Numbers.Short(score.Value)}"));
-        var outcome = result.Status is RunStatus.Ok ? $"ok{(scores.Length > 0 ? $": {scores}" : "")}" : $"{result.Status.ToString().ToUpperInvariant()}: {result.Problem}";
+        var outcome = result.Status is RunStatus.Ok
+            ? $"ok{(scores.Length > 0 ? $": {scores}" : "")}" : $"{result.Status.ToString().ToUpperInvariant()}: {result.Problem}";
         Say($"[{result.Point.Words}] {outcome} ({Durations.InWords(result.Seconds)})");
     }
 
@@ -55,7 +56,8 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
             if (elapsed - _lastTold > Interval)
             {
                 _lastTold = elapsed;
-                lines.Say($"{prefix} {_done}/{codeCells} {cell.Name}, {Durations.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
+                lines.Say($"{prefix} {_done}/{codeCells} {cell.Name}, "
+                    + $"{Durations.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
             }
         }
 

@@ -10,4 +10,5 @@ namespace NotebookRunner.Sweeps;
 /// <param name="Grace">How long a cell that took too long may take to stop by itself.</param>
 /// <param name="IsFresh">True to run also what an earlier sweep finished.</param>
 internal sealed record SweepOptions(
-    string NotebookPath, string Folder, IReadOnlyDictionary<string, string> Fixed, SweepGrid Grid, int Parallel, TimeSpan? CellTimeout, TimeSpan Grace, bool IsFresh);
+    string NotebookPath, string Folder, IReadOnlyDictionary<string, string> Fixed, SweepGrid Grid, int Parallel, TimeSpan? CellTimeout, TimeSpan Grace,
+    bool IsFresh);

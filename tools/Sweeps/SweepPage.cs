@@ -27,7 +27,8 @@ internal static class SweepPage
         var failed = results.Count(result => result.Status is not (RunStatus.Ok or RunStatus.NotRun));
         var done = results.Count(result => result.Status is RunStatus.Ok);
         var (word, css) = failed > 0 ? ($"{failed} failed", "failed") : done == results.Count ? ("ok", "ok") : ("not finished", "running");
-        html.Append($"<header class=\"run-bar\"><div class=\"facts\"><span class=\"file\">{Escape(Path.GetFileName(options.NotebookPath))}</span><span class=\"pill {css}\">{word}</span>")
+        html.Append($"<header class=\"run-bar\"><div class=\"facts\"><span class=\"file\">{Escape(Path.GetFileName(options.NotebookPath))}</span><span "
+            + $"class=\"pill {css}\">{word}</span>")
             .Append($"<span>{done} of {results.Count} runs</span><span>{Durations.InWords(results.Sum(result => result.Seconds))} of work</span></div>")
             .Append(PageFrame.ThemeButton).Append("</header>\n");
     }
@@ -53,7 +54,8 @@ internal static class SweepPage
             .Append(string.Concat(scores.Select(score => $"<th class=\"number\">{Escape(score)}</th>"))).Append("</tr></thead><tbody>\n");
         foreach (var group in groups)
         {
-            html.Append("<tr>").Append(string.Concat(group.Values.Select(value => $"<td>{Escape(value.Value)}</td>"))).Append($"<td class=\"number\">{group.Runs.Count}</td>")
+            html.Append("<tr>").Append(string.Concat(group.Values.Select(value => $"<td>{Escape(value.Value)}</td>")))
+                .Append($"<td class=\"number\">{group.Runs.Count}</td>")
                 .Append(string.Concat(scores.Select(score => $"<td class=\"number\">{SpreadHtml(group.Spread(score))}</td>"))).Append("</tr>\n");
         }
 
@@ -95,7 +97,8 @@ internal static class SweepPage
         };
         var problem = result.Problem.Length == 0 ? "" : $"<br><span class=\"quiet\">{Escape(result.Problem)}</span>";
         var time = result.Status is RunStatus.NotRun ? "" : Durations.InWords(result.Seconds);
-        return $"<td><span class=\"{css}\">{word}</span>{(result.IsKept ? " <span class=\"quiet\">kept</span>" : "")}{problem}</td><td class=\"number\">{time}</td>";
+        return $"<td><span class=\"{css}\">{word}</span>{(result.IsKept ? " <span class=\"quiet\">kept</span>" : "")}{problem}</td><td "
+            + $"class=\"number\">{time}</td>";
     }
 
     private static string ScoreHtml(SweepResult result, string score, double? best) => result.Scores.TryGetValue(score, out var value)
@@ -104,7 +107,8 @@ internal static class SweepPage
 
     private static string LinkHtml(SweepOptions options, SweepResult result) => result.Status is RunStatus.NotRun
         ? ""
-        : $"<a href=\"{Escape(Uri.EscapeDataString(result.Point.FolderName))}/{Escape(Uri.EscapeDataString(Path.GetFileNameWithoutExtension(options.NotebookPath)))}.html\">page</a>";
+        : $"<a href=\"{Escape(Uri.EscapeDataString(result.Point.FolderName))}/"
+            + $"{Escape(Uri.EscapeDataString(Path.GetFileNameWithoutExtension(options.NotebookPath)))}.html\">page</a>";
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 }

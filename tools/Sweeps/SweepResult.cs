@@ -37,12 +37,15 @@ internal sealed record SweepResult(SweepPoint Point, RunStatus Status, double Se
             var json = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "run.json")))!;
             var values = json["parameters"]!.AsArray().ToDictionary(value => (string)value!["name"]!, value => (string)value!["value"]!);
             var isSame = (string?)json["notebookHash"] == planned.NotebookHash && values.Count == planned.Parameters.Count
-                && planned.Parameters.All(value => KeptRun.Switches.Contains(value.Parameter.Name) || values.GetValueOrDefault(value.Parameter.Name) == value.Literal);
+                && planned.Parameters.All(value =>
+                    KeptRun.Switches.Contains(value.Parameter.Name) || values.GetValueOrDefault(value.Parameter.Name) == value.Literal);
             return isSame && (string?)json["status"] == RunSummary.Word(RunStatus.Ok)
-                ? new(point, RunStatus.Ok, (double)json["seconds"]!, json["scores"]!.AsObject().ToDictionary(score => score.Key, score => (double)score.Value!), "", true)
+                ? new(point, RunStatus.Ok, (double)json["seconds"]!, json["scores"]!.AsObject().ToDictionary(score => score.Key, score => (double)score.Value!),
+                    "", true)
                 : null;
         }
-        catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or NullReferenceException or ArgumentException or FormatException)
+        catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or NullReferenceException or ArgumentException
+            or FormatException)
         {
             // Nothing there, or not ours: the combination is run.
             return null;

@@ -25,7 +25,8 @@ public static class SentencePieceTrainer
         "--model_type=unigram", $"--vocab_size={VocabularySize}", "--character_coverage=0.999997", "--shrinking_factor=0.75", "--num_sub_iterations=2",
         "--max_sentencepiece_length=32", "--split_by_unicode_script=true", "--split_by_number=true", "--split_by_whitespace=true", "--split_digits=false",
         "--byte_fallback=true", "--pad_id=0", "--bos_id=1", "--eos_id=2", "--unk_id=3", "--pad_piece=[PAD]", "--bos_piece=[CLS]", "--eos_piece=[SEP]",
-        "--unk_piece=[UNK]", "--normalization_rule_name=nmt_nfkc", "--add_dummy_prefix=true", "--remove_extra_whitespaces=true", $"--required_chars={RequiredCharacters}",
+        "--unk_piece=[UNK]", "--normalization_rule_name=nmt_nfkc", "--add_dummy_prefix=true", "--remove_extra_whitespaces=true",
+        $"--required_chars={RequiredCharacters}",
         "--num_threads=1",
     ];
 
@@ -51,8 +52,8 @@ public static class SentencePieceTrainer
     }
 
     /// <summary>
-    /// Every word that occurs often enough once more, with a comma. spm_train's first candidates are strings that occur in two different words (it counts distinct
-    /// words, not occurrences): in a small text "from" never stands before punctuation, and would be cut into "fro" and "m".
+    /// Every word that occurs often enough once more, with a comma. spm_train's first candidates are strings that occur in two different words (it counts
+    /// distinct words, not occurrences): in a small text "from" never stands before punctuation, and would be cut into "fro" and "m".
     /// </summary>
     private static IEnumerable<string> WordsWithComma(IEnumerable<string> lines) =>
         lines.SelectMany(line => line.Split(' ')).CountBy(word => word).Where(pair => pair.Value >= FewestOccurrences && pair.Key.All(char.IsLetter))

@@ -83,7 +83,8 @@ public static class TinyModel
     private sealed class LogLines(TextWriter log) : ITrainingObserver
     {
         public void StepLogged(LoggedStep logged) =>
-            log.WriteLine($"update {logged.Update,5}  epoch {logged.Epoch,5:0.00}  loss {logged.Loss:0.000}  {logged.TokensPerSecond,7:#,0} pieces/s  {logged.ElapsedSeconds,4:0} s");
+            log.WriteLine($"update {logged.Update,5}  epoch {logged.Epoch,5:0.00}  loss {logged.Loss:0.000}  {logged.TokensPerSecond,7:#,0} pieces/s  "
+                + $"{logged.ElapsedSeconds,4:0} s");
 
         public void EvaluationDone(LoggedEvaluation evaluation, EvaluationResult result) =>
             log.WriteLine($"update {evaluation.Update,5}  loss on {result.Rows} held-out sentences {evaluation.Loss:0.000}");

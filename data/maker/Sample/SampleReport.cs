@@ -18,11 +18,14 @@ public static class SampleReport
             "|---|---:|---:|---:|",
             Row("sentences", splits, split => Count(split.Sentences.Count)),
             Row("words", splits, split => Count(split.Sentences.Sum(sentence => sentence.Words.Count))),
-            Row("sentences without entities", splits, split => Percent(split.Sentences.Count(sentence => sentence.Tags.All(tag => tag == 0)), split.Sentences.Count)),
+            Row("sentences without entities", splits,
+                split => Percent(split.Sentences.Count(sentence => sentence.Tags.All(tag => tag == 0)), split.Sentences.Count)),
             Row("distinct shapes", splits, split => Count(split.Shapes.SelectMany(from => from).Select(shape => shape.Template.Source).Distinct().Count())),
-            Row("sentences of a shape that training lacks", splits, split => Percent(split.Shapes.Count(from => from.Any(shape => shape.Share != Share.Train)), split.Shapes.Count)),
+            Row("sentences of a shape that training lacks", splits,
+                split => Percent(split.Shapes.Count(from => from.Any(shape => shape.Share != Share.Train)), split.Shapes.Count)),
             Row("entities", splits, split => Count(Entities(split).Count())),
-            Row("entities that training never labels", splits, split => Percent(Entities(split).Count(entity => !known.Contains(entity)), Entities(split).Count())),
+            Row("entities that training never labels", splits,
+                split => Percent(Entities(split).Count(entity => !known.Contains(entity)), Entities(split).Count())),
         };
         lines.AddRange(LabelSet.SystemA.Types.Select(type => Row(type, splits, split => Count(Entities(split).Count(entity => entity.Type == type)))));
         return string.Join('\n', lines) + "\n";

@@ -46,7 +46,8 @@ public sealed class SampleSplits
     public IReadOnlyList<Split> All => [Train, Validation, Test];
 
     /// <summary>Further sentences without labels, none of them a sentence of validation or test.</summary>
-    public IReadOnlyList<IReadOnlyList<string>> Unlabelled(int count) => [.. Make("unlabelled", Recipe.Unlabelled, count).Sentences.Select(sentence => sentence.Words)];
+    public IReadOnlyList<IReadOnlyList<string>> Unlabelled(int count) =>
+        [.. Make("unlabelled", Recipe.Unlabelled, count).Sentences.Select(sentence => sentence.Words)];
 
     private Split Make(string name, Recipe recipe, int count)
     {
@@ -57,7 +58,8 @@ public sealed class SampleSplits
         {
             if (tries > count * TriesPerSentence)
             {
-                throw new InvalidOperationException($"{name}: only {sentences.Count} different sentences after {tries} tries, {count} asked for; the grammar is too small.");
+                throw new InvalidOperationException($"{name}: only {sentences.Count} different sentences after {tries} tries, {count} asked for; "
+                    + "the grammar is too small.");
             }
 
             var (sentence, from) = maker.Next();

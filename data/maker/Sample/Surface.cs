@@ -17,7 +17,8 @@ public static class Surface
         var tags = new List<int>();
         foreach (var (text, type) in Pieces(marked))
         {
-            var begin = type is null ? 0 : labels.FindId("B-" + type) ?? throw new FormatException($"\"{type}\" is no entity type; expected one of {string.Join(' ', labels.Types)}.");
+            var begin = type is null ? 0
+                : labels.FindId("B-" + type) ?? throw new FormatException($"\"{type}\" is no entity type; expected one of {string.Join(' ', labels.Types)}.");
             var entityWords = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             for (var i = 0; i < entityWords.Length; i++)
             {

@@ -2,7 +2,10 @@ using System.Buffers.Binary;
 
 namespace NotebookLib.Data;
 
-/// <summary>Parquet's encodings of levels, whole numbers and byte arrays (parquet-format, Encodings.md). Counts come from the page's header; nothing is read past the bytes given.</summary>
+/// <summary>
+/// Parquet's encodings of levels, whole numbers and byte arrays (parquet-format, Encodings.md). Counts come from the page's header; nothing is read past the
+/// bytes given.
+/// </summary>
 internal static class ParquetEncodings
 {
     /// <summary>Runs and bit-packed groups in turns: levels and dictionary indices.</summary>
@@ -196,7 +199,8 @@ internal static class ParquetEncodings
         return width == 64 ? result : result & ((1UL << width) - 1);
     }
 
-    private static long ReadZigZag(ReadOnlySpan<byte> bytes, ref int at) => ReadUnsigned(bytes, ref at) is var number ? (long)(number >> 1) ^ -(long)(number & 1) : 0;
+    private static long ReadZigZag(ReadOnlySpan<byte> bytes, ref int at) =>
+        ReadUnsigned(bytes, ref at) is var number ? (long)(number >> 1) ^ -(long)(number & 1) : 0;
 
     private static ulong ReadUnsigned(ReadOnlySpan<byte> bytes, ref int at)
     {

@@ -31,8 +31,8 @@ internal enum ParquetKind
 }
 
 /// <summary>
-/// An open Parquet file: its columns, row groups and metadata. Own code rather than Parquet.Net, which writes our files: that one cannot read lists in data pages
-/// of version 2, nor small integers in delta encoding, and a damaged footer can lead it round in circles.
+/// An open Parquet file: its columns, row groups and metadata. Own code rather than Parquet.Net, which writes our files: that one cannot read lists in data
+/// pages of version 2, nor small integers in delta encoding, and a damaged footer can lead it round in circles.
 /// </summary>
 internal sealed class ParquetFile : IDisposable
 {
@@ -47,7 +47,8 @@ internal sealed class ParquetFile : IDisposable
         _file = file;
         Columns = ColumnsOf(footer.Structs(2));
         _groups = footer.Structs(4);
-        Metadata = footer.Structs(5).GroupBy(pair => pair.Text(1) ?? "").ToDictionary(pairs => pairs.Key, pairs => pairs.First().Text(2) ?? "", StringComparer.Ordinal);
+        Metadata = footer.Structs(5).GroupBy(pair => pair.Text(1) ?? "")
+            .ToDictionary(pairs => pairs.Key, pairs => pairs.First().Text(2) ?? "", StringComparer.Ordinal);
     }
 
     public IReadOnlyList<ParquetColumn> Columns { get; }
@@ -88,13 +89,15 @@ internal sealed class ParquetFile : IDisposable
         var chunks = _groups[group].Structs(1);
         ParquetEncodings.ThrowIf(chunks.Count != Columns.Count, $"row group {group} has {chunks.Count} columns, the schema {Columns.Count}");
         var chunk = chunks[column.Index];
-        ParquetEncodings.ThrowIf(chunk.Struct(8) is not null || chunk.Struct(3) is null, $"column {column.Name} is encrypted; write the file without encryption");
+        ParquetEncodings.ThrowIf(chunk.Struct(8) is not null || chunk.Struct(3) is null,
+            $"column {column.Name} is encrypted; write the file without encryption");
         ParquetEncodings.ThrowIf(!string.IsNullOrEmpty(chunk.Text(1)), $"column {column.Name} lies in another file; write one file");
         var meta = chunk.Struct(3)!;
         var (count, rows) = (meta.Required(5, "the number of values"), RowCount(group));
         ParquetEncodings.ThrowIf(
             count < 0 || count > mostValues || rows < 0 || rows > count,
-            $"it claims {rows} rows and {count} values in column {column.Name}; expected at most {mostValues} values (MaxWordsPerRowGroup), and no more rows than values");
+            $"it claims {rows} rows and {count} values in column {column.Name}; expected at most {mostValues} values (MaxWordsPerRowGroup), "
+                + "and no more rows than values");
         if (count == 0)
         {
             return new([], new int[1], new HashSet<int>());
@@ -103,7 +106,8 @@ internal sealed class ParquetFile : IDisposable
         var (data, dictionary) = (meta.Required(9, "the place of the pages"), meta.Number(11) ?? 0);
         var start = dictionary > 0 && dictionary < data ? dictionary : data;
         var length = meta.Required(7, "the size of a column");
-        ParquetEncodings.ThrowIf(start < 4 || length < 0 || length > int.MaxValue || start + length > _file.Length, $"column {column.Name} lies outside of the file");
+        ParquetEncodings.ThrowIf(start < 4 || length < 0 || length > int.MaxValue || start + length > _file.Length,
+            $"column {column.Name} lies outside of the file");
         var bytes = new byte[length];
         _file.Position = start;
         _file.ReadExactly(bytes);
@@ -121,7 +125,8 @@ internal sealed class ParquetFile : IDisposable
         file.Seek(-8, SeekOrigin.End);
         file.ReadExactly(tail);
         ParquetEncodings.ThrowIf(head.SequenceEqual("PARE"u8) || tail[4..].SequenceEqual("PARE"u8), "it is encrypted; write it without encryption");
-        ParquetEncodings.ThrowIf(!head.SequenceEqual("PAR1"u8) || !tail[4..].SequenceEqual("PAR1"u8), "it does not begin and end with PAR1; it was cut off, or is no Parquet file");
+        ParquetEncodings.ThrowIf(!head.SequenceEqual("PAR1"u8) || !tail[4..].SequenceEqual("PAR1"u8),
+            "it does not begin and end with PAR1; it was cut off, or is no Parquet file");
         var length = BinaryPrimitives.ReadUInt32LittleEndian(tail);
         ParquetEncodings.ThrowIf(length > Math.Min(file.Length - 12, MaxFooterBytes), $"its footer claims {length} bytes, the file has {file.Length}");
         var bytes = new byte[length];
@@ -153,7 +158,8 @@ internal sealed class ParquetFile : IDisposable
             definition += repeats == 0 ? 0 : 1;
             (repetition, entry) = repeats == 2 ? (repetition + 1, definition) : (repetition, entry);
             // The wrappers that make a list: "list", "bag" or "array" repeated, "element", "item" or "array_element" within.
-            var isWrapper = path.Count > 0 && (repeats == 2 || repetition > 0) && node.Text(4) is "list" or "bag" or "array" or "element" or "item" or "array_element";
+            var isWrapper = path.Count > 0 && (repeats == 2 || repetition > 0) && node.Text(4) is "list" or "bag" or "array" or "element" or "item"
+                or "array_element";
             IReadOnlyList<string> here = isWrapper ? path : [.. path, node.Text(4) ?? ""];
             if (children == 0 && node.Number(1) is { } type)
             {
@@ -169,8 +175,8 @@ internal sealed class ParquetFile : IDisposable
 
     private static ParquetKind KindOf(ThriftStruct node, long physicalType)
     {
-        // Converted types: 0 UTF8, 4 ENUM, 19 JSON, 11 to 14 unsigned of 8 to 64 bits, 15 to 18 signed. The logical type is a union: 1 STRING, 4 ENUM, 10 INTEGER, 12 JSON.
-        // Others are dates, decimals, times.
+        // Converted types: 0 UTF8, 4 ENUM, 19 JSON, 11 to 14 unsigned of 8 to 64 bits, 15 to 18 signed. The logical type is a union: 1 STRING, 4 ENUM, 10
+        // INTEGER, 12 JSON. Others are dates, decimals, times.
         var (converted, logical) = (node.Number(6), node.Struct(10));
         var isText = (converted is null or 0 or 4 or 19) && (logical is null || logical.HasAny(1, 4, 12));
         var isNumber = (converted is null or (>= 11 and <= 18)) && (logical is null || logical.HasAny(10));

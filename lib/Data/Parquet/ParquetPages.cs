@@ -67,7 +67,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
         {
             var entries = Count(header, MostEntries(bytes));
             var (definitionBytes, repetitionBytes) = (header.Number(5) ?? 0, header.Number(6) ?? 0);
-            ParquetEncodings.ThrowIf(definitionBytes < 0 || repetitionBytes < 0 || definitionBytes + repetitionBytes > bytes.Length, "the levels of a page are longer than the page");
+            ParquetEncodings.ThrowIf(definitionBytes < 0 || repetitionBytes < 0 || definitionBytes + repetitionBytes > bytes.Length,
+                "the levels of a page are longer than the page");
             var levels = (int)(definitionBytes + repetitionBytes);
             var repeated = LevelsOf(bytes[..(int)repetitionBytes], column.MaxRepetition, entries);
             var defined = LevelsOf(bytes[(int)repetitionBytes..levels], column.MaxDefinition, entries);
@@ -119,7 +120,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
         (0 or 9, ParquetKind.Int32 or ParquetKind.UInt32) => Numbers(ParquetEncodings.ReadNumbers(bytes.Span, count, 4, encoding == 9)),
         (0 or 9, ParquetKind.Int64) => Numbers(ParquetEncodings.ReadNumbers(bytes.Span, count, 8, encoding == 9)),
         (5, not ParquetKind.Text) => Numbers(ParquetEncodings.ReadDeltas(bytes.Span, count, out _)),
-        _ => throw new InvalidDataException($"its column {column.Name} has encoding {encoding}, which is not read here; write it with plain or dictionary encoding (pyarrow: column_encoding=None)"),
+        _ => throw new InvalidDataException($"its column {column.Name} has encoding {encoding}, which is not read here; "
+            + "write it with plain or dictionary encoding (pyarrow: column_encoding=None)"),
     };
 
     private string[] Looked(ReadOnlyMemory<byte> bytes, int count)
@@ -140,7 +142,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
         try
         {
             // As many UTF-16 units as bytes at most.
-            return value.Length <= _characters.Length ? words.Get(_characters.AsSpan(0, StrictUtf8.GetChars(value.Span, _characters))) : StrictUtf8.GetString(value.Span);
+            return value.Length <= _characters.Length
+                ? words.Get(_characters.AsSpan(0, StrictUtf8.GetChars(value.Span, _characters))) : StrictUtf8.GetString(value.Span);
         }
         catch (DecoderFallbackException)
         {
@@ -152,7 +155,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
 
     private ReadOnlyMemory<byte> Unpack(ReadOnlyMemory<byte> packed, long length)
     {
-        ParquetEncodings.ThrowIf(length < 0 || length > Math.Min(MaxPageBytes, (64L << 20) + (1024L * packed.Length)), $"a page claims {length} bytes unpacked from {packed.Length}");
+        ParquetEncodings.ThrowIf(length < 0 || length > Math.Min(MaxPageBytes, (64L << 20) + (1024L * packed.Length)),
+            $"a page claims {length} bytes unpacked from {packed.Length}");
         if (codec == 0)
         {
             return packed;
@@ -167,7 +171,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
             5 => UnpackHadoopLz4(packed.Span, bytes),
             6 => UnpackZstd(packed.Span, bytes),
             7 => LZ4Codec.Decode(packed.Span, bytes),
-            _ => throw new InvalidDataException($"its columns are packed by {(codec is >= 0 and < 8 ? Codecs[codec] : codec.ToString(CultureInfo.InvariantCulture))}, which is not read here; "
+            _ => throw new InvalidDataException($"its columns are packed by "
+                + $"{(codec is >= 0 and < 8 ? Codecs[codec] : codec.ToString(CultureInfo.InvariantCulture))}, which is not read here; "
                 + "write it with zstd or snappy (pyarrow: compression='zstd')"),
         };
         return found == length ? bytes : throw new InvalidDataException($"a page came to {found} bytes unpacked, its header says {length}");
@@ -195,7 +200,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
         while (rest.Length > 8)
         {
             var (unpackedSize, packedSize) = (BinaryPrimitives.ReadUInt32BigEndian(rest), BinaryPrimitives.ReadUInt32BigEndian(rest[4..]));
-            if (packedSize > rest.Length - 8 || unpackedSize > bytes.Length - filled || LZ4Codec.Decode(rest.Slice(8, (int)packedSize), bytes[filled..]) != unpackedSize)
+            if (packedSize > rest.Length - 8 || unpackedSize > bytes.Length - filled
+                || LZ4Codec.Decode(rest.Slice(8, (int)packedSize), bytes[filled..]) != unpackedSize)
             {
                 return LZ4Codec.Decode(packed, bytes);
             }
@@ -207,7 +213,8 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache wo
         return filled;
     }
 
-    // Dremel levels (parquet-format, "Nested Encoding"): repetition 0 starts a row; definition below the entry's level is an empty list or, lower still, a null.
+    // Dremel levels (parquet-format, "Nested Encoding"): repetition 0 starts a row; definition below the entry's level is an empty list or, lower still, a
+    // null.
     private ParquetValues Unfold(int[] definitions, int[] repetitions, string[] values, int rowCount)
     {
         var starts = new int[rowCount + 1];

@@ -56,7 +56,8 @@ internal sealed class ThriftStruct
         return false;
     }
 
-    private T? Find<T>(int field) => _fields.TryGetValue(field, out var value) ? value is T found ? found : throw new InvalidDataException($"field {field} of its metadata has another type") : default;
+    private T? Find<T>(int field) => _fields.TryGetValue(field, out var value)
+        ? value is T found ? found : throw new InvalidDataException($"field {field} of its metadata has another type") : default;
 
     /// <summary>Layout: thrift-compact-protocol.md of Apache Thrift.</summary>
     private sealed class Reader(ReadOnlyMemory<byte> bytes)
@@ -132,7 +133,8 @@ internal sealed class ThriftStruct
             return values;
         }
 
-        private int ReadLength() => ReadUnsigned() is var length && length <= (ulong)Left ? (int)length : throw new InvalidDataException("its metadata claim more bytes than there are");
+        private int ReadLength() => ReadUnsigned() is var length && length <= (ulong)Left
+            ? (int)length : throw new InvalidDataException("its metadata claim more bytes than there are");
 
         private long ReadNumber() => ReadUnsigned() is var number ? (long)(number >> 1) ^ -(long)(number & 1) : 0;
 

@@ -36,7 +36,8 @@ public static class MultiNerd
         options ??= new MultiNerdOptions();
         if (options.Splits.Count == 0 || options.Splits.Any(split => !MultiNerdSource.Splits.Contains(split)))
         {
-            throw new ArgumentException($"splits: expected some of {string.Join(", ", MultiNerdSource.Splits)}, found {string.Join(", ", options.Splits)}", nameof(options));
+            throw new ArgumentException($"splits: expected some of {string.Join(", ", MultiNerdSource.Splits)}, found {string.Join(", ", options.Splits)}",
+                nameof(options));
         }
 
         settings ??= HubSettings.FromEnvironment();
@@ -106,7 +107,8 @@ public static class MultiNerd
             var name = MultiNerdSource.Choose(_tree, split, _repo);
             var source = await client.DownloadAsync(_repo, name, commit, cancel).ConfigureAwait(false);
             var made = await Task.Run(() => SplitMaker.Make(split, source.Path, name, folder, cancel), cancel).ConfigureAwait(false);
-            observer?.Noticed(Invariant($"{split}: {made.Sentences:N0} sentences, {made.Words:N0} words, {made.Entities:N0} entities ({made.Choice}) in {made.File}, {made.Bytes / 1e6:0.0} MB"));
+            observer?.Noticed(Invariant($"{split}: {made.Sentences:N0} sentences, {made.Words:N0} words, {made.Entities:N0} entities ({made.Choice}) ")
+                + Invariant($"in {made.File}, {made.Bytes / 1e6:0.0} MB"));
             return made;
         }
 

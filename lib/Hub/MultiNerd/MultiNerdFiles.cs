@@ -20,12 +20,14 @@ public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
     /// <param name="asPublished">The whole listing twice, as the original notebooks had it.</param>
     /// <inheritdoc cref="PathOf" path="/exception"/>
     public SentenceSource Open(string split, LabelSet? target = null, bool asPublished = false)
-        => SentenceReader.Open(PathOf(split), LabelSet.SystemA, new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
+        => SentenceReader.Open(PathOf(split), LabelSet.SystemA,
+            new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
 
     /// <summary>What differs from the source that the original notebooks had; empty when nothing does.</summary>
     public IReadOnlyList<string> Differences =>
     [
         .. Manifest.Splits.Where(split => split.Value is { KnownSentences: not null, IsKnown: false }).Select(split => Invariant(
-            $"{split.Key}: {split.Value.Sentences:N0} sentences, the original notebooks had {split.Value.KnownSentences:N0}: {Manifest.Repository} changed (commit {Manifest.Revision[..8]}), so scores are not comparable with the published ones")),
+            $"{split.Key}: {split.Value.Sentences:N0} sentences, the original notebooks had {split.Value.KnownSentences:N0}: ")
+                + Invariant($"{Manifest.Repository} changed (commit {Manifest.Revision[..8]}), so scores are not comparable with the published ones")),
     ];
 }

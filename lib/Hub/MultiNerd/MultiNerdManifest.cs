@@ -50,7 +50,9 @@ public sealed record MultiNerdManifest
     public string Licence { get; init; } = "CC BY-NC-SA 4.0";
 
     /// <summary>Whom to cite.</summary>
-    public string Citation { get; init; } = "Tedeschi and Navigli, MultiNERD: A Multilingual, Multi-Genre and Fine-Grained Dataset for Named Entity Recognition (and Disambiguation), Findings of NAACL 2022";
+    public string Citation { get; init; } =
+        "Tedeschi and Navigli, MultiNERD: A Multilingual, Multi-Genre and Fine-Grained Dataset for Named Entity Recognition (and Disambiguation), "
+        + "Findings of NAACL 2022";
 
     /// <summary>The rows' language.</summary>
     public string Language { get; init; } = "en";
@@ -68,7 +70,8 @@ public sealed record MultiNerdManifest
         var path = Path.Combine(folder, FileName);
         try
         {
-            return File.Exists(path) && new FileInfo(path).Length < 1 << 20 ? JsonSerializer.Deserialize<MultiNerdManifest>(File.ReadAllBytes(path), Json) : null;
+            return File.Exists(path) && new FileInfo(path).Length < 1 << 20
+                ? JsonSerializer.Deserialize<MultiNerdManifest>(File.ReadAllBytes(path), Json) : null;
         }
         catch (JsonException)
         {

@@ -27,7 +27,8 @@ internal static class MultiNerdSource
 
         var lines = tree.Select(entry => entry.Path).Where(HasLines).Take(12).ToList();
         throw new HubException(HubFault.EntryNotFound, candidates.Count == 0
-            ? $"{repo}: none of its {tree.Count} files looks like the English {split} split (expected a name such as train/train_en.jsonl); JSON lines there: {(lines.Count == 0 ? "none" : string.Join(", ", lines))}"
+            ? $"{repo}: none of its {tree.Count} files looks like the English {split} split (expected a name such as train/train_en.jsonl); JSON lines there: "
+                + $"{(lines.Count == 0 ? "none" : string.Join(", ", lines))}"
             : $"{repo}: {candidates.Count} files look like the English {split} split: {string.Join(", ", candidates.Take(12))}; expected one");
     }
 

@@ -21,13 +21,15 @@ internal static class SplitMaker
         var file = split + ".parquet";
         var path = Path.Combine(folder, file);
         int? known = Known[split];
-        var rows = SentenceReader.Open(source, LabelSet.SystemA, new ReaderOptions { Language = "en", Rows = RowListing.AsListed, Format = DataFormat.Json, Scheme = TagScheme.Iob2 });
+        var rows = SentenceReader.Open(source, LabelSet.SystemA,
+            new ReaderOptions { Language = "en", Rows = RowListing.AsListed, Format = DataFormat.Json, Scheme = TagScheme.Iob2 });
         var choice = ListingChoice.Make(Stoppable(rows, cancel), known);
         var summary = rows.Summary!;
         long words = 0, entities = 0;
         ParquetSentences.Write(path, Stoppable(rows, cancel).Where((_, row) => choice.IsKept[row]).Select(Count), LabelSet.SystemA);
         return new MultiNerdSplit(
-            file, HashOf(path), new FileInfo(path).Length, sourceName, HashOf(source), summary.RowCount, summary.SentenceCount, choice.KeptCount, 2L * choice.KeptCount,
+            file, HashOf(path), new FileInfo(path).Length, sourceName, HashOf(source), summary.RowCount, summary.SentenceCount, choice.KeptCount,
+            2L * choice.KeptCount,
             known, words, entities, choice.Reason);
 
         Sentence Count(Sentence sentence)

@@ -35,7 +35,8 @@ public static class HubPush
     /// <exception cref="ArgumentException"><paramref name="repository"/> is no repository's name.</exception>
     /// <exception cref="HubException">Refused or unreachable; the message says what to do.</exception>
     public static async Task<HubPushed> FolderAsync(
-        string folder, string repository, HubPushOptions? options = null, IHubObserver? observer = null, HubSettings? settings = null, CancellationToken cancel = default)
+        string folder, string repository, HubPushOptions? options = null, IHubObserver? observer = null, HubSettings? settings = null,
+        CancellationToken cancel = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(repository);
         var repo = new HubRepo(repository);
@@ -60,7 +61,8 @@ public static class HubPush
 
         if (settings.Token is null)
         {
-            throw new HubException(HubFault.WrongToken, $"{repo}: publishing needs a token that may write; make one at {settings.Endpoint}/settings/tokens and set HF_TOKEN");
+            throw new HubException(HubFault.WrongToken,
+                $"{repo}: publishing needs a token that may write; make one at {settings.Endpoint}/settings/tokens and set HF_TOKEN");
         }
     }
 
@@ -75,11 +77,13 @@ public static class HubPush
             var large = kept.Where(file => modes[file.Name] == "lfs").ToList();
             var present = await new LfsUpload(session, repo).RunAsync(large, cancel).ConfigureAwait(false);
             var body = CommitBody.Make(options.Summary, kept.Except(large), large);
-            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => CommitBody.Content(body)).ConfigureAwait(false)).Json($"{repo}: the commit");
+            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => CommitBody.Content(body)).ConfigureAwait(false))
+                .Json($"{repo}: the commit");
             var commit = answer["commitOid"]?.ToString();
             return HubNames.IsCommit(commit)
                 ? new HubPushed(repo.Name, commit!, $"{session.Settings.Endpoint}/{repo.PagePath}", [.. kept.Select(file => file.Name)], present)
-                : throw new HubException(HubFault.BadAnswer, $"{repo}: the Hub names no commit; look at {session.Settings.Endpoint}/{repo.PagePath} whether the files are there");
+                : throw new HubException(HubFault.BadAnswer,
+                    $"{repo}: the Hub names no commit; look at {session.Settings.Endpoint}/{repo.PagePath} whether the files are there");
         }
 
         private async Task CreateAsync(string user)
@@ -91,7 +95,8 @@ public static class HubPush
                 request["organization"] = repo.Name[..slash];
             }
 
-            var answer = await session.SendAsync($"{repo}: the repository", HttpMethod.Post, session.Http.Url("api/repos/create"), () => Json(request), cancel).ConfigureAwait(false);
+            var answer = await session.SendAsync($"{repo}: the repository", HttpMethod.Post, session.Http.Url("api/repos/create"), () => Json(request), cancel)
+                .ConfigureAwait(false);
             if (answer.Status == 409)
             {
                 await ThrowIfPublicAsync().ConfigureAwait(false);
@@ -105,10 +110,12 @@ public static class HubPush
         // A repository that was there before keeps its visibility: what was meant to be private must not end up in a public one.
         private async Task ThrowIfPublicAsync()
         {
-            if (options.IsPrivate && (await AskAsync(HttpMethod.Get, repo.ApiPath, null).ConfigureAwait(false)).Json($"{repo}: its description")["private"] is JsonValue value
+            if (options.IsPrivate
+                && (await AskAsync(HttpMethod.Get, repo.ApiPath, null).ConfigureAwait(false)).Json($"{repo}: its description")["private"] is JsonValue value
                 && value.TryGetValue<bool>(out var isPrivate) && !isPrivate)
             {
-                throw new HubException(HubFault.Refused, $"{repo} exists and is public, the push is private; nothing was sent. Name another repository, make that one private "
+                throw new HubException(HubFault.Refused,
+                    $"{repo} exists and is public, the push is private; nothing was sent. Name another repository, make that one private "
                     + $"({session.Settings.Endpoint}/{repo.PagePath}/settings), or publish for all by HubPushOptions.IsPrivate = false");
             }
         }
@@ -117,7 +124,8 @@ public static class HubPush
         private async Task<Dictionary<string, string>> ModesAsync(IReadOnlyList<PushFile> files)
         {
             var request = new JsonObject { ["files"] = new JsonArray([.. files.Select(file => file.Announcement())]) };
-            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/preupload/main", () => Json(request)).ConfigureAwait(false)).Json($"{repo}: the answer about the files");
+            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/preupload/main", () => Json(request)).ConfigureAwait(false))
+                .Json($"{repo}: the answer about the files");
             var modes = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var entry in (answer["files"] as JsonArray ?? []).OfType<JsonObject>())
             {
@@ -125,7 +133,8 @@ public static class HubPush
             }
 
             var unclear = files.FirstOrDefault(file => modes.GetValueOrDefault(file.Name) is not ("regular" or "lfs" or "ignored"));
-            return unclear is null ? modes : throw new HubException(HubFault.BadAnswer, $"{repo}/{unclear.Name}: the Hub does not say whether it wants it regular or by lfs");
+            return unclear is null
+                ? modes : throw new HubException(HubFault.BadAnswer, $"{repo}/{unclear.Name}: the Hub does not say whether it wants it regular or by lfs");
         }
 
         private async Task<HubAnswer> AskAsync(HttpMethod method, string path, Func<HttpContent?>? body)

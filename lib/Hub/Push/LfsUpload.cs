@@ -5,7 +5,9 @@ using System.Text.Json.Nodes;
 
 namespace NotebookLib.Hub;
 
-/// <summary>Brings large files to the Hub's storage by git-lfs (HUB.md, writing, step 3): whole or in parts, as the Hub asks; what it has already is not sent.</summary>
+/// <summary>
+/// Brings large files to the Hub's storage by git-lfs (HUB.md, writing, step 3): whole or in parts, as the Hub asks; what it has already is not sent.
+/// </summary>
 internal sealed class LfsUpload(HubSession session, HubRepo repo)
 {
     private const string MediaType = "application/vnd.git-lfs+json";
@@ -23,9 +25,17 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
             return present;
         }
 
-        var objects = new JsonArray([.. files.DistinctBy(file => file.Sha256).Select(file => new JsonObject { ["oid"] = file.Sha256, ["size"] = file.SizeBytes })]);
-        var request = new JsonObject { ["operation"] = "upload", ["transfers"] = new JsonArray("basic", "multipart"), ["objects"] = objects, ["hash_algo"] = "sha256" };
-        var answer = await PostAsync("the list of large files", session.Http.Url($"{repo.PagePath}.git/info/lfs/objects/batch"), request, [], cancel).ConfigureAwait(false);
+        var objects = new JsonArray(
+            [.. files.DistinctBy(file => file.Sha256).Select(file => new JsonObject { ["oid"] = file.Sha256, ["size"] = file.SizeBytes })]);
+        var request = new JsonObject
+        {
+            ["operation"] = "upload",
+            ["transfers"] = new JsonArray("basic", "multipart"),
+            ["objects"] = objects,
+            ["hash_algo"] = "sha256"
+        };
+        var answer = await PostAsync("the list of large files", session.Http.Url($"{repo.PagePath}.git/info/lfs/objects/batch"), request, [], cancel)
+            .ConfigureAwait(false);
         var actions = Actions(answer.Json($"{repo}: the answer about large files"));
         foreach (var group in files.GroupBy(file => file.Sha256))
         {
@@ -53,7 +63,8 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
 
         try
         {
-            var upload = actions["upload"] as JsonObject ?? throw new HubException(HubFault.BadAnswer, $"{repo}/{file.Name}: the Hub names no address to send it to");
+            var upload = actions["upload"] as JsonObject
+                ?? throw new HubException(HubFault.BadAnswer, $"{repo}/{file.Name}: the Hub names no address to send it to");
             var headers = Headers(upload);
             await (headers.TryGetValue("chunk_size", out var size)
                 ? SendPartsAsync(file, Address(upload, file), headers, size, meter, cancel)
@@ -61,7 +72,8 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
             if (actions["verify"] is JsonObject verify)
             {
                 var body = new JsonObject { ["oid"] = file.Sha256, ["size"] = file.SizeBytes };
-                await PostAsync($"{file.Name}, confirmed", Address(verify, file), body, [.. Headers(verify).Select(pair => (pair.Key, pair.Value))], cancel).ConfigureAwait(false);
+                await PostAsync($"{file.Name}, confirmed", Address(verify, file), body, [.. Headers(verify).Select(pair => (pair.Key, pair.Value))], cancel)
+                    .ConfigureAwait(false);
             }
 
             meter.End(HubTransferPhase.Done);
@@ -77,13 +89,16 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
         => PutAsync(file, url, 0, file.SizeBytes, [.. headers.Select(pair => (pair.Key, pair.Value))], meter, cancel);
 
     // Numbered keys of the header are the parts' addresses.
-    private async Task SendPartsAsync(PushFile file, string url, Dictionary<string, string> headers, string sizeText, TransferMeter meter, CancellationToken cancel)
+    private async Task SendPartsAsync(PushFile file, string url, Dictionary<string, string> headers, string sizeText, TransferMeter meter,
+        CancellationToken cancel)
     {
-        var addresses = headers.Where(pair => pair.Key.All(char.IsAsciiDigit)).OrderBy(pair => int.Parse(pair.Key, CultureInfo.InvariantCulture)).Select(pair => pair.Value).ToList();
+        var addresses = headers.Where(pair => pair.Key.All(char.IsAsciiDigit)).OrderBy(pair => int.Parse(pair.Key, CultureInfo.InvariantCulture))
+            .Select(pair => pair.Value).ToList();
         if (!long.TryParse(sizeText, NumberStyles.None, CultureInfo.InvariantCulture, out var size) || size < 1 || addresses.Count > MostParts
             || addresses.Count != (file.SizeBytes + size - 1) / size)
         {
-            throw new HubException(HubFault.BadAnswer, $"{repo}/{file.Name}: {file.SizeBytes} bytes in parts of {HubNames.Excerpt(sizeText)} do not make {addresses.Count} parts");
+            throw new HubException(HubFault.BadAnswer,
+                $"{repo}/{file.Name}: {file.SizeBytes} bytes in parts of {HubNames.Excerpt(sizeText)} do not make {addresses.Count} parts");
         }
 
         var parts = new JsonArray();
@@ -104,7 +119,9 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
     {
         var limit = TimeSpan.FromSeconds(session.Settings.RequestSeconds + (length / SlowestBytesPerSecond));
         var answer = await session.SendAsync($"{repo}/{file.Name}", HttpMethod.Put, url, Body, cancel, headers, limit).ConfigureAwait(false);
-        return answer.IsSuccess ? answer : throw new HubException(HubFault.Refused, $"{repo}/{file.Name}: the storage host refuses it (HTTP {answer.Status}); push again for a fresh address");
+        return answer.IsSuccess
+            ? answer : throw new HubException(HubFault.Refused,
+            $"{repo}/{file.Name}: the storage host refuses it (HTTP {answer.Status}); push again for a fresh address");
 
         HttpContent Body()
         {
@@ -113,9 +130,11 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
         }
     }
 
-    private async Task<HubAnswer> PostAsync(string what, string url, JsonObject body, IReadOnlyList<(string Name, string Value)> headers, CancellationToken cancel)
+    private async Task<HubAnswer> PostAsync(string what, string url, JsonObject body, IReadOnlyList<(string Name, string Value)> headers,
+        CancellationToken cancel)
     {
-        var answer = await session.SendAsync($"{repo}: {what}", HttpMethod.Post, url, Content, cancel, [("Accept", MediaType), .. headers]).ConfigureAwait(false);
+        var answer = await session.SendAsync($"{repo}: {what}", HttpMethod.Post, url, Content, cancel, [("Accept", MediaType), .. headers])
+            .ConfigureAwait(false);
         return answer.IsSuccess ? answer : throw session.Refusals.For(answer, repo, "main", null);
 
         HttpContent Content()

@@ -84,24 +84,32 @@ public static class ModelReadme
             { TrainsHeadOnly: true } => "A new head, with frozen features below,",
             _ => "Low-rank adapters and a head",
         };
-        return $"{what} for named entity recognition: {(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")}{(facts.Adapter is null ? "" : $" with the adapters {facts.Adapter}")} fine-tuned on "
+        return $"{what} for named entity recognition: "
+            + $"{(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")}"
+            + $"{(facts.Adapter is null ? "" : $" with the adapters {facts.Adapter}")} fine-tuned on "
             + $"{(facts.Dataset is null ? facts.DataName : $"[{facts.DataName}](https://huggingface.co/datasets/{facts.Dataset})")}, "
-            + $"{facts.Labels.Count} labels: O, and B and I of {string.Join(", ", facts.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); the files are those of the Python libraries.";
+            + $"{facts.Labels.Count} labels: O, and B and I of {string.Join(", ", facts.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); "
+                + "the files are those of the Python libraries.";
     }
 
     private static string ScoresTable(ModelFacts facts)
     {
-        var rows = facts.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(facts.Scores.Micro).Append(facts.Scores.Macro).Append(facts.Scores.Weighted)
+        var rows = facts.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(facts.Scores.Micro)
+            .Append(facts.Scores.Macro).Append(facts.Scores.Weighted)
             .Select(row => (string[])[row.Name, Score(row.Precision), Score(row.Recall), Score(row.F1), Count(row.Support)]);
-        return $"{(facts.TestIsValidation ? "Validation" : "Test")} split, {Count(facts.Scores.SentenceCount)} sentences, {Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default."
-            + (facts.TestIsValidation ? " There was no test data: training was evaluated on these sentences too, and its best checkpoint is chosen by them." : "") + "\n\n"
+        return $"{(facts.TestIsValidation ? "Validation" : "Test")} split, {Count(facts.Scores.SentenceCount)} sentences, "
+            + $"{Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default."
+            + (facts.TestIsValidation
+                ? " There was no test data: training was evaluated on these sentences too, and its best checkpoint is chosen by them." : "") + "\n\n"
             + Table(["type", "precision", "recall", "F1", "entities"], rows)
             + $"\nAccuracy {Score(facts.Scores.Accuracy)}; F1 under strict IOB2 {Score(facts.Strict.Micro.F1)}.\n";
     }
 
     private static string DataTable(ModelFacts facts) => facts.Splits.Count == 0 ? facts.DataName + "\n" : Table(
         ["split", "sentences", "words", "entities", "entities that training never saw"],
-        facts.Splits.Select(split => (string[])[split.Name, Count(split.Sentences), Count(split.Words), Count(split.EntityCount), split.UnseenEntities is { } unseen ? Count(unseen) : ""]));
+        facts.Splits.Select(split =>
+            (string[])[split.Name, Count(split.Sentences), Count(split.Words), Count(split.EntityCount),
+                split.UnseenEntities is { } unseen ? Count(unseen) : ""]));
 
     private static string SettingsTable(TrainingResult training)
     {
@@ -112,7 +120,8 @@ public static class ModelReadme
             // What was done, not what was planned: a number of updates wins over one of epochs, and a run may be stopped.
             ["epochs, updates", $"{run.EpochAfter(training.Updates).ToString("0.###", CultureInfo.InvariantCulture)}, {Count(training.Updates)}"],
             ["learning rate", $"{Number(settings.LearningRate)}, {settings.Schedule}, warm-up {Count(run.WarmupUpdates)} updates"],
-            ["optimiser", $"AdamW, betas {Number(settings.Beta1)} and {Number(settings.Beta2)}, weight decay {Number(settings.WeightDecay)}, gradient norm at most {Number(settings.MaximumGradientNorm)}"],
+            ["optimiser", $"AdamW, betas {Number(settings.Beta1)} and {Number(settings.Beta2)}, weight decay {Number(settings.WeightDecay)}, "
+                + $"gradient norm at most {Number(settings.MaximumGradientNorm)}"],
             ["loss", $"cross-entropy, {settings.LossAverage}{(settings.FocalGamma > 0 ? $", focal gamma {Number(settings.FocalGamma)}" : "")}"],
             ["parameters", $"{Count(run.TrainedParameters)} trained of {Count(run.TotalParameters)}"],
             ["precision, device", $"{run.Precision}, {run.Device}"],
@@ -122,7 +131,8 @@ public static class ModelReadme
         ];
         if (run.Adapters is { TrainsHeadOnly: false } adapters)
         {
-            rows.Insert(0, ["adapters", $"r {adapters.Rank}, alpha {Number(adapters.Alpha ?? 0)}, dropout {Number(adapters.Dropout ?? 0)} on {string.Join(", ", adapters.Targets ?? [])}; {run.AdaptedLayers} layers"]);
+            rows.Insert(0, ["adapters", $"r {adapters.Rank}, alpha {Number(adapters.Alpha ?? 0)}, dropout {Number(adapters.Dropout ?? 0)} on "
+                + $"{string.Join(", ", adapters.Targets ?? [])}; {run.AdaptedLayers} layers"]);
         }
 
         return Table(["setting", "value"], rows);
@@ -147,12 +157,17 @@ public static class ModelReadme
         ]);
         var table = "\nValidation split, pieces, while it trained:\n\n" + Table(["update", "training loss", "validation loss", "validation F1"], rows);
         var values = string.Join(", ", shown.Select(evaluation => Score(evaluation.Metrics.GetValueOrDefault("f1"))));
-        return shown.Count < 2 ? table : table + $"\n```mermaid\nxychart-beta\n  title \"F1 on validation by update\"\n  x-axis [{string.Join(", ", shown.Select(evaluation => evaluation.Update))}]\n  y-axis 0 --> 1\n  line [{values}]\n```\n";
+        return shown.Count < 2
+            ? table : table
+            + $"\n```mermaid\nxychart-beta\n  title \"F1 on validation by update\"\n  x-axis "
+            + $"[{string.Join(", ", shown.Select(evaluation => evaluation.Update))}]\n  y-axis 0 --> 1\n  line [{values}]\n```\n";
     }
 
     private static string LicenceText(ModelFacts facts) => facts.Dataset == "Babelscape/multinerd"
-        ? "The weights were trained on MultiNERD, CC BY-NC-SA 4.0 (Tedeschi and Navigli, Findings of NAACL 2022): attribution, no commerce, share alike. DeBERTa-v3 is MIT, by Microsoft."
-        : facts.Licence is null ? "Not stated: see the licences of the data and of the base model." : $"{facts.Licence}, as far as the data and the base model allow.";
+        ? "The weights were trained on MultiNERD, CC BY-NC-SA 4.0 (Tedeschi and Navigli, Findings of NAACL 2022): attribution, no commerce, share alike. "
+            + "DeBERTa-v3 is MIT, by Microsoft."
+        : facts.Licence is null
+        ? "Not stated: see the licences of the data and of the base model." : $"{facts.Licence}, as far as the data and the base model allow.";
 
     private static string Table(IReadOnlyList<string> header, IEnumerable<string[]> rows)
     {
@@ -167,7 +182,8 @@ public static class ModelReadme
         return text.ToString();
     }
 
-    private static string Mean(IEnumerable<LoggedStep> steps) => steps.Select(step => step.Loss).DefaultIfEmpty(double.NaN).Average() is var mean && double.IsNaN(mean) ? "" : Score(mean);
+    private static string Mean(IEnumerable<LoggedStep> steps) =>
+        steps.Select(step => step.Loss).DefaultIfEmpty(double.NaN).Average() is var mean && double.IsNaN(mean) ? "" : Score(mean);
 
     private static string Score(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);
 

@@ -24,7 +24,8 @@ internal static class ReadmeHeader
     private static Dictionary<string, object> Index(ModelFacts facts)
     {
         var scores = facts.Scores;
-        var metrics = new (string Type, double Value)[] { ("f1", scores.Micro.F1), ("precision", scores.Micro.Precision), ("recall", scores.Micro.Recall), ("accuracy", scores.Accuracy) };
+        var metrics = new (string Type, double Value)[] { ("f1", scores.Micro.F1), ("precision", scores.Micro.Precision), ("recall", scores.Micro.Recall),
+            ("accuracy", scores.Accuracy) };
         return new()
         {
             ["name"] = facts.Repository.Split('/')[^1],
@@ -33,8 +34,10 @@ internal static class ReadmeHeader
                 new Dictionary<string, object>
                 {
                     ["task"] = new Dictionary<string, object> { ["type"] = "token-classification", ["name"] = "Named entity recognition" },
-                    ["dataset"] = new Dictionary<string, object> { ["name"] = facts.DataName, ["type"] = facts.Dataset ?? facts.DataName, ["split"] = facts.TestIsValidation ? "validation" : "test" },
-                    ["metrics"] = metrics.Select(metric => new Dictionary<string, object> { ["type"] = metric.Type, ["value"] = Math.Round(metric.Value, 4) }).ToArray(),
+                    ["dataset"] = new Dictionary<string, object> { ["name"] = facts.DataName, ["type"] = facts.Dataset ?? facts.DataName,
+                        ["split"] = facts.TestIsValidation ? "validation" : "test" },
+                    ["metrics"] = metrics.Select(metric => new Dictionary<string, object> { ["type"] = metric.Type, ["value"] = Math.Round(metric.Value, 4) })
+                        .ToArray(),
                 },
             },
         };

@@ -41,7 +41,8 @@ internal static class HubEnvironment
     {
         try
         {
-            return (Text(read, "HF_TOKEN") ?? Text(read, "HUGGING_FACE_HUB_TOKEN") ?? TokenFile(Text(read, "HF_TOKEN_PATH") is { } path ? Expand(path, read) : Path.Combine(home, "token"))) is { } text
+            return (Text(read, "HF_TOKEN") ?? Text(read, "HUGGING_FACE_HUB_TOKEN")
+                ?? TokenFile(Text(read, "HF_TOKEN_PATH") is { } path ? Expand(path, read) : Path.Combine(home, "token"))) is { } text
                 ? new HubToken(text) : null;
         }
         catch (Exception fault) when (fault is ArgumentException or IOException or UnauthorizedAccessException)

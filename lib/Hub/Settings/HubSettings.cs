@@ -33,7 +33,10 @@ public sealed record HubSettings
     /// <summary>How long a transfer may stand still, in seconds.</summary>
     public double StallSeconds { get; init; } = 60;
 
-    /// <summary>Settings from HF_ENDPOINT, HF_TOKEN (or its older name HUGGING_FACE_HUB_TOKEN), HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE, as the Python client reads them.</summary>
+    /// <summary>
+    /// Settings from HF_ENDPOINT, HF_TOKEN (or its older name HUGGING_FACE_HUB_TOKEN), HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE,
+    /// as the Python client reads them.
+    /// </summary>
     /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>
     public static HubSettings FromEnvironment() => HubEnvironment.Read(Environment.GetEnvironmentVariable);
 

@@ -25,7 +25,8 @@ internal sealed record HubAnswer(int Status, IReadOnlyDictionary<string, string>
         }
         catch (JsonException)
         {
-            throw new HubException(HubFault.BadAnswer, $"{what}: expected JSON, the Hub answered \"{HubNames.Excerpt(Body)}\"; is HF_ENDPOINT the address of a Hub?");
+            throw new HubException(HubFault.BadAnswer,
+                $"{what}: expected JSON, the Hub answered \"{HubNames.Excerpt(Body)}\"; is HF_ENDPOINT the address of a Hub?");
         }
     }
 

@@ -30,14 +30,17 @@ internal sealed class HubHttp : IDisposable
     /// <summary>The address of a path of the Hub.</summary>
     public string Url(string path) => $"{_settings.Endpoint.TrimEnd('/')}/{path}";
 
-    /// <summary>Asks about a file without fetching it. Follows redirects within the Hub (a renamed repository); one that leads elsewhere is the answer.</summary>
+    /// <summary>
+    /// Asks about a file without fetching it. Follows redirects within the Hub (a renamed repository); one that leads elsewhere is the answer.
+    /// </summary>
     /// <exception cref="TransientHubException">May pass.</exception>
     public async Task<HubAnswer> HeadAsync(string url, CancellationToken cancel)
     {
         for (var hop = 0; ; hop++)
         {
             var answer = await SendAsync(HttpMethod.Head, url, () => null, [], cancel).ConfigureAwait(false);
-            if (!answer.IsRedirect || Uri.TryCreate(answer["Location"], UriKind.Absolute, out var target) && target.Scheme is "http" or "https" || hop == MostRedirects)
+            if (!answer.IsRedirect || Uri.TryCreate(answer["Location"], UriKind.Absolute, out var target) && target.Scheme is "http" or "https"
+                || hop == MostRedirects)
             {
                 return answer;
             }
@@ -55,7 +58,8 @@ internal sealed class HubHttp : IDisposable
     /// <param name="limit">After which the request counts as lost; null for the settings'.</param>
     /// <exception cref="TransientHubException">May pass.</exception>
     public async Task<HubAnswer> SendAsync(
-        HttpMethod method, string url, Func<HttpContent?> body, IReadOnlyList<(string Name, string Value)> headers, CancellationToken cancel, TimeSpan? limit = null)
+        HttpMethod method, string url, Func<HttpContent?> body, IReadOnlyList<(string Name, string Value)> headers, CancellationToken cancel,
+        TimeSpan? limit = null)
     {
         using var response = await CallAsync(method, url, body, headers, limit, HttpCompletionOption.ResponseContentRead, cancel).ConfigureAwait(false);
         return new HubAnswer((int)response.StatusCode, HubAnswer.Gather(response), await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false));
@@ -72,7 +76,8 @@ internal sealed class HubHttp : IDisposable
         IReadOnlyList<(string, string)> range = from > 0 ? [("Range", $"bytes={from}-")] : [];
         for (var hop = 0; ; hop++)
         {
-            var response = await CallAsync(HttpMethod.Get, url, () => null, range, null, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
+            var response = await CallAsync(HttpMethod.Get, url, () => null, range, null, HttpCompletionOption.ResponseHeadersRead, cancel)
+                .ConfigureAwait(false);
             if ((int)response.StatusCode is < 300 or >= 400 || response.Headers.Location is null)
             {
                 return (response, IsHub(url));
@@ -105,7 +110,8 @@ internal sealed class HubHttp : IDisposable
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"no answer within {patience.TotalSeconds:0} s") : Reason(fault), isFirstContact: !_hasAnswered);
+            throw new TransientHubException(time.IsCancellationRequested ? Invariant($"no answer within {patience.TotalSeconds:0} s") : Reason(fault),
+                isFirstContact: !_hasAnswered);
         }
     }
 
@@ -125,7 +131,8 @@ internal sealed class HubHttp : IDisposable
     private static string Follow(string url, string target)
     {
         // A target without a scheme is relative, even where System.Uri reads "/path" as a file on Unix.
-        var next = target.StartsWith('/') || !Uri.TryCreate(target, UriKind.Absolute, out var absolute) ? new Uri(FlurlClients.AsWritten(url), target) : absolute;
+        var next = target.StartsWith('/') || !Uri.TryCreate(target, UriKind.Absolute, out var absolute)
+            ? new Uri(FlurlClients.AsWritten(url), target) : absolute;
         return next.Scheme == "https" || (next.Scheme == "http" && new Uri(url).Scheme == "http")
             ? next.IsAbsoluteUri && target.Contains("://", StringComparison.Ordinal) ? target : next.AbsoluteUri
             : throw new HubException(HubFault.Refused, $"{new Uri(url).Host} redirects to an address that is not https; refused");
@@ -145,7 +152,8 @@ internal sealed class HubHttp : IDisposable
     private TimeSpan? RetryAfter(RetryConditionHeaderValue header) => header.Delta ?? (header.Date is { } date ? date - _clock.GetUtcNow() : null);
 
     // Flurl's own messages repeat the address, which may be signed.
-    private static string Reason(Exception fault) => fault.InnerException is { } inner ? Reason(inner) : fault is FlurlHttpException ? "the call failed" : fault.Message;
+    private static string Reason(Exception fault) =>
+        fault.InnerException is { } inner ? Reason(inner) : fault is FlurlHttpException ? "the call failed" : fault.Message;
 
     private static string UserAgent { get; } = "NotebookLib/" + (typeof(HubHttp).Assembly.GetName().Version?.ToString(3) ?? "0");
 }

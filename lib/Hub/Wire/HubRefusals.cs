@@ -16,14 +16,16 @@ internal sealed class HubRefusals(HubSettings settings)
         return new HubException(fault, fault switch
         {
             HubFault.RepoNotFound => $"{repo}: {settings.Endpoint} has no such repository, or a private one. Check the spelling (org/name)"
-                + (settings.Token is null ? "; if it is private, set HF_TOKEN to a token that may read it" : "; if it is private, the token in use does not open it"),
+                + (settings.Token is null
+                    ? "; if it is private, set HF_TOKEN to a token that may read it" : "; if it is private, the token in use does not open it"),
             HubFault.RevisionNotFound => $"{repo}: no branch, tag or commit \"{revision}\"; the usual one is main, {page}/commits/main lists the others",
             HubFault.EntryNotFound => $"{repo}@{revision}: no file {file}; {page}/tree/{revision} shows what is there",
             HubFault.GatedRepo => $"{repo}: its owners ask for consent first. Open {page} in a browser, accept the terms, "
                 + (settings.Token is null ? "and set HF_TOKEN to a token of that account" : "with the account that the token in use belongs to"),
             HubFault.WrongToken => settings.Token is null
                 ? $"{settings.Endpoint} wants a token here: make one at {settings.Endpoint}/settings/tokens and set HF_TOKEN"
-                : $"{settings.Endpoint} does not know the token in use (HF_TOKEN, else the file token in HF_HOME){Said(answer)}; make a new one at {settings.Endpoint}/settings/tokens",
+                : $"{settings.Endpoint} does not know the token in use (HF_TOKEN, else the file token in HF_HOME){Said(answer)}; "
+                    + $"make a new one at {settings.Endpoint}/settings/tokens",
             HubFault.Forbidden => $"{repo}: the token in use does not allow this{Said(answer)}; its rights are set at {settings.Endpoint}/settings/tokens",
             _ => $"{repo}{(file is null ? "" : "/" + file)}: the Hub refuses (HTTP {answer.Status}){Said(answer)}",
         });

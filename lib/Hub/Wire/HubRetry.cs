@@ -14,7 +14,9 @@ internal sealed class TransientHubException(string reason, TimeSpan? retryAfter 
     public bool IsFirstContact => isFirstContact;
 }
 
-/// <summary>When to try again: the first wait, doubled each time up to 30 of it, times 1 to 1.25 by chance; Retry-After instead where the server gives it.</summary>
+/// <summary>
+/// When to try again: the first wait, doubled each time up to 30 of it, times 1 to 1.25 by chance; Retry-After instead where the server gives it.
+/// </summary>
 /// <param name="settings">First wait and tries.</param>
 /// <param name="clock">Waits.</param>
 internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
@@ -60,12 +62,15 @@ internal sealed class HubRetry(HubSettings settings, TimeProvider clock)
         }
         catch (TransientHubException last)
         {
-            throw new HubException(HubFault.Unreachable, $"{what}: {last.Message}" + (last.RetryAfter is { } wait ? Invariant($"; the Hub asks to wait {wait.TotalSeconds:0} s") : "")
-                + $" (tried {count} {(count == 1 ? "time" : "times")}). Run it again later: what has arrived is kept. HF_HUB_OFFLINE=1 works from the cache alone");
+            throw new HubException(HubFault.Unreachable,
+                $"{what}: {last.Message}" + (last.RetryAfter is { } wait ? Invariant($"; the Hub asks to wait {wait.TotalSeconds:0} s") : "")
+                + $" (tried {count} {(count == 1 ? "time" : "times")}). Run it again later: what has arrived is kept. "
+                    + "HF_HUB_OFFLINE=1 works from the cache alone");
         }
     }
 
-    private ResiliencePipeline Build(string what, IHubObserver? observer, int tries, long started) => tries == 0 ? ResiliencePipeline.Empty : new ResiliencePipelineBuilder { TimeProvider = clock }
+    private ResiliencePipeline Build(string what, IHubObserver? observer, int tries, long started) =>
+        tries == 0 ? ResiliencePipeline.Empty : new ResiliencePipelineBuilder { TimeProvider = clock }
         .AddRetry(new RetryStrategyOptions
         {
             ShouldHandle = new PredicateBuilder().Handle<TransientHubException>(failure => (failure.RetryAfter is not { } wait || wait <= LongestRetryAfter)

@@ -35,7 +35,8 @@ internal sealed class HubSession : IDisposable
     /// <returns>The answer, refusals included.</returns>
     /// <exception cref="HubException">Unreachable.</exception>
     public Task<HubAnswer> SendAsync(
-        string what, HttpMethod method, string url, Func<HttpContent?>? body, CancellationToken cancel, IReadOnlyList<(string Name, string Value)>? headers = null, TimeSpan? limit = null)
+        string what, HttpMethod method, string url,
+        Func<HttpContent?>? body, CancellationToken cancel, IReadOnlyList<(string Name, string Value)>? headers = null, TimeSpan? limit = null)
         => Retry.RunAsync(what, Observer, null, token => Http.SendAsync(method, url, body ?? (() => null), headers ?? [], token, limit), cancel);
 
     public TransferMeter Meter(HubRepo repo, string file, bool isUpload) => new(Observer, Clock, repo.ToString(), file, isUpload);

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Kernels.Cuda;
 
 /// <summary>
-/// Matrix products through cuBLASLt, on the stream that libtorch uses: a third of the host's time of libtorch's own call, float32 gradients straight out of narrow operands,
-/// and added to what is there where the caller wishes. Plans (layouts and the chosen algorithm) are kept by shape.
+/// Matrix products through cuBLASLt, on the stream that libtorch uses: a third of the host's time of libtorch's own call, float32 gradients straight out of
+/// narrow operands, and added to what is there where the caller wishes. Plans (layouts and the chosen algorithm) are kept by shape.
 /// </summary>
 /// <remarks>cuBLASLt counts columns first: C = A · Bᵀ over rows is Cᵀ = B · Aᵀ over its columns, so the operands change places here.</remarks>
 internal sealed unsafe class CudaProducts : IDeviceProducts
@@ -15,7 +15,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
     private const int HeuristicBytes = 96;
 
     // library_types.h, cublas_api.h, cublasLt.h
-    private const int Real32 = 0, Real16 = 2, RealBf16 = 14, Compute32 = 68, TransposeA = 3, TransposeB = 4, Epilogue = 7, BiasPointer = 8, BiasStep = 10, BiasType = 26, EpilogueBias = 4,
+    private const int Real32 = 0, Real16 = 2, RealBf16 = 14, Compute32 = 68, TransposeA = 3, TransposeB = 4, Epilogue = 7, BiasPointer = 8, BiasStep = 10,
+    BiasType = 26, EpilogueBias = 4,
         WorkspaceLimit = 1, NotSupported = 15, BatchCount = 5, BatchStep = 6;
 
     private static readonly Lazy<CudaProducts?> Made = new(Make);
@@ -38,7 +39,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
     {
         _handle = handle;
         nint Export(string name) => NativeLibrary.GetExport(library, name);
-        _multiply = (delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint, int>)Export("cublasLtMatmul");
+        _multiply = (delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, byte*, nint, nuint, nint,
+            int>)Export("cublasLtMatmul");
         _newDescription = (delegate* unmanaged<nint*, int, int, int>)Export("cublasLtMatmulDescCreate");
         _describe = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulDescSetAttribute");
         _freeDescription = (delegate* unmanaged<nint, int>)Export("cublasLtMatmulDescDestroy");
@@ -50,7 +52,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
         nint preference;
         Check(((delegate* unmanaged<nint*, int>)Export("cublasLtMatmulPreferenceCreate"))(&preference), "cublasLtMatmulPreferenceCreate");
         nuint limit = WorkspaceBytes;
-        Check(((delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulPreferenceSetAttribute"))(preference, WorkspaceLimit, &limit, (nuint)sizeof(nuint)), "workspace");
+        Check(((delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulPreferenceSetAttribute"))(preference, WorkspaceLimit, &limit,
+            (nuint)sizeof(nuint)), "workspace");
         _preference = preference;
     }
 
@@ -62,7 +65,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
     {
         var (rowsA, leadA) = Order(a.First);
         var (rowsB, leadB) = Order(b.First);
-        var shape = new Shape(a.First.size(0), b.First.size(0), a.First.size(1), rowsA, rowsB, leadA, leadB, TypeOf(a.First), TypeOf(result.First), bias is not null,
+        var shape = new Shape(a.First.size(0), b.First.size(0), a.First.size(1), rowsA, rowsB, leadA, leadB, TypeOf(a.First), TypeOf(result.First),
+            bias is not null,
             count, a.Step, b.Step, bias?.Step ?? 0, result.Step);
         float alpha = 1, beta = accumulates ? 1 : 0;
         lock (_lock)
@@ -81,7 +85,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
             var to = Platform.DeviceMemory.Address(result.First);
             fixed (byte* algorithm = plan.Algorithm)
             {
-                Check(_multiply(_handle, plan.Description, &alpha, Platform.DeviceMemory.Address(b.First), plan.B, Platform.DeviceMemory.Address(a.First), plan.A, &beta, to, plan.Result, to,
+                Check(_multiply(_handle, plan.Description, &alpha, Platform.DeviceMemory.Address(b.First), plan.B, Platform.DeviceMemory.Address(a.First),
+                    plan.A, &beta, to, plan.Result, to,
                     plan.Result, algorithm, Platform.DeviceMemory.Address(_workspace), WorkspaceBytes, 0), "cublasLtMatmul");
             }
         }
@@ -93,7 +98,8 @@ internal sealed unsafe class CudaProducts : IDeviceProducts
     private static (bool Rows, long Lead) Order(Tensor operand) =>
         operand.stride(1) == 1 || operand.size(1) == 1 ? (true, Math.Max(operand.stride(0), operand.size(1)))
         : operand.stride(0) == 1 ? (false, Math.Max(operand.stride(1), operand.size(0)))
-        : throw new NotSupportedException($"A product's operand has strides [{operand.stride(0)}, {operand.stride(1)}]; expected rows or columns that lie together.");
+        : throw new NotSupportedException($"A product's operand has strides [{operand.stride(0)}, {operand.stride(1)}]; "
+            + "expected rows or columns that lie together.");
 
     private static int TypeOf(Tensor tensor) => tensor.dtype switch
     {

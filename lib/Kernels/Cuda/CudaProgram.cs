@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Kernels.Cuda;
 
 /// <summary>
-/// <c>layers.cu</c>, compiled by NVRTC for the card that is there and launched through CUDA's driver, in the context and on the stream (the default one) that libtorch uses.
-/// NVRTC comes with every CUDA build of libtorch, the driver with the card.
+/// <c>layers.cu</c>, compiled by NVRTC for the card that is there and launched through CUDA's driver, in the context and on the stream (the default one) that
+/// libtorch uses. NVRTC comes with every CUDA build of libtorch, the driver with the card.
 /// </summary>
 internal sealed unsafe class CudaProgram : IDeviceProgram
 {
@@ -28,7 +28,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
     private CudaProgram(nint driver, nint context, nint module)
     {
         (_context, _module) = (context, module);
-        _launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, nint*, nint*, int>)NativeLibrary.GetExport(driver, "cuLaunchKernel");
+        _launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, nint*, nint*, int>)NativeLibrary.GetExport(driver,
+            "cuLaunchKernel");
         _setContext = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(driver, "cuCtxSetCurrent");
         _getFunction = (delegate* unmanaged<nint*, nint, byte*, int>)NativeLibrary.GetExport(driver, "cuModuleGetFunction");
     }
@@ -103,7 +104,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
         {
             // libtorch makes the primary context, which holds its tensors.
             zeros(1, device: CUDA).Dispose();
-            var driver = LoadAny(OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1"]) ?? throw new DllNotFoundException("CUDA's driver library (libcuda.so.1) was not found.");
+            var driver = LoadAny(OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1"])
+                ?? throw new DllNotFoundException("CUDA's driver library (libcuda.so.1) was not found.");
             var (context, architecture) = PrimaryContext(driver);
             return (new CudaProgram(driver, context, Load(driver, context, CompileSource(architecture))), null);
         }
@@ -161,7 +163,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
         var create = (delegate* unmanaged<nint*, byte*, byte*, int, nint*, nint*, int>)NativeLibrary.GetExport(nvrtc, "nvrtcCreateProgram");
         var compile = (delegate* unmanaged<nint, int, nint*, int>)NativeLibrary.GetExport(nvrtc, "nvrtcCompileProgram");
         nint program;
-        fixed (byte* source = Encoding.UTF8.GetBytes(Source + "\0"), name = "layers.cu\0"u8, option = Encoding.ASCII.GetBytes($"--gpu-architecture=sm_{architecture}\0"), quick = "--std=c++17\0"u8)
+        fixed (byte* source = Encoding.UTF8.GetBytes(Source + "\0"), name = "layers.cu\0"u8,
+            option = Encoding.ASCII.GetBytes($"--gpu-architecture=sm_{architecture}\0"), quick = "--std=c++17\0"u8)
         {
             if (create(&program, source, name, 0, null, null) != 0)
             {
@@ -171,7 +174,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
             var options = stackalloc nint[] { (nint)option, (nint)quick };
             return compile(program, 2, options) == 0
                 ? Output(nvrtc, program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
-                : throw new InvalidOperationException("NVRTC: " + Encoding.UTF8.GetString(Output(nvrtc, program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")).TrimEnd('\0', '\n'));
+                : throw new InvalidOperationException("NVRTC: "
+                    + Encoding.UTF8.GetString(Output(nvrtc, program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")).TrimEnd('\0', '\n'));
         }
     }
 
@@ -192,7 +196,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
     {
         if (OperatingSystem.IsWindows())
         {
-            return Directory.EnumerateFiles(Platform.NativeLibraries.TorchFolder, "nvrtc64_*.dll").Where(file => !file.Contains("alt", StringComparison.Ordinal));
+            return Directory.EnumerateFiles(Platform.NativeLibraries.TorchFolder, "nvrtc64_*.dll")
+                .Where(file => !file.Contains("alt", StringComparison.Ordinal));
         }
 
         // libtorch's own packages bring it beside them, under a name with a hash; pip's bring it in packages of its own.
@@ -200,7 +205,8 @@ internal sealed unsafe class CudaProgram : IDeviceProgram
         var nvidia = Path.GetFullPath(Path.Combine(torch, "..", "..", "nvidia"));
         var files = ((string[])[torch, Path.Combine(nvidia, "cu13", "lib"), Path.Combine(nvidia, "cuda_nvrtc", "lib")]).Where(Directory.Exists)
             .SelectMany(folder => Directory.EnumerateFiles(folder, "libnvrtc*.so*").Order(StringComparer.Ordinal))
-            .Where(file => !Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal) && !Path.GetFileName(file).Contains(".alt.", StringComparison.Ordinal));
+            .Where(file =>
+                !Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal) && !Path.GetFileName(file).Contains(".alt.", StringComparison.Ordinal));
         return [.. files, "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
     }
 }

@@ -15,7 +15,8 @@ internal static unsafe class HalfHashMask
         var mask = empty(shape, ScalarType.Float32, device);
         var (to, count) = (DeviceMemory.Address(mask), mask.numel());
         var blocks = (int)Math.Min(((count + 1) / 2 + Threads - 1) / Threads, 65_536);
-        program.Launch("half_hash_mask", (blocks, 1, 1), Threads, [(nint)(&to), (nint)(&count), (nint)(&key), (nint)(&second), (nint)(&threshold), (nint)(&scale)]);
+        program.Launch("half_hash_mask", (blocks, 1, 1), Threads,
+            [(nint)(&to), (nint)(&count), (nint)(&key), (nint)(&second), (nint)(&threshold), (nint)(&scale)]);
         return mask;
     }
 }

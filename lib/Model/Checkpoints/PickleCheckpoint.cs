@@ -98,7 +98,8 @@ public sealed class PickleCheckpoint : ITensorSource
             // PyTorch stores, never compresses: with that rule a small file cannot unfold into a large one.
             if (entry.CompressedLength != entry.Length)
             {
-                throw new InvalidDataException($"entry {entry.FullName} is compressed ({entry.CompressedLength} bytes for {entry.Length}); PyTorch stores entries as they are.");
+                throw new InvalidDataException($"entry {entry.FullName} is compressed ({entry.CompressedLength} bytes for {entry.Length}); "
+                    + "PyTorch stores entries as they are.");
             }
 
             if (!entries.TryAdd(entry.FullName, entry))
@@ -113,7 +114,8 @@ public sealed class PickleCheckpoint : ITensorSource
     private static string Prefix(Dictionary<string, ZipArchiveEntry> entries)
     {
         var pickles = entries.Keys.Where(name => name == "data.pkl" || name.EndsWith("/data.pkl", StringComparison.Ordinal)).ToList();
-        return pickles.Count == 1 ? pickles[0][..^"data.pkl".Length] : throw new InvalidDataException($"it holds {pickles.Count} entries data.pkl; expected one.");
+        return pickles.Count == 1
+            ? pickles[0][..^"data.pkl".Length] : throw new InvalidDataException($"it holds {pickles.Count} entries data.pkl; expected one.");
     }
 
     private void EnsureLittleEndian()
@@ -147,7 +149,8 @@ public sealed class PickleCheckpoint : ITensorSource
             throw new InvalidDataException("its pickle is not a dictionary of tensors.");
         }
 
-        var tensors = state.Where(pair => pair.Value is PickledTensor).ToDictionary(pair => pair.Key, pair => (PickledTensor)pair.Value!, StringComparer.Ordinal);
+        var tensors = state.Where(pair => pair.Value is PickledTensor)
+            .ToDictionary(pair => pair.Key, pair => (PickledTensor)pair.Value!, StringComparer.Ordinal);
         foreach (var (name, tensor) in tensors)
         {
             EnsureStored(name, tensor.Storage);

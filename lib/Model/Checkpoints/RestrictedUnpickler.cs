@@ -18,7 +18,9 @@ internal sealed class RestrictedUnpickler
 
     private RestrictedUnpickler(byte[] pickle) => _pickle = pickle;
 
-    /// <summary>The value that the pickle describes: numbers as long or double, lists and tuples as <c>object?[]</c> or <c>List</c>, dictionaries, tensors.</summary>
+    /// <summary>
+    /// The value that the pickle describes: numbers as long or double, lists and tuples as <c>object?[]</c> or <c>List</c>, dictionaries, tensors.
+    /// </summary>
     /// <exception cref="InvalidDataException">The pickle names something else, uses another opcode, or ends early.</exception>
     public static object? Load(byte[] pickle)
     {
@@ -26,7 +28,8 @@ internal sealed class RestrictedUnpickler
         {
             return new RestrictedUnpickler(pickle).Run();
         }
-        catch (Exception error) when (error is ArgumentOutOfRangeException or InvalidCastException or KeyNotFoundException or OverflowException or NullReferenceException)
+        catch (Exception error) when (error is ArgumentOutOfRangeException or InvalidCastException or KeyNotFoundException or OverflowException
+            or NullReferenceException)
         {
             throw new InvalidDataException($"its pickle is damaged ({error.Message})", error);
         }
@@ -134,7 +137,8 @@ internal sealed class RestrictedUnpickler
 
     // A state dict carries version numbers as an attribute (_metadata); nothing of it is needed.
     private void Build(object? state) =>
-        _ = Top is Dictionary<string, object?> && state is Dictionary<string, object?> ? 0 : throw new InvalidDataException("its pickle sets the state of something other than a dictionary");
+        _ = Top is Dictionary<string, object?> && state is Dictionary<string, object?>
+            ? 0 : throw new InvalidDataException("its pickle sets the state of something other than a dictionary");
 
     private PickleCallable StackGlobal()
     {

@@ -78,7 +78,8 @@ public sealed class SafetensorsFile : ITensorSource
     public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var ordered = tensors.OrderBy(pair => SafetensorsDtypes.RankOf(pair.Value.dtype)).ThenBy(pair => pair.Key, StringComparer.Ordinal).ToList();
-        if (ordered.GroupBy(pair => pair.Key, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1 || group.Key == SafetensorsHeader.MetadataName) is { } wrong)
+        if (ordered.GroupBy(pair => pair.Key, StringComparer.Ordinal)
+            .FirstOrDefault(group => group.Count() > 1 || group.Key == SafetensorsHeader.MetadataName) is { } wrong)
         {
             throw new ArgumentException($"Tensor name {wrong.Key} is used twice or reserved; expected each name once.", nameof(tensors));
         }

@@ -47,7 +47,8 @@ internal static class SafetensorsHeader
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > (ulong)LargestHeader || length > (ulong)(stream.Length - 8))
         {
-            throw new InvalidDataException($"its header claims {length} bytes; expected at most {LargestHeader} and no more than the file has ({stream.Length - 8}).");
+            throw new InvalidDataException($"its header claims {length} bytes; expected at most {LargestHeader} and no more than the file has "
+                + $"({stream.Length - 8}).");
         }
 
         var json = new byte[length];
@@ -64,13 +65,15 @@ internal static class SafetensorsHeader
             var info = new TensorInfo(SafetensorsDtypes.Parse(value.GetProperty("dtype").GetString() ?? ""), shape);
             if (shape.Any(size => size < 0) || offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
             {
-                throw new InvalidDataException($"{name}: shape {info.ShapeText}, offsets [{string.Join(", ", offsets)}]; expected sizes and two rising offsets, none negative.");
+                throw new InvalidDataException($"{name}: shape {info.ShapeText}, offsets [{string.Join(", ", offsets)}]; "
+                    + "expected sizes and two rising offsets, none negative.");
             }
 
             var bytes = checked(info.ElementCount * TensorBytes.SizeOf(info.Dtype));
             return bytes == offsets[1] - offsets[0]
                 ? new(info, offsets[0], offsets[1])
-                : throw new InvalidDataException($"{name}: offsets [{offsets[0]}, {offsets[1]}] span {offsets[1] - offsets[0]} bytes; {info.Dtype} {info.ShapeText} needs {bytes}.");
+                : throw new InvalidDataException($"{name}: offsets [{offsets[0]}, {offsets[1]}] span {offsets[1] - offsets[0]} bytes; "
+                    + $"{info.Dtype} {info.ShapeText} needs {bytes}.");
         }
         catch (Exception error) when (error is KeyNotFoundException or FormatException or OverflowException or InvalidOperationException)
         {
@@ -86,7 +89,8 @@ internal static class SafetensorsHeader
         {
             if (entry.Begin != expected)
             {
-                throw new InvalidDataException($"{name}: begins at byte {entry.Begin} of the data; expected {expected} ({(entry.Begin < expected ? "it overlaps another tensor" : "a hole lies before it")}).");
+                throw new InvalidDataException($"{name}: begins at byte {entry.Begin} of the data; expected {expected} "
+                    + $"({(entry.Begin < expected ? "it overlaps another tensor" : "a hole lies before it")}).");
             }
 
             expected = entry.End;
@@ -94,7 +98,8 @@ internal static class SafetensorsHeader
 
         if (expected != dataBytes)
         {
-            throw new InvalidDataException($"its tensors need {expected} bytes of data, the file has {dataBytes}{(expected > dataBytes ? " (is the download complete?)" : "")}.");
+            throw new InvalidDataException($"its tensors need {expected} bytes of data, the file has "
+                + $"{dataBytes}{(expected > dataBytes ? " (is the download complete?)" : "")}.");
         }
     }
 

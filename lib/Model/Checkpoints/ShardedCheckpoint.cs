@@ -85,7 +85,8 @@ public sealed class ShardedCheckpoint : ITensorSource
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new InvalidDataException($"{path}: not a checkpoint index: expected an object weight_map of tensor name and file name ({error.Message}).", error);
+            throw new InvalidDataException($"{path}: not a checkpoint index: expected an object weight_map of tensor name and file name ({error.Message}).",
+                error);
         }
     }
 

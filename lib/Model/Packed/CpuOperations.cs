@@ -23,8 +23,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
     /// <inheritdoc />
     /// <remarks>
-    /// In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time: a third faster for 200 rows, a tenth
-    /// for 400. In float32 mm would be MKL's.
+    /// In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time: a third faster for 200
+    /// rows, a tenth for 400. In float32 mm would be MKL's.
     /// </remarks>
     public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
     {
@@ -96,7 +96,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+        DropoutSite site)
     {
         using var part = StepClock.Part("attention, gradient");
         var (type, shape) = (tensors.Query.dtype, tensors.Query.shape);
@@ -132,7 +133,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
             });
         }
 
-        return new(query, key, value, columnSums.unsqueeze(0), positionKey?.to(type, copy: true), positionQuery?.to(type, copy: true), PositionSums(positionKey, positionQuery));
+        return new(query, key, value, columnSums.unsqueeze(0), positionKey?.to(type, copy: true), positionQuery?.to(type, copy: true),
+            PositionSums(positionKey, positionQuery));
     }
 
     private static Tensor? PositionSums(Tensor? key, Tensor? query)
@@ -167,7 +169,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps)
+    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+        DropoutSite site, bool keeps)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
         var isHalf = hidden.dtype == ScalarType.BFloat16;
@@ -206,7 +209,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type)
+    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+        ScalarType type)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         int rowCount = (int)state.Sum.shape[0], columns = (int)state.Sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
@@ -323,7 +327,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
+    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+        Tensor? inputGradient)
     {
         using var part = StepClock.Part("adapters, gradient");
         using var scope = NewDisposeScope();
@@ -355,7 +360,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
         }
 
         var totals = partial.sum(dim: 0);
-        return (totals.narrow(0, 0, downLength).view(down.shape).MoveToOuterDisposeScope(), totals.narrow(0, downLength, upLength).view(up.shape).t().MoveToOuterDisposeScope());
+        return (totals.narrow(0, 0, downLength).view(down.shape).MoveToOuterDisposeScope(),
+            totals.narrow(0, downLength, upLength).view(up.shape).t().MoveToOuterDisposeScope());
     }
 
     private static int PartCount(int rows) => (rows + AdapterKernel.RowsPerPart - 1) / AdapterKernel.RowsPerPart;
@@ -428,7 +434,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
         }
     }
 
-    private static void* At(Tensor tensor, int row) => (byte*)PackedMemory.Address(tensor) + (row * (tensor.numel() / Math.Max(1, tensor.shape[0])) * tensor.element_size());
+    private static void* At(Tensor tensor, int row) =>
+        (byte*)PackedMemory.Address(tensor) + (row * (tensor.numel() / Math.Max(1, tensor.shape[0])) * tensor.element_size());
 
     private readonly record struct Segment(int First, int Count, DropoutStream Stream);
 }

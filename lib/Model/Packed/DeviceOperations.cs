@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// A layer's operations on a CUDA device: products by its library, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from it.
+/// A layer's operations on a CUDA device: products by its library, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from
+/// it.
 /// </summary>
 /// <param name="program">The kernels.</param>
 /// <param name="products">The products; null for libtorch's.</param>
@@ -181,7 +182,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         var blocks = (rows + RowsPerBlock - 1) / RowsPerBlock;
         var sums = New(ScalarType.Float32, blocks, matrices.shape[0], columns);
         var to = DeviceMemory.Address(sums);
-        program.Launch(Name("column_sums", matrices.dtype), ((columns + (Quad * NormThreads) - 1) / (Quad * NormThreads), blocks, (int)matrices.shape[0]), NormThreads,
+        program.Launch(Name("column_sums", matrices.dtype), ((columns + (Quad * NormThreads) - 1) / (Quad * NormThreads), blocks, (int)matrices.shape[0]),
+            NormThreads,
             [At(ref from), At(ref to), At(ref rows), At(ref columns), At(ref perBlock)]);
         return sums;
     }
@@ -217,7 +219,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         var (own, drop) = (TablesOf(pass).Pass, DropOf(pass, site));
         var (first, second, to) = (DeviceMemory.Address(summands[0]), summands.Count > 1 ? DeviceMemory.Address(summands[1]) : 0, DeviceMemory.Address(sum));
         var (rows, columns) = ((int)sum.size(0), (int)sum.size(1));
-        program.Launch(Name("add_dropped", summands[0].dtype), (rows, 1, 1), NormThreads, [At(ref own), At(ref first), At(ref second), At(ref to), At(ref columns), At(ref drop)]);
+        program.Launch(Name("add_dropped", summands[0].dtype), (rows, 1, 1), NormThreads,
+            [At(ref own), At(ref first), At(ref second), At(ref to), At(ref columns), At(ref drop)]);
     }
 
     /// <inheritdoc />
@@ -233,7 +236,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+        DropoutSite site)
     {
         using var part = StepClock.Part("attention, gradient");
         var tables = TablesOf(pass);
@@ -248,7 +252,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         var arguments = Arguments(tensors, pass, settings, site);
         arguments.ContextGradient = DeviceMemory.Address(contextGradient);
         arguments.ScoreGradients = DeviceMemory.Address(scoreGradients);
-        (arguments.QueryGradient, arguments.KeyGradient, arguments.ValueGradient) = (DeviceMemory.Address(query), DeviceMemory.Address(key), DeviceMemory.Address(value));
+        (arguments.QueryGradient, arguments.KeyGradient, arguments.ValueGradient) =
+            (DeviceMemory.Address(query), DeviceMemory.Address(key), DeviceMemory.Address(value));
         (arguments.PositionKeyGradient, arguments.PositionQueryGradient) = (AddressOrNull(positionKey), AddressOrNull(positionQuery));
         Launch("attend_backward_queries", (tables.TileCount, settings.Heads, 1), tables.Pass, arguments, type);
         Launch("attend_backward_keys", (tables.TileCount, settings.Heads, 1), tables.Pass, arguments, type);
@@ -279,7 +284,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         program.Launch(Name(kernel, type), grid, AttentionThreads, [At(ref pass), At(ref arguments)]);
 
     /// <inheritdoc />
-    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps)
+    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+        DropoutSite site, bool keeps)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
         var isNarrow = hidden.dtype != ScalarType.Float32;
@@ -306,7 +312,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type)
+    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+        ScalarType type)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         var hidden = New(type, state.Sum.shape);
@@ -340,14 +347,16 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     {
         using var part = StepClock.Part("GELU, forward");
         var (from, to, count) = (DeviceMemory.Address(inner), DeviceMemory.Address(output), inner.numel());
-        program.Launch(Name("gelu", inner.dtype), ((int)Math.Min((count + (Quad * NormThreads) - 1) / (Quad * NormThreads), 65_536), 1, 1), NormThreads, [At(ref from), At(ref to), At(ref count)]);
+        program.Launch(Name("gelu", inner.dtype), ((int)Math.Min((count + (Quad * NormThreads) - 1) / (Quad * NormThreads), 65_536), 1, 1), NormThreads,
+            [At(ref from), At(ref to), At(ref count)]);
     }
 
     /// <inheritdoc />
     public override Tensor GeluBackward(Tensor inner, Tensor gradient)
     {
         using var part = StepClock.Part("GELU, gradient");
-        var (x, g, rows, columns, perBlock) = (DeviceMemory.Address(inner), DeviceMemory.Address(gradient), (int)inner.shape[0], (int)inner.shape[1], RowsPerBlock);
+        var (x, g, rows, columns, perBlock) =
+            (DeviceMemory.Address(inner), DeviceMemory.Address(gradient), (int)inner.shape[0], (int)inner.shape[1], RowsPerBlock);
         var blocks = (rows + RowsPerBlock - 1) / RowsPerBlock;
         var sums = New(ScalarType.Float32, blocks, 1, columns);
         var to = DeviceMemory.Address(sums);
@@ -368,7 +377,8 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
+    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+        Tensor? inputGradient)
     {
         using var part = StepClock.Part("adapters, gradient");
         using var scope = NewDisposeScope();

@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// Where the gradients of an encoder's parameters are added up. Through a training each has its memory once, from before the first activation, and takes it again for each
-/// update: made anew in every backward pass, gradients would lie between activations and break the heap up (deberta-v3-base in float32: 0.1 to 0.3 GB more at the peak).
+/// Where the gradients of an encoder's parameters are added up. Through a training each has its memory once, from before the first activation, and takes it
+/// again for each update: made anew in every backward pass, gradients would lie between activations and break the heap up (deberta-v3-base in float32: 0.1 to
+/// 0.3 GB more at the peak).
 /// </summary>
 /// <param name="operations">How sums are done.</param>
 internal sealed class GradientBuffers(LayerOperations operations)
@@ -12,8 +13,8 @@ internal sealed class GradientBuffers(LayerOperations operations)
     private readonly Dictionary<Tensor, Tensor> _buffers = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>
-    /// Makes the memory of those that have none yet, matrices of one shape that follow each other in one piece: their products can be one call then. The first gradient of an
-    /// update is what touches it.
+    /// Makes the memory of those that have none yet, matrices of one shape that follow each other in one piece: their products can be one call then. The first
+    /// gradient of an update is what touches it.
     /// </summary>
     /// <param name="parameters">Frozen ones are passed over.</param>
     public void Reserve(IEnumerable<Tensor> parameters)
@@ -141,7 +142,8 @@ internal sealed class GradientBuffers(LayerOperations operations)
             return (existing, false);
         }
 
-        var target = _buffers.TryGetValue(parameter, out var buffer) ? buffer : empty(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
+        var target = _buffers.TryGetValue(parameter, out var buffer)
+            ? buffer : empty(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
         parameter.grad = target;
         return (target, true);
     }

@@ -39,7 +39,8 @@ internal sealed record AttentionTensors(Tensor Query, Tensor Key, Tensor Value, 
 /// <param name="ColumnSums">Of key, query and value, in parts, [parts, 3, C], float32.</param>
 /// <param name="PositionKey">[U, C]; null without content → position.</param>
 /// <param name="PositionQuery">[U, C]; null without position → content.</param>
-/// <param name="PositionColumnSums">Of position keys and position queries, [parts, 2, C]; what stands for a missing one means nothing; null without both.</param>
+/// <param name="PositionColumnSums">Of position keys and position queries, [parts, 2, C]; what stands for a missing one means nothing; null without
+/// both.</param>
 internal sealed record AttentionGradients(
     Tensor Query, Tensor Key, Tensor Value, Tensor ColumnSums, Tensor? PositionKey, Tensor? PositionQuery, Tensor? PositionColumnSums) : IDisposable
 {
@@ -72,8 +73,8 @@ internal sealed record OutputGradient(Tensor Residual, IReadOnlyList<Tensor> Pro
 internal sealed record NormState(Tensor Sum, Tensor Statistics);
 
 /// <summary>
-/// How an encoder layer's arithmetic is done: on a CPU by the C# kernels (<see cref="CpuOperations"/>), on a CUDA device by their twins there (<see cref="DeviceOperations"/>).
-/// Which arithmetic, and in which order, says <see cref="PackedLayer"/> for both.
+/// How an encoder layer's arithmetic is done: on a CPU by the C# kernels (<see cref="CpuOperations"/>), on a CUDA device by their twins there
+/// (<see cref="DeviceOperations"/>). Which arithmetic, and in which order, says <see cref="PackedLayer"/> for both.
 /// </summary>
 internal abstract class LayerOperations
 {
@@ -143,7 +144,8 @@ internal abstract class LayerOperations
     /// <param name="pass">The forward pass's.</param>
     /// <param name="settings">Heads and scale.</param>
     /// <param name="site">The dropout of the probabilities.</param>
-    public abstract AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings, DropoutSite site);
+    public abstract AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+        DropoutSite site);
 
     /// <summary>LayerNorm(dropout(hidden) + residual).</summary>
     /// <param name="hidden">[N, C], element type of the products.</param>
@@ -154,9 +156,12 @@ internal abstract class LayerOperations
     /// <param name="site">Which dropout.</param>
     /// <param name="keeps">Whether a gradient will be asked for.</param>
     /// <returns>The rows, and what the gradient needs.</returns>
-    public abstract (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass, DropoutSite site, bool keeps);
+    public abstract (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+        DropoutSite site, bool keeps);
 
-    /// <summary>Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.</summary>
+    /// <summary>
+    /// Through LayerNorm, residual and dropout: the residual part stays in <paramref name="upper"/>'s tensor, the sub-layer's part is returned.
+    /// </summary>
     /// <param name="state">From the forward pass.</param>
     /// <param name="norm">γ and β.</param>
     /// <param name="upper">∂L/∂(the norm's output).</param>
@@ -164,7 +169,8 @@ internal abstract class LayerOperations
     /// <param name="site">The dropout of the forward pass.</param>
     /// <param name="type">Element type of the result.</param>
     /// <returns>∂L/∂hidden [N, C], and the column sums, in parts [parts, 3, C], that are the gradients of γ, β and the bias of hidden's product.</returns>
-    public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site, ScalarType type);
+    public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+        ScalarType type);
 
     /// <summary>output = gelu(inner); the two may be one tensor.</summary>
     public abstract void Gelu(Tensor inner, Tensor output);
@@ -178,7 +184,8 @@ internal abstract class LayerOperations
 
     /// <summary>The gradients of A and B; the adapter's part of ∂L/∂x is added to <paramref name="inputGradient"/> where that is wanted.</summary>
     /// <returns>∂L/∂A [rank, in] and ∂L/∂B [out, rank].</returns>
-    public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site, Tensor? inputGradient);
+    public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+        Tensor? inputGradient);
 
     /// <summary>target = aᵀ · b, or target += aᵀ · b.</summary>
     /// <param name="a">[M, rows], element type of the products.</param>

@@ -14,7 +14,9 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
     private int _keepers;
     private int _trainings;
 
-    /// <summary>Bytes of activations that may wait for the backward pass, the last layers' first; what does not fit is computed anew there. Null keeps all.</summary>
+    /// <summary>
+    /// Bytes of activations that may wait for the backward pass, the last layers' first; what does not fit is computed anew there. Null keeps all.
+    /// </summary>
     public long? ActivationBudget { get; set; }
 
     /// <summary>Runs the layers.</summary>
@@ -81,7 +83,8 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
     }
 
     /// <summary>
-    /// Around a training: weights that are not trained do not change until the result is disposed. Their copies and the memory of all gradients stay from update to update.
+    /// Around a training: weights that are not trained do not change until the result is disposed. Their copies and the memory of all gradients stay from
+    /// update to update.
     /// </summary>
     public IDisposable KeepForTraining()
     {
@@ -110,14 +113,15 @@ internal sealed class PackedEncoder(IReadOnlyList<PackedLayer> layers, GradientB
     }
 
     /// <summary>
-    /// Rearranging a weight pays where it then serves many products and needs no second copy for the way back: in an evaluation, unless a training around it keeps a frozen
-    /// weight's narrower copy anyway.
+    /// Rearranging a weight pays where it then serves many products and needs no second copy for the way back: in an evaluation, unless a training around it
+    /// keeps a frozen weight's narrower copy anyway.
     /// </summary>
     private void ChoosePacking(bool isInference, ScalarType type)
     {
         foreach (var projection in Projections)
         {
-            projection.UsesPackedWeight = operations.PacksWeights && _keepers > 0 && isInference && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
+            projection.UsesPackedWeight = operations.PacksWeights && _keepers > 0 && isInference
+                && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
         }
     }
 

@@ -23,17 +23,20 @@ internal static class PackedEncoderBuilder
     public static bool SupportsDevice(DeviceType device) => device == DeviceType.CPU || (device == DeviceType.CUDA && Kernels.Cuda.CudaProgram.Problem is null);
 
     /// <summary>The operations of a device.</summary>
-    public static LayerOperations OperationsOn(Device device) => device.type == DeviceType.CPU ? CpuOperations.Instance : new DeviceOperations(Kernels.Cuda.CudaProgram.Instance, Kernels.Cuda.CudaProducts.Instance, device);
+    public static LayerOperations OperationsOn(Device device) => device.type == DeviceType.CPU
+        ? CpuOperations.Instance : new DeviceOperations(Kernels.Cuda.CudaProgram.Instance, Kernels.Cuda.CudaProducts.Instance, device);
 
     /// <summary>Builds it.</summary>
     public static PackedEncoder Build(DebertaV2Encoder encoder, DebertaConfig config, LayerOperations operations)
     {
         var settings = new PackedLayerSettings(
-            config.NumAttentionHeads, config.HeadSize, (float)config.LayerNormEps, 1 / MathF.Sqrt(config.HeadSize * config.ScaleFactor), config.AttentionProbsDropoutProb, config.HiddenDropoutProb,
+            config.NumAttentionHeads, config.HeadSize, (float)config.LayerNormEps, 1 / MathF.Sqrt(config.HeadSize * config.ScaleFactor),
+            config.AttentionProbsDropoutProb, config.HiddenDropoutProb,
             config.RelativeAttention && config.HasContentToPosition, config.RelativeAttention && config.HasPositionToContent);
         var gradients = new GradientBuffers(operations);
         return new(
-            [.. encoder.Layers.Select((layer, index) => new PackedLayer(index, settings, Parameters(layer, gradients, operations), gradients, operations))], gradients, operations);
+            [.. encoder.Layers.Select((layer, index) => new PackedLayer(index, settings, Parameters(layer, gradients, operations), gradients, operations))],
+            gradients, operations);
     }
 
     private static PackedLayerParameters Parameters(DebertaV2Layer layer, GradientBuffers gradients, LayerOperations operations)

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// Joins the packed encoder to autograd: (embedding rows, relative rows, anchor, call) → last rows. Differentiable once: the activations are freed on the way back.
+/// Joins the packed encoder to autograd: (embedding rows, relative rows, anchor, call) → last rows. Differentiable once: the activations are freed on the way
+/// back.
 /// </summary>
 internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<PackedEncoderFunction>
 {
@@ -27,7 +28,8 @@ internal sealed class PackedEncoderFunction : autograd.SingleTensorFunction<Pack
         {
             if (!Calls.TryGetValue(ctx, out var call) || !Calls.Remove(ctx))
             {
-                throw new InvalidOperationException("The packed encoder was differentiated twice; its activations are freed the first time. Run the forward pass again.");
+                throw new InvalidOperationException("The packed encoder was differentiated twice; its activations are freed the first time. "
+                    + "Run the forward pass again.");
             }
 
             var (embedded, relative) = call.Backward(grad_output);

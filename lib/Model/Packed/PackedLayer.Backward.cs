@@ -27,7 +27,8 @@ internal sealed partial class PackedLayer
         parameters.Intermediate.AccumulateWeight(innerGradient, saved.Middle);
         var middle = new OutputGradient(upper.Residual, [ProjectBack(parameters.Intermediate, innerGradient, saved.Middle, pass, PackedStream.Intermediate)]);
 
-        using var attendedGradient = Denormalise(saved.AttentionNorm, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass, PackedStream.AttentionSum, type);
+        using var attendedGradient = Denormalise(saved.AttentionNorm, parameters.AttentionNorm, parameters.AttentionOutput, middle, pass,
+            PackedStream.AttentionSum, type);
         parameters.AttentionOutput.AccumulateWeight(attendedGradient, saved.Context);
         using var contextGradient = ProjectBack(parameters.AttentionOutput, attendedGradient, saved.Context, pass, PackedStream.AttentionOutput);
         return new(middle.Residual, AttendBackward(saved, contextGradient, pass, relativeGradient, wantsInput));
@@ -36,7 +37,8 @@ internal sealed partial class PackedLayer
     private Tensor ProjectBack(PackedProjection projection, Tensor gradient, Tensor? x, PackedPass pass, PackedStream stream) =>
         projection.BackwardInput(gradient, x, pass, Site(stream, projection.AdapterDropout));
 
-    private Tensor Denormalise(NormState state, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, PackedStream stream, ScalarType type)
+    private Tensor Denormalise(NormState state, PackedNorm norm, PackedProjection projection, OutputGradient upper, PackedPass pass, PackedStream stream,
+        ScalarType type)
     {
         var (hidden, columnSums) = operations.Denormalise(state, norm, upper, pass, Site(stream, settings.HiddenDropout), type);
         upper.DisposeProducts();
@@ -59,8 +61,11 @@ internal sealed partial class PackedLayer
         var lower = BackwardEach([key, query, value], saved.Input, pass, wantsInput);
         if (gradients.PositionColumnSums is { } sums)
         {
-            buffers.AddColumnSums(sums, gradients.PositionKey is null ? null : parameters.PositionKey.Bias, gradients.PositionQuery is null ? null : parameters.PositionQuery.Bias);
-            AccumulatePositions([.. Positions.Zip([.. new[] { gradients.PositionKey, gradients.PositionQuery }.OfType<Tensor>()], (each, gradient) => (each.Projection, gradient, each.Site))],
+            buffers.AddColumnSums(sums, gradients.PositionKey is null ? null : parameters.PositionKey.Bias,
+                gradients.PositionQuery is null ? null : parameters.PositionQuery.Bias);
+            AccumulatePositions(
+                [.. Positions.Zip([.. new[] { gradients.PositionKey, gradients.PositionQuery }.OfType<Tensor>()],
+                (each, gradient) => (each.Projection, gradient, each.Site))],
                 saved.Relative, pass, relativeGradient);
         }
 
@@ -69,7 +74,8 @@ internal sealed partial class PackedLayer
 
     /// <summary>Weights', biases' and adapters' gradients of projections of the same rows.</summary>
     /// <returns>∂L/∂x of each; empty when that is not wanted.</returns>
-    private static Tensor[] BackwardEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x, PackedPass pass, bool wantsInput)
+    private static Tensor[] BackwardEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x, PackedPass pass,
+        bool wantsInput)
     {
         PackedProjection.AccumulateWeightEach(projections.Select(each => (each.Projection, each.Gradient)), x);
         if (wantsInput)

@@ -18,7 +18,8 @@ internal sealed record PackedLayerSettings(
 /// One encoder layer on packed rows, forward and gradient written out by hand: matrix products, and everything else in one pass over memory each.
 /// The numbers are those of the module that autograd differentiates (a test says so); only the order of float additions differs.
 /// </summary>
-internal sealed partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters, GradientBuffers buffers, LayerOperations operations)
+internal sealed partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters, GradientBuffers buffers,
+    LayerOperations operations)
 {
     /// <summary>What the gradient needs from the forward pass and nothing more; N rows.</summary>
     internal sealed class Saved : IDisposable
@@ -108,7 +109,8 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
         using var context = InferContext(x.Copy, pass);
         using var attended = Project(parameters.AttentionOutput, context, pass, PackedStream.AttentionOutput);
         var (middle, _) = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum, keeps: false);
-        using var activated = parameters.Intermediate.ForwardGelu(middle.Copy) ?? ActivateInPlace(Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate));
+        using var activated = parameters.Intermediate.ForwardGelu(middle.Copy)
+            ?? ActivateInPlace(Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate));
         using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
         var (output, _) = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum, keeps: false);
         middle.Dispose();
@@ -123,11 +125,13 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
 
     private AttentionTensors ProjectForAttention(Tensor x, PackedPass pass, out Tensor relative)
     {
-        var projected = PackedProjection.ForwardEach([At(parameters.Key, PackedStream.Key), At(parameters.Query, PackedStream.Query), At(parameters.Value, PackedStream.Value)], x, pass);
+        var projected = PackedProjection.ForwardEach(
+            [At(parameters.Key, PackedStream.Key), At(parameters.Query, PackedStream.Query), At(parameters.Value, PackedStream.Value)], x, pass);
         // This layer's own dropout (transformers' pos_dropout).
         relative = HasPositions ? operations.Drop(pass.RelativeRows, pass, RelativeSite, x.dtype) : pass.RelativeRows.alias();
         Tensor?[] positions = HasPositions ? PackedProjection.ForwardEach(Positions, relative, pass) : [];
-        return new(projected[1], projected[0], projected[2], settings.ContentToPosition ? positions[0] : null, settings.PositionToContent ? positions[^1] : null,
+        return new(projected[1], projected[0], projected[2], settings.ContentToPosition ? positions[0] : null,
+            settings.PositionToContent ? positions[^1] : null,
             operations.New(float32, settings.Heads * pass.ScoresPerHead));
     }
 
@@ -137,7 +141,8 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
         [.. settings.ContentToPosition ? [At(parameters.PositionKey, PackedStream.PositionKey)] : Array.Empty<(PackedProjection, DropoutSite)>(),
          .. settings.PositionToContent ? [At(parameters.PositionQuery, PackedStream.PositionQuery)] : Array.Empty<(PackedProjection, DropoutSite)>()];
 
-    private (PackedProjection Projection, DropoutSite Site) At(PackedProjection projection, PackedStream stream) => (projection, Site(stream, projection.AdapterDropout));
+    private (PackedProjection Projection, DropoutSite Site) At(PackedProjection projection, PackedStream stream) =>
+        (projection, Site(stream, projection.AdapterDropout));
 
     private Tensor Activated(Tensor inner)
     {

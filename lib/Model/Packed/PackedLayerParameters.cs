@@ -20,7 +20,8 @@ internal sealed record PackedLayerParameters(
 
     /// <summary>Every tensor once, trained or not; the projections' weights first.</summary>
     public IEnumerable<Tensor> All =>
-        [.. Projections.Select(projection => projection.Stored), .. Projections.SelectMany(projection => projection.Others), AttentionNorm.Weight, AttentionNorm.Bias, OutputNorm.Weight, OutputNorm.Bias];
+        [.. Projections.Select(projection => projection.Stored), .. Projections.SelectMany(projection => projection.Others), AttentionNorm.Weight,
+            AttentionNorm.Bias, OutputNorm.Weight, OutputNorm.Bias];
 
     /// <summary>False when the whole layer is frozen.</summary>
     public bool IsTrained => AttentionNorm.IsTrained || OutputNorm.IsTrained || Projections.Any(projection => projection.IsTrained);

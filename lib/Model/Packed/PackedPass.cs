@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Packed;
 
 /// <summary>
-/// What all layers of one pass share. A pass may hold the sentences of several micro-batches at once: each is a <see cref="PackedGroup"/> that draws its dropout and reads its
-/// relative rows as if it went through alone, so that one pass gives the gradient of many.
+/// What all layers of one pass share. A pass may hold the sentences of several micro-batches at once: each is a <see cref="PackedGroup"/> that draws its
+/// dropout and reads its relative rows as if it went through alone, so that one pass gives the gradient of many.
 /// </summary>
 /// <param name="Groups">At least one; their rows, and their relative rows, lie one after another.</param>
 /// <param name="RelativeRows">The groups' relative embeddings that can occur, [U, C], float32.</param>
@@ -66,7 +66,8 @@ internal readonly record struct DropoutSite(int Stream, double Probability, bool
 {
     /// <summary>The site of one of a layer's streams.</summary>
     public static DropoutSite Of(int layer, PackedStream stream, double probability) => new(
-        (layer * PackedPass.StreamsPerLayer) + (int)stream, probability, stream is PackedStream.Relative or PackedStream.PositionKey or PackedStream.PositionQuery);
+        (layer * PackedPass.StreamsPerLayer) + (int)stream, probability,
+        stream is PackedStream.Relative or PackedStream.PositionKey or PackedStream.PositionQuery);
 }
 
 /// <summary>The places of a layer where something is dropped: four of the model, then the adapters' inputs.</summary>

@@ -11,7 +11,8 @@ namespace NotebookLib.Model.Packed;
 /// <param name="gradients">Where the gradients of W and b go.</param>
 /// <param name="operations">How products are done.</param>
 /// <param name="adapter">A low-rank adapter on top, or null: y += scale · B(A(dropout(x))).</param>
-internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, LayerOperations operations, ILowRankAdapter? adapter = null)
+internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, LayerOperations operations,
+    ILowRankAdapter? adapter = null)
 {
     // Bytes after which addresses fall into the same set of a first-level cache.
     private const int CacheStride = 4096;
@@ -32,7 +33,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     public Tensor Stored => _weight;
 
     /// <summary>b, and the adapter's, trained or not.</summary>
-    public IEnumerable<Tensor> Others => [.. bias is null ? Array.Empty<Tensor>() : [bias], .. _adapter is null ? Array.Empty<Tensor>() : [_adapter.Down, _adapter.Up]];
+    public IEnumerable<Tensor> Others =>
+        [.. bias is null ? Array.Empty<Tensor>() : [bias], .. _adapter is null ? Array.Empty<Tensor>() : [_adapter.Down, _adapter.Up]];
 
     /// <summary>b, or null.</summary>
     public Tensor? Bias => bias;
@@ -49,7 +51,10 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <summary>Whether the gradient looks at the layer's input: for W's own, or the adapter's.</summary>
     public bool NeedsInput => !IsFrozen || HasAdapter;
 
-    /// <summary>True when the forward product takes a copy of the weight that is rearranged for oneDNN, made once for many products; set by the encoder before each pass.</summary>
+    /// <summary>
+    /// True when the forward product takes a copy of the weight that is rearranged for oneDNN, made once for many products; set by the encoder before each
+    /// pass.
+    /// </summary>
     public bool UsesPackedWeight { get; set; }
 
     /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
@@ -63,7 +68,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, isPacked);
         using var packed = !isPacked && _operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
-        var output = isPacked || packed is not null ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : _operations.Multiply(x, weight, BiasIn(x.dtype));
+        var output = isPacked || packed is not null
+            ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : _operations.Multiply(x, weight, BiasIn(x.dtype));
         if (_adapter is not null)
         {
             _operations.AddAdapter(_adapter, x, pass, site, output);
@@ -135,7 +141,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="x">Their input, [M, in].</param>
     /// <param name="pass">The forward pass's.</param>
     /// <returns>[M, in] each.</returns>
-    public static Tensor[] BackwardInputEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x, PackedPass pass)
+    public static Tensor[] BackwardInputEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x,
+        PackedPass pass)
     {
         using (StepClock.Part("products, gradient of the input"))
         {
@@ -196,7 +203,10 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         return weights;
     }
 
-    /// <summary>Makes room for copies in a narrower type, those of weights of one shape side by side; the next <see cref="MakeCopies"/> names them as older than their source.</summary>
+    /// <summary>
+    /// Makes room for copies in a narrower type, those of weights of one shape side by side; the next <see cref="MakeCopies"/> names them as older than their
+    /// source.
+    /// </summary>
     /// <param name="projections">In the order in which products will ask for them.</param>
     /// <param name="type">The products' type.</param>
     public static void ReserveCopies(IEnumerable<PackedProjection> projections, ScalarType type)
@@ -242,7 +252,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
 
     /// <summary>The adapter's own gradients alone, where nothing below the layer is trained.</summary>
     /// <inheritdoc cref="BackwardInput" path="/param"/>
-    public void BackwardAdapter(Tensor gradient, Tensor x, PackedPass pass, DropoutSite site) => AccumulateAdapter(gradient, x, pass, site, inputGradient: null);
+    public void BackwardAdapter(Tensor gradient, Tensor x, PackedPass pass, DropoutSite site) =>
+        AccumulateAdapter(gradient, x, pass, site, inputGradient: null);
 
     private void AccumulateAdapter(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
     {
@@ -327,8 +338,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         : (_copies.TryGetValue((type, isPacked), out var copy) ? copy : _copies[(type, isPacked)] = Copy(_weight, type, isPacked)).alias();
 
     /// <summary>
-    /// Whether rearranging the weight apart, for this product alone, beats leaving it to the product: with rows a multiple of 4 KiB apart oneDNN's product takes more than
-    /// twice as long to read them column by column (deberta-v3-large in float32: forward products 1.3 × faster).
+    /// Whether rearranging the weight apart, for this product alone, beats leaving it to the product: with rows a multiple of 4 KiB apart oneDNN's product
+    /// takes more than twice as long to read them column by column (deberta-v3-large in float32: forward products 1.3 × faster).
     /// </summary>
     private static bool MixesCacheSets(Tensor weight) => weight.dtype == ScalarType.Float32 && weight.shape[1] * sizeof(float) % CacheStride == 0;
 

@@ -25,7 +25,8 @@ internal struct DeviceDrop
 [StructLayout(LayoutKind.Sequential)]
 internal struct DeviceAttention
 {
-    public nint Query, Key, Value, PositionKey, PositionQuery, Probabilities, Context, ScoreGradients, ContextGradient, QueryGradient, KeyGradient, ValueGradient,
+    public nint Query, Key, Value, PositionKey, PositionQuery, Probabilities, Context, ScoreGradients, ContextGradient, QueryGradient, KeyGradient,
+    ValueGradient,
         PositionKeyGradient, PositionQueryGradient;
 
     public int Heads, Size;
@@ -98,7 +99,8 @@ internal sealed class PassTables : IDisposable
         for (var g = 0; g < pass.Groups.Count; g++)
         {
             var (group, shape) = (pass.Groups[g], pass.Groups[g].Shape);
-            groups.AddRange([group.FirstRow, group.FirstRelativeRow, shape.Longest, distances.Count, sentences.Count / 6, shape.Lengths.Length, group.Distances.Count, 0]);
+            groups.AddRange(
+                [group.FirstRow, group.FirstRelativeRow, shape.Longest, distances.Count, sentences.Count / 6, shape.Lengths.Length, group.Distances.Count, 0]);
             AddLong(groups, shape.ScoresPerHead);
             AddLong(groups, group.FirstScore);
             for (var s = 0; s < shape.Lengths.Length; s++)

@@ -3,9 +3,10 @@ using System.Runtime.InteropServices;
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// Keeps an artifact's files until they are uploaded, whatever becomes of the originals: hard links where the file system allows, at no cost in time or space, else copies.
-/// A file that is replaced (written beside and renamed, as AtomicFile does) leaves its link whole; one that is overwritten in place is noticed at the upload.
-/// Once the server has the artifact, the files go (a run with many checkpoints would fill the disk) and a small <c>.sent</c> file takes their place.
+/// Keeps an artifact's files until they are uploaded, whatever becomes of the originals: hard links where the file system allows, at no cost in time or space,
+/// else copies. A file that is replaced (written beside and renamed, as AtomicFile does) leaves its link whole; one that is overwritten in place is noticed at
+/// the upload. Once the server has the artifact, the files go (a run with many checkpoints would fill the disk) and a small <c>.sent</c> file takes their
+/// place.
 /// </summary>
 internal static partial class ArtifactStaging
 {
@@ -56,7 +57,8 @@ internal static partial class ArtifactStaging
     {
         if (artifact.Name.Length == 0 || SafeName(artifact.Name) != artifact.Name)
         {
-            throw new ArgumentException($"artifact \"{artifact.Name}\": expected a name of at most 128 characters a-z, A-Z, 0-9, - _ and dot, for example \"{SafeName(artifact.Name + "model")}\"");
+            throw new ArgumentException($"artifact \"{artifact.Name}\": expected a name of at most 128 characters a-z, A-Z, 0-9, - _ and dot, "
+                + $"for example \"{SafeName(artifact.Name + "model")}\"");
         }
 
         if (artifact.Files.Count is 0 or > MostFiles)

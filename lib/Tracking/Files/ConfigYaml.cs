@@ -23,7 +23,8 @@ internal static class ConfigYaml
 
     private static object? ToGraph(JsonElement element) => element.ValueKind switch
     {
-        JsonValueKind.Object => element.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).ToDictionary(member => member.Name, member => ToGraph(member.Value)),
+        JsonValueKind.Object => element.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal)
+            .ToDictionary(member => member.Name, member => ToGraph(member.Value)),
         JsonValueKind.Array => element.EnumerateArray().Select(ToGraph).ToList(),
         JsonValueKind.String => element.GetString(),
         JsonValueKind.Number => new Plain(Number(element.GetRawText())),
@@ -53,7 +54,8 @@ internal static class ConfigYaml
     {
         public bool Accepts(Type type) => type == typeof(Plain);
 
-        public object? ReadYaml(IParser parser, Type type, ObjectDeserializer rootDeserializer) => throw new NotSupportedException("config.yaml is only written");
+        public object? ReadYaml(IParser parser, Type type, ObjectDeserializer rootDeserializer) =>
+            throw new NotSupportedException("config.yaml is only written");
 
         public void WriteYaml(IEmitter emitter, object? value, Type type, ObjectSerializer serializer)
             => emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, ((Plain)value!).Text, ScalarStyle.Plain, true, false));

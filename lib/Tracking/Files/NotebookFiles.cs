@@ -2,7 +2,8 @@ namespace NotebookLib.Tracking;
 
 /// <summary>
 /// Puts the notebook and what a headless runner has made of it so far (its page, its .ipynb) into the run's files. The runner names its folder in
-/// <c>NOTEBOOK_OUTPUT</c> and works in the notebook's (docs/RUNNER.md); elsewhere nothing is known of the notebook, and <see cref="ITracker.SaveFile"/> takes it.
+/// <c>NOTEBOOK_OUTPUT</c> and works in the notebook's (docs/RUNNER.md); elsewhere nothing is known of the notebook, and <see cref="ITracker.SaveFile"/> takes
+/// it.
 /// </summary>
 internal static class NotebookFiles
 {
@@ -25,7 +26,8 @@ internal static class NotebookFiles
             foreach (var file in Directory.EnumerateFiles(folder).Where(file => Made.Contains(Path.GetExtension(file))))
             {
                 run.SaveFile(file);
-                var notebook = Notebooks.Select(extension => Path.GetFullPath(Path.ChangeExtension(Path.GetFileName(file), extension))).FirstOrDefault(File.Exists);
+                var notebook = Notebooks.Select(extension => Path.GetFullPath(Path.ChangeExtension(Path.GetFileName(file), extension)))
+                    .FirstOrDefault(File.Exists);
                 if (notebook is not null)
                 {
                     run.SaveFile(notebook, "code/" + Path.GetFileName(notebook));

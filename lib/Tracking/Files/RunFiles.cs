@@ -3,7 +3,9 @@ using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>Writes the files that every run has, from its journal: config.yaml, wandb-metadata.json, wandb-summary.json, output.log, requirements.txt (WANDB.md §6).</summary>
+/// <summary>
+/// Writes the files that every run has, from its journal: config.yaml, wandb-metadata.json, wandb-summary.json, output.log, requirements.txt (WANDB.md §6).
+/// </summary>
 internal static class RunFiles
 {
     // Notebooks and pages are smaller; larger files are models and data, which nobody types keys into.

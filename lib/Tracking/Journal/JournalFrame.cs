@@ -7,7 +7,8 @@ namespace NotebookLib.Tracking;
 
 /// <summary>
 /// One line of the journal as bytes: <c>checksum kind number json\n</c>, for example <c>1c291ca3 H 17 {"train/loss":0.5}</c>. The checksum is the
-/// CRC-32 (zlib's) of everything after its blank. A line that a kill or a full disk cut short has no newline or a wrong checksum; JSON text never holds a newline.
+/// CRC-32 (zlib's) of everything after its blank. A line that a kill or a full disk cut short has no newline or a wrong checksum; JSON text never holds a
+/// newline.
 /// </summary>
 internal static class JournalFrame
 {
@@ -41,7 +42,8 @@ internal static class JournalFrame
         buffer[end++] = (byte)' ';
         json.CopyTo(buffer.AsSpan(end));
         end += json.Length;
-        Utf8Formatter.TryFormat(Crc32.HashToUInt32(buffer.AsSpan(ChecksumLength + 1, end - ChecksumLength - 1)), buffer.AsSpan(), out _, new('x', ChecksumLength));
+        Utf8Formatter.TryFormat(Crc32.HashToUInt32(buffer.AsSpan(ChecksumLength + 1, end - ChecksumLength - 1)), buffer.AsSpan(), out _,
+            new('x', ChecksumLength));
         buffer[end++] = (byte)'\n';
         return end;
     }

@@ -5,7 +5,8 @@ namespace NotebookLib.Tracking;
 
 /// <summary>
 /// Appends to a journal. When <see cref="Append"/> returns, the line is in the operating system's hands: a kill of this process loses nothing.
-/// <see cref="FlushToDisk"/> (called every second by <see cref="RunHousekeeper"/>, and at the end) carries it to the disk: a power failure loses at most the last second.
+/// <see cref="FlushToDisk"/> (called every second by <see cref="RunHousekeeper"/>, and at the end) carries it to the disk: a power failure loses at most the
+/// last second.
 /// </summary>
 internal sealed class JournalWriter : IDisposable
 {

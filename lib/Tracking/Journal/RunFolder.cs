@@ -107,7 +107,8 @@ internal sealed partial class RunFolder
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         return File.Exists(Path.Combine(full, JournalName))
             ? new RunFolder(full, RunIdOf(full))
-            : throw new DirectoryNotFoundException($"{path}: expected the folder of a tracked run ({JournalName} inside) or one that holds such, found none; give a folder like wandb/offline-run-…");
+            : throw new DirectoryNotFoundException($"{path}: expected the folder of a tracked run ({JournalName} inside) or one that holds such, found none; "
+                + "give a folder like wandb/offline-run-…");
     }
 
     /// <summary>Takes the right to write; the operating system gives it back when the process ends, however it ends.</summary>

@@ -102,7 +102,8 @@ internal static class JournalJson
         }
         catch (JsonException fault)
         {
-            throw new InvalidDataException($"journal: expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); was the file edited?");
+            throw new InvalidDataException($"journal: expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); "
+                + "was the file edited?");
         }
     }
 }

@@ -114,7 +114,8 @@ internal sealed class RunJournal : IDisposable
                 _keptRows++;
                 return isLate
                     ? $"a row for step {at} came after step {(_open?.Step ?? _nextStep - 1)}; W&B's steps only rise, so it stays in the journal"
-                    : $"the row of step {at} has {json.Length} bytes, more than a request holds ({WireLimits.LargestLineBytes}); it stays in the journal. Log large data as an artifact";
+                    : $"the row of step {at} has {json.Length} bytes, more than a request holds ({WireLimits.LargestLineBytes}); it stays in the journal. "
+                        + "Log large data as an artifact";
             }
 
             var continues = _open is { } open && open.Step == at;

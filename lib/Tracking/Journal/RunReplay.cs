@@ -71,7 +71,9 @@ internal sealed class RunReplay
 
     public double RuntimeSeconds { get; private set; }
 
-    /// <summary>Whether the user has numbered a step himself: from then on steps are the server's as they are, also behind an earlier part of the run.</summary>
+    /// <summary>
+    /// Whether the user has numbered a step himself: from then on steps are the server's as they are, also behind an earlier part of the run.
+    /// </summary>
     public bool HasOwnSteps { get; private set; }
 
     /// <summary>Bytes of whole lines.</summary>
@@ -241,7 +243,8 @@ internal sealed class RunReplay
                 Header ??= JournalJson.Read<RunHeader>(record.Json);
                 if (Header.Format != RunHeader.CurrentFormat)
                 {
-                    throw new InvalidDataException($"journal: expected format {RunHeader.CurrentFormat}, found {Header.Format}; was it written by a newer version?");
+                    throw new InvalidDataException($"journal: expected format {RunHeader.CurrentFormat}, found {Header.Format}; "
+                        + "was it written by a newer version?");
                 }
 
                 break;
@@ -271,13 +274,16 @@ internal sealed class RunReplay
         return closed;
     }
 
-    /// <summary>Puts sessions whose lines are damaged before session <paramref name="count"/>: what they wrote counts as the session's before them, and keeps its place.</summary>
+    /// <summary>
+    /// Puts sessions whose lines are damaged before session <paramref name="count"/>: what they wrote counts as the session's before them, and keeps its place.
+    /// </summary>
     /// <exception cref="InvalidDataException">So many sessions are lost that the number itself must be wrong.</exception>
     private void Pad(long count)
     {
         if (count > _sessions.Count + MostLostSessions)
         {
-            throw new InvalidDataException($"the journal names session {count} after {_sessions.Count}; expected the next one, or at most {MostLostSessions} damaged ones before it");
+            throw new InvalidDataException($"the journal names session {count} after {_sessions.Count}; expected the next one, "
+                + $"or at most {MostLostSessions} damaged ones before it");
         }
 
         while (_sessions.Count < count)

@@ -55,7 +55,8 @@ internal static class GpuMetrics
                 continue;
             }
 
-            double?[] values = [.. cells.Select(cell => double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : (double?)null)];
+            double?[] values = [
+                .. cells.Select(cell => double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : (double?)null)];
             Add("gpu", values[1]);
             Add("memory", values[2]);
             Add("memoryAllocated", 100 * values[3] / values[4]);

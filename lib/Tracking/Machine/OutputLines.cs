@@ -2,7 +2,9 @@ using System.Text;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>Makes lines out of printed text: a carriage return begins the line anew, so of a progress bar only the last state stays (WANDB.md §4, console).</summary>
+/// <summary>
+/// Makes lines out of printed text: a carriage return begins the line anew, so of a progress bar only the last state stays (WANDB.md §4, console).
+/// </summary>
 /// <param name="onLine">Takes each line.</param>
 internal sealed class OutputLines(Action<string> onLine)
 {

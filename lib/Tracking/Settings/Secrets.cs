@@ -16,13 +16,14 @@ public sealed class Secrets
     private Secrets(IEnumerable<(string Text, string Mask)> masked) => _masked = [.. masked];
 
     /// <summary>
-    /// Those of this environment: W&amp;B's key (WANDB_API_KEY, netrc), the Hub's token (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, its file), and what these variables hold though another wins over
-    /// them, or they mean nothing.
+    /// Those of this environment: W&amp;B's key (WANDB_API_KEY, netrc), the Hub's token (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, its file), and what these variables
+    /// hold though another wins over them, or they mean nothing.
     /// </summary>
     public static Secrets OfEnvironment()
     {
         var named = new[] { "WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN" }
-            .Select(name => (Text: Environment.GetEnvironmentVariable(name)?.Trim() ?? "", Mask: $"<{name}>")).Where(secret => secret.Text.Length >= ShortestToken);
+            .Select(name => (Text: Environment.GetEnvironmentVariable(name)?.Trim() ?? "", Mask: $"<{name}>"))
+            .Where(secret => secret.Text.Length >= ShortestToken);
         try
         {
             var settings = TrackingEnvironment.Read();

@@ -7,8 +7,9 @@ public static class TrackingEnvironment
     public const string NotebookProject = "DeBERTa-v3-NER";
 
     /// <summary>
-    /// Settings of a notebook: "online", "offline" and "disabled" overrule <c>WANDB_MODE</c>, "auto" leaves it in force. Project, name and folder are the notebook's
-    /// suggestions: <c>WANDB_PROJECT</c>, <c>WANDB_NAME</c> and <c>WANDB_DIR</c> overrule them, as they do with the Hugging Face integration. The console is kept.
+    /// Settings of a notebook: "online", "offline" and "disabled" overrule <c>WANDB_MODE</c>, "auto" leaves it in force. Project, name and folder are the
+    /// notebook's suggestions: <c>WANDB_PROJECT</c>, <c>WANDB_NAME</c> and <c>WANDB_DIR</c> overrule them, as they do with the Hugging Face integration. The
+    /// console is kept.
     /// </summary>
     /// <param name="tracking">"auto", "online", "offline" or "disabled".</param>
     /// <param name="outputFolder">The notebook's output folder.</param>

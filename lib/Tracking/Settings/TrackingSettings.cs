@@ -2,7 +2,9 @@ using NotebookLib.Hub;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>How a run is tracked. The defaults are W&amp;B's own; <see cref="TrackingEnvironment.Read"/> fills them from the environment as the Python client does.</summary>
+/// <summary>
+/// How a run is tracked. The defaults are W&amp;B's own; <see cref="TrackingEnvironment.Read"/> fills them from the environment as the Python client does.
+/// </summary>
 public sealed record TrackingSettings
 {
     /// <summary>The public server.</summary>
@@ -68,7 +70,9 @@ public sealed record TrackingSettings
     /// <summary>Seconds without progress after which finishing no longer waits for the upload; what is missing then is left to sync.</summary>
     public double FinishSeconds { get; init; } = 120;
 
-    /// <summary>Seconds that finishing waits for a server that has not answered at all; one that did not come up during the training will hardly do so now.</summary>
+    /// <summary>
+    /// Seconds that finishing waits for a server that has not answered at all; one that did not come up during the training will hardly do so now.
+    /// </summary>
     public double FirstAnswerSeconds { get; init; } = 20;
 
     /// <summary>Seconds until one request counts as lost.</summary>
@@ -91,7 +95,8 @@ public sealed record TrackingSettings
         Add(Resume is ResumeMode.Must && RunId is null, "resume \"must\": expected a run id (WANDB_RUN_ID), found none");
         Add(string.IsNullOrWhiteSpace(Project) || Project.Length > 128 || Project.Any(c => "/\\#?%:".Contains(c, StringComparison.Ordinal)),
             $"project \"{Project}\": expected 1 to 128 characters without / \\ # ? % :");
-        Add(SystemMetricsSeconds is not 0 and not (>= 0.1 and <= 86400), Invariant($"system metrics every {SystemMetricsSeconds} s: expected 0 (none) or 0.1 to 86400, for example 15"));
+        Add(SystemMetricsSeconds is not 0 and not (>= 0.1 and <= 86400),
+            Invariant($"system metrics every {SystemMetricsSeconds} s: expected 0 (none) or 0.1 to 86400, for example 15"));
         Add(SendSeconds is not (>= 0.01 and <= 3600), Invariant($"send every {SendSeconds} s: expected 0.01 to 3600, for example 15"));
         Add(FinishSeconds is not (>= 0 and <= 86400), Invariant($"finish within {FinishSeconds} s: expected 0 to 86400, for example 120"));
         Add(FirstAnswerSeconds is not (>= 0 and <= 86400), Invariant($"first answer within {FirstAnswerSeconds} s: expected 0 to 86400, for example 20"));
@@ -110,7 +115,8 @@ public sealed record TrackingSettings
     private string? BaseUrlFault()
     {
         // A key in the address would travel into logs and links.
-        var fine = Uri.TryCreate(BaseUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.UserInfo.Length == 0 && url.Query.Length == 0;
+        var fine = Uri.TryCreate(BaseUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.UserInfo.Length == 0
+            && url.Query.Length == 0;
         return fine ? null : "WANDB_BASE_URL: expected http(s)://host without user, password or query, for example https://api.wandb.ai";
     }
 }

@@ -13,7 +13,8 @@ public sealed class WandbKey
 
     /// <summary>Takes a key.</summary>
     /// <param name="text">The key, as W&amp;B's authorize page shows it.</param>
-    /// <exception cref="ArgumentException">The key is shorter than 8 characters or holds others than letters, digits, - _ and dot; the message does not contain it.</exception>
+    /// <exception cref="ArgumentException">The key is shorter than 8 characters or holds others than letters, digits, - _ and dot; the message does not contain
+    /// it.</exception>
     public WandbKey(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -22,7 +23,8 @@ public sealed class WandbKey
         if (trimmed.Length < ShortestKey || !trimmed.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
         {
             throw new ArgumentException(
-                $"the W&B API key must be at least {ShortestKey} letters, digits, - _ or dots, found {trimmed.Length} characters; copy it again from the server's /authorize page");
+                $"the W&B API key must be at least {ShortestKey} letters, digits, - _ or dots, found {trimmed.Length} characters; "
+                    + "copy it again from the server's /authorize page");
         }
 
         _text = trimmed;

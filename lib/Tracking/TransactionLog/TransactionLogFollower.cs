@@ -1,10 +1,10 @@
 namespace NotebookLib.Tracking.TransactionLog;
 
 /// <summary>
-/// Writes run-*.wandb from the journal, behind it and in another thread, so that W&amp;B's own <c>wandb sync</c> can upload the run. It is derived: it begins anew whenever the
-/// folder is opened, and where the beginning changes afterwards: the configuration stands in the run's own record, because wandb 0.16 forgets what comes later, and
-/// rows that a resumed run supersedes are left out. The end of the run is its last record, because wandb 0.31 reads no further (WANDB.md §11, data loss across versions).
-/// Artifacts are not in it: W&amp;B's tool would look for them in a staging folder of its own.
+/// Writes run-*.wandb from the journal, behind it and in another thread, so that W&amp;B's own <c>wandb sync</c> can upload the run. It is derived: it begins
+/// anew whenever the folder is opened, and where the beginning changes afterwards: the configuration stands in the run's own record, because wandb 0.16 forgets
+/// what comes later, and rows that a resumed run supersedes are left out. The end of the run is its last record, because wandb 0.31 reads no further (WANDB.md
+/// §11, data loss across versions). Artifacts are not in it: W&amp;B's tool would look for them in a staging folder of its own.
 /// </summary>
 internal sealed class TransactionLogFollower : IDisposable
 {
@@ -86,7 +86,8 @@ internal sealed class TransactionLogFollower : IDisposable
 
         _writer.Append(TransactionRecords.Summary(_replay.Summary));
         var names = Directory.Exists(_folder.Files) ? Directory.EnumerateFiles(_folder.Files, "*", SearchOption.AllDirectories) : [];
-        _writer.Append(TransactionRecords.Files(names.Select(path => Path.GetRelativePath(_folder.Files, path).Replace('\\', '/')).Order(StringComparer.Ordinal)));
+        _writer.Append(
+            TransactionRecords.Files(names.Select(path => Path.GetRelativePath(_folder.Files, path).Replace('\\', '/')).Order(StringComparer.Ordinal)));
         if (_replay.Exit is { } exit)
         {
             _writer.Append(TransactionRecords.Exit(exit));

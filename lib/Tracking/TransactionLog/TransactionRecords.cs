@@ -3,7 +3,9 @@ using Google.Protobuf.Collections;
 
 namespace NotebookLib.Tracking.TransactionLog;
 
-/// <summary>Turns what the journal says into records of W&amp;B's log, in the form that both versions of its tool read (WANDB.md §11, offline/handmade).</summary>
+/// <summary>
+/// Turns what the journal says into records of W&amp;B's log, in the form that both versions of its tool read (WANDB.md §11, offline/handmade).
+/// </summary>
 internal static class TransactionRecords
 {
     public static LogRecord Header() => new() { Header = new() { VersionInfo = new() { Producer = "0.1.0", MinConsumer = "0.0.1" } } };

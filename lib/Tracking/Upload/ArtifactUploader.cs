@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>Uploads one artifact: create, manifest, files that the server lacks, manifest again, commit (WANDB.md §7). Doing it twice gives one version.</summary>
+/// <summary>
+/// Uploads one artifact: create, manifest, files that the server lacks, manifest again, commit (WANDB.md §7). Doing it twice gives one version.
+/// </summary>
 /// <param name="api">The server.</param>
 /// <param name="folder">The run's folder, with the staged files.</param>
 /// <param name="bucket">The run's place on the server.</param>
@@ -50,7 +52,8 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             {
                 throw new TrackingException(
                     TrackingFault.ChangedFile,
-                    $"{file.Name}: expected {file.Size} bytes of {file.ModifiedUtc:O}, found {(now.Exists ? $"{now.Length} bytes of {now.LastWriteTimeUtc:O}" : "no file")}; log the artifact again");
+                    $"{file.Name}: expected {file.Size} bytes of {file.ModifiedUtc:O}, found "
+                        + $"{(now.Exists ? $"{now.Length} bytes of {now.LastWriteTimeUtc:O}" : "no file")}; log the artifact again");
             }
 
             entries.Add(new ArtifactEntry(file.Name, await ArtifactManifest.FileDigestAsync(path, cancel).ConfigureAwait(false), file.Size, path));
@@ -66,7 +69,8 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         var (data, _) = await api.QueryAsync("ArtifactType", GraphQLQueries.ArtifactType, variables, cancel).ConfigureAwait(false);
         if (WandbApi.Text(WandbApi.Find(data, "project", "artifact", "artifactType"), "name") is { } type && type != artifact.Type)
         {
-            throw new TrackingException(TrackingFault.Refused, $"the server has \"{artifact.Name}\" with type \"{type}\", expected \"{artifact.Type}\"; choose another name");
+            throw new TrackingException(TrackingFault.Refused,
+                $"the server has \"{artifact.Name}\" with type \"{type}\", expected \"{artifact.Type}\"; choose another name");
         }
     }
 
@@ -87,7 +91,8 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["digestAlgorithm"] = "MANIFEST_MD5",
             ["enableDigestDeduplication"] = true,
             ["description"] = artifact.Description,
-            ["aliases"] = new JsonArray([.. artifact.Aliases.Select(alias => new JsonObject { ["artifactCollectionName"] = artifact.Name, ["alias"] = alias })]),
+            ["aliases"] = new JsonArray(
+                [.. artifact.Aliases.Select(alias => new JsonObject { ["artifactCollectionName"] = artifact.Name, ["alias"] = alias })]),
             ["metadata"] = artifact.MetadataJson,
             ["historyStep"] = artifact.HistoryStep,
             ["labels"] = null,
@@ -137,9 +142,17 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["uploadPartsInput"] = null,
             ["mimetype"] = null,
         });
-        var input = new JsonObject { ["artifactFiles"] = new JsonArray([.. files]), ["storageLayout"] = "V2", ["clientMutationId"] = null, ["cloudRegionID"] = null };
-        var (data, _) = await api.QueryAsync("CreateArtifactFiles", GraphQLQueries.CreateArtifactFiles, new() { ["input"] = input }, cancel).ConfigureAwait(false);
-        var nodes = (WandbApi.Find(data, "createArtifactFiles", "files")?["edges"] as JsonArray ?? []).Select(edge => WandbApi.Find(edge as JsonObject, "node")).OfType<JsonObject>().ToArray();
+        var input = new JsonObject
+        {
+            ["artifactFiles"] = new JsonArray([.. files]),
+            ["storageLayout"] = "V2",
+            ["clientMutationId"] = null,
+            ["cloudRegionID"] = null
+        };
+        var (data, _) = await api.QueryAsync("CreateArtifactFiles", GraphQLQueries.CreateArtifactFiles, new() { ["input"] = input }, cancel)
+            .ConfigureAwait(false);
+        var nodes = (WandbApi.Find(data, "createArtifactFiles", "files")?["edges"] as JsonArray ?? []).Select(edge => WandbApi.Find(edge as JsonObject, "node"))
+            .OfType<JsonObject>().ToArray();
         return nodes.Length != entries.Count
             ? throw Unusable("CreateArtifactFiles")
             : [.. nodes.Zip(entries, (node, entry) => new ArtifactFileTarget(

@@ -23,7 +23,8 @@ internal sealed class FileUploader(WandbApi api, RunFolder folder, BucketAnswer 
         var all = Directory.EnumerateFiles(folder.Files, "*", SearchOption.AllDirectories).Take(MostFiles + 1).ToArray();
         return all.Length > MostFiles
             ? throw new IOException($"{folder.Files}: expected at most {MostFiles} files, found more; log many files as one artifact")
-            : [.. all.Select(path => (Path.GetRelativePath(folder.Files, path).Replace('\\', '/'), Version(path))).Where(file => !state.HasFile(file.Item1, file.Item2))];
+            : [.. all.Select(path => (Path.GetRelativePath(folder.Files, path).Replace('\\', '/'), Version(path)))
+                .Where(file => !state.HasFile(file.Item1, file.Item2))];
     }
 
     /// <summary>Sends them. A file that is refused does not keep the others from arriving.</summary>

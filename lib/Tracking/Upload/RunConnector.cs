@@ -78,7 +78,8 @@ internal sealed class RunConnector(
         var name = $"run \"{_header.RunId}\" in project \"{_header.Project}\"";
         if (_header.Resume is ResumeMode.Must && !exists)
         {
-            throw new TrackingException(TrackingFault.RunMissing, $"{name} must be resumed, but the server has no such run; check WANDB_RUN_ID, or use resume \"allow\"");
+            throw new TrackingException(TrackingFault.RunMissing,
+                $"{name} must be resumed, but the server has no such run; check WANDB_RUN_ID, or use resume \"allow\"");
         }
 
         if (exists && (_header.Resume is ResumeMode.Never || (_header.Resume is null && hasLines)))
@@ -122,7 +123,8 @@ internal sealed class RunConnector(
             .Append(summary.TryGetValue("_wandb", out var block) ? Number(Members(block), "runtime") : 0);
         var step = status.HistoryLines == 0 ? 0 : (long)Number(last, "_step") + 1;
         return new SessionBase(
-            status.HistoryLines, status.EventLines, status.OutputLines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds), status.Summary,
+            status.HistoryLines, status.EventLines, status.OutputLines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds),
+            status.Summary,
             OlderConfig(status.Config));
     }
 
@@ -173,7 +175,8 @@ internal sealed class RunConnector(
 
     private TrackingException Foreign(ResumeAnswer status) => new(
         TrackingFault.ForeignLines,
-        $"run \"{_header.RunId}\": the server has {status.HistoryLines} rows, the last of which this folder did not write, and {run.Rows - state.Sent(StreamKind.History)} rows wait here; "
+        $"run \"{_header.RunId}\": the server has {status.HistoryLines} rows, the last of which this folder did not write, "
+            + $"and {run.Rows - state.Sent(StreamKind.History)} rows wait here; "
         + "another process has continued the run. Nothing was overwritten; sync this folder under a new id");
 
     private JsonObject Variables(ResumeAnswer? status, string? entity, string config) => new()
@@ -209,5 +212,6 @@ internal sealed class RunConnector(
     }
 
     private static double Number(Dictionary<string, string> members, string name)
-        => members.TryGetValue(name, out var text) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : 0;
+        => members.TryGetValue(name, out var text) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && double.IsFinite(number) ? number : 0;
 }

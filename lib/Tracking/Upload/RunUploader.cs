@@ -6,9 +6,9 @@ namespace NotebookLib.Tracking;
 internal sealed record UploadCounts(long Rows, long Events, long OutputLines, int Files, int Artifacts);
 
 /// <summary>
-/// Brings the server up to the journal: lines in order and with their numbers, then configuration, artifacts and files, then the end. Works from any state: what was sent
-/// before is passed over, what was sent and not confirmed is sent again with the same numbers. The background sender and sync are two callers of it.
-/// An uploader whose call threw is spent: a new one begins again at the journal's first line.
+/// Brings the server up to the journal: lines in order and with their numbers, then configuration, artifacts and files, then the end. Works from any state:
+/// what was sent before is passed over, what was sent and not confirmed is sent again with the same numbers. The background sender and sync are two callers of
+/// it. An uploader whose call threw is spent: a new one begins again at the journal's first line.
 /// </summary>
 internal sealed class RunUploader : IDisposable
 {
@@ -307,7 +307,9 @@ internal sealed class RunUploader : IDisposable
         }
     }
 
-    /// <summary>A run that came back to a mark and ended before it reached its former length: the rows on the server beyond its end keep their step and time alone.</summary>
+    /// <summary>
+    /// A run that came back to a mark and ended before it reached its former length: the rows on the server beyond its end keep their step and time alone.
+    /// </summary>
     private async Task EmptySupersededAsync(CancellationToken cancel)
     {
         SortedDictionary<long, StreamLine> beyond = [];

@@ -83,7 +83,10 @@ internal sealed class StreamBatch
         return [.. new[] { first, second }.Where(half => !half.IsEmpty)];
     }
 
-    /// <summary>A single line without the user's values, for a server that finds it too large: step and times stay, of console output the beginning. A summary is left out.</summary>
+    /// <summary>
+    /// A single line without the user's values, for a server that finds it too large: step and times stay, of console output the beginning. A summary is left
+    /// out.
+    /// </summary>
     /// <returns>What to send instead; null when there is nothing left to take away.</returns>
     public IReadOnlyList<StreamBatch>? Emptied()
     {

@@ -4,7 +4,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// What the server has of a run, as far as we know: sync.json. Losing it costs time, never rows: lines carry their numbers, so sending one twice changes nothing.
+/// What the server has of a run, as far as we know: sync.json. Losing it costs time, never rows: lines carry their numbers, so sending one twice changes
+/// nothing.
 /// </summary>
 internal sealed class SyncState
 {
@@ -85,7 +86,8 @@ internal sealed class SyncState
     {
         if (returns.Count > Returns)
         {
-            Change(content => content with { Reached = Reached, History = Math.Min(content.History, returns.Skip(content.Returns).Min()), Returns = returns.Count });
+            Change(content =>
+                content with { Reached = Reached, History = Math.Min(content.History, returns.Skip(content.Returns).Min()), Returns = returns.Count });
         }
     }
 
@@ -97,7 +99,12 @@ internal sealed class SyncState
     public void AddArtifact(string clientId) => Change(content => content with { Artifacts = [.. content.Artifacts, clientId] });
 
     public void AddFiles(IEnumerable<(string Name, string Version)> files)
-        => Change(content => content with { Files = new(content.Files.Concat(files.Select(file => KeyValuePair.Create(file.Name, file.Version))).GroupBy(file => file.Key).Select(file => file.Last())) });
+        => Change(content =>
+            content with
+            {
+                Files = new(content.Files.Concat(files.Select(file => KeyValuePair.Create(file.Name, file.Version))).GroupBy(file => file.Key)
+                .Select(file => file.Last()))
+            });
 
     private void Change(Func<Content, Content> change)
     {

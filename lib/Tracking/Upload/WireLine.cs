@@ -37,8 +37,10 @@ internal static class WireLine
         _ when (place.Step == 0 || line.HasOwnStep) && place.RuntimeSeconds == 0 => line.Json,
         _ => JsonMembers.Join(JsonMembers.Split(line.Json).Select(member => member.Key switch
         {
-            "_step" when !line.HasOwnStep => new(member.Key, (long.Parse(member.Value, CultureInfo.InvariantCulture) + place.Step).ToString(CultureInfo.InvariantCulture)),
-            "_runtime" => new(member.Key, (double.Parse(member.Value, CultureInfo.InvariantCulture) + place.RuntimeSeconds).ToString("R", CultureInfo.InvariantCulture)),
+            "_step" when !line.HasOwnStep =>
+                new(member.Key, (long.Parse(member.Value, CultureInfo.InvariantCulture) + place.Step).ToString(CultureInfo.InvariantCulture)),
+            "_runtime" =>
+                new(member.Key, (double.Parse(member.Value, CultureInfo.InvariantCulture) + place.RuntimeSeconds).ToString("R", CultureInfo.InvariantCulture)),
             _ => member,
         })),
     };

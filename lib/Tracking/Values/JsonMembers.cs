@@ -46,7 +46,9 @@ internal static class JsonMembers
     public static string Join(IEnumerable<KeyValuePair<string, string>> members)
         => "{" + string.Join(",", members.Select(member => RowText.Value(member.Key) + ":" + member.Value)) + "}";
 
-    /// <summary>Where the value that begins at <paramref name="start"/> ends: at the first comma, colon or closing bracket outside strings and nested values.</summary>
+    /// <summary>
+    /// Where the value that begins at <paramref name="start"/> ends: at the first comma, colon or closing bracket outside strings and nested values.
+    /// </summary>
     private static int EndOfValue(string text, int start)
     {
         var (depth, inString) = (0, false);
@@ -82,5 +84,6 @@ internal static class JsonMembers
         return position;
     }
 
-    private static FormatException Fault(string text, int position) => new($"expected a JSON object, found something else at character {position} of {text.Length}");
+    private static FormatException Fault(string text, int position) =>
+        new($"expected a JSON object, found something else at character {position} of {text.Length}");
 }

@@ -96,7 +96,8 @@ internal static class JsonValues
         else
         {
             throw new ArgumentException(
-                $"key \"{path}\": a value of type {value.GetType()} cannot be logged; expected a number, text, truth value, date, list, dictionary, Histogram, TrackedTable or PlotlyFigure");
+                $"key \"{path}\": a value of type {value.GetType()} cannot be logged; expected a number, text, truth value, date, list, dictionary, Histogram, "
+                    + "TrackedTable or PlotlyFigure");
         }
     }
 

@@ -10,7 +10,8 @@ internal static class TableTypes
         return new Dictionary<string, object?>
         {
             ["_type"] = "table",
-            ["column_types"] = Typed("typedDict", new() { ["type_map"] = types.DistinctBy(pair => pair.name).ToDictionary(pair => pair.name, pair => (object?)pair.Type) }),
+            ["column_types"] = Typed("typedDict",
+                new() { ["type_map"] = types.DistinctBy(pair => pair.name).ToDictionary(pair => pair.name, pair => (object?)pair.Type) }),
             ["columns"] = table.Columns,
             ["data"] = table.Rows,
             ["log_mode"] = "IMMUTABLE",

@@ -75,5 +75,6 @@ internal static class GraphQLQueries
         }
         """;
 
-    public const string CommitArtifact = "mutation CommitArtifact($artifactID: ID!) { commitArtifact(input: { artifactID: $artifactID }) { artifact { id digest } } }";
+    public const string CommitArtifact =
+        "mutation CommitArtifact($artifactID: ID!) { commitArtifact(input: { artifactID: $artifactID }) { artifact { id digest } } }";
 }

@@ -14,8 +14,10 @@ internal static class RefusalMessages
         var fault = Kind(status, message);
         return new TrackingException(fault, fault switch
         {
-            TrackingFault.WrongKey => $"{baseUrl} does not know the API key ({said}); get the right one at {WandbApi.AppUrl(baseUrl)}/authorize and set WANDB_API_KEY",
-            TrackingFault.WrongEntity => $"{what}: the entity does not exist or the key may not write there ({said}); check WANDB_ENTITY, or leave it out for the key's own",
+            TrackingFault.WrongKey =>
+                $"{baseUrl} does not know the API key ({said}); get the right one at {WandbApi.AppUrl(baseUrl)}/authorize and set WANDB_API_KEY",
+            TrackingFault.WrongEntity =>
+                $"{what}: the entity does not exist or the key may not write there ({said}); check WANDB_ENTITY, or leave it out for the key's own",
             TrackingFault.UnknownProject => $"{what}: the server refuses the project ({said}); check WANDB_PROJECT",
             _ => $"{what}: the server refuses ({said})",
         });

@@ -23,7 +23,8 @@ internal sealed record BucketAnswer(string StorageId, string? Name, string Entit
 /// <param name="Summary">The summary, a JSON object, or null.</param>
 /// <param name="Config">The configuration, a JSON object of {"value": …}, or null.</param>
 internal sealed record ResumeAnswer(
-    string StorageId, long HistoryLines, long EventLines, long OutputLines, IReadOnlyList<string> HistoryTail, IReadOnlyList<string> EventsTail, string? Summary,
+    string StorageId, long HistoryLines, long EventLines, long OutputLines, IReadOnlyList<string> HistoryTail, IReadOnlyList<string> EventsTail,
+    string? Summary,
     string? Config);
 
 /// <summary>What file_stream answers.</summary>

@@ -18,7 +18,8 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
         var (data, _) = await QueryAsync("Viewer", GraphQLQueries.Viewer, [], cancel).ConfigureAwait(false);
         return data["viewer"] is JsonObject viewer
             ? new ViewerAnswer(Text(viewer, "entity"), Text(viewer, "username"))
-            : throw new TrackingException(TrackingFault.WrongKey, $"{http.BaseUrl} does not know the API key; get the right one at {AppUrl(http.BaseUrl)}/authorize");
+            : throw new TrackingException(TrackingFault.WrongKey,
+                $"{http.BaseUrl} does not know the API key; get the right one at {AppUrl(http.BaseUrl)}/authorize");
     }
 
     /// <summary>Names of the optional abilities that the server has switched on; empty for servers that do not know the question.</summary>
@@ -46,7 +47,8 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
     public async Task<ResumeAnswer?> ResumeStatusAsync(string? entity, string project, string runId, CancellationToken cancel)
     {
         var (data, _) = await QueryAsync(
-            "RunResumeStatus", GraphQLQueries.RunResumeStatus, new() { ["project"] = project, ["entity"] = entity, ["name"] = runId }, cancel).ConfigureAwait(false);
+            "RunResumeStatus", GraphQLQueries.RunResumeStatus, new() { ["project"] = project, ["entity"] = entity, ["name"] = runId }, cancel)
+                .ConfigureAwait(false);
         return Find(data, "model", "bucket") is not { } bucket
             ? null
             : new ResumeAnswer(
@@ -76,7 +78,8 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
 
     /// <summary>Addresses for files of a run, in the order of the names.</summary>
     /// <exception cref="TrackingException">Refused.</exception>
-    public async Task<IReadOnlyList<UploadTarget>> CreateRunFilesAsync(string entity, string project, string runId, IReadOnlyList<string> names, CancellationToken cancel)
+    public async Task<IReadOnlyList<UploadTarget>> CreateRunFilesAsync(string entity, string project, string runId, IReadOnlyList<string> names,
+        CancellationToken cancel)
     {
         var variables = new JsonObject { ["entity"] = entity, ["project"] = project, ["run"] = runId, ["files"] = Array(names) };
         var (data, _) = await QueryAsync("CreateRunFiles", GraphQLQueries.CreateRunFiles, variables, cancel).ConfigureAwait(false);
@@ -90,7 +93,8 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
     /// <summary>Sends lines of a run, or a heartbeat.</summary>
     /// <returns>The answer, or null when the body is too large for the server (413).</returns>
     /// <exception cref="TrackingException">Refused.</exception>
-    public async Task<FileStreamAnswer?> FileStreamAsync(string entity, string project, string runId, ReadOnlyMemory<byte> body, bool gzip, CancellationToken cancel)
+    public async Task<FileStreamAnswer?> FileStreamAsync(string entity, string project, string runId, ReadOnlyMemory<byte> body, bool gzip,
+        CancellationToken cancel)
     {
         var path = $"/files/{Uri.EscapeDataString(entity)}/{Uri.EscapeDataString(project)}/{Uri.EscapeDataString(runId)}/file_stream";
         var answer = await http.PostAsync(path, gzip ? Compress(body) : body, gzip, isStream: true, retryConflict: false, cancel).ConfigureAwait(false);
@@ -196,12 +200,14 @@ internal sealed class WandbApi(WandbHttp http, WandbKey key) : IDisposable
 
     internal static string? Text(JsonObject? node, string name) => node?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
-    internal static IReadOnlyList<string> Texts(JsonNode? node) => [.. (node as JsonArray ?? []).OfType<JsonValue>().Select(value => value.TryGetValue<string>(out var text) ? text : null).OfType<string>()];
+    internal static IReadOnlyList<string> Texts(JsonNode? node) =>
+        [.. (node as JsonArray ?? []).OfType<JsonValue>().Select(value => value.TryGetValue<string>(out var text) ? text : null).OfType<string>()];
 
     internal static JsonArray Array(IEnumerable<string> texts) => [.. texts.Select(text => (JsonNode)text)];
 
     private static long Count(JsonObject node, string name) => node[name] is JsonValue value && value.TryGetValue<long>(out var count) ? Math.Max(0, count) : 0;
 
     /// <summary>A JSON string that holds a list of JSON strings (WANDB.md §8).</summary>
-    private static IReadOnlyList<string> Tail(JsonObject node, string name) => Text(node, name) is { } text && Parse(text) is JsonArray lines ? Texts(lines) : [];
+    private static IReadOnlyList<string> Tail(JsonObject node, string name) =>
+        Text(node, name) is { } text && Parse(text) is JsonArray lines ? Texts(lines) : [];
 }

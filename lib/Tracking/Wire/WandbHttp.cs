@@ -68,7 +68,8 @@ internal sealed class WandbHttp : IDisposable
             async token =>
             {
                 tries++;
-                return Judge(await SendAsync(() => ApiRequest(path), HttpMethod.Post, () => JsonContent(body, isGzip), _limit, token).ConfigureAwait(false), retryConflict);
+                return Judge(await SendAsync(() => ApiRequest(path), HttpMethod.Post, () => JsonContent(body, isGzip), _limit, token).ConfigureAwait(false),
+                    retryConflict);
             },
             cancel).ConfigureAwait(false);
         return answer with { Tries = tries };
@@ -92,7 +93,9 @@ internal sealed class WandbHttp : IDisposable
 
         var limit = _limit + TimeSpan.FromSeconds(new FileInfo(file).Length / SlowestUploadBytesPerSecond);
         return await _calls.ExecuteAsync(
-            async token => Judge(await SendAsync(() => StorageRequest(address, headers), HttpMethod.Put, () => FileContent(file, headers), limit, token).ConfigureAwait(false), false),
+            async token =>
+                Judge(await SendAsync(() => StorageRequest(address, headers), HttpMethod.Put, () => FileContent(file, headers), limit, token)
+                    .ConfigureAwait(false), false),
             cancel).ConfigureAwait(false);
     }
 
@@ -112,7 +115,8 @@ internal sealed class WandbHttp : IDisposable
         using var body = content();
         try
         {
-            using var response = (await request().SendAsync(method, body, HttpCompletionOption.ResponseContentRead, both.Token).ConfigureAwait(false)).ResponseMessage;
+            using var response = (await request().SendAsync(method, body, HttpCompletionOption.ResponseContentRead, both.Token)
+                .ConfigureAwait(false)).ResponseMessage;
             var text = await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false);
             Interlocked.Increment(ref _progress);
             return (new HttpAnswer((int)response.StatusCode, text, 1), RetryAfter(response.Headers.RetryAfter));
@@ -120,7 +124,8 @@ internal sealed class WandbHttp : IDisposable
         catch (Exception fault) when (fault is FlurlHttpException or HttpRequestException or IOException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientException(time.IsCancellationRequested || fault is FlurlHttpTimeoutException ? Invariant($"no answer within {limit.TotalSeconds:0} s") : Innermost(fault));
+            throw new TransientException(time.IsCancellationRequested || fault is FlurlHttpTimeoutException
+                ? Invariant($"no answer within {limit.TotalSeconds:0} s") : Innermost(fault));
         }
     }
 
@@ -133,7 +138,8 @@ internal sealed class WandbHttp : IDisposable
 
     private TimeSpan? RetryAfter(RetryConditionHeaderValue? header) => header?.Delta ?? (header?.Date is { } date ? date - _clock.GetUtcNow() : null);
 
-    private IFlurlRequest ApiRequest(string path) => new FlurlRequest(BaseUrl + path) { Client = _api }.WithHeader("User-Agent", UserAgent).WithHeader("Authorization", _authorization);
+    private IFlurlRequest ApiRequest(string path) =>
+        new FlurlRequest(BaseUrl + path) { Client = _api }.WithHeader("User-Agent", UserAgent).WithHeader("Authorization", _authorization);
 
     private IFlurlRequest StorageRequest(string url, IReadOnlyList<string> headers)
     {
@@ -174,7 +180,8 @@ internal sealed class WandbHttp : IDisposable
         .Select(header => header.Split(':', 2)).Where(parts => parts is [{ Length: > 0 }, _]).Select(parts => (parts[0].Trim(), parts[1].Trim()));
 
     // What Flurl finds on a content it sends with the request as well, except for these.
-    private static bool IsOfContent(string name) => name.StartsWith("Content-", StringComparison.OrdinalIgnoreCase) || name.ToUpperInvariant() is "ALLOW" or "EXPIRES" or "LAST-MODIFIED";
+    private static bool IsOfContent(string name) =>
+        name.StartsWith("Content-", StringComparison.OrdinalIgnoreCase) || name.ToUpperInvariant() is "ALLOW" or "EXPIRES" or "LAST-MODIFIED";
 
     /// <summary>A file that tells how much of it was read.</summary>
     private sealed class WatchedFile(string path, Action<int> onRead)
@@ -192,5 +199,6 @@ internal sealed class WandbHttp : IDisposable
 
     private static string Innermost(Exception fault) => fault.InnerException is { } inner ? Innermost(inner) : fault.Message;
 
-    private static FlurlClient Client() => FlurlClients.Make(new() { AutomaticDecompression = DecompressionMethods.All, PooledConnectionLifetime = TimeSpan.FromMinutes(5) });
+    private static FlurlClient Client() =>
+        FlurlClients.Make(new() { AutomaticDecompression = DecompressionMethods.All, PooledConnectionLifetime = TimeSpan.FromMinutes(5) });
 }

@@ -5,7 +5,8 @@ namespace NotebookLib.Training;
 
 /// <summary>Brings the parts of a run to disk and back: weights, optimiser, random states, position.</summary>
 internal sealed class CheckpointKeeper(
-    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers) : IDisposable
+    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers)
+        : IDisposable
 {
     private const string OptimiserFile = "optimizer.safetensors";
     private readonly CheckpointStore _store = new(settings.OutputFolder);
@@ -19,7 +20,8 @@ internal sealed class CheckpointKeeper(
 
     /// <summary>Decides whether the run starts afresh or goes on, and in the latter case restores everything.</summary>
     /// <returns>Where the run stands, and the checkpoint that it goes on from.</returns>
-    /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or another run writes there now.</exception>
+    /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or
+    /// another run writes there now.</exception>
     public (RunPosition Position, ResumePoint? Resumed) Start()
     {
         var hadBegun = _store.HasBegun;
@@ -33,7 +35,8 @@ internal sealed class CheckpointKeeper(
         if (settings.ExistingRun == ExistingRun.Refuse && _store.FindRun() is { } found)
         {
             throw new InvalidOperationException($"{_store.Folder} holds a run already ({found}). "
-                + $"Choose another folder, or go on with it: resume=true in a notebook, {nameof(ExistingRun)}.{nameof(ExistingRun.Resume)} in a program, where {nameof(ExistingRun)}.{nameof(ExistingRun.Replace)} removes it.");
+                + $"Choose another folder, or go on with it: resume=true in a notebook, {nameof(ExistingRun)}.{nameof(ExistingRun.Resume)} in a program, "
+                    + $"where {nameof(ExistingRun)}.{nameof(ExistingRun.Replace)} removes it.");
         }
 
         if (settings.ExistingRun is ExistingRun.Resume or ExistingRun.ReplaceFinished && _store.FindNewestWhole(observers.Notice) is { } folder)
@@ -65,7 +68,8 @@ internal sealed class CheckpointKeeper(
     {
         if (settings.ExistingRun is ExistingRun.Resume or ExistingRun.ReplaceFinished && OwnRuns.HasTrained(task.Model))
         {
-            throw new InvalidOperationException("The model was trained already, and a run that begins anew needs it as it was loaded. Load it once more first: in a notebook, run its cell again, and those after it.");
+            throw new InvalidOperationException("The model was trained already, and a run that begins anew needs it as it was loaded. Load it once more first: "
+                + "in a notebook, run its cell again, and those after it.");
         }
     }
 
@@ -167,7 +171,8 @@ internal sealed class CheckpointKeeper(
         var contradictions = state.FindContradictions(settings).ToList();
         if (state.DataFingerprint != task.DataFingerprint)
         {
-            contradictions.Add($"the training rows are others ({task.RowCount} rows, fingerprint {task.DataFingerprint}; the checkpoint was made with {state.DataFingerprint})");
+            contradictions.Add($"the training rows are others ({task.RowCount} rows, fingerprint {task.DataFingerprint}; "
+                + $"the checkpoint was made with {state.DataFingerprint})");
         }
 
         contradictions.AddRange(task.FindContradictions(folder));

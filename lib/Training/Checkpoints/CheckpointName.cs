@@ -4,7 +4,8 @@ using System.Text.RegularExpressions;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// Where in a run a checkpoint stands: <c>checkpoint-7</c> after update 7, <c>checkpoint-7+3</c> three micro-batches later, in the middle of the next update's accumulation.
+/// Where in a run a checkpoint stands: <c>checkpoint-7</c> after update 7, <c>checkpoint-7+3</c> three micro-batches later, in the middle of the next update's
+/// accumulation.
 /// </summary>
 /// <param name="Update">Updates done.</param>
 /// <param name="Accumulated">Micro-batches of the next update done.</param>

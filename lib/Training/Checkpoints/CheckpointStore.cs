@@ -32,7 +32,8 @@ internal sealed class CheckpointStore(string outputFolder)
         }
         catch (IOException error) when (File.Exists(path))
         {
-            throw new InvalidOperationException($"{Folder}: another run is training there ({error.Message.TrimEnd('.')}). Wait for its end, or choose another folder.", error);
+            throw new InvalidOperationException($"{Folder}: another run is training there ({error.Message.TrimEnd('.')}). Wait for its end, "
+                + "or choose another folder.", error);
         }
     }
 
@@ -45,7 +46,9 @@ internal sealed class CheckpointStore(string outputFolder)
             .Select(pair => (pair.name!.Value, pair.folder))
             .OrderByDescending(pair => pair.Item1)];
 
-    /// <summary>What shows that the folder holds a run: the name of its newest checkpoint, whole or not, else of the best model; null when there is neither.</summary>
+    /// <summary>
+    /// What shows that the folder holds a run: the name of its newest checkpoint, whole or not, else of the best model; null when there is neither.
+    /// </summary>
     public string? FindRun() => List() is [var newest, ..] ? newest.Name.ToString() : Directory.Exists(BestFolder) ? BestName : null;
 
     /// <summary>Whether a run began here, even one that was killed before its first checkpoint.</summary>

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// What this process trained: the folders in which it began a run (one that was there before the process is never replaced), and the models whose weights it moved.
+/// What this process trained: the folders in which it began a run (one that was there before the process is never replaced), and the models whose weights it
+/// moved.
 /// </summary>
 internal static class OwnRuns
 {

@@ -7,7 +7,8 @@ using NotebookLib.Platform;
 namespace NotebookLib.Training;
 
 /// <summary>
-/// What a checkpoint keeps of a tagger: all its weights, or, where it carries adapters, only these and the head. The frozen base is then told from another by a sum.
+/// What a checkpoint keeps of a tagger: all its weights, or, where it carries adapters, only these and the head. The frozen base is then told from another by a
+/// sum.
 /// </summary>
 internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
 {
@@ -53,7 +54,8 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
     {
         var then = AdapterConfig.Read(folder);
         foreach (var (name, asked, saved) in ((string, string, string)[])
-            [("Rank", Text(now.Rank), Text(then.Rank)), ("Alpha", Text(now.Alpha), Text(then.Alpha)), ("Dropout", Text(now.Dropout), Text(then.Dropout)), ("kind", Kind(now), Kind(then))])
+            [("Rank", Text(now.Rank), Text(then.Rank)), ("Alpha", Text(now.Alpha), Text(then.Alpha)), ("Dropout", Text(now.Dropout), Text(then.Dropout)),
+                ("kind", Kind(now), Kind(then))])
         {
             if (asked != saved)
             {
@@ -74,7 +76,8 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
     private string SumOfFrozen()
     {
         var hash = new XxHash128();
-        foreach (var (name, parameter) in model.named_parameters().Where(pair => !pair.parameter.requires_grad && !pair.name.Contains(".lora_", StringComparison.Ordinal)))
+        foreach (var (name, parameter) in model.named_parameters()
+            .Where(pair => !pair.parameter.requires_grad && !pair.name.Contains(".lora_", StringComparison.Ordinal)))
         {
             using var values = parameter.cpu();
             hash.Append(Encoding.UTF8.GetBytes(name));

@@ -6,7 +6,10 @@ public sealed record MaskedLanguageSettings
     /// <summary>Id of <c>[MASK]</c>.</summary>
     public required int MaskId { get; init; }
 
-    /// <summary>Ids that are never masked and never put in a piece's place: padding, <c>[CLS]</c>, <c>[SEP]</c>, <c>[UNK]</c>; <see cref="MaskId"/> is one of them anyhow.</summary>
+    /// <summary>
+    /// Ids that are never masked and never put in a piece's place: padding, <c>[CLS]</c>, <c>[SEP]</c>, <c>[UNK]</c>; <see cref="MaskId"/> is one of them
+    /// anyhow.
+    /// </summary>
     public IReadOnlyList<int> SpecialIds { get; init; } = [0, 1, 2, 3];
 
     /// <summary>Share of the pieces to guess.</summary>
@@ -38,7 +41,8 @@ public sealed record MaskedLanguageSettings
 
         if (MaskedShare is not (>= 0 and <= 1) || RandomShare is not (>= 0 and <= 1) || MaskedShare + RandomShare > 1)
         {
-            faults.Add(Invariant($"MaskedShare and RandomShare are {MaskedShare} and {RandomShare}; expected two shares of at most 1 together, for instance 0.8 and 0.1."));
+            faults.Add(Invariant($"MaskedShare and RandomShare are {MaskedShare} and {RandomShare}; expected two shares of at most 1 together, ")
+                + "for instance 0.8 and 0.1.");
         }
 
         return faults;

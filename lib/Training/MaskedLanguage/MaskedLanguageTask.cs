@@ -10,7 +10,8 @@ namespace NotebookLib.Training;
 
 /// <summary>Guessing hidden pieces.</summary>
 internal sealed class MaskedLanguageTask(
-    DebertaV2ForMaskedLM model, IReadOnlyList<int[]> training, IReadOnlyList<int[]> evaluation, MaskedLanguageSettings masking, TrainingSettings settings) : ITrainingTask
+    DebertaV2ForMaskedLM model, IReadOnlyList<int[]> training, IReadOnlyList<int[]> evaluation, MaskedLanguageSettings masking, TrainingSettings settings)
+        : ITrainingTask
 {
     // Evaluation hides the same pieces every time, so that its losses compare.
     private const long EvaluationDraw = -1;

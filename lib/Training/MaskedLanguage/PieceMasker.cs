@@ -15,10 +15,12 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
     /// <param name="ids">Piece ids, [L].</param>
     /// <param name="draw">Which draw: the micro-batch's number, so that every epoch masks anew.</param>
     /// <param name="row">The row's number.</param>
-    /// <returns>What the model sees, with the true id as label where it must guess and −100 elsewhere; at least one guess unless all pieces are special.</returns>
+    /// <returns>What the model sees, with the true id as label where it must guess and −100 elsewhere; at least one guess unless all pieces are
+    /// special.</returns>
     public EncodedSentence Mask(ReadOnlySpan<int> ids, long draw, int row)
     {
-        var random = new SplitMix64(unchecked(((ulong)seed * 0x9E3779B97F4A7C15UL) ^ ((ulong)draw * 0xC2B2AE3D27D4EB4FUL) ^ ((ulong)row * 0x165667B19E3779F9UL)));
+        var random = new SplitMix64(
+            unchecked(((ulong)seed * 0x9E3779B97F4A7C15UL) ^ ((ulong)draw * 0xC2B2AE3D27D4EB4FUL) ^ ((ulong)row * 0x165667B19E3779F9UL)));
         int[] seen = [.. ids], labels = new int[ids.Length];
         Array.Fill(labels, Batch.IgnoredLabel);
         var words = Words(ids);

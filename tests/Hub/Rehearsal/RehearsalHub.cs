@@ -54,7 +54,8 @@ internal sealed class RehearsalHub(FakeHubServer server, string folder)
         }
 
         pickle.Save(path);
-        server.Repo(name).Commit(("config.json", FakeFile.Text(model.Config.ToJson())), ("pytorch_model.bin", new FakeFile(path, isLarge: true)), ("spm.model", new FakeFile(TokenizerPath, isLarge: true)));
+        server.Repo(name).Commit(("config.json", FakeFile.Text(model.Config.ToJson())), ("pytorch_model.bin", new FakeFile(path, isLarge: true)),
+            ("spm.model", new FakeFile(TokenizerPath, isLarge: true)));
     }
 
     /// <summary>A fine-tuned model of base's size, as transformers saves it.</summary>
@@ -64,7 +65,8 @@ internal sealed class RehearsalHub(FakeHubServer server, string folder)
         var saved = Path.Combine(folder, "fine-tuned");
         ModelFolder.Save(model, saved);
         DebertaTokenizer.Load(TokenizerPath).Save(saved);
-        server.Repo(name).Commit(Directory.EnumerateFiles(saved).Select(file => (Path.GetFileName(file), new FakeFile(file, new FileInfo(file).Length > 1 << 20))));
+        server.Repo(name).Commit(Directory.EnumerateFiles(saved)
+            .Select(file => (Path.GetFileName(file), new FakeFile(file, new FileInfo(file).Length > 1 << 20))));
     }
 
     /// <summary>Babelscape/multinerd: a folder a split, a file a language.</summary>
@@ -83,7 +85,8 @@ internal sealed class RehearsalHub(FakeHubServer server, string folder)
         foreach (var sentence in split.Sentences)
         {
             JsonArray Array<T>(IEnumerable<T> values) => [.. values.Select(value => (JsonNode?)JsonValue.Create(value))];
-            text.Append(new JsonObject { ["tokens"] = Array(sentence.Words), ["ner_tags"] = Array(sentence.Tags), ["lang"] = "en" }.ToJsonString()).Append('\n');
+            text.Append(new JsonObject { ["tokens"] = Array(sentence.Words), ["ner_tags"] = Array(sentence.Tags), ["lang"] = "en" }.ToJsonString())
+                .Append('\n');
         }
 
         return FakeFile.Text(text.ToString(), isLarge: true);

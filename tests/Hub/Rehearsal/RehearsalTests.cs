@@ -9,7 +9,8 @@ using NotebookLib.Tests.Runner;
 namespace NotebookLib.Tests.Hub.Rehearsal;
 
 /// <summary>
-/// The profiles that need the Hub, from an empty cache to the end, through the runner and against a Hub on loopback that misbehaves. Minutes each, so only on request:
+/// The profiles that need the Hub, from an empty cache to the end, through the runner and against a Hub on loopback that misbehaves. Minutes each, so only on
+/// request:
 /// <code>
 /// dotnet build tests &amp;&amp; ./bin/tests/NotebookLib.Tests -explicit only -trait category=rehearsal -showliveoutput
 /// </code>
@@ -37,7 +38,8 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
 
         var faults = new Queue<FakeFault>(
         [
-            new() { Status = 429, RetryAfter = "1" }, new() { Status = 503 }, new() { ResetAfterBytes = 30_000_000 }, new() { TruncateToBytes = 10_000_000 }, new() { Reset = true },
+            new() { Status = 429, RetryAfter = "1" }, new() { Status = 503 }, new() { ResetAfterBytes = 30_000_000 }, new() { TruncateToBytes = 10_000_000 },
+            new() { Reset = true },
         ]);
         server.Fault = request =>
         {
@@ -47,15 +49,19 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
             }
         };
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(Run(server, "small",
-            "updates=6", "trainRows=256", "batchSize=8", "accumulationSteps=1", "evaluateEvery=3", "saveEvery=3", "compare=false", "tracking=disabled", $"push={Pushed}"));
+            "updates=6", "trainRows=256", "batchSize=8", "accumulationSteps=1", "evaluateEvery=3", "saveEvery=3", "compare=false", "tracking=disabled",
+            $"push={Pushed}"));
 
         Assert.True(exitCode == 0, error);
         Assert.Empty(faults);
         Assert.Empty(server.Problems);
-        var resumed = server.Requests.Where(request => request.IsStorage && request["Range"] is { } range && range != "bytes=0-").Select(request => request["Range"]).ToList();
+        var resumed = server.Requests.Where(request => request.IsStorage && request["Range"] is { } range && range != "bytes=0-")
+            .Select(request => request["Range"]).ToList();
         Assert.NotEmpty(resumed);
         Assert.DoesNotContain(server.Requests, request => request.IsStorage && request["Authorization"] is not null);
-        Assert.DoesNotContain(FakeHubServer.Token, await File.ReadAllTextAsync(Path.Combine(_folder, "out", "ner_deberta_base_A.html"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.DoesNotContain(FakeHubServer.Token,
+            await File.ReadAllTextAsync(Path.Combine(_folder, "out", "ner_deberta_base_A.html"), TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
         Assert.True(server.Find("models", Pushed)!.IsPrivate);
         Assert.Contains("README.md", server.At(Pushed));
         await AssertEqualLogitsAsync(server);
@@ -86,7 +92,8 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
     {
         using var runner = Run(server, "small");
         var cache = Path.Combine(_folder, "home");
-        while (!Directory.Exists(cache) || !Directory.EnumerateFiles(cache, "*.incomplete", SearchOption.AllDirectories).Any(file => new FileInfo(file).Length > 40_000_000))
+        while (!Directory.Exists(cache)
+            || !Directory.EnumerateFiles(cache, "*.incomplete", SearchOption.AllDirectories).Any(file => new FileInfo(file).Length > 40_000_000))
         {
             Assert.False(runner.HasExited, "the runner ended before its download was killed");
             await Task.Delay(50, TestContext.Current.CancellationToken);
@@ -98,8 +105,11 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
 
     private Process Run(FakeHubServer server, string profile, params string[] parameters)
     {
-        var start = RunnerProcess.HowToStart(["run", Repository.PathOf("notebooks", "ner_deberta_base_A.dib"), "--profile", profile, "--output", Path.Combine(_folder, "out"), .. parameters.SelectMany(parameter => (string[])["-p", parameter])]);
-        (start.Environment["HF_ENDPOINT"], start.Environment["HF_TOKEN"], start.Environment["HF_HOME"]) = (server.Url, FakeHubServer.Token, Path.Combine(_folder, "home"));
+        var start = RunnerProcess.HowToStart(
+            ["run", Repository.PathOf("notebooks", "ner_deberta_base_A.dib"), "--profile", profile, "--output", Path.Combine(_folder, "out"),
+            .. parameters.SelectMany(parameter => (string[])["-p", parameter])]);
+        (start.Environment["HF_ENDPOINT"], start.Environment["HF_TOKEN"], start.Environment["HF_HOME"]) =
+            (server.Url, FakeHubServer.Token, Path.Combine(_folder, "home"));
         return Process.Start(start)!;
     }
 

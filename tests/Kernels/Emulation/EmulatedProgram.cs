@@ -15,7 +15,8 @@ internal sealed unsafe class EmulatedProgram : IDeviceProgram
     /// <summary>A program that has launched nothing yet; the test is skipped, visibly, where there is no compiler for it.</summary>
     public EmulatedProgram()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64, "the emulation of CUDA's blocks is written for Linux on x86-64");
+        Assert.SkipUnless(OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64,
+            "the emulation of CUDA's blocks is written for Linux on x86-64");
         Assert.SkipUnless(HasCompiler(), "needs g++ to compile CUDA's kernels for the CPU (Debian: apt-get install g++)");
     }
 
@@ -37,7 +38,8 @@ internal sealed unsafe class EmulatedProgram : IDeviceProgram
         }
     }
 
-    private static bool HasCompiler() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "g++")));
+    private static bool HasCompiler() =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "g++")));
 
     private static nint Compile()
     {
@@ -47,7 +49,8 @@ internal sealed unsafe class EmulatedProgram : IDeviceProgram
             string source = Path.Combine(folder, "layers.cu"), library = Path.Combine(folder, "libemulated.so");
             File.WriteAllText(source, CudaProgram.Source);
             using var compiler = Process.Start(new ProcessStartInfo("g++",
-                ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", $"-DSOURCE=\"{source}\"", "-o", library, Repository.PathOf("tests", "Kernels", "Emulation", "emulate.cpp")])
+                ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", $"-DSOURCE=\"{source}\"", "-o", library,
+                    Repository.PathOf("tests", "Kernels", "Emulation", "emulate.cpp")])
             {
                 RedirectStandardError = true,
             })!;

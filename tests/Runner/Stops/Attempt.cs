@@ -48,19 +48,24 @@ internal sealed partial class Attempt : IDisposable
     private readonly string _log;
     private readonly long _tracked;
 
-    private Attempt(Process process, StopWay? way, string folder, string log, long tracked) => (_process, _way, _folder, _log, _tracked) = (process, way, folder, log, tracked);
+    private Attempt(Process process, StopWay? way, string folder, string log, long tracked) =>
+        (_process, _way, _folder, _log, _tracked) = (process, way, folder, log, tracked);
 
     /// <summary>What it printed.</summary>
     public string Printed => File.Exists(_log) ? File.ReadAllText(_log) : "";
 
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>The command with which the run goes on, as it was printed last; where nothing could be printed, as the run's facts have it; null when it was not said yet.</summary>
+    /// <summary>
+    /// The command with which the run goes on, as it was printed last; where nothing could be printed, as the run's facts have it; null when it was not said
+    /// yet.
+    /// </summary>
     public string? ResumeCommand
     {
         get
         {
-            var said = _way is StopWay.FullOutput ? (string?)Facts?["cells"]?.AsArray().Select(cell => cell?["error"]?["message"]).FirstOrDefault(message => message is not null) ?? "" : Printed;
+            var said = _way is StopWay.FullOutput
+                ? (string?)Facts?["cells"]?.AsArray().Select(cell => cell?["error"]?["message"]).FirstOrDefault(message => message is not null) ?? "" : Printed;
             return ResumeLine().Matches(said).LastOrDefault()?.Groups[1].Value.Trim();
         }
     }
@@ -164,7 +169,8 @@ internal sealed partial class Attempt : IDisposable
     {
         try
         {
-            return [.. Directory.EnumerateDirectories($"/proc/{process}/task").SelectMany(task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            return [.. Directory.EnumerateDirectories($"/proc/{process}/task")
+                .SelectMany(task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
                 .Select(child => int.Parse(child, CultureInfo.InvariantCulture))];
         }
         catch (IOException)

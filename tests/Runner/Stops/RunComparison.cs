@@ -7,15 +7,20 @@ using NotebookLib.Tracking;
 
 namespace NotebookLib.Tests.Runner.Stops;
 
-/// <summary>What a run left, beside what an unbroken run with the same parameters left: files, weights, optimiser, history, results rows, tracked rows.</summary>
+/// <summary>
+/// What a run left, beside what an unbroken run with the same parameters left: files, weights, optimiser, history, results rows, tracked rows.
+/// </summary>
 internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixture tracking)
 {
-    private static readonly string[] OfTheClock = ["secondsSinceLog", "elapsedSeconds", "tokensPerSecond", "memoryBytes", "outputFolder", "training seconds", "tokens per second", "piecesPerPass"];
+    private static readonly string[] OfTheClock =
+        ["secondsSinceLog", "elapsedSeconds", "tokensPerSecond", "memoryBytes", "outputFolder", "training seconds", "tokens per second", "piecesPerPass"];
 
     private const string Printed = "wandb/RUN/files/output.log";
 
     // What the runner adds to a run that an editor's kernel would not.
-    private static readonly string[] OfTheRunner = [".run.lock", "run.json", "scores.json", "about.json", "*.html", "*.ipynb", "wandb/RUN/files/*.html", "wandb/RUN/files/*.ipynb", "wandb/RUN/files/code/*"];
+    private static readonly string[] OfTheRunner =
+        [".run.lock", "run.json", "scores.json", "about.json", "*.html", "*.ipynb", "wandb/RUN/files/*.html", "wandb/RUN/files/*.ipynb",
+        "wandb/RUN/files/code/*"];
 
     /// <summary>Everything in which the runs differ; empty when they are equal.</summary>
     /// <param name="unbroken">The run that nobody stopped.</param>
@@ -63,7 +68,8 @@ internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixt
     }
 
     private static bool IsComparable(string file) => !file.StartsWith("wandb/", StringComparison.Ordinal)
-        && (Path.GetExtension(file) is ".safetensors" or ".model" || Path.GetFileName(file) is "trainer_state.json" or "evaluation.json" or "config.json" or "adapter_config.json" or "scores.json" or "tokenizer.json");
+        && (Path.GetExtension(file) is ".safetensors" or ".model" || Path.GetFileName(file) is "trainer_state.json" or "evaluation.json" or "config.json"
+        or "adapter_config.json" or "scores.json" or "tokenizer.json");
 
     private static string ContentOf(string path) => Path.GetExtension(path) is ".json" && new FileInfo(path).Length < 1 << 20
         ? WithoutClock(JsonNode.Parse(File.ReadAllText(path))!).ToJsonString()
@@ -121,7 +127,8 @@ internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixt
             await RunSync.SyncAsync(folder, tracking.Settings, cancel: TestContext.Current.CancellationToken);
         }
 
-        var id = (string)JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(workspace.RunFolder(run), "tracked-run.json"), TestContext.Current.CancellationToken))!["runId"]!;
+        var id = (string)JsonNode.Parse(
+            await File.ReadAllTextAsync(Path.Combine(workspace.RunFolder(run), "tracked-run.json"), TestContext.Current.CancellationToken))!["runId"]!;
         var stored = tracking.Server.State.Run(id);
         return new()
         {
@@ -134,7 +141,8 @@ internal sealed partial class RunComparison(RunWorkspace workspace, TrackingFixt
         };
     }
 
-    private static string ConfigurationOf(JsonObject config) => string.Join('\n', config.Where(item => item.Key != "_wandb").OrderBy(item => item.Key, StringComparer.Ordinal)
+    private static string ConfigurationOf(JsonObject config) =>
+        string.Join('\n', config.Where(item => item.Key != "_wandb").OrderBy(item => item.Key, StringComparer.Ordinal)
         .Select(item => $"{item.Key}={(item.Value is JsonObject or JsonArray ? WithoutClock(item.Value.DeepClone()) : item.Value)?.ToJsonString()}"));
 
     private static string FirstDifference(string one, string other)

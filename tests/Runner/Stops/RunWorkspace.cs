@@ -7,10 +7,14 @@ internal sealed record TrainedCase(string Notebook, string Precision)
 {
     public static IReadOnlyList<TrainedCase> All { get; } =
     [
-        new("ner_deberta_base_A", "float32"), new("ner_deberta_large_lora_A", "bfloat16"), new("ner_deberta_base_A", "bfloat16"), new("ner_deberta_large_lora_A", "float32"),
+        new("ner_deberta_base_A", "float32"), new("ner_deberta_large_lora_A", "bfloat16"), new("ner_deberta_base_A", "bfloat16"),
+        new("ner_deberta_large_lora_A", "float32"),
     ];
 
-    /// <summary>A demo of seconds: updates of two micro-batches, so that a stop can come between them; one checkpoint is kept, so that how often a run was stopped leaves no trace.</summary>
+    /// <summary>
+    /// A demo of seconds: updates of two micro-batches, so that a stop can come between them; one checkpoint is kept, so that how often a run was stopped
+    /// leaves no trace.
+    /// </summary>
     public Dictionary<string, string> Parameters => new()
     {
         ["maximumUpdates"] = "80",
@@ -67,7 +71,8 @@ internal sealed class RunWorkspace : IDisposable
 
     /// <summary>The command that begins a run, or a sweep, as it is typed in the workspace.</summary>
     public static string FirstCommand(TrainedCase trained, string run, string verb = "run")
-        => $"dotnet bin/tools/NotebookRunner.dll {verb} notebooks/{trained.Notebook}.dib {string.Join(' ', trained.Parameters.Select(pair => $"-p {pair.Key}={pair.Value}"))} -o runs/{run}";
+        => $"dotnet bin/tools/NotebookRunner.dll {verb} notebooks/{trained.Notebook}.dib "
+            + $"{string.Join(' ', trained.Parameters.Select(pair => $"-p {pair.Key}={pair.Value}"))} -o runs/{run}";
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 }

@@ -9,8 +9,8 @@ using runner::NotebookRunner.Parameters;
 namespace NotebookLib.Tests.Runner.Stops;
 
 /// <summary>
-/// The notebooks as they are, stopped in every way in which a run is stopped, and gone on with as the stop said: by the command that it printed, or by the cell, run again. What is left
-/// then is what an unbroken run leaves. Some stops are made with every test run; a storm of them, at random moments, by
+/// The notebooks as they are, stopped in every way in which a run is stopped, and gone on with as the stop said: by the command that it printed, or by the
+/// cell, run again. What is left then is what an unbroken run leaves. Some stops are made with every test run; a storm of them, at random moments, by
 /// <code>
 /// tools/kill-and-resume.sh [STOPS] [SEED]
 /// </code>
@@ -49,7 +49,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
         {
             using var attempt = Attempt.Start(_workspace, command, "broken", way);
             var before = Checkpoints("broken");
-            Assert.True(await attempt.UntilAsync(() => Checkpoints("broken") is { Length: > 0 } now && !before.Contains(now[^1])), $"{way}: ended before it was stopped\n{attempt.Printed}");
+            Assert.True(await attempt.UntilAsync(() => Checkpoints("broken") is { Length: > 0 } now && !before.Contains(now[^1])),
+                $"{way}: ended before it was stopped\n{attempt.Printed}");
             await attempt.StopAsync();
             command = attempt.ResumeCommand ?? command;
             Assert.Contains("--resume", command, StringComparison.Ordinal);
@@ -76,7 +77,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
         var kept = File.GetLastWriteTimeUtc(Path.Combine(_workspace.RunFolder("sweep/seed=42"), "run.json"));
         await FinishAsync(command, "sweep");
 
-        Assert.Contains("The run goes on from checkpoint-", await File.ReadAllTextAsync(Path.Combine(_workspace.RunFolder(Point), trained.Notebook + ".html"), Cancel), StringComparison.Ordinal);
+        Assert.Contains("The run goes on from checkpoint-",
+            await File.ReadAllTextAsync(Path.Combine(_workspace.RunFolder(Point), trained.Notebook + ".html"), Cancel), StringComparison.Ordinal);
         Assert.Equal(kept, File.GetLastWriteTimeUtc(Path.Combine(_workspace.RunFolder("sweep/seed=42"), "run.json")));
         Assert.Equal(3, _workspace.Table.Read().Count);
         Assert.Empty(await _comparison.DifferencesAsync("unbroken", Point));
@@ -86,7 +88,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     public async Task A_storm_of_stops()
     {
         var stops = int.Parse(Environment.GetEnvironmentVariable(StopsVariable) ?? "50", CultureInfo.InvariantCulture);
-        var seed = int.Parse(Environment.GetEnvironmentVariable(SeedVariable) is { Length: > 0 } given ? given : Invariant($"{Random.Shared.Next(100_000)}"), CultureInfo.InvariantCulture);
+        var seed = int.Parse(Environment.GetEnvironmentVariable(SeedVariable) is { Length: > 0 } given ? given : Invariant($"{Random.Shared.Next(100_000)}"),
+            CultureInfo.InvariantCulture);
         var random = new Random(seed);
         Say($"{stops} stops, seed of ways and moments: {seed}");
         List<string> faults = [];
@@ -127,7 +130,9 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     private string[] Checkpoints(string run)
     {
         var folder = Path.Combine(_workspace.RunFolder(run), "checkpoints");
-        return Directory.Exists(folder) ? [.. Directory.EnumerateDirectories(folder, "checkpoint-*").Select(path => Path.GetFileName(path)!).OrderBy(name => name.Length).ThenBy(name => name, StringComparer.Ordinal)] : [];
+        return Directory.Exists(folder)
+            ? [.. Directory.EnumerateDirectories(folder, "checkpoint-*").Select(path => Path.GetFileName(path)!).OrderBy(name => name.Length)
+            .ThenBy(name => name, StringComparer.Ordinal)] : [];
     }
 
     /// <summary>Runs a case that nobody stops.</summary>
@@ -148,7 +153,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
 
     /// <summary>Stops one run again and again, until it ends in spite of it or there are no stops left, and goes on with it to its end.</summary>
     /// <returns>What differs from the unbroken run.</returns>
-    private async Task<IReadOnlyList<string>> StopInRunnerAsync(TrainedCase trained, string run, Queue<StopWay> ways, Random random, (double Whole, double Training) seconds)
+    private async Task<IReadOnlyList<string>> StopInRunnerAsync(TrainedCase trained, string run, Queue<StopWay> ways, Random random,
+        (double Whole, double Training) seconds)
     {
         List<string> faults = [], made = [];
         var (command, hasEnded) = (RunWorkspace.FirstCommand(trained, run), false);
@@ -176,7 +182,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
             {
                 made.Add(ways.Dequeue().ToString());
                 faults.AddRange(FaultOf(attempt, way) is { } fault ? [$"{run}: {fault}"] : []);
-                Say(Invariant($"  {run}: {way}, {delay:0.0} s after {(inTraining ? "the training began" : "the start")}: exit code {attempt.ExitCode}, {(string?)attempt.Facts?["status"] ?? "nothing written"}, {Checkpoints(run).LastOrDefault() ?? "no checkpoint"}"));
+                Say(Invariant($"  {run}: {way}, {delay:0.0} s after {(inTraining ? "the training began" : "the start")}: exit code {attempt.ExitCode}, ")
+                    + Invariant($"{(string?)attempt.Facts?["status"] ?? "nothing written"}, {Checkpoints(run).LastOrDefault() ?? "no checkpoint"}"));
                 command = attempt.ResumeCommand ?? command;
             }
         }
@@ -195,7 +202,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
     /// <summary>What a stop should not have done; null when there is nothing.</summary>
     private static string? FaultOf(Attempt attempt, StopWay way) => (way, attempt.ExitCode) switch
     {
-        (StopWay.Interrupt or StopWay.Terminate or StopWay.HangUp or StopWay.FullOutput, not 130) => $"{way}: expected exit code 130, found {attempt.ExitCode}: {attempt.Printed}",
+        (StopWay.Interrupt or StopWay.Terminate or StopWay.HangUp or StopWay.FullOutput, not 130) =>
+            $"{way}: expected exit code 130, found {attempt.ExitCode}: {attempt.Printed}",
         (StopWay.KillKernel, not 1) => $"{way}: expected exit code 1, found {attempt.ExitCode}: {attempt.Printed}",
         _ => attempt.Printed.Contains("Unhandled exception", StringComparison.Ordinal) ? $"{way}: {attempt.Printed}" : null,
     };
@@ -227,7 +235,8 @@ public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
             {
                 var delay = random.NextDouble() * 0.5 * trainSeconds;
                 var (shown, isCancelled) = await CancelledAsync(tool, code, delay);
-                faults.AddRange(wasStopped && !shown.Exists(text => text.Contains("The run goes on from", StringComparison.Ordinal)) ? [$"{run}: the cell, run again, did not say that it goes on: {shown[0]}"] : []);
+                faults.AddRange(wasStopped && !shown.Exists(text => text.Contains("The run goes on from", StringComparison.Ordinal))
+                    ? [$"{run}: the cell, run again, did not say that it goes on: {shown[0]}"] : []);
                 if (!isCancelled)
                 {
                     Say(Invariant($"  {run}: the training ended before a Cancel after {delay:0.0} s"));

@@ -48,7 +48,8 @@ public sealed class BodyTests
         var ours = fixture.Server.Of("file_stream").Select(request => request.Json).ToArray();
 
         Assert.All(ours.SelectMany(body => body.Select(member => member.Key)), key => Assert.Contains(key, theirs));
-        Assert.All(ours.SelectMany(body => body["files"] as JsonObject ?? []), chunk => Assert.Equal(["offset", "content"], chunk.Value!.AsObject().Select(member => member.Key)));
+        Assert.All(ours.SelectMany(body => body["files"] as JsonObject ?? []),
+            chunk => Assert.Equal(["offset", "content"], chunk.Value!.AsObject().Select(member => member.Key)));
         Assert.Equal("true", ours[^1]["complete"]!.ToJsonString());
         Assert.All(ours[..^1], body => Assert.False(body.ContainsKey("complete")));
     }
@@ -62,7 +63,8 @@ public sealed class BodyTests
 
         var ours = fixture.Server.State.Run(run.RunId).Events.SelectMany(Names).ToHashSet();
         // Theirs name each disk's device; ours counts this process's bytes.
-        Assert.DoesNotContain(ours.Except(theirs).Except(["system.proc.disk.in", "system.proc.disk.out"]), name => !name.StartsWith("system.gpu.", StringComparison.Ordinal));
+        Assert.DoesNotContain(ours.Except(theirs).Except(["system.proc.disk.in", "system.proc.disk.out"]),
+            name => !name.StartsWith("system.gpu.", StringComparison.Ordinal));
         Assert.Empty(theirs.Except(ours).Except(["system.disk.vda.in", "system.disk.vda.out", "system.network.tcpRetransmits"]));
     }
 
@@ -85,7 +87,8 @@ public sealed class BodyTests
     /// <summary>Names of all variables, those of lists' items once.</summary>
     private static string Shape(JsonNode? node) => node switch
     {
-        JsonObject members => "{" + string.Join(",", members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => member.Key + Shape(member.Value))) + "}",
+        JsonObject members =>
+            "{" + string.Join(",", members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => member.Key + Shape(member.Value))) + "}",
         JsonArray items => "[" + string.Join("|", items.Select(Shape).Distinct()) + "]",
         _ => "",
     };

@@ -60,5 +60,6 @@ internal sealed class Capture
 
     public static Capture Read(string name) => new(
         name,
-        [.. File.ReadLines(Repository.Shared("reference", "wandb", name + ".jsonl")).Where(line => line.Length > 0).Select(line => new Exchange((JsonObject)JsonNode.Parse(line)!))]);
+        [.. File.ReadLines(Repository.Shared("reference", "wandb", name + ".jsonl")).Where(line => line.Length > 0)
+            .Select(line => new Exchange((JsonObject)JsonNode.Parse(line)!))]);
 }

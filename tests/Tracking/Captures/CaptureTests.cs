@@ -9,7 +9,8 @@ public sealed class CaptureTests
     private static readonly string[] Whole =
     [
         "016-a-simple", "031-a-simple", "016-b-hf-trainer", "031-b-hf-trainer", "016-c-artifact", "031-c-artifact", "016-e1-first", "031-e1-first",
-        "016-f-exit3", "031-f-exit3", "016-f-raise", "031-f-raise", "016-h-cadence", "031-h-cadence", "031-i-gzip", "016-d5-storage-500x2", "031-d5-storage-500x2",
+        "016-f-exit3", "031-f-exit3", "016-f-raise", "031-f-raise", "016-h-cadence", "031-h-cadence", "031-i-gzip", "016-d5-storage-500x2",
+        "031-d5-storage-500x2",
         "016-d6-filestream-lost-answer", "031-d6-filestream-lost-answer",
     ];
 
@@ -53,7 +54,8 @@ public sealed class CaptureTests
         var theirs = captured.Runs.Values.Single();
         await using var fixture = await StartAsync();
         var replay = new ReplayedRun(captured, theirs, Path.Combine(fixture.Folder, "files"));
-        await RunAsync(replay.Name(fixture.Settings) with { Gzip = name.EndsWith("gzip", StringComparison.Ordinal) }, run => replay.Log(run), theirs.ExitCode!.Value);
+        await RunAsync(replay.Name(fixture.Settings) with { Gzip = name.EndsWith("gzip", StringComparison.Ordinal) }, run => replay.Log(run),
+            theirs.ExitCode!.Value);
         Assert.Empty(fixture.Server.State.Problems);
         return Compare(name, ServerView.Of(captured, theirs), ServerView.Of(fixture.Server.State, fixture.Server.State.Run(theirs.Name)));
     }
@@ -67,6 +69,7 @@ public sealed class CaptureTests
         var (left, right) = (LooseJson.Leaves(theirs).ToDictionary(), LooseJson.Leaves(ours).ToDictionary());
         return [.. left.Keys.Union(right.Keys)
             .Where(path => left.GetValueOrDefault(path) != right.GetValueOrDefault(path))
-            .Select(path => ($"{path}: theirs {left.GetValueOrDefault(path) ?? "—"}, ours {right.GetValueOrDefault(path) ?? "—"}", LeftOut.Reason(path, capture)))];
+            .Select(path =>
+                ($"{path}: theirs {left.GetValueOrDefault(path) ?? "—"}, ours {right.GetValueOrDefault(path) ?? "—"}", LeftOut.Reason(path, capture)))];
     }
 }

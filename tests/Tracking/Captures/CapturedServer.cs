@@ -37,7 +37,8 @@ internal static class CapturedServer
         else if (exchange.Operation == "storage")
         {
             var run = exchange.Query("run") is { } name ? state.Runs.Keys.Single(key => key.EndsWith("/" + name, StringComparison.Ordinal)) : null;
-            state.Store(run, exchange.Query("artifact"), exchange.Query("manifest") is not null, exchange.Query("file"), exchange.Bytes, exchange.Header("content-md5"));
+            state.Store(run, exchange.Query("artifact"), exchange.Query("manifest") is not null, exchange.Query("file"), exchange.Bytes,
+                exchange.Header("content-md5"));
         }
         else if (!exchange.Operation.StartsWith("Probe", StringComparison.Ordinal))
         {

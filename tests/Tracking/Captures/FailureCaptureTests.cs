@@ -4,7 +4,9 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking.Captures;
 
-/// <summary>The failures of the captures d1 to d10: what wandb 0.31.0 tries again, ours does, with the same waits; what it takes for an answer, ours does.</summary>
+/// <summary>
+/// The failures of the captures d1 to d10: what wandb 0.31.0 tries again, ours does, with the same waits; what it takes for an answer, ours does.
+/// </summary>
 public sealed class FailureCaptureTests
 {
     // Waits of the runs: 15 s between requests, 30 s to a heartbeat, a day to a lost request. None looks like a retry's.
@@ -44,7 +46,8 @@ public sealed class FailureCaptureTests
     {
         await using var fixture = await StartAsync();
         var isFirst = true;
-        fixture.Server.Fault = request => request.Operation == "file_stream" && Interlocked.Exchange(ref isFirst, false) ? new FakeFault(AfterApplying: true, Reset: true) : null;
+        fixture.Server.Fault = request =>
+            request.Operation == "file_stream" && Interlocked.Exchange(ref isFirst, false) ? new FakeFault(AfterApplying: true, Reset: true) : null;
 
         var run = await RunAsync(Patient(fixture.Settings), run => SyncTests.LogRows(run, 3), clock: new ScaledClock(Faster));
 
@@ -71,7 +74,8 @@ public sealed class FailureCaptureTests
         Assert.Equal((TrackingMode.Offline, 3), (run.Status().Mode, run.Status().RowsKept));
         // Their words reach the user where they say something.
         var said = capture.Exchanges.First(exchange => exchange.IsFault).Response;
-        Assert.All(new[] { "user is not logged in", "invalid" }.Where(word => said.Contains(word, StringComparison.Ordinal)), word => Assert.Contains(word, run.Status().Remark!, StringComparison.Ordinal));
+        Assert.All(new[] { "user is not logged in", "invalid" }.Where(word => said.Contains(word, StringComparison.Ordinal)),
+            word => Assert.Contains(word, run.Status().Remark!, StringComparison.Ordinal));
 
         fixture.Server.Fault = _ => null;
         await RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: TestContext.Current.CancellationToken);
@@ -85,7 +89,8 @@ public sealed class FailureCaptureTests
     public void The_stop_button_ends_their_run_with_the_exit_code_that_ours_gets(string name)
         => Assert.Equal(255, CapturedServer.Replay(Capture.Read(name)).Runs.Values.Single().ExitCode);
 
-    private static TrackingSettings Patient(TrackingSettings settings) => settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
+    private static TrackingSettings Patient(TrackingSettings settings) =>
+        settings with { SendSeconds = 15, RequestSeconds = 3600, FinishSeconds = 86400, FirstAnswerSeconds = 86400 };
 
     /// <summary>The n-th request of an operation fails as theirs did.</summary>
     private static Func<FakeRequest, FakeFault?> FaultsOf(Capture capture)

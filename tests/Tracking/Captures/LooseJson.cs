@@ -4,13 +4,16 @@ using System.Text.RegularExpressions;
 
 namespace NotebookLib.Tests.Tracking.Captures;
 
-/// <summary>Reads JSON as W&amp;B's clients write it, with bare NaN and Infinity, and compares by value: 1 equals 1.0, the order of members does not count.</summary>
+/// <summary>
+/// Reads JSON as W&amp;B's clients write it, with bare NaN and Infinity, and compares by value: 1 equals 1.0, the order of members does not count.
+/// </summary>
 internal static partial class LooseJson
 {
     private const string Mark = "\u2060bare:";
 
     /// <summary>Bare words become marked strings.</summary>
-    public static JsonNode? Parse(string text) => JsonNode.Parse(Tokens().Replace(text, match => match.Value[0] == '"' ? match.Value : $"\"{Mark}{match.Value}\""));
+    public static JsonNode? Parse(string text) =>
+        JsonNode.Parse(Tokens().Replace(text, match => match.Value[0] == '"' ? match.Value : $"\"{Mark}{match.Value}\""));
 
     /// <summary>Plain values: dictionaries, lists, numbers, NaN.</summary>
     public static object? Value(JsonNode? node) => node switch
@@ -30,7 +33,8 @@ internal static partial class LooseJson
     };
 
     private static string Text(JsonNode? node) => node is JsonValue value && value.GetValueKind() is JsonValueKind.Number
-        ? Leaf(value) is long whole ? whole.ToString(System.Globalization.CultureInfo.InvariantCulture) : ((double)Leaf(value)!).ToString("R", System.Globalization.CultureInfo.InvariantCulture)
+        ? Leaf(value) is long whole ? whole.ToString(System.Globalization.CultureInfo.InvariantCulture)
+        : ((double)Leaf(value)!).ToString("R", System.Globalization.CultureInfo.InvariantCulture)
         : node?.ToJsonString() ?? "null";
 
     private static object? Leaf(JsonValue value) => value.GetValueKind() switch

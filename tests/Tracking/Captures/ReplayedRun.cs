@@ -5,7 +5,9 @@ using NotebookLib.Tracking;
 
 namespace NotebookLib.Tests.Tracking.Captures;
 
-/// <summary>Tracks with our client the run that W&amp;B's own client tracked in a capture: the same configuration, rows, console lines, tables, artifacts and end.</summary>
+/// <summary>
+/// Tracks with our client the run that W&amp;B's own client tracked in a capture: the same configuration, rows, console lines, tables, artifacts and end.
+/// </summary>
 /// <param name="captured">What their client left on its server.</param>
 /// <param name="script">The run there.</param>
 /// <param name="folder">For files of artifacts.</param>
@@ -31,7 +33,8 @@ internal sealed class ReplayedRun(FakeState captured, FakeRun script, string fol
     /// <param name="firstLine">The same of console lines.</param>
     public void Log(TrackedRun run, int firstRow = 0, int firstLine = 0)
     {
-        run.LogConfig(script.Config.Where(member => member.Key != "_wandb").ToDictionary(member => member.Key, member => LooseJson.Value(member.Value!["value"])));
+        run.LogConfig(script.Config.Where(member => member.Key != "_wandb")
+            .ToDictionary(member => member.Key, member => LooseJson.Value(member.Value!["value"])));
         if (script.Config["_wandb"]!["value"]!["m"] is JsonArray { Count: > 0 })
         {
             HuggingFaceKeys.DefineStep(run);
@@ -79,7 +82,8 @@ internal sealed class ReplayedRun(FakeState captured, FakeRun script, string fol
     private void LogSummary(TrackedRun run)
     {
         var logged = script.History.SelectMany(line => ((JsonObject)LooseJson.Parse(line)!).Select(member => member.Key)).ToHashSet();
-        var own = ((JsonObject?)LooseJson.Parse(script.Summary ?? "{}"))!.Where(member => !logged.Contains(member.Key) && !Reserved.Contains(member.Key)).ToArray();
+        var own = ((JsonObject?)LooseJson.Parse(script.Summary ?? "{}"))!.Where(member => !logged.Contains(member.Key) && !Reserved.Contains(member.Key))
+            .ToArray();
         if (own.Length > 0)
         {
             run.SetSummary(own.ToDictionary(member => member.Key, member => LooseJson.Value(member.Value)));

@@ -20,7 +20,8 @@ public sealed class ResumeCaptureTests
         var first = CapturedServer.Replay(before).Runs.Values.Single();
         var replay = new ReplayedRun(captured, script, fixture.Folder);
 
-        await RunAsync(replay.Name(fixture.Settings) with { Resume = mode }, run => replay.Log(run, first.History.Count, first.Output.Count), script.ExitCode!.Value);
+        await RunAsync(replay.Name(fixture.Settings) with { Resume = mode }, run => replay.Log(run, first.History.Count, first.Output.Count),
+            script.ExitCode!.Value);
 
         Assert.Empty(fixture.Server.State.Problems);
         CaptureTests.AssertAgree(CaptureTests.Compare(
@@ -71,7 +72,8 @@ public sealed class ResumeCaptureTests
     private static (FakeWandb.FakeState Captured, Capture Before, Capture After) Captured(string name)
     {
         // e6 meets the simple run, the others the first part of their own.
-        var (before, after) = (Capture.Read(name[..3] + (name[4..].StartsWith("e6", StringComparison.Ordinal) ? "-a-simple" : "-e1-first")), Capture.Read(name));
+        var (before, after) = (Capture.Read(name[..3] + (name[4..].StartsWith("e6", StringComparison.Ordinal) ? "-a-simple" : "-e1-first")),
+            Capture.Read(name));
         return (CapturedServer.Replay(before, after), before, after);
     }
 }

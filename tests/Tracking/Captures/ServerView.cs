@@ -24,7 +24,8 @@ internal static partial class ServerView
         ["uploaded"] = new JsonArray([.. run.Uploaded.Where(run.Files.ContainsKey).Distinct().Order(StringComparer.Ordinal).Select(name => (JsonNode)name)]),
         ["complete"] = run.IsComplete,
         ["exitcode"] = run.ExitCode,
-        ["artifacts"] = new JsonObject(state.Artifacts.Select(artifact => KeyValuePair.Create($"{artifact.Collection}:v{artifact.Version}", (JsonNode?)Artifact(artifact)))),
+        ["artifacts"] = new JsonObject(
+            state.Artifacts.Select(artifact => KeyValuePair.Create($"{artifact.Collection}:v{artifact.Version}", (JsonNode?)Artifact(artifact)))),
     };
 
     private static JsonObject Upserted(FakeRun run) => new()
@@ -78,8 +79,10 @@ internal static partial class ServerView
         ["description"] = artifact.Description,
         ["metadata"] = artifact.Metadata is null ? null : LooseJson.Parse(artifact.Metadata),
         ["aliases"] = new JsonArray([.. artifact.Aliases.Order(StringComparer.Ordinal).Select(alias => (JsonNode)alias)]),
-        ["files"] = new JsonObject(artifact.Digests.OrderBy(file => file.Key, StringComparer.Ordinal).Select(file => KeyValuePair.Create(file.Key, (JsonNode?)file.Value))),
-        ["sent"] = new JsonObject(artifact.Files.Keys.Order(StringComparer.Ordinal).Select(name => KeyValuePair.Create(name, (JsonNode?)Convert.ToBase64String(artifact.Files[name])))),
+        ["files"] = new JsonObject(artifact.Digests.OrderBy(file => file.Key, StringComparer.Ordinal)
+            .Select(file => KeyValuePair.Create(file.Key, (JsonNode?)file.Value))),
+        ["sent"] = new JsonObject(artifact.Files.Keys.Order(StringComparer.Ordinal)
+            .Select(name => KeyValuePair.Create(name, (JsonNode?)Convert.ToBase64String(artifact.Files[name])))),
         ["manifest"] = artifact.Manifest is null ? null : JsonNode.Parse(artifact.Manifest),
     };
 }

@@ -8,7 +8,11 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
     /// <summary>Answers one call.</summary>
     public JsonObject Answer(string operation, JsonObject variables) => state.Locked(() => operation switch
     {
-        "Viewer" => Data(new() { ["viewer"] = new JsonObject { ["id"] = "VXNlcjox", ["entity"] = state.DefaultEntity, ["username"] = "mock", ["email"] = "mock@server.test" } }),
+        "Viewer" =>
+            Data(new()
+            {
+                ["viewer"] = new JsonObject { ["id"] = "VXNlcjox", ["entity"] = state.DefaultEntity, ["username"] = "mock", ["email"] = "mock@server.test" }
+            }),
         "ServerFeaturesQuery" => Data(new()
         {
             ["serverInfo"] = new JsonObject
@@ -46,7 +50,8 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
         var inserted = !state.Runs.TryGetValue(key, out var run);
         state.Runs[key] = run ??= new FakeRun { StorageId = FakeState.Id("Run:v1:" + key), Entity = entity, Project = project, Name = name };
         run.Upserts++;
-        foreach (var (variable, value) in variables.Where(pair => pair.Value is not null && pair.Key is not ("config" or "name" or "project" or "entity" or "id")))
+        foreach (var (variable, value)
+            in variables.Where(pair => pair.Value is not null && pair.Key is not ("config" or "name" or "project" or "entity" or "id")))
         {
             run.Fields[variable] = value!.DeepClone();
         }
@@ -109,7 +114,8 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
                 ["files"] = new JsonArray([.. ((JsonArray)variables["files"]!).Select(name => new JsonObject
                 {
                     ["name"] = name!.GetValue<string>(),
-                    ["uploadUrl"] = $"{baseUrl()}/storage?run={Uri.EscapeDataString(key)}&file={Uri.EscapeDataString(name!.GetValue<string>())}&sig=a%2Fb%7Ec%3D%3D",
+                    ["uploadUrl"] = $"{baseUrl()}/storage?run={Uri.EscapeDataString(key)}"
+                        + $"&file={Uri.EscapeDataString(name!.GetValue<string>())}&sig=a%2Fb%7Ec%3D%3D",
                 })]),
             },
         });
@@ -121,7 +127,11 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
         var known = state.Artifacts.FirstOrDefault(artifact => artifact.Collection == collection && artifact.IsCommitted);
         return Data(new()
         {
-            ["project"] = new JsonObject { ["artifact"] = known is null ? null : new JsonObject { ["artifactType"] = new JsonObject { ["name"] = known.Type } } },
+            ["project"] = new JsonObject
+            {
+                ["artifact"] = known is null
+                ? null : new JsonObject { ["artifactType"] = new JsonObject { ["name"] = known.Type } }
+            },
         });
     }
 
@@ -177,11 +187,17 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
 
         return Data(new()
         {
-            ["createArtifactManifest"] = new JsonObject { ["artifactManifest"] = new JsonObject { ["id"] = FakeState.Id("Manifest:" + artifact.Id), ["file"] = file } },
+            ["createArtifactManifest"] = new JsonObject
+            {
+                ["artifactManifest"] =
+                new JsonObject { ["id"] = FakeState.Id("Manifest:" + artifact.Id), ["file"] = file }
+            },
         });
     }
 
-    /// <summary>A file whose digest the collection's committed versions hold is not asked for again; the id is the new version's, as in 031-c-artifact:20.</summary>
+    /// <summary>
+    /// A file whose digest the collection's committed versions hold is not asked for again; the id is the new version's, as in 031-c-artifact:20.
+    /// </summary>
     private JsonObject CreateArtifactFiles(JsonObject input) => Data(new()
     {
         ["createArtifactFiles"] = new JsonObject
@@ -198,7 +214,8 @@ internal sealed class FakeGraphQL(FakeState state, Func<string> baseUrl)
         var artifact = Artifact(spec);
         var (name, md5) = (Text(spec, "name")!, Text(spec, "md5")!);
         artifact.Digests[name] = md5;
-        var older = state.Artifacts.FirstOrDefault(other => other.IsCommitted && other.Collection == artifact.Collection && other.Digests.GetValueOrDefault(name) == md5);
+        var older = state.Artifacts.FirstOrDefault(other =>
+            other.IsCommitted && other.Collection == artifact.Collection && other.Digests.GetValueOrDefault(name) == md5);
         return new JsonObject
         {
             ["node"] = new JsonObject

@@ -32,7 +32,8 @@ internal sealed record FakeRequest(string Method, string Target, string Operatio
 /// <param name="Delay">How long the answer waits.</param>
 /// <param name="Body">The error's text.</param>
 internal sealed record FakeFault(
-    int Status = 0, string? RetryAfter = null, bool AfterApplying = false, bool Reset = false, bool MidBody = false, TimeSpan Delay = default, string Body = "{\"error\":\"injected\"}");
+    int Status = 0, string? RetryAfter = null, bool AfterApplying = false, bool Reset = false, bool MidBody = false, TimeSpan Delay = default,
+    string Body = "{\"error\":\"injected\"}");
 
 /// <summary>A W&amp;B server in the test's process: keeps state, checks what clients do, misbehaves on request, survives its own restarts.</summary>
 internal sealed class FakeWandbServer : IAsyncDisposable
@@ -175,7 +176,8 @@ internal sealed class FakeWandbServer : IAsyncDisposable
             State.Problem($"{request.Target}: an upload carries {name}");
         }
 
-        return State.Store(query["run"], query["artifact"], query.ContainsKey("manifest"), query["file"]!, request.Body, request.Headers.GetValueOrDefault("content-md5"));
+        return State.Store(query["run"], query["artifact"], query.ContainsKey("manifest"), query["file"]!, request.Body,
+            request.Headers.GetValueOrDefault("content-md5"));
     }
 
     private static async Task FailAsync(HttpContext context, FakeFault fault)

@@ -7,8 +7,9 @@ using NotebookLib.Tracking;
 namespace NotebookLib.Tests.Tracking.Storm;
 
 /// <summary>
-/// A demo training in a process of its own goes through a storm: 429 with Retry-After, server errors, connections that break in the middle of a body, time-outs,
-/// a restart of the server, ten minutes of outage (a second and a half: the run's clock is faster), SIGKILL; then sync, a resume in the same storm, and sync again.
+/// A demo training in a process of its own goes through a storm: 429 with Retry-After, server errors, connections that break in the middle of a body,
+/// time-outs, a restart of the server, ten minutes of outage (a second and a half: the run's clock is faster), SIGKILL; then sync, a resume in the same storm,
+/// and sync again.
 /// <code>
 /// dotnet build tests &amp;&amp; ./bin/tests/NotebookLib.Tests -trait category=storm -showliveoutput
 /// </code>
@@ -51,8 +52,10 @@ public sealed class StormTests(ITestOutputHelper output)
         (server.Fault, server.Cut) = (_ => null, () => false);
         Assert.False((await SyncAsync(server, folder)).HasSent);
 
-        output.WriteLine($"{server.Requests.Count} requests arrived; failures: {string.Join(", ", weather.Counts.Select(pair => $"{pair.Value} × {pair.Key}"))}");
-        output.WriteLine($"{killed.Length} rows before the kill, {all.Length - killed.Length} after the resume; the syncs sent {first.RowsSent} and {second.RowsSent} rows, "
+        output.WriteLine($"{server.Requests.Count} requests arrived; failures: "
+            + $"{string.Join(", ", weather.Counts.Select(pair => $"{pair.Value} × {pair.Key}"))}");
+        output.WriteLine($"{killed.Length} rows before the kill, {all.Length - killed.Length} after the resume; "
+            + $"the syncs sent {first.RowsSent} and {second.RowsSent} rows, "
             + $"{first.ArtifactsSent} and {second.ArtifactsSent} artifacts; {server.State.Run("storm").History.Count} rows on the server");
         Directory.Delete(folder, recursive: true);
     }
@@ -81,7 +84,8 @@ public sealed class StormTests(ITestOutputHelper output)
     /// <summary>This program once more, to run <see cref="StormTrainer.Train"/> alone.</summary>
     private static Process StartTrainer(string url, string folder)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(StormTests).Assembly.Location, "-explicit", "only", "-method", $"{typeof(StormTrainer).FullName}.{nameof(StormTrainer.Train)}"])
+        var start = new ProcessStartInfo("dotnet",
+            [typeof(StormTests).Assembly.Location, "-explicit", "only", "-method", $"{typeof(StormTrainer).FullName}.{nameof(StormTrainer.Train)}"])
         {
             RedirectStandardOutput = true,
         };
@@ -103,7 +107,8 @@ public sealed class StormTests(ITestOutputHelper output)
     }
 
     private static async Task<SyncSummary> SyncAsync(FakeWandbServer server, string folder)
-        => await RunSync.SyncAsync(RunSync.FindRuns(folder).Single(), StormTrainer.Settings(server.Url, folder) with { Notice = _ => { } }, new ScaledClock(StormTrainer.Faster), Cancel);
+        => await RunSync.SyncAsync(RunSync.FindRuns(folder).Single(), StormTrainer.Settings(server.Url, folder) with { Notice = _ => { } },
+            new ScaledClock(StormTrainer.Faster), Cancel);
 
     private static (string Update, string Loss, string Norm)[] ReadTruth(string folder)
     {
@@ -123,7 +128,8 @@ public sealed class StormTests(ITestOutputHelper output)
         Assert.Empty(server.State.Problems);
         Assert.Equal((true, exitCode), (stored.IsComplete, stored.ExitCode));
         List<StreamLine> journal = [];
-        var replay = RunReplay.Read(Path.Combine(RunSync.FindRuns(folder).Single(), RunFolder.JournalName), line => journal.AddRange(line.Kind is StreamKind.History ? [line] : []));
+        var replay = RunReplay.Read(Path.Combine(RunSync.FindRuns(folder).Single(), RunFolder.JournalName),
+            line => journal.AddRange(line.Kind is StreamKind.History ? [line] : []));
         Assert.Equal(journal.Where(line => !replay.IsSuperseded(line)).Select(line => line.Json), stored.History);
         Assert.Equal(Enumerable.Range(0, stored.History.Count), stored.History.Select(line => (int)JsonNode.Parse(line)!["_step"]!));
 
@@ -157,7 +163,8 @@ public sealed class StormTests(ITestOutputHelper output)
 
     /// <summary>A file that an older version of the same collection has is not sent again.</summary>
     private static byte[] FileOf(FakeWandbServer server, FakeArtifact artifact, string name)
-        => server.State.Artifacts.First(other => other.Collection == artifact.Collection && other.Digests.GetValueOrDefault(name) == artifact.Digests[name] && other.Files.ContainsKey(name)).Files[name];
+        => server.State.Artifacts.First(other => other.Collection == artifact.Collection && other.Digests.GetValueOrDefault(name) == artifact.Digests[name]
+            && other.Files.ContainsKey(name)).Files[name];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 }

@@ -7,7 +7,10 @@ using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Tracking.Storm;
 
-/// <summary>The process that <see cref="StormTests"/> starts and kills: a tracked training that goes on where an earlier one stopped. Explicit, so that no test run meets it alone.</summary>
+/// <summary>
+/// The process that <see cref="StormTests"/> starts and kills: a tracked training that goes on where an earlier one stopped. Explicit, so that no test run
+/// meets it alone.
+/// </summary>
 public sealed class StormTrainer
 {
     public const string UrlVariable = "STORM_URL";

@@ -3,7 +3,9 @@ using System.IO.Hashing;
 
 namespace NotebookLib.Tests.Tracking.TransactionLog;
 
-/// <summary>Reads W&amp;B's transaction log by the description in WANDB.md §11, and nothing of the library's: blocks, checksums, protobuf's wire format.</summary>
+/// <summary>
+/// Reads W&amp;B's transaction log by the description in WANDB.md §11, and nothing of the library's: blocks, checksums, protobuf's wire format.
+/// </summary>
 internal static class LogFileReader
 {
     private const int BlockBytes = 32 << 10;
@@ -25,7 +27,9 @@ internal static class LogFileReader
                 continue;
             }
 
-            var (checksum, length, type) = (BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(position)), BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(position + 4)), file[position + 6]);
+            var (checksum, length, type) =
+                (BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(position)), BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(position + 4)),
+                file[position + 6]);
             var data = file[(position + 7)..(position + 7 + length)];
             Assert.Equal(checksum, Crc32.HashToUInt32([type, .. data]));
             Assert.Equal(record.Count == 0, type is 1 or 2);
@@ -61,7 +65,8 @@ internal static class LogFileReader
     }
 
     /// <summary>The bytes of a field inside fields.</summary>
-    public static byte[] Find(byte[] message, params int[] path) => path.Aggregate(message, (inner, field) => Fields(inner).First(one => one.Field == field).Bytes);
+    public static byte[] Find(byte[] message, params int[] path) =>
+        path.Aggregate(message, (inner, field) => Fields(inner).First(one => one.Field == field).Bytes);
 
     private static ulong Varint(byte[] bytes, ref int position)
     {

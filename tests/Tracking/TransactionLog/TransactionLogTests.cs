@@ -5,7 +5,10 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking.TransactionLog;
 
-/// <summary>Our run-*.wandb is one that both versions of W&amp;B's own tool read: its structure is that of the hand-made sample, which they were seen to accept (WANDB.md §11).</summary>
+/// <summary>
+/// Our run-*.wandb is one that both versions of W&amp;B's own tool read: its structure is that of the hand-made sample, which they were seen to accept
+/// (WANDB.md §11).
+/// </summary>
 public sealed class TransactionLogTests
 {
     private const int History = 2;
@@ -107,7 +110,8 @@ public sealed class TransactionLogTests
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    private static IReadOnlyList<byte[]> Records(TrackedRun run) => LogFileReader.Records(File.ReadAllBytes(Path.Combine(run.Folder!, $"run-{run.RunId}.wandb")));
+    private static IReadOnlyList<byte[]> Records(TrackedRun run) =>
+        LogFileReader.Records(File.ReadAllBytes(Path.Combine(run.Folder!, $"run-{run.RunId}.wandb")));
 
     /// <summary>The payload's field number; field 1 is the record's number.</summary>
     private static int Kind(byte[] record) => LogFileReader.Fields(record).Last(field => field.Field != 1).Field;
@@ -129,8 +133,10 @@ public sealed class TransactionLogTests
 
     private static string Text(byte[] message, int field) => Encoding.UTF8.GetString(LogFileReader.Find(message, field));
 
-    private static string Items(byte[] message, int field, string? only = null) => string.Join(' ', LogFileReader.Fields(message).Where(one => one.Field == field)
+    private static string Items(byte[] message, int field, string? only = null) =>
+        string.Join(' ', LogFileReader.Fields(message).Where(one => one.Field == field)
         .Select(item => (Key: Text(item.Bytes, 1), Value: Text(item.Bytes, 16).Replace(" ", "", StringComparison.Ordinal)))
         .Where(item => item.Key is not ("_timestamp" or "_runtime") && (only is null || item.Key == only))
-        .Select(item => $"{item.Key}={(double.TryParse(item.Value, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : item.Value)}"));
+        .Select(item =>
+            $"{item.Key}={(double.TryParse(item.Value, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : item.Value)}"));
 }
