@@ -58,8 +58,8 @@ internal sealed class TrackingSection : ISection
     {
         var folder = Directory.CreateTempSubdirectory("bench-rows-");
         using var server = new SwallowingServer();
-        var settings = Settings(folder) with
-        { Mode = TrackingMode.Online, Key = new WandbKey("0123456789012345678901234567890123456789"), BaseUrl = server.Url, SendSeconds = 1 };
+        var key = TrackingSettings.KeyOf("0123456789012345678901234567890123456789");
+        var settings = Settings(folder) with { Mode = TrackingMode.Online, Key = key, BaseUrl = server.Url, SendSeconds = 1 };
         var run = Log("online", count, settings, server);
         folder.Delete(recursive: true);
         return run;

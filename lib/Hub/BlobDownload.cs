@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Hub;
 
 /// <summary>What the Hub says of a file before it is fetched.</summary>
@@ -45,7 +47,7 @@ internal sealed class BlobDownload(HubSession session)
                     $"{fault}, twice; nothing was kept. A proxy or mirror (HF_ENDPOINT) may damage files: try another network");
             }
 
-            meter.Observer?.Noticed($"{fault}; fetching it again from its start");
+            session.Observer?.Noticed($"{fault}; fetching it again from its start");
         }
     }
 
@@ -57,7 +59,7 @@ internal sealed class BlobDownload(HubSession session)
         bool isWhole;
         do
         {
-            isWhole = await session.Retry.RunAsync($"{place.Repo}/{place.File}", meter.Observer, null, LegAsync, cancel).ConfigureAwait(false);
+            isWhole = await session.RetryAsync($"{place.Repo}/{place.File}", null, LegAsync, cancel).ConfigureAwait(false);
         }
         while (!isWhole);
 
@@ -68,10 +70,10 @@ internal sealed class BlobDownload(HubSession session)
                 await ContinueAsync(url, place, remote, incomplete, meter, token).ConfigureAwait(false);
                 return true;
             }
-            catch (TransientHubException fault) when (fault.RetryAfter is null && new FileInfo(incomplete).Length >= best + WorthwhileBytes)
+            catch (TransientException fault) when (fault.RetryAfter is null && new FileInfo(incomplete).Length >= best + WorthwhileBytes)
             {
                 best = new FileInfo(incomplete).Length;
-                meter.Observer?.Noticed($"{place.Repo}/{place.File}: {fault.Message}; going on from byte {best}");
+                session.Observer?.Noticed($"{place.Repo}/{place.File}: {fault.Message}; going on from byte {best}");
                 return false;
             }
         }
@@ -95,7 +97,7 @@ internal sealed class BlobDownload(HubSession session)
             }
 
             ThrowIfDiskFull(incomplete, place.File, remote.SizeBytes - file.Length);
-            var (response, isHub) = await session.Http.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
+            var (response, isHub) = await session.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
             using (response)
             {
                 var total = await AcceptAsync(response, isHub, place, remote, file, cancel).ConfigureAwait(false);
@@ -122,13 +124,12 @@ internal sealed class BlobDownload(HubSession session)
             case 206 or 416:
                 var found = file.Length;
                 file.SetLength(0);
-                throw new TransientHubException($"the server cannot go on from byte {found}");
+                throw new TransientException($"the server cannot go on from byte {found}");
             case var status when !isHub:
                 // A signed address that ran out; the Hub gives a fresh one.
-                throw new TransientHubException($"the storage host refuses (HTTP {status})");
-            case var status:
-                var body = await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false);
-                throw session.Refusals.For(new HubAnswer(status, HubAnswer.Gather(response), body), place.Repo, place.Revision, place.File);
+                throw new TransientException($"the storage host refuses (HTTP {status})");
+            default:
+                throw session.Refusal(await NetAnswer.OfAsync(response, cancel).ConfigureAwait(false), place.Repo, place.Revision, place.File);
         }
     }
 
@@ -142,7 +143,7 @@ internal sealed class BlobDownload(HubSession session)
             if (file.Position + count > (total ?? LargestUnknownBytes))
             {
                 file.SetLength(0);
-                throw new TransientHubException($"the server sends more than the {total ?? LargestUnknownBytes} bytes that it may");
+                throw new TransientException($"the server sends more than the {total ?? LargestUnknownBytes} bytes that it may");
             }
 
             await file.WriteAsync(buffer.AsMemory(0, count), cancel).ConfigureAwait(false);
@@ -151,7 +152,7 @@ internal sealed class BlobDownload(HubSession session)
 
         if (file.Position < total)
         {
-            throw new TransientHubException($"it broke off after {file.Position} of {total} bytes");
+            throw new TransientException($"it broke off after {file.Position} of {total} bytes");
         }
 
         file.Flush(flushToDisk: true);
@@ -168,8 +169,8 @@ internal sealed class BlobDownload(HubSession session)
         catch (Exception fault) when (fault is IOException or HttpRequestException or OperationCanceledException)
         {
             cancel.ThrowIfCancellationRequested();
-            throw new TransientHubException(time.IsCancellationRequested
-                ? Invariant($"nothing arrived for {session.Settings.StallSeconds:0} s") : "the connection broke");
+            var isStalled = time.IsCancellationRequested;
+            throw new TransientException(isStalled ? Invariant($"nothing arrived for {session.Settings.StallSeconds:0} s") : "the connection broke");
         }
     }
 

@@ -13,7 +13,7 @@ public sealed record HubFile(string Path, string Commit);
 /// <param name="SizeBytes">Its size.</param>
 public sealed record HubEntry(string Path, long SizeBytes);
 
-/// <summary>Reads repositories of the Hugging Face Hub through the cache that Python shares (HUB.md). Safe to use from any thread.</summary>
+/// <summary>Reads repositories of the Hugging Face Hub through the cache that Python shares. Safe to use from any thread.</summary>
 public sealed class HubClient : IDisposable
 {
     private const int MostPages = 200;
@@ -104,18 +104,19 @@ public sealed class HubClient : IDisposable
         }
 
         var entries = new List<HubEntry>();
-        var url = (string?)_session.Http.Url($"{repo.ApiPath}/tree/{Uri.EscapeDataString(revision)}?recursive=true");
+        var url = (string?)_session.Url($"{repo.ApiPath}/tree/{Uri.EscapeDataString(revision)}?recursive=true");
         for (var page = 0; url is not null; page++)
         {
             var answer = await _session.SendAsync(repo.ToString(), HttpMethod.Get, url, null, stop.Token).ConfigureAwait(false);
             if (!answer.IsSuccess)
             {
-                throw _session.Refusals.For(answer, repo, revision, null);
+                throw _session.Refusal(answer, repo, revision);
             }
 
-            entries.AddRange(ReadTree(answer.Json($"{repo}: the list of files"), repo));
+            entries.AddRange(ReadTree(HubSession.Json(answer, $"{repo}: the list of files"), repo));
             url = page < MostPages
-                ? NextPage(answer["Link"]) : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
+                ? NextPage(answer["Link"])
+                : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
         }
 
         return entries;
@@ -200,12 +201,11 @@ public sealed class HubClient : IDisposable
 
     private async Task<RemoteFile> ResolveAsync(RepoCache cache, HubRepo repo, string file, string revision, int? tries, CancellationToken cancel)
     {
-        var answer = await _session.Retry.RunAsync($"{repo}/{file}", _session.Observer, tries,
-            token => _session.Http.HeadAsync(ResolveUrl(repo, revision, file), token), cancel).ConfigureAwait(false);
+        var answer = await _session.HeadAsync($"{repo}/{file}", ResolveUrl(repo, revision, file), tries, cancel).ConfigureAwait(false);
         var commit = answer["X-Repo-Commit"];
         if (!answer.IsSuccess && !answer.IsRedirect)
         {
-            var refusal = _session.Refusals.For(answer, repo, revision, file);
+            var refusal = _session.Refusal(answer, repo, revision, file);
             if (refusal.Fault is HubFault.EntryNotFound && HubNames.IsCommit(commit))
             {
                 cache.Remember(revision, commit!);
@@ -228,7 +228,7 @@ public sealed class HubClient : IDisposable
     }
 
     private string ResolveUrl(HubRepo repo, string revision, string file)
-        => _session.Http.Url($"{repo.PagePath}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
+        => _session.Url($"{repo.PagePath}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
 
     private static IEnumerable<HubEntry> ReadTree(JsonNode json, HubRepo repo)
     {
@@ -250,8 +250,8 @@ public sealed class HubClient : IDisposable
         var next = link?.Split(',').Select(part => part.Trim())
             .FirstOrDefault(part => part.Contains("rel=\"next\"", StringComparison.Ordinal) && part.StartsWith('<'));
         var url = next?[1..Math.Max(1, next.IndexOf('>', StringComparison.Ordinal))];
-        return url is null ? null : url.StartsWith('/') ? _session.Http.Url(url[1..])
-            : url.StartsWith(_session.Http.Url(""), StringComparison.Ordinal) ? url
+        return url is null ? null : url.StartsWith('/') ? _session.Url(url[1..])
+            : url.StartsWith(_session.Url(""), StringComparison.Ordinal) ? url
             : throw new HubException(HubFault.BadAnswer, "the list of files goes on at another host; refused");
     }
 

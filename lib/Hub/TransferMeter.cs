@@ -12,8 +12,6 @@ internal sealed class TransferMeter(IHubObserver? observer, TimeProvider clock, 
     private long? _total;
     private long _told;
 
-    public IHubObserver? Observer => observer;
-
     /// <summary>Begins, or begins again, with what is there already.</summary>
     public void Start(long done, long? total)
     {

@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>

@@ -1,3 +1,4 @@
+using NotebookLib.Net;
 using NotebookLib.Tracking.TransactionLog;
 
 namespace NotebookLib.Tracking;
@@ -54,10 +55,14 @@ public static class RunSync
         }
 
         CompleteTransactionLog(run);
-        var key = given.Key ?? throw new ArgumentException("sync: no API key found; set WANDB_API_KEY or log in with netrc");
+        if (given.Key is null)
+        {
+            throw new ArgumentException("sync: no API key found; set WANDB_API_KEY or log in with netrc");
+        }
+
         try
         {
-            return await UploadAsync(run, survey, given, key, time, cancel).ConfigureAwait(false);
+            return await UploadAsync(run, survey, given, time, cancel).ConfigureAwait(false);
         }
         catch (TransientException fault)
         {
@@ -66,14 +71,13 @@ public static class RunSync
     }
 
     private static async Task<SyncSummary> UploadAsync(
-        RunFolder folder, RunReplay survey, TrackingSettings settings, WandbKey key, TimeProvider clock, CancellationToken cancel)
+        RunFolder folder, RunReplay survey, TrackingSettings settings, TimeProvider clock, CancellationToken cancel)
     {
         using var journal = new JournalWriter(folder.Journal, survey.Length);
         var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice,
             Stopped: () => { });
         // Somebody waits here: a server that stays away is said, and given up when the tries of one call are used up, not after days as in the background.
-        using var http = new WandbHttp(settings.BaseUrl, key, settings.RequestSeconds, clock, SayWait, RetryPolicy.Calls);
-        using var api = new WandbApi(http, key);
+        using var api = new WandbApi(settings, clock, SayWait, WandbApi.Calls);
         using var uploader = new RunUploader(folder, api, hooks);
         await uploader.ConnectAsync(isFresh: false, settings.Gzip, cancel).ConfigureAwait(false);
         var failures = await uploader.FinishAsync(cancel).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 
@@ -85,7 +86,7 @@ public sealed class TrackedRun : ITracker
             RunFolder.SetOfOutput(output, folder);
         }
 
-        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, Secrets.Of(given.Key, given.HubToken));
+        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Secrets);
         try
         {
             if (config is not null)
@@ -264,8 +265,7 @@ public sealed class TrackedRun : ITracker
         _housekeeper?.Dispose();
         _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         ended.Dispose();
-        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, Secrets.Of(_settings.Key, _settings.HubToken)),
-            isFresh: false);
+        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, _settings.Secrets), isFresh: false);
         Interlocked.Exchange(ref _finished, 0);
     }
 
@@ -278,7 +278,7 @@ public sealed class TrackedRun : ITracker
         {
             if (journal is not null)
             {
-                trackers.Add(new JournalTracker(journal, Secrets.Of(_settings.Key, _settings.HubToken), _settings.Notice));
+                trackers.Add(new JournalTracker(journal, _settings.Secrets, _settings.Notice));
                 _housekeeper = new RunHousekeeper(journal, _clock, _settings.Notice);
                 _wandb = _settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, _settings, isFresh, _clock) : null;
                 trackers.AddRange(_wandb is null ? [] : [_wandb]);

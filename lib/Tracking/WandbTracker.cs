@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>
@@ -12,7 +14,6 @@ internal sealed class WandbTracker : ITracker
     private readonly TrackingSettings _settings;
     private readonly TimeProvider _clock;
     private readonly bool _isFresh;
-    private readonly WandbHttp _http;
     private readonly WandbApi _api;
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _stopRequested = new();
@@ -30,8 +31,7 @@ internal sealed class WandbTracker : ITracker
     public WandbTracker(RunJournal journal, TrackingSettings settings, bool isFresh, TimeProvider clock)
     {
         (_journal, _settings, _isFresh, _clock) = (journal, settings, isFresh, clock);
-        _http = new WandbHttp(settings.BaseUrl, settings.Key!, settings.RequestSeconds, clock, SayOutage);
-        _api = new WandbApi(_http, settings.Key!);
+        _api = new WandbApi(settings, clock, SayOutage);
         _work = Task.Run(WorkAsync);
     }
 
@@ -63,7 +63,7 @@ internal sealed class WandbTracker : ITracker
         var seconds = Link is null ? Math.Min(_settings.FinishSeconds, _settings.FirstAnswerSeconds) : _settings.FinishSeconds;
         while (!_work.IsCompleted)
         {
-            var before = _http.Progress;
+            var before = _api.Progress;
             try
             {
                 await _work.WaitAsync(TimeSpan.FromSeconds(seconds), _clock, cancel).ConfigureAwait(false);
@@ -73,7 +73,7 @@ internal sealed class WandbTracker : ITracker
                 GoOffline("the upload was given up");
                 return;
             }
-            catch (TimeoutException) when (_http.Progress == before)
+            catch (TimeoutException) when (_api.Progress == before)
             {
                 GoOffline(Invariant($"the server took nothing for {seconds} s"));
                 return;
@@ -192,7 +192,7 @@ internal sealed class WandbTracker : ITracker
         catch (Exception fault) when (!cancel.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            return [_settings.Key!.Scrub($"artifact \"{artifact.Name}\": {fault.Message}; it is tried once more at the end of the run")];
+            return [_settings.Key!.RemoveFrom($"artifact \"{artifact.Name}\": {fault.Message}; it is tried once more at the end of the run")];
         }
     }
 
@@ -242,7 +242,7 @@ internal sealed class WandbTracker : ITracker
 
     private void GoOffline(string reason)
     {
-        OfflineReason = _settings.Key!.Scrub(reason);
+        OfflineReason = _settings.Key!.RemoveFrom(reason);
         _settings.Notice($"{OfflineReason}. Training goes on offline; rows are kept in {_journal.Folder.FullPath}, sync uploads them later");
     }
 }

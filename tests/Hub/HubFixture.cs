@@ -20,7 +20,7 @@ internal sealed class HubFixture : IAsyncDisposable, IHubObserver
     {
         Endpoint = Server.Url,
         HomeFolder = Home,
-        Token = new HubToken(FakeHubServer.Token),
+        Token = HubSettings.TokenOf(FakeHubServer.Token),
         RetrySeconds = 0.01,
         Tries = 3,
     };

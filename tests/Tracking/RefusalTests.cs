@@ -10,8 +10,8 @@ public sealed class RefusalTests
     public async Task A_wrong_key()
     {
         await using var fixture = await StartAsync();
-        await AssertOfflineAsync(fixture, fixture.Settings with { Key = new WandbKey("ffffffffffffffffffffffffffffffffffffffff") }, "does not know the API key",
-            "WANDB_API_KEY");
+        var wrong = TrackingSettings.KeyOf("ffffffffffffffffffffffffffffffffffffffff");
+        await AssertOfflineAsync(fixture, fixture.Settings with { Key = wrong }, "does not know the API key", "WANDB_API_KEY");
     }
 
     [Fact]

@@ -39,8 +39,7 @@ public sealed class SecretTests
                     Tags = [Key],
                     JobType = Key,
                     SystemMetricsSeconds = 0.1,
-                    CaptureConsole = false,
-                    HubToken = new HubToken(Token)
+                    HubToken = HubSettings.TokenOf(Token),
                 },
                 Row(("key", Key), (Key, InHeader), ("token", Token)));
             Say(run, fixture.Folder);
@@ -83,7 +82,7 @@ public sealed class SecretTests
 
         AssertAbsent("exception", fault.ToString());
         AssertAbsent("remark", run.Status().Remark!);
-        Assert.Contains(WandbKey.Mask, fault.Message, StringComparison.Ordinal);
+        Assert.Contains("<WANDB_API_KEY>", fault.Message, StringComparison.Ordinal);
     }
 
     private static void Say(TrackedRun run, string folder)

@@ -80,7 +80,7 @@ public sealed class SettingsTests
     [Fact]
     public void A_key_does_not_print()
     {
-        var key = new WandbKey(Key);
+        var key = TrackingSettings.KeyOf(Key);
 
         Assert.DoesNotContain(Key, $"{key} {new TrackingSettings { Key = key }}", StringComparison.Ordinal);
     }

@@ -18,7 +18,7 @@ internal sealed class TrackingFixture : IAsyncDisposable
     public TrackingSettings Settings => new()
     {
         Mode = TrackingMode.Online,
-        Key = new WandbKey(FakeWandbServer.Key),
+        Key = TrackingSettings.KeyOf(FakeWandbServer.Key),
         BaseUrl = Server.Url,
         Project = "demo-project",
         Directory = Folder,

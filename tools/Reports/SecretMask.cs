@@ -25,7 +25,7 @@ internal static class SecretMask
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static (Func<string, string> Text, Func<string, string> Html) Masking()
     {
-        var secrets = Secrets.OfEnvironment();
+        var secrets = TrackingEnvironment.Secrets();
         return (secrets.Scrub, secrets.ScrubHtml);
     }
 }

@@ -70,15 +70,15 @@ public static class HubPush
     {
         public async Task<HubPushed> RunAsync(IReadOnlyList<PushFile> files)
         {
-            var user = (await AskAsync(HttpMethod.Get, "api/whoami-v2", null).ConfigureAwait(false)).Json("whoami")["name"]?.ToString() ?? "";
+            var user = (await AskAsync("whoami", HttpMethod.Get, "api/whoami-v2").ConfigureAwait(false))["name"]?.ToString() ?? "";
             await CreateAsync(user).ConfigureAwait(false);
             var modes = await ModesAsync(files).ConfigureAwait(false);
             var kept = files.Where(file => modes[file.Name] != "ignored").ToList();
             var large = kept.Where(file => modes[file.Name] == "lfs").ToList();
             var present = await new LfsUpload(session, repo).RunAsync(large, cancel).ConfigureAwait(false);
             var body = CommitBody.Make(options.Summary, kept.Except(large), large);
-            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => CommitBody.Content(body)).ConfigureAwait(false))
-                .Json($"{repo}: the commit");
+            var answer = await AskAsync($"{repo}: the commit", HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => CommitBody.Content(body))
+                .ConfigureAwait(false);
             var commit = answer["commitOid"]?.ToString();
             return HubNames.IsCommit(commit)
                 ? new HubPushed(repo.Name, commit!, $"{session.Settings.Endpoint}/{repo.PagePath}", [.. kept.Select(file => file.Name)], present)
@@ -95,7 +95,7 @@ public static class HubPush
                 request["organization"] = repo.Name[..slash];
             }
 
-            var answer = await session.SendAsync($"{repo}: the repository", HttpMethod.Post, session.Http.Url("api/repos/create"), () => Json(request), cancel)
+            var answer = await session.SendAsync($"{repo}: the repository", HttpMethod.Post, session.Url("api/repos/create"), () => Json(request), cancel)
                 .ConfigureAwait(false);
             if (answer.Status == 409)
             {
@@ -103,7 +103,7 @@ public static class HubPush
             }
             else if (!answer.IsSuccess)
             {
-                throw session.Refusals.For(answer, repo, "main", null);
+                throw session.Refusal(answer, repo);
             }
         }
 
@@ -111,7 +111,7 @@ public static class HubPush
         private async Task ThrowIfPublicAsync()
         {
             if (options.IsPrivate
-                && (await AskAsync(HttpMethod.Get, repo.ApiPath, null).ConfigureAwait(false)).Json($"{repo}: its description")["private"] is JsonValue value
+                && (await AskAsync($"{repo}: its description", HttpMethod.Get, repo.ApiPath).ConfigureAwait(false))["private"] is JsonValue value
                 && value.TryGetValue<bool>(out var isPrivate) && !isPrivate)
             {
                 throw new HubException(HubFault.Refused,
@@ -124,8 +124,8 @@ public static class HubPush
         private async Task<Dictionary<string, string>> ModesAsync(IReadOnlyList<PushFile> files)
         {
             var request = new JsonObject { ["files"] = new JsonArray([.. files.Select(file => file.Announcement())]) };
-            var answer = (await AskAsync(HttpMethod.Post, $"{repo.ApiPath}/preupload/main", () => Json(request)).ConfigureAwait(false))
-                .Json($"{repo}: the answer about the files");
+            var answer = await AskAsync($"{repo}: the answer about the files", HttpMethod.Post, $"{repo.ApiPath}/preupload/main", () => Json(request))
+                .ConfigureAwait(false);
             var modes = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var entry in (answer["files"] as JsonArray ?? []).OfType<JsonObject>())
             {
@@ -137,13 +137,10 @@ public static class HubPush
                 ? modes : throw new HubException(HubFault.BadAnswer, $"{repo}/{unclear.Name}: the Hub does not say whether it wants it regular or by lfs");
         }
 
-        private async Task<HubAnswer> AskAsync(HttpMethod method, string path, Func<HttpContent?>? body)
+        private async Task<JsonNode> AskAsync(string what, HttpMethod method, string path, Func<HttpContent>? body = null)
         {
-            // Small files travel inside the commit: 100 kB/s is the slowest line that we wait for.
-            using var measured = body?.Invoke();
-            var limit = TimeSpan.FromSeconds(session.Settings.RequestSeconds + ((measured?.Headers.ContentLength ?? 0) / 1e5));
-            var answer = await session.SendAsync(repo.ToString(), method, session.Http.Url(path), body, cancel, limit: limit).ConfigureAwait(false);
-            return answer.IsSuccess ? answer : throw session.Refusals.For(answer, repo, "main", null);
+            var answer = await session.SendAsync(repo.ToString(), method, session.Url(path), body, cancel).ConfigureAwait(false);
+            return answer.IsSuccess ? HubSession.Json(answer, what) : throw session.Refusal(answer, repo);
         }
 
         private static StringContent Json(JsonObject body) => new(body.ToJsonString(), Encoding.UTF8, "application/json");

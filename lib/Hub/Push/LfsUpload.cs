@@ -2,16 +2,14 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
+using NotebookLib.Net;
 
 namespace NotebookLib.Hub;
 
-/// <summary>
-/// Brings large files to the Hub's storage by git-lfs (HUB.md, writing, step 3): whole or in parts, as the Hub asks; what it has already is not sent.
-/// </summary>
+/// <summary>Brings large files to the Hub's storage by git-lfs: whole or in parts, as the Hub asks; what it has already is not sent.</summary>
 internal sealed class LfsUpload(HubSession session, HubRepo repo)
 {
     private const string MediaType = "application/vnd.git-lfs+json";
-    private const double SlowestBytesPerSecond = 100_000;
     private const int MostParts = 10_000;
 
     /// <summary>Uploads files.</summary>
@@ -25,18 +23,17 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
             return present;
         }
 
-        var objects = new JsonArray(
-            [.. files.DistinctBy(file => file.Sha256).Select(file => new JsonObject { ["oid"] = file.Sha256, ["size"] = file.SizeBytes })]);
+        var objects = files.DistinctBy(file => file.Sha256).Select(file => new JsonObject { ["oid"] = file.Sha256, ["size"] = file.SizeBytes });
         var request = new JsonObject
         {
             ["operation"] = "upload",
             ["transfers"] = new JsonArray("basic", "multipart"),
-            ["objects"] = objects,
-            ["hash_algo"] = "sha256"
+            ["objects"] = new JsonArray([.. objects]),
+            ["hash_algo"] = "sha256",
         };
-        var answer = await PostAsync("the list of large files", session.Http.Url($"{repo.PagePath}.git/info/lfs/objects/batch"), request, [], cancel)
-            .ConfigureAwait(false);
-        var actions = Actions(answer.Json($"{repo}: the answer about large files"));
+        var url = session.Url($"{repo.PagePath}.git/info/lfs/objects/batch");
+        var answer = await PostAsync("the list of large files", url, request, [], cancel).ConfigureAwait(false);
+        var actions = Actions(HubSession.Json(answer, $"{repo}: the answer about large files"));
         foreach (var group in files.GroupBy(file => file.Sha256))
         {
             var meter = session.Meter(repo, group.First().Name, isUpload: true);
@@ -114,28 +111,26 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
         await PostAsync($"{file.Name}, put together", url, new JsonObject { ["oid"] = file.Sha256, ["parts"] = parts }, [], cancel).ConfigureAwait(false);
     }
 
-    private async Task<HubAnswer> PutAsync(
+    private async Task<NetAnswer> PutAsync(
         PushFile file, string url, long offset, long length, IReadOnlyList<(string Name, string Value)> headers, TransferMeter meter, CancellationToken cancel)
     {
-        var limit = TimeSpan.FromSeconds(session.Settings.RequestSeconds + (length / SlowestBytesPerSecond));
-        var answer = await session.SendAsync($"{repo}/{file.Name}", HttpMethod.Put, url, Body, cancel, headers, limit).ConfigureAwait(false);
-        return answer.IsSuccess
-            ? answer : throw new HubException(HubFault.Refused,
-            $"{repo}/{file.Name}: the storage host refuses it (HTTP {answer.Status}); push again for a fresh address");
+        var answer = await session.SendAsync($"{repo}/{file.Name}", HttpMethod.Put, url, Body, cancel, headers).ConfigureAwait(false);
+        return answer.IsSuccess ? answer : throw new HubException(
+            HubFault.Refused, $"{repo}/{file.Name}: the storage host refuses it (HTTP {answer.Status}); push again for a fresh address");
 
         HttpContent Body()
         {
             meter.Start(offset, file.SizeBytes);
-            return new FilePartContent(file.Path, offset, length, meter);
+            return session.FileContent(file.Path, offset, length, meter.Add);
         }
     }
 
-    private async Task<HubAnswer> PostAsync(string what, string url, JsonObject body, IReadOnlyList<(string Name, string Value)> headers,
-        CancellationToken cancel)
+    private async Task<NetAnswer> PostAsync(
+        string what, string url, JsonObject body, IReadOnlyList<(string Name, string Value)> headers, CancellationToken cancel)
     {
         var answer = await session.SendAsync($"{repo}: {what}", HttpMethod.Post, url, Content, cancel, [("Accept", MediaType), .. headers])
             .ConfigureAwait(false);
-        return answer.IsSuccess ? answer : throw session.Refusals.For(answer, repo, "main", null);
+        return answer.IsSuccess ? answer : throw session.Refusal(answer, repo);
 
         HttpContent Content()
         {

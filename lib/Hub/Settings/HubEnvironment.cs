@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Hub;
 
 /// <summary>Reads the variables that huggingface_hub reads (its constants.py), with the same defaults.</summary>
@@ -37,13 +39,12 @@ internal static class HubEnvironment
         => Text(read, "HF_HOME") is { } home ? Expand(home, read)
             : Path.Combine(Text(read, "XDG_CACHE_HOME") is { } cache ? Expand(cache, read) : Path.Combine(UserFolder(read), ".cache"), "huggingface");
 
-    private static HubToken? Token(Func<string, string?> read, string home, List<string> faults)
+    private static Secret? Token(Func<string, string?> read, string home, List<string> faults)
     {
         try
         {
-            return (Text(read, "HF_TOKEN") ?? Text(read, "HUGGING_FACE_HUB_TOKEN")
-                ?? TokenFile(Text(read, "HF_TOKEN_PATH") is { } path ? Expand(path, read) : Path.Combine(home, "token"))) is { } text
-                ? new HubToken(text) : null;
+            var file = Text(read, "HF_TOKEN_PATH") is { } path ? Expand(path, read) : Path.Combine(home, "token");
+            return (Text(read, "HF_TOKEN") ?? Text(read, "HUGGING_FACE_HUB_TOKEN") ?? TokenFile(file)) is { } text ? HubSettings.TokenOf(text) : null;
         }
         catch (Exception fault) when (fault is ArgumentException or IOException or UnauthorizedAccessException)
         {

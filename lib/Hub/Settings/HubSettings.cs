@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Hub;
 
 /// <summary>Where the Hub is, who asks, and where files are kept.</summary>
@@ -9,8 +11,8 @@ public sealed record HubSettings
     /// <summary>The Hub's address, without a slash at the end.</summary>
     public string Endpoint { get; init; } = PublicEndpoint;
 
-    /// <summary>Proves who asks; null asks as anybody.</summary>
-    public HubToken? Token { get; init; }
+    /// <summary>Proves who asks (<see cref="TokenOf"/>); null asks as anybody.</summary>
+    public Secret? Token { get; init; }
 
     /// <summary>The folder of Hugging Face's own files, <c>~/.cache/huggingface</c>.</summary>
     public string HomeFolder { get; init; } = HubEnvironment.DefaultHome(Environment.GetEnvironmentVariable);
@@ -39,6 +41,31 @@ public sealed record HubSettings
     /// </summary>
     /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>
     public static HubSettings FromEnvironment() => HubEnvironment.Read(Environment.GetEnvironmentVariable);
+
+    /// <summary>Wraps an access token.</summary>
+    /// <param name="text">The token as the Hub gives it; line ends around it are dropped.</param>
+    /// <exception cref="ArgumentException">It is empty, or no header can carry it; the message does not repeat it.</exception>
+    public static Secret TokenOf(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var token = text.Trim();
+        return token.Length is 0 or > 4096 || token.Any(c => c is <= ' ' or > '~')
+            ? throw new ArgumentException("HF_TOKEN: expected one word of visible ASCII characters such as hf_…; copy it again from the Hub's settings page")
+            : new Secret(token, "<HF_TOKEN>");
+    }
+
+    /// <summary>The token that the Hub would be asked with, or null; one that cannot be read is none.</summary>
+    internal static Secret? TokenOfEnvironment()
+    {
+        try
+        {
+            return FromEnvironment().Token;
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
 
     internal string ResolvedCacheFolder => Path.GetFullPath(CacheFolder ?? Path.Combine(HomeFolder, "hub"));
 

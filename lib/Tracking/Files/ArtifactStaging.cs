@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 

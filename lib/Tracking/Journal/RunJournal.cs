@@ -1,4 +1,5 @@
 using System.Text;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 

@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>Reads the variables that the Python client and the Hugging Face integration read.</summary>
@@ -75,6 +77,26 @@ public static class TrackingEnvironment
         string? Text(string name) => read(name)?.Trim() is { Length: > 0 } value ? value : null;
     }
 
+    /// <summary>
+    /// What no text may hold that leaves this process: W&amp;B's key (WANDB_API_KEY, netrc), the Hub's token (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, its file), and
+    /// what these variables hold though another wins over them, or they mean nothing.
+    /// </summary>
+    public static Secrets Secrets()
+    {
+        var named = new[] { "WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN" }
+            .Select(name => new Secret(Environment.GetEnvironmentVariable(name)?.Trim() ?? "", $"<{name}>"));
+        try
+        {
+            var settings = Read();
+            return new([settings.Key, settings.HubToken, .. named]);
+        }
+        catch (Exception fault) when (fault is ArgumentException or IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            // Variables that mean nothing are told where a run is started.
+            return new(named);
+        }
+    }
+
     private static TrackingMode? Mode(string? mode, string? disabled, List<string> faults)
     {
         if (disabled?.ToUpperInvariant() is "1" or "TRUE" or "ON" or "YES")
@@ -110,13 +132,13 @@ public static class TrackingEnvironment
         _ => Fault<LogModel>(faults, "WANDB_LOG_MODEL", "false, end or checkpoint", model!),
     };
 
-    private static WandbKey? Key(string? given, string baseUrl, Func<string, string?> read, List<string> faults)
+    private static Secret? Key(string? given, string baseUrl, Func<string, string?> read, List<string> faults)
     {
         var host = Uri.TryCreate(baseUrl, UriKind.Absolute, out var url) ? url.Host : "";
         var text = given ?? Netrc.PasswordFor(host, Netrc.FindFile(read));
         try
         {
-            return text is null ? null : new WandbKey(text);
+            return text is null ? null : TrackingSettings.KeyOf(text);
         }
         catch (ArgumentException fault)
         {

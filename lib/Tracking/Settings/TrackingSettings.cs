@@ -1,4 +1,6 @@
+using System.Text;
 using NotebookLib.Hub;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 
@@ -13,11 +15,11 @@ public sealed record TrackingSettings
     /// <summary>Online, offline or disabled; null: online when there is a key, else offline.</summary>
     public TrackingMode? Mode { get; init; }
 
-    /// <summary>The API key, or null.</summary>
-    public WandbKey? Key { get; init; }
+    /// <summary>The API key (<see cref="KeyOf"/>), or null.</summary>
+    public Secret? Key { get; init; }
 
     /// <summary>The Hub's token, which no row, line or file of the run may hold either.</summary>
-    internal HubToken? HubToken { get; init; } = HubToken.OfEnvironment();
+    internal Secret? HubToken { get; init; } = HubSettings.TokenOfEnvironment();
 
     /// <summary>The API's address, without a path at its end.</summary>
     public string BaseUrl { get; init; } = PublicServer;
@@ -83,6 +85,26 @@ public sealed record TrackingSettings
 
     /// <summary>The mode that results from <see cref="Mode"/> and <see cref="Key"/>.</summary>
     public TrackingMode ResolvedMode => Mode ?? (Key is null ? TrackingMode.Offline : TrackingMode.Online);
+
+    /// <summary>What no text of the run may hold.</summary>
+    internal Secrets Secrets => new(Key, HubToken);
+
+    /// <summary>Wraps a W&amp;B API key.</summary>
+    /// <param name="text">The key, as W&amp;B's authorize page shows it.</param>
+    /// <exception cref="ArgumentException">
+    /// The key is shorter than 8 characters or holds others than letters, digits, - _ and dot; the message does not contain it.
+    /// </exception>
+    public static Secret KeyOf(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var key = text.Trim();
+        // Characters that no escaping changes: so the key is found wherever somebody's text holds it.
+        return key.Length < 8 || !key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+            ? throw new ArgumentException(
+                $"the W&B API key must be at least 8 letters, digits, - _ or dots, found {key.Length} characters; "
+                + "copy it again from the server's /authorize page")
+            : new Secret(key, "<WANDB_API_KEY>", "Basic", Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + key)));
+    }
 
     /// <summary>Gathers every contradiction.</summary>
     /// <returns>One sentence per fault; empty when all is well.</returns>

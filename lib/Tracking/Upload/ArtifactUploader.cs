@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 
@@ -66,7 +67,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
     private async Task CheckTypeAsync(ArtifactRequest artifact, CancellationToken cancel)
     {
         var variables = new JsonObject { ["entity"] = bucket.Entity, ["project"] = bucket.Project, ["name"] = artifact.Name + ":latest" };
-        var (data, _) = await api.QueryAsync("ArtifactType", GraphQLQueries.ArtifactType, variables, cancel).ConfigureAwait(false);
+        var data = await api.QueryAsync("ArtifactType", GraphQLQueries.ArtifactType, variables, cancel).ConfigureAwait(false);
         if (WandbApi.Text(WandbApi.Find(data, "project", "artifact", "artifactType"), "name") is { } type && type != artifact.Type)
         {
             throw new TrackingException(TrackingFault.Refused,
@@ -100,7 +101,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["storageRegion"] = null,
             ["ttlDurationSeconds"] = null,
         };
-        var (data, _) = await api.QueryAsync("CreateArtifact", GraphQLQueries.CreateArtifact, new() { ["input"] = input }, cancel).ConfigureAwait(false);
+        var data = await api.QueryAsync("CreateArtifact", GraphQLQueries.CreateArtifact, new() { ["input"] = input }, cancel).ConfigureAwait(false);
         var answer = WandbApi.Find(data, "createArtifact", "artifact");
         return new ArtifactAnswer(
             WandbApi.Text(answer, "id") ?? throw Unusable("CreateArtifact"),
@@ -123,7 +124,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["manifestType"] = "FULL",
             ["includeUpload"] = upload,
         };
-        var (data, _) = await api.QueryAsync("CreateArtifactManifest", GraphQLQueries.CreateArtifactManifest, variables, cancel).ConfigureAwait(false);
+        var data = await api.QueryAsync("CreateArtifactManifest", GraphQLQueries.CreateArtifactManifest, variables, cancel).ConfigureAwait(false);
         var manifest = WandbApi.Find(data, "createArtifactManifest", "artifactManifest");
         var file = WandbApi.Find(manifest, "file");
         return (WandbApi.Text(manifest, "id") ?? throw Unusable("CreateArtifactManifest"),
@@ -147,12 +148,11 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["artifactFiles"] = new JsonArray([.. files]),
             ["storageLayout"] = "V2",
             ["clientMutationId"] = null,
-            ["cloudRegionID"] = null
+            ["cloudRegionID"] = null,
         };
-        var (data, _) = await api.QueryAsync("CreateArtifactFiles", GraphQLQueries.CreateArtifactFiles, new() { ["input"] = input }, cancel)
-            .ConfigureAwait(false);
-        var nodes = (WandbApi.Find(data, "createArtifactFiles", "files")?["edges"] as JsonArray ?? []).Select(edge => WandbApi.Find(edge as JsonObject, "node"))
-            .OfType<JsonObject>().ToArray();
+        var data = await api.QueryAsync("CreateArtifactFiles", GraphQLQueries.CreateArtifactFiles, new() { ["input"] = input }, cancel).ConfigureAwait(false);
+        var edges = WandbApi.Find(data, "createArtifactFiles", "files")?["edges"] as JsonArray ?? [];
+        var nodes = edges.Select(edge => WandbApi.Find(edge as JsonObject, "node")).OfType<JsonObject>().ToArray();
         return nodes.Length != entries.Count
             ? throw Unusable("CreateArtifactFiles")
             : [.. nodes.Zip(entries, (node, entry) => new ArtifactFileTarget(

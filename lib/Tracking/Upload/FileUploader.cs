@@ -1,3 +1,5 @@
+using NotebookLib.Net;
+
 namespace NotebookLib.Tracking;
 
 /// <summary>Sends what lies in the run's files/ and is new or changed (WANDB.md §6).</summary>

@@ -29,7 +29,7 @@ internal sealed class RunConnector(
     /// <exception cref="TrackingException">Refused, by the server or by us: nothing was changed there.</exception>
     public async Task<RunConnection> ConnectAsync(bool askStatus, CancellationToken cancel)
     {
-        await api.ViewerAsync(cancel).ConfigureAwait(false);
+        await api.CheckKeyAsync(cancel).ConfigureAwait(false);
         var entity = state.Entity ?? _header.Entity;
         var status = askStatus ? await api.ResumeStatusAsync(entity, state.Project ?? _header.Project, _header.RunId, cancel).ConfigureAwait(false) : null;
         var bases = Decide(status);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 

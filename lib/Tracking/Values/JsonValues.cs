@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 

@@ -1,17 +1,11 @@
 namespace NotebookLib.Tracking;
 
-/// <summary>Who the key belongs to.</summary>
-internal sealed record ViewerAnswer(string? Entity, string? Username);
-
 /// <summary>Where a run lives on the server.</summary>
 /// <param name="StorageId">The server's id of the run.</param>
 /// <param name="Name">The run's name in charts.</param>
 /// <param name="Entity">The entity that the server chose.</param>
 /// <param name="Project">The project that the server chose.</param>
-/// <param name="IsNew">Whether this call made it.</param>
-/// <param name="WasRetried">Whether an answer may have been lost, so that an earlier try made it.</param>
-/// <param name="HistoryLines">Lines of history that the server has.</param>
-internal sealed record BucketAnswer(string StorageId, string? Name, string Entity, string Project, bool IsNew, bool WasRetried, long HistoryLines);
+internal sealed record BucketAnswer(string StorageId, string? Name, string Entity, string Project);
 
 /// <summary>What the server has of a run.</summary>
 /// <param name="StorageId">The server's id of the run.</param>

@@ -115,7 +115,8 @@ public sealed class RehearsalTests(ITestOutputHelper output) : IDisposable
 
     private async Task AssertEqualLogitsAsync(FakeHubServer server)
     {
-        var settings = new HubSettings { Endpoint = server.Url, HomeFolder = Path.Combine(_folder, "another-home"), Token = new HubToken(FakeHubServer.Token) };
+        var token = HubSettings.TokenOf(FakeHubServer.Token);
+        var settings = new HubSettings { Endpoint = server.Url, HomeFolder = Path.Combine(_folder, "another-home"), Token = token };
         var fetched = await HubModels.FetchAsync(Pushed, settings: settings, cancel: TestContext.Current.CancellationToken);
         int[] ids = [1, 400, 500, 600, 700, 2];
         float[] Logits(string folder)

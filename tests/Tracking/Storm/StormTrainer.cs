@@ -51,7 +51,7 @@ public sealed class StormTrainer
     public static TrackingSettings Settings(string url, string folder) => new()
     {
         Mode = TrackingMode.Online,
-        Key = new WandbKey(FakeWandbServer.Key),
+        Key = TrackingSettings.KeyOf(FakeWandbServer.Key),
         BaseUrl = url,
         Project = "storm",
         RunId = "storm",

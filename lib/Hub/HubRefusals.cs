@@ -1,15 +1,19 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NotebookLib.Net;
+
 namespace NotebookLib.Hub;
 
 /// <summary>Turns a refusal of the Hub into a sentence that says what to do: by X-Error-Code first, then by status.</summary>
-/// <param name="settings">Endpoint and token.</param>
-internal sealed class HubRefusals(HubSettings settings)
+internal static class HubRefusals
 {
     /// <summary>The exception for a refused request about a repository.</summary>
+    /// <param name="settings">Endpoint and token.</param>
     /// <param name="answer">What the Hub said.</param>
     /// <param name="repo">The repository.</param>
     /// <param name="revision">The revision.</param>
     /// <param name="file">The file, or null for the repository as a whole.</param>
-    public HubException For(HubAnswer answer, HubRepo repo, string revision, string? file)
+    public static HubException For(HubSettings settings, NetAnswer answer, HubRepo repo, string revision, string? file)
     {
         var fault = Kind(answer);
         var page = $"{settings.Endpoint}/{repo.PagePath}";
@@ -24,14 +28,15 @@ internal sealed class HubRefusals(HubSettings settings)
                 + (settings.Token is null ? "and set HF_TOKEN to a token of that account" : "with the account that the token in use belongs to"),
             HubFault.WrongToken => settings.Token is null
                 ? $"{settings.Endpoint} wants a token here: make one at {settings.Endpoint}/settings/tokens and set HF_TOKEN"
-                : $"{settings.Endpoint} does not know the token in use (HF_TOKEN, else the file token in HF_HOME){Said(answer)}; "
+                : $"{settings.Endpoint} does not know the token in use (HF_TOKEN, else the file token in HF_HOME){Said(settings, answer)}; "
                     + $"make a new one at {settings.Endpoint}/settings/tokens",
-            HubFault.Forbidden => $"{repo}: the token in use does not allow this{Said(answer)}; its rights are set at {settings.Endpoint}/settings/tokens",
-            _ => $"{repo}{(file is null ? "" : "/" + file)}: the Hub refuses (HTTP {answer.Status}){Said(answer)}",
+            HubFault.Forbidden =>
+                $"{repo}: the token in use does not allow this{Said(settings, answer)}; its rights are set at {settings.Endpoint}/settings/tokens",
+            _ => $"{repo}{(file is null ? "" : "/" + file)}: the Hub refuses (HTTP {answer.Status}){Said(settings, answer)}",
         });
     }
 
-    private static HubFault Kind(HubAnswer answer) => answer["X-Error-Code"] switch
+    private static HubFault Kind(NetAnswer answer) => answer["X-Error-Code"] switch
     {
         "RepoNotFound" => HubFault.RepoNotFound,
         "RevisionNotFound" => HubFault.RevisionNotFound,
@@ -47,16 +52,16 @@ internal sealed class HubRefusals(HubSettings settings)
         },
     };
 
-    private static bool Says(HubAnswer answer, string word) => Words(answer).Contains(word, StringComparison.OrdinalIgnoreCase);
+    private static bool Says(NetAnswer answer, string word) => Words(answer).Contains(word, StringComparison.OrdinalIgnoreCase);
 
-    private string Said(HubAnswer answer)
+    private static string Said(HubSettings settings, NetAnswer answer)
     {
         var words = HubNames.Excerpt(Words(answer), 300);
         return words.Length == 0 ? "" : $": \"{settings.Token?.RemoveFrom(words) ?? words}\"";
     }
 
     // The API repeats the header's words in its body, {"error": "…"}; some answers have only that.
-    private static string Words(HubAnswer answer)
+    private static string Words(NetAnswer answer)
     {
         if (answer["X-Error-Message"] is { } header)
         {
@@ -65,9 +70,9 @@ internal sealed class HubRefusals(HubSettings settings)
 
         try
         {
-            return System.Text.Json.Nodes.JsonNode.Parse(answer.Body)?["error"]?.ToString() ?? "";
+            return JsonNode.Parse(answer.Body)?["error"]?.ToString() ?? "";
         }
-        catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             return "";
         }

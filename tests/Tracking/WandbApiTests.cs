@@ -3,12 +3,13 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Flurl.Http.Testing;
+using NotebookLib.Net;
 using NotebookLib.Tracking;
 
 namespace NotebookLib.Tests.Tracking;
 
-/// <summary>The class with all Flurl calls, against Flurl's own fake.</summary>
-public sealed class WandbHttpTests : IDisposable
+/// <summary>W&amp;B's calls and the connections below them, against Flurl's own fake.</summary>
+public sealed class WandbApiTests : IDisposable
 {
     private const string KeyText = "0123456789abcdef0123456789abcdef01234567";
     private const string Address = "https://wandb.test";
@@ -19,7 +20,7 @@ public sealed class WandbHttpTests : IDisposable
     private readonly List<(string Reason, double Seconds)> _waits = [];
     private readonly string _file = Path.GetTempFileName();
 
-    public WandbHttpTests() => File.WriteAllBytes(_file, Content);
+    public WandbApiTests() => File.WriteAllBytes(_file, Content);
 
     public void Dispose()
     {
@@ -30,9 +31,10 @@ public sealed class WandbHttpTests : IDisposable
     [Fact]
     public async Task Calls_carry_the_key_and_uploads_do_not()
     {
-        using var http = Create();
-        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
-        await http.PutAsync("https://storage.test/x?sig=a%2Fb", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file, Cancel);
+        using var api = Create();
+        Respond("""{"data":{}}""");
+        await QueryAsync(api);
+        await UploadAsync(api, "https://storage.test/x?sig=a%2Fb", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file);
 
         var (call, upload) = (_test.CallLog[0].HttpRequestMessage, _test.CallLog[1].HttpRequestMessage);
         Assert.Equal("Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes("api:" + KeyText)), call.Headers.GetValues("Authorization").Single());
@@ -54,8 +56,8 @@ public sealed class WandbHttpTests : IDisposable
         _test.AllowRealHttp();
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        using var http = Create(TimeProvider.System);
-        var put = http.PutAsync($"http://{listener.LocalEndpoint}{target}", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file, Cancel);
+        using var api = Create(TimeProvider.System);
+        var put = UploadAsync(api, $"http://{listener.LocalEndpoint}{target}", ["Content-MD5:abc:def==", "x-amz-acl: private"], _file);
 
         using var connection = await listener.AcceptTcpClientAsync(Cancel);
         using var reader = new StreamReader(connection.GetStream());
@@ -68,11 +70,10 @@ public sealed class WandbHttpTests : IDisposable
 
         await connection.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), Cancel);
 
+        await put;
         Assert.Equal($"PUT {target} HTTP/1.1", line);
-        Assert.Equal(["Content-Length: 7", "Content-MD5: abc:def==", "x-amz-acl: private"],
-            headers.Where(header => !header.StartsWith("Host:", StringComparison.Ordinal) && !header.StartsWith("User-Agent:", StringComparison.Ordinal)
-            && !header.StartsWith("Accept-Encoding:", StringComparison.Ordinal)).Order(StringComparer.OrdinalIgnoreCase));
-        Assert.True((await put).IsSuccess);
+        Assert.Equal(["Content-Length: 7", "Content-MD5: abc:def==", "x-amz-acl: private"], headers
+            .Where(header => header.Split(':')[0] is not ("Host" or "User-Agent" or "Accept-Encoding")).Order(StringComparer.OrdinalIgnoreCase));
     }
 
     [Theory]
@@ -81,9 +82,9 @@ public sealed class WandbHttpTests : IDisposable
     [InlineData("nonsense")]
     public async Task Addresses_that_are_none_to_send_files_to_are_refused(string url)
     {
-        using var http = Create();
+        using var api = Create();
 
-        await Assert.ThrowsAsync<TrackingException>(() => http.PutAsync(url, [], _file, Cancel));
+        await Assert.ThrowsAsync<TrackingException>(() => UploadAsync(api, url, [], _file));
         Assert.Empty(_test.CallLog);
     }
 
@@ -101,11 +102,12 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Some_answers_are_final(int status)
     {
         Respond("no", status);
-        using var http = Create();
+        using var api = Create();
 
-        var answer = await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+        var fault = await Assert.ThrowsAsync<TrackingException>(() => QueryAsync(api));
 
-        Assert.Equal((status, "no", 1), (answer.Status, answer.Body, answer.Tries));
+        Assert.Contains($"HTTP {status}: no", fault.Message, StringComparison.Ordinal);
+        Assert.Single(_test.CallLog);
         Assert.Empty(_waits);
     }
 
@@ -120,13 +122,13 @@ public sealed class WandbHttpTests : IDisposable
     {
         Respond("", status);
         Respond("", status);
-        Respond("fine");
-        using var http = Create();
+        Respond("{}");
+        using var api = Create();
 
-        var answer = await http.PostAsync("/graphql", Body, isGzip: false, isStream: true, retryConflict: false, Cancel);
+        Assert.NotNull(await api.FileStreamAsync("e", "p", "r", Body, gzip: false, Cancel));
 
-        Assert.Equal((200, 3), (answer.Status, answer.Tries));
-        Assert.Equal([$"HTTP {status}", $"HTTP {status}"], _waits.Select(wait => wait.Reason));
+        Assert.Equal(3, _test.CallLog.Count);
+        Assert.All(_waits, wait => Assert.StartsWith($"HTTP {status}", wait.Reason, StringComparison.Ordinal));
         Assert.InRange(_waits[0].Seconds, 2, 2.5);
         Assert.InRange(_waits[1].Seconds, 4, 5);
     }
@@ -135,10 +137,12 @@ public sealed class WandbHttpTests : IDisposable
     public async Task A_conflict_may_pass_only_where_it_is_said_to()
     {
         Respond("", 409);
-        Respond("fine");
-        using var http = Create();
+        Respond("""{"data":{}}""");
+        using var api = Create();
 
-        Assert.Equal(2, (await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: true, Cancel)).Tries);
+        await api.QueryAsync("O", "query O", [], Cancel, retryConflict: true);
+
+        Assert.Equal(2, _test.CallLog.Count);
     }
 
     [Theory]
@@ -148,10 +152,10 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Retry_After_is_obeyed_within_reason(string header, double seconds)
     {
         Respond("", 429, retryAfter: header);
-        Respond("fine");
-        using var http = Create();
+        Respond("""{"data":{}}""");
+        using var api = Create();
 
-        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+        await QueryAsync(api);
 
         Assert.Equal(seconds, _waits.Single().Seconds);
     }
@@ -161,10 +165,10 @@ public sealed class WandbHttpTests : IDisposable
     {
         var clock = new ScaledClock(1000);
         Respond("", 503, retryAfter: (clock.GetUtcNow() + TimeSpan.FromMinutes(10)).ToString("R"));
-        Respond("fine");
-        using var http = Create(clock);
+        Respond("""{"data":{}}""");
+        using var api = Create(clock);
 
-        await http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel);
+        await QueryAsync(api);
 
         // The clock goes on meanwhile, and a header's date has whole seconds.
         Assert.InRange(_waits.Single().Seconds, 1, 600);
@@ -178,10 +182,9 @@ public sealed class WandbHttpTests : IDisposable
             Respond("", 500);
         }
 
-        using var http = Create(new ScaledClock(100_000));
+        using var api = Create(new ScaledClock(100_000));
 
-        var fault = await Assert.ThrowsAsync<TransientException>(() =>
-            http.PostAsync("/graphql", Body, isGzip: false, isStream: false, retryConflict: false, Cancel));
+        var fault = await Assert.ThrowsAsync<TransientException>(() => QueryAsync(api));
 
         Assert.Equal(("HTTP 500", 21, 20), (fault.Message, _test.CallLog.Count, _waits.Count));
         Assert.All(_waits.Index(), wait =>
@@ -192,21 +195,21 @@ public sealed class WandbHttpTests : IDisposable
     public async Task A_time_out_may_pass()
     {
         _test.SimulateTimeout();
-        Respond("fine");
-        using var http = Create();
+        Respond("""{"data":{}}""");
+        using var api = Create();
 
-        var answer = await http.PutAsync("https://storage.test/x", [], _file, Cancel);
+        await UploadAsync(api, "https://storage.test/x", [], _file);
 
-        Assert.Equal((200, 2), (answer.Status, _test.CallLog.Count));
-        Assert.StartsWith("no answer within", _waits.Single().Reason, StringComparison.Ordinal);
+        Assert.Equal(2, _test.CallLog.Count);
+        Assert.StartsWith("no connection within", _waits.Single().Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_file_that_is_gone_is_no_reason_to_wait()
     {
-        using var http = Create();
+        using var api = Create();
 
-        await Assert.ThrowsAsync<FileNotFoundException>(() => http.PutAsync("https://storage.test/x", [], _file + ".gone", Cancel));
+        await Assert.ThrowsAsync<FileNotFoundException>(() => UploadAsync(api, "https://storage.test/x", [], _file + ".gone"));
         Assert.Empty(_waits);
     }
 
@@ -214,7 +217,7 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Compressed_bodies_say_so()
     {
         Respond("{}");
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
         await api.FileStreamAsync("e", "p", "r", Body, gzip: true, Cancel);
 
@@ -226,7 +229,7 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Names_are_escaped_in_addresses()
     {
         Respond("{}");
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
         await api.FileStreamAsync("an entity", "a/b?", "é", Body, gzip: false, Cancel);
 
@@ -245,7 +248,7 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Any_answer_of_the_stream_is_understood(string text, bool stopped, double? heartbeat)
     {
         Respond(text);
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
         Assert.Equal(new FileStreamAnswer(stopped, heartbeat), await api.FileStreamAsync("e", "p", "r", Body, gzip: false, Cancel));
     }
@@ -264,7 +267,7 @@ public sealed class WandbHttpTests : IDisposable
     public async Task Refusals_say_what_to_do_and_are_not_tried_again(int status, string text, TrackingFault fault, string expected)
     {
         Respond(text, status);
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
         var refusal = await Assert.ThrowsAsync<TrackingException>(() => api.UpsertBucketAsync(new JsonObject { ["name"] = "r" }, Cancel));
 
@@ -278,16 +281,16 @@ public sealed class WandbHttpTests : IDisposable
     public async Task A_key_that_belongs_to_nobody_is_wrong()
     {
         Respond("""{"data":{"viewer":null}}""");
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
-        Assert.Equal(TrackingFault.WrongKey, (await Assert.ThrowsAsync<TrackingException>(() => api.ViewerAsync(Cancel))).Fault);
+        Assert.Equal(TrackingFault.WrongKey, (await Assert.ThrowsAsync<TrackingException>(() => api.CheckKeyAsync(Cancel))).Fault);
     }
 
     [Fact]
     public async Task A_server_that_does_not_know_features_has_none()
     {
         Respond("""{"errors":[{"message":"Cannot query field \"features\" on type \"ServerInfo\"."}]}""");
-        using var api = new WandbApi(Create(), new WandbKey(KeyText));
+        using var api = Create();
 
         Assert.Empty(await api.FeaturesAsync(Cancel));
     }
@@ -297,6 +300,12 @@ public sealed class WandbHttpTests : IDisposable
     private void Respond(string text, int status = 200, string? retryAfter = null)
         => _test.RespondWith(text, status, retryAfter is null ? null : new Dictionary<string, string> { ["Retry-After"] = retryAfter });
 
-    private WandbHttp Create(TimeProvider? clock = null)
-        => new(Address, new WandbKey(KeyText), 60, clock ?? new ScaledClock(1000), (reason, wait) => _waits.Add((reason, wait.TotalSeconds)));
+    private static Task QueryAsync(WandbApi api) => api.QueryAsync("O", "query O", [], Cancel);
+
+    private static Task UploadAsync(WandbApi api, string url, IReadOnlyList<string> headers, string file)
+        => api.UploadAsync(new("x", url, headers), file, Cancel);
+
+    private WandbApi Create(TimeProvider? clock = null) => new(
+        new() { BaseUrl = Address, Key = TrackingSettings.KeyOf(KeyText) }, clock ?? new ScaledClock(1000),
+        (reason, wait) => _waits.Add((reason, wait.TotalSeconds)));
 }
