@@ -1,6 +1,6 @@
 using NotebookLib.Data;
 using NotebookLib.Model;
-using NotebookLib.Verification;
+using NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;

@@ -2,7 +2,7 @@ using NotebookLib.Batching;
 using NotebookLib.Bench.Reference;
 using NotebookLib.Lora;
 using NotebookLib.Model;
-using NotebookLib.Verification;
+using NotebookRunner.Verification;
 using TorchSharp;
 using static TorchSharp.torch;
 

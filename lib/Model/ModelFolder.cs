@@ -70,31 +70,24 @@ public static class ModelFolder
         return isMoved ? MoveHead(loaded, config.Labels) : loaded;
     }
 
-    /// <summary>Loads a masked-language model; a checkpoint without that head gets a new one.</summary>
-    /// <inheritdoc cref="Load" path="/exception"/>
-    public static Loaded<DebertaV2ForMaskedLM> LoadMaskedLM(string folder, LoadOptions? options = null)
+    /// <summary>Loads a network with another head; a checkpoint without that head gets a new one.</summary>
+    internal static Loaded<TModel> Load<TModel>(string folder, LoadOptions options, Func<ModelBuild, TModel> make)
+        where TModel : Module
     {
         NativeLibraries.EnsureLoaded();
-        options ??= new LoadOptions();
         var config = ReadConfig(folder);
-        return Fill(folder, new DebertaV2ForMaskedLM(Build(config, options)), config, options, _ => true);
+        return Fill(folder, make(Build(config, options)), config, options, _ => true);
     }
 
     /// <summary>Saves a token classifier so that the Python library loads it with equal logits; each file appears whole or not at all.</summary>
     public static void Save(DebertaV2ForTokenClassification model, string folder)
     {
         ArgumentNullException.ThrowIfNull(model);
-        Save(model, model.Config, nameof(DebertaV2ForTokenClassification), folder);
+        Save(model, model.Config, folder);
     }
 
-    /// <summary>Saves a masked-language model.</summary>
-    public static void Save(DebertaV2ForMaskedLM model, string folder)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        Save(model, model.Config, nameof(DebertaV2ForMaskedLM), folder);
-    }
-
-    private static void Save(Module model, DebertaConfig config, string architecture, string folder)
+    /// <summary>Saves a network with any head.</summary>
+    internal static void Save(Module model, DebertaConfig config, string folder)
     {
         if (model.modules().OfType<Projection>().Any(projection => projection.Adapter is not null))
         {
@@ -107,7 +100,7 @@ public static class ModelFolder
         var keys = (JsonObject)config.OtherKeys.DeepClone();
         // What says how the weights that were read were stored is said anew of those that are written; transformers 5 calls it dtype.
         keys.Remove("quantization_config");
-        (keys["architectures"], keys["torch_dtype"]) = (new JsonArray(architecture), dtype);
+        (keys["architectures"], keys["torch_dtype"]) = (new JsonArray(model.GetType().Name), dtype);
         if (keys.ContainsKey("dtype"))
         {
             keys["dtype"] = dtype;

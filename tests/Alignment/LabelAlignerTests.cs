@@ -1,7 +1,9 @@
+extern alias runner;
+
 using CsCheck;
 using NotebookLib.Alignment;
 using NotebookLib.Data;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Alignment;
 
@@ -89,7 +91,7 @@ public class LabelAlignerTests
     [Fact]
     public void The_originals_labels_and_tags_come_out()
     {
-        var rows = new AlignmentChecks().Check(Repository.Shared("reference", "alignment"), new()).ToList();
+        var rows = AlignmentChecks.Golden.Run(Repository.Shared("reference", "alignment"), new()).ToList();
 
         Assert.Equal([("labels of pieces", 0, "1,500 cases"), ("tags of words", 0, "1,500 cases")],
             rows.Select(row => (row.Quantity, (int)row.LargestDifference, row.Note)));

@@ -1,8 +1,10 @@
+extern alias runner;
+
 using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Model;
-using NotebookLib.Verification;
 using TorchSharp;
+using runner::NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Inference;
@@ -76,7 +78,7 @@ public sealed class ModelPieceScorerTests : IDisposable
     [Fact]
     public void The_references_entities_and_scores_come_out_for_every_strategy()
     {
-        var rows = new PipelineChecks().Check(Repository.Shared("reference", "pipeline"), new()).ToList();
+        var rows = PipelineChecks.Golden.Run(Repository.Shared("reference", "pipeline"), new()).ToList();
 
         string[] strategies = ["none", "simple", "first", "average", "max"];
         Assert.Equal([.. strategies.Select(name => $"entities ({name})"), .. strategies.Select(name => $"scores ({name})")], rows.Select(row => row.Quantity));

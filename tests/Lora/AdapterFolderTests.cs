@@ -1,7 +1,9 @@
+extern alias runner;
+
 using System.Text.Json.Nodes;
 using NotebookLib.Lora;
 using NotebookLib.Model;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Lora;
@@ -20,7 +22,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void PEFTs_adapters_give_its_logits_and_are_saved_as_it_saves_them()
     {
-        var rows = new LoraChecks().Check(LoraNetwork.Folder, new()).ToList();
+        var rows = LoraChecks.Golden.Run(LoraNetwork.Folder, new()).ToList();
 
         Assert.Equal(2 * 10, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
@@ -28,7 +30,7 @@ public sealed class AdapterFolderTests : IDisposable
 
     [Fact]
     public void The_reference_folder_passes_too() =>
-        Assert.All(new LoraChecks().Check(Repository.Shared("reference", "lora"), new()), row => Assert.True(row.IsOk, $"{row}"));
+        Assert.All(LoraChecks.Golden.Run(Repository.Shared("reference", "lora"), new()), row => Assert.True(row.IsOk, $"{row}"));
 
     [Fact]
     public void A_saved_file_has_sorted_keys_and_equals_PEFTs_byte_for_byte()

@@ -1,7 +1,9 @@
+extern alias runner;
+
 using System.Text.Json.Nodes;
 using NotebookLib.Lora;
 using NotebookLib.Model;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Lora;
@@ -22,7 +24,7 @@ public sealed class PeftKindsTests : IDisposable
     [Fact]
     public void Each_kind_gives_PEFTs_logits_loss_and_gradients_or_is_refused()
     {
-        var rows = new PeftChecks().Check(Golden, new()).ToList();
+        var rows = PeftChecks.Golden.Run(Golden, new()).ToList();
 
         Assert.Equal((12 * 9) + 4, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
@@ -30,7 +32,7 @@ public sealed class PeftKindsTests : IDisposable
 
     [Fact]
     public void The_reference_folder_passes_too() =>
-        Assert.All(new PeftChecks().Check(Repository.Shared("reference", "peft"), new()), row => Assert.True(row.IsOk, $"{row}"));
+        Assert.All(PeftChecks.Golden.Run(Repository.Shared("reference", "peft"), new()), row => Assert.True(row.IsOk, $"{row}"));
 
     [Fact]
     public void Both_lists_of_cases_are_refused_by_the_keys_name()

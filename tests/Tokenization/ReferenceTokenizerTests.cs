@@ -1,5 +1,7 @@
+extern alias runner;
+
 using NotebookLib.Tokenization;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Tokenization;
 
@@ -9,7 +11,7 @@ public class ReferenceTokenizerTests
     public void The_tiny_model_gives_the_ids_of_SentencePieces_own_program()
     {
         // tests/goldens/tokenizer/make.sh: ids from spm_encode, where it and the fast tokenizer agree (no unknown characters).
-        var rows = new TokenizerChecks().Check(Repository.PathOf("tests", "goldens", "tokenizer", "tiny"), new()).ToList();
+        var rows = TokenizerChecks.Golden.Run(Repository.PathOf("tests", "goldens", "tokenizer", "tiny"), new()).ToList();
 
         var row = Assert.Single(rows);
         Assert.True(row.IsOk, row.ToString());
@@ -32,7 +34,7 @@ public class ReferenceTokenizerTests
     [Fact]
     public void The_real_model_gives_ids_word_ids_and_offsets_of_the_fast_tokenizer()
     {
-        var rows = new TokenizerChecks().Check(Repository.Shared("reference", "tokenizer"), new()).ToList();
+        var rows = TokenizerChecks.Golden.Run(Repository.Shared("reference", "tokenizer"), new()).ToList();
 
         Assert.Equal(
             [

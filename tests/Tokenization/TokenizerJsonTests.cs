@@ -1,8 +1,10 @@
+extern alias runner;
+
 using System.IO.Compression;
 using System.Text.Json.Nodes;
 using CsCheck;
 using NotebookLib.Tokenization;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Tokenization;
 
@@ -23,7 +25,7 @@ public sealed class TokenizerJsonTests : IDisposable
     [Fact]
     public void All_kinds_give_the_ids_word_ids_and_offsets_of_the_Rust_library()
     {
-        var rows = new TokenizerJsonChecks().Check(Repository.Shared("reference", "tokenizer-json"), new()).ToList();
+        var rows = TokenizerJsonChecks.Golden.Run(Repository.Shared("reference", "tokenizer-json"), new()).ToList();
 
         Assert.Equal((19 * 10) + 4, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
@@ -32,7 +34,7 @@ public sealed class TokenizerJsonTests : IDisposable
     [Fact]
     public void Folders_of_transformers_5_give_its_logits_and_its_pipelines_entities()
     {
-        var rows = new Transformers5Checks().Check(Repository.Shared("reference", "transformers-5"), new()).ToList();
+        var rows = Transformers5Checks.Golden.Run(Repository.Shared("reference", "transformers-5"), new()).ToList();
 
         Assert.Equal((3 * 2) + 10, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));

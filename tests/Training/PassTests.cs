@@ -1,3 +1,5 @@
+extern alias runner;
+
 using System.Runtime.InteropServices;
 using NotebookLib.Data;
 using NotebookLib.Inference;
@@ -5,7 +7,7 @@ using NotebookLib.Lora;
 using NotebookLib.Model;
 using NotebookLib.Platform;
 using NotebookLib.Training;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 #pragma warning disable CA2201 // What libtorch throws when memory is short.
@@ -56,7 +58,7 @@ public class PassTests
     [Fact]
     public void Recorded_trainings_of_the_Python_stack_come_out_the_same_in_one_pass_an_update()
     {
-        var results = new TrainingChecks { PiecesPerPass = Huge }.Check(Repository.PathOf("tests", "goldens", "training"), new()).ToList();
+        var results = TrainingChecks.With(Huge).Run(Repository.PathOf("tests", "goldens", "training"), new()).ToList();
 
         Assert.NotEmpty(results);
         Assert.All(results, result => Assert.True(result.IsOk, $"{result}"));

@@ -1,5 +1,7 @@
+extern alias runner;
+
 using NotebookLib.Model;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Training;
@@ -9,7 +11,7 @@ public class TrainingChecksTests
     [Fact]
     public void Recorded_runs_of_the_Python_Trainer_are_repeated()
     {
-        var rows = new TrainingChecks().Check(Repository.PathOf("tests", "goldens", "training"), new()).ToList();
+        var rows = TrainingChecks.Golden.Run(Repository.PathOf("tests", "goldens", "training"), new()).ToList();
 
         Assert.Equal(3 * 7, rows.Count);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
@@ -18,7 +20,7 @@ public class TrainingChecksTests
     [Fact]
     public void The_reference_folder_passes_too()
     {
-        var rows = new TrainingChecks().Check(Repository.Shared("reference", "training"), new()).ToList();
+        var rows = TrainingChecks.Golden.Run(Repository.Shared("reference", "training"), new()).ToList();
 
         Assert.NotEmpty(rows);
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));
@@ -35,7 +37,7 @@ public class TrainingChecksTests
             var state = Path.Combine(run, "trainer_state.json");
             File.WriteAllText(state, File.ReadAllText(state).Replace("3.4677", "3.4679", StringComparison.Ordinal));
 
-            var failed = new TrainingChecks().Check(root.FullName, new()).Where(row => !row.IsOk).Select(row => row.Quantity);
+            var failed = TrainingChecks.Golden.Run(root.FullName, new()).Where(row => !row.IsOk).Select(row => row.Quantity);
 
             Assert.Equal(["losses as logged (4 decimals)", "final weights"], failed);
         }
@@ -54,7 +56,7 @@ public class TrainingChecksTests
             var run = CopyOf("full-linear-uneven", root.FullName);
             File.WriteAllText(Path.Combine(run, "data.json"), "{");
 
-            var row = Assert.Single(new TrainingChecks().Check(root.FullName, new()));
+            var row = Assert.Single(TrainingChecks.Golden.Run(root.FullName, new()));
 
             Assert.False(row.IsOk);
             Assert.Contains("Json", row.Note, StringComparison.Ordinal);

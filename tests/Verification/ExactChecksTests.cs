@@ -1,5 +1,7 @@
+extern alias runner;
+
 using NotebookLib.Tests.Tokenization;
-using NotebookLib.Verification;
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Verification;
 

@@ -1,4 +1,6 @@
-using NotebookLib.Verification;
+extern alias runner;
+
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Verification;
 
@@ -56,5 +58,5 @@ public sealed class MetricsChecksTests : IDisposable
         Assert.Equal("metrics/a.jsonl", rows[0].Folder);
     }
 
-    private static List<CheckResult> Check(string folder) => [.. new MetricsChecks().Check(folder, new VerifyOptions())];
+    private static List<CheckResult> Check(string folder) => [.. MetricsChecks.Golden.Run(folder, new VerifyOptions())];
 }

@@ -1,4 +1,6 @@
-using NotebookLib.Verification;
+extern alias runner;
+
+using runner::NotebookRunner.Verification;
 
 namespace NotebookLib.Tests.Verification;
 
@@ -12,7 +14,7 @@ public class ModelChecksTests
         var reference = Repository.Shared("reference", folder);
         var check = Verifier.Checks.Single(candidate => candidate.FolderName == folder);
 
-        var rows = check.Check(reference, new VerifyOptions()).ToList();
+        var rows = check.Run(reference, new VerifyOptions()).ToList();
 
         Assert.True(rows.Count >= atLeast, $"{rows.Count} rows");
         Assert.All(rows, row => Assert.True(row.IsOk, $"{row}"));

@@ -3,7 +3,7 @@ extern alias lib;
 using System.CommandLine;
 using System.Globalization;
 using lib::NotebookLib.Platform;
-using lib::NotebookLib.Verification;
+using NotebookRunner.Verification;
 using Spectre.Console;
 
 namespace NotebookRunner.Commands;

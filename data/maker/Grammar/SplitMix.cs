@@ -20,8 +20,11 @@ public sealed class SplitMix(ulong seed)
         return (int)Math.BigMul(Next(), (ulong)count, out _);
     }
 
+    /// <summary>A number in [0, 1).</summary>
+    public double Fraction() => Fraction(Next());
+
     /// <summary>True with the given probability.</summary>
-    public bool Chance(double probability) => Fraction(Next()) < probability;
+    public bool Chance(double probability) => Fraction() < probability;
 
     /// <summary>One of the items.</summary>
     public T Pick<T>(IReadOnlyList<T> items)

@@ -62,18 +62,16 @@ public static class TinyModel
     {
         var tokenizer = DebertaTokenizer.Load(folder);
         var rows = PretrainingText.Words(splits).Select(words => tokenizer.EncodeWords(words).Ids).ToList();
-        var masking = new MaskedLanguageSettings
-        {
-            MaskId = tokenizer.Special.Mask,
-            SpecialIds = [tokenizer.Special.Pad, tokenizer.Special.Cls, tokenizer.Special.Sep, tokenizer.Special.Unk],
-            IsWordStart = id => id < tokenizer.VocabularySize && tokenizer.PieceOf(id).StartsWith('▁'),
-        };
+        var special = tokenizer.Special;
+        var masker = new PieceMasker(
+            special.Mask, [special.Pad, special.Cls, special.Sep, special.Unk], Config.VocabSize, settings.Seed,
+            isWordStart: id => id < tokenizer.VocabularySize && tokenizer.PieceOf(id).StartsWith('▁'));
 
         // The last rows are unlabelled text: a thousand of them measure the loss.
-        var (model, result) = MaskedLanguageTrainer.Train(Config, rows[..^HeldOutRows], masking, settings, rows[^HeldOutRows..], [new LogLines(log)]);
+        var (model, result) = MaskedLanguageTrainer.Train(Config, rows[..^HeldOutRows], masker, settings, rows[^HeldOutRows..], [new LogLines(log)]);
         using (model)
         {
-            ModelFolder.Save(model, folder);
+            model.Save(folder);
         }
 
         tokenizer.Save(folder);

@@ -1,9 +1,11 @@
 using NotebookLib.Model;
+using NotebookLib.SampleMaker.Model;
+using NotebookLib.Tests.Model;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
-namespace NotebookLib.Tests.Model;
+namespace NotebookLib.Tests.Sample;
 
 public sealed class MaskedLMTests : IDisposable
 {
@@ -20,7 +22,7 @@ public sealed class MaskedLMTests : IDisposable
     [Fact]
     public void Its_head_has_the_names_and_shapes_of_the_Python_librarys()
     {
-        using var model = ModelFolder.LoadMaskedLM(Golden).Model;
+        using var model = DebertaV2ForMaskedLM.Load(Golden).Model;
 
         Assert.Equal(
             ["cls.predictions.bias [512]", "cls.predictions.transform.LayerNorm.bias [32]", "cls.predictions.transform.LayerNorm.weight [32]",
@@ -32,7 +34,7 @@ public sealed class MaskedLMTests : IDisposable
     [Fact]
     public void Scores_are_the_transformed_states_times_the_word_embeddings()
     {
-        using var model = ModelFolder.LoadMaskedLM(Golden, new LoadOptions { Dtype = float64 }).Model;
+        using var model = DebertaV2ForMaskedLM.Load(Golden, new LoadOptions { Dtype = float64 }).Model;
         var (ids, mask) = (tensor(new long[,] { { 1, 5, 9, 2 }, { 1, 6, 2, 0 } }), tensor(new long[,] { { 1, 1, 1, 1 }, { 1, 1, 1, 0 } }));
         var w = model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
         var states = model.Deberta.call(ids, mask);
@@ -49,9 +51,9 @@ public sealed class MaskedLMTests : IDisposable
     [Fact]
     public void A_saved_one_loads_back_and_its_encoder_serves_a_classifier()
     {
-        using var model = ModelFolder.LoadMaskedLM(Golden).Model;
-        ModelFolder.Save(model, _folder);
-        var again = ModelFolder.LoadMaskedLM(_folder, new LoadOptions { IsStrict = true });
+        using var model = DebertaV2ForMaskedLM.Load(Golden).Model;
+        model.Save(_folder);
+        var again = DebertaV2ForMaskedLM.Load(_folder, new LoadOptions { IsStrict = true });
         using var second = again.Model;
         var classifier = ModelFolder.Load(_folder);
         using var third = classifier.Model;
@@ -64,15 +66,15 @@ public sealed class MaskedLMTests : IDisposable
     [Fact]
     public void Microsofts_names_of_the_head_are_understood()
     {
-        using var model = ModelFolder.LoadMaskedLM(Golden).Model;
-        ModelFolder.Save(model, _folder);
+        using var model = DebertaV2ForMaskedLM.Load(Golden).Model;
+        model.Save(_folder);
         var path = Path.Combine(_folder, "model.safetensors");
         var renamed = SafetensorsFile.ReadAll(path).ToDictionary(
             pair => pair.Key.Replace("cls.predictions.transform.", "lm_predictions.lm_head.").Replace("cls.predictions.", "lm_predictions.lm_head."),
             pair => pair.Value);
         SafetensorsFile.Write(path, renamed);
 
-        var (second, report) = ModelFolder.LoadMaskedLM(_folder, new LoadOptions { IsStrict = true });
+        var (second, report) = DebertaV2ForMaskedLM.Load(_folder, new LoadOptions { IsStrict = true });
         second.Dispose();
         Assert.Contains("cls.predictions.transform.LayerNorm.weight", report.Matched);
     }

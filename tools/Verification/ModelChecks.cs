@@ -1,26 +1,30 @@
-using NotebookLib.Model;
+extern alias lib;
+
+using System.Text.Json;
+using lib::NotebookLib.Model;
+using TorchSharp;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Verification;
+namespace NotebookRunner.Verification;
 
 /// <summary>
 /// Checks networks against <c>model/NAME</c>: config.json, model.safetensors (and pytorch_model.bin), inputs.safetensors, and expected_f32 / expected_f64 with
 /// logits, loss, hidden_states.0…n and grad.PARAMETER. Only real pieces count: what stands at padding differs between codes and is used by nobody.
 /// </summary>
-public sealed class ModelChecks : IGoldenCheck
+internal static class ModelChecks
 {
     private static readonly (string File, ScalarType Dtype, double Tolerance)[] Kinds =
         [("expected_f32.safetensors", ScalarType.Float32, 1e-5), ("expected_f64.safetensors", ScalarType.Float64, 1e-10)];
 
-    /// <inheritdoc />
-    public string FolderName => "model";
+    private const string FolderName = "model";
 
-    /// <inheritdoc />
-    public IEnumerable<CheckResult> Check(string folder, VerifyOptions options) =>
-        GoldenFolder.Networks(folder).SelectMany(network =>
-            GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network, options)));
+    /// <summary>The check.</summary>
+    public static GoldenCheck Golden { get; } = new(FolderName, Compare);
 
-    private IEnumerable<CheckResult> CheckNetwork(string folder, VerifyOptions options)
+    private static IEnumerable<CheckResult> Compare(string folder, VerifyOptions options) => GoldenFolder.Networks(folder)
+        .SelectMany(network => GoldenFolder.Guard($"{FolderName}/{Path.GetFileName(network)}", () => CheckNetwork(network, options)));
+
+    private static IEnumerable<CheckResult> CheckNetwork(string folder, VerifyOptions options)
     {
         var name = $"{FolderName}/{Path.GetFileName(folder)}";
         foreach (var (file, dtype, tolerance) in Kinds.Where(kind => File.Exists(Path.Combine(folder, kind.File))))
@@ -105,4 +109,70 @@ public sealed class ModelChecks : IGoldenCheck
     }
 
     private static double Difference(Tensor actual, Tensor golden) => GoldenFolder.Difference(actual, golden);
+}
+
+/// <summary>
+/// Checks networks of real size against <c>full-size/NAME</c>: config.json, parameters.json (names and shapes), first_values.json, expected_f32.safetensors
+/// (inputs, labels, logits, loss). No weight file is needed: a formula of name and index gives every value.
+/// </summary>
+internal static class FullSizeChecks
+{
+    private const double Tolerance = 1e-4;
+
+    private const string FolderName = "full-size";
+
+    /// <summary>The check.</summary>
+    public static GoldenCheck Golden { get; } = new(FolderName, Compare);
+
+    private static IEnumerable<CheckResult> Compare(string folder, VerifyOptions options) => GoldenFolder.Networks(folder)
+        .Select(network => (Name: $"{FolderName}/{Path.GetFileName(network)}", Folder: network))
+        .SelectMany(network => GoldenFolder.Guard(network.Name, () => CheckNetwork(network.Folder, options)).Select(row => row with { Folder = network.Name }));
+
+    private static List<CheckResult> CheckNetwork(string folder, VerifyOptions options)
+    {
+        var config = DebertaConfig.Read(Path.Combine(folder, "config.json"));
+        List<CheckResult> rows = [CompareNames(config, folder)];
+        if (config.HiddenSize >= 1024 && !options.IncludeLarge)
+        {
+            return rows;
+        }
+
+        using var scope = NewDisposeScope();
+        using var model = new DebertaV2ForTokenClassification(new ModelBuild(config));
+        using var noGradients = no_grad();
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            FormulaWeights.Fill(parameter, name);
+        }
+
+        rows.Add(CompareFirstValues(model, folder));
+        model.to(options.Device);
+        model.eval();
+        var golden = GoldenFolder.Read(Path.Combine(folder, "expected_f32.safetensors"), options);
+        var places = golden["attention_mask"].to(ScalarType.Bool);
+        var logits = model.call(golden["input_ids"], golden["attention_mask"]);
+        rows.Add(new("", "logits (float32)", GoldenFolder.Difference(logits[places], golden["logits"][places]), options.Allow(Tolerance)));
+        rows.Add(new("", "loss (float32)", GoldenFolder.Difference(DebertaV2ForTokenClassification.Loss(logits, golden["labels"]), golden["loss"]),
+            options.Allow(Tolerance)));
+        return rows;
+    }
+
+    private static CheckResult CompareNames(DebertaConfig config, string folder)
+    {
+        using var meta = new DebertaV2ForTokenClassification(new ModelBuild(config, ScalarType.Float32, torch.device("meta"), new DropoutRandom(0)));
+        var ours = meta.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.shape);
+        var golden = JsonSerializer.Deserialize<Dictionary<string, long[]>>(File.ReadAllText(Path.Combine(folder, "parameters.json")))!;
+        var wrong = golden.Keys.Union(ours.Keys)
+            .Where(name => !golden.TryGetValue(name, out var shape) || !ours.TryGetValue(name, out var own) || !shape.SequenceEqual(own)).ToList();
+        return new("", "parameter names and shapes", wrong.Count, 0, wrong.Count == 0 ? $"{golden.Count} parameters" : string.Join(", ", wrong.Take(3)));
+    }
+
+    private static CheckResult CompareFirstValues(DebertaV2ForTokenClassification model, string folder)
+    {
+        var parameters = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter);
+        var golden = JsonSerializer.Deserialize<Dictionary<string, double[]>>(File.ReadAllText(Path.Combine(folder, "first_values.json")))!;
+        var differences = golden.Select(pair =>
+            GoldenFolder.Difference(parameters[pair.Key].flatten().narrow(0, 0, pair.Value.Length), tensor(pair.Value)));
+        return new("", "weights by the formula", GoldenFolder.Largest(differences), 1e-9, $"{golden.Count} parameters");
+    }
 }

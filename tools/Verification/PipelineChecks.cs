@@ -1,42 +1,39 @@
-using System.Text.Json;
-using NotebookLib.Inference;
-using NotebookLib.Model;
-using NotebookLib.Tokenization;
+extern alias lib;
 
-namespace NotebookLib.Verification;
+using System.Text.Json;
+using lib::NotebookLib.Inference;
+using lib::NotebookLib.Model;
+using lib::NotebookLib.Tokenization;
+using static TorchSharp.torch;
+
+namespace NotebookRunner.Verification;
 
 /// <summary>
 /// Checks the inference pipeline against <c>pipeline/</c>: a model (<c>config.json</c> and weights), JSON lines with <c>strategy</c>, <c>text</c> and
 /// <c>entities</c>, and <c>spm.model</c> there or in <c>../tokenizer</c>.
 /// </summary>
-public sealed class PipelineChecks : IGoldenCheck
+internal static class PipelineChecks
 {
     private const double ScoreTolerance = 1e-4;
 
-    /// <inheritdoc />
-    public string FolderName => "pipeline";
+    private const string FolderName = "pipeline";
 
-    /// <inheritdoc />
-    public IEnumerable<CheckResult> Check(string folder, VerifyOptions options)
+    /// <summary>The check.</summary>
+    public static GoldenCheck Golden { get; } = new(FolderName, Compare, "no *.jsonl, plain or gzipped");
+
+    private static IEnumerable<CheckResult> Compare(string folder, VerifyOptions options)
     {
         var tokenizer = DebertaTokenizer.Load(VocabularyOf(folder));
         using var model = LoadModel(folder, options);
         var pipeline = new TokenClassificationPipeline(tokenizer, new ModelPieceScorer(model));
-        var compared = 0;
         foreach (var row in GoldenLines.FilesOf(folder, ".jsonl").SelectMany(path => CompareLines(FolderName, path, pipeline, options)))
         {
-            compared++;
             yield return row;
-        }
-
-        if (compared == 0)
-        {
-            yield return CheckResult.Failed(FolderName, "cases", "no *.jsonl, plain or gzipped");
         }
     }
 
     /// <summary>Compares the cases of one file.</summary>
-    internal static IEnumerable<CheckResult> CompareLines(string folderName, string path, TokenClassificationPipeline pipeline, VerifyOptions options)
+    public static IEnumerable<CheckResult> CompareLines(string folderName, string path, TokenClassificationPipeline pipeline, VerifyOptions options)
     {
         var name = $"{folderName}/{Path.GetFileName(path)}";
         var scores = new Dictionary<string, double>();
@@ -100,5 +97,60 @@ public sealed class PipelineChecks : IGoldenCheck
         {
             staged.Delete(recursive: true);
         }
+    }
+}
+
+/// <summary>
+/// Checks fine-tuned folders as transformers 5 leaves them against <c>transformers-5/FOLDER</c> (config.json, weights in float32, float16 or bfloat16, in one
+/// file or several, tokenizer.json, expected.safetensors with input_ids, attention_mask, logits), and <c>transformers-5/pipeline.jsonl</c> against what the
+/// folder <c>float32</c> gives.
+/// </summary>
+internal static class Transformers5Checks
+{
+    private const string ExpectedName = "expected.safetensors";
+    private const double Tolerance = 1e-5;
+
+    private const string FolderName = "transformers-5";
+
+    /// <summary>The check.</summary>
+    public static GoldenCheck Golden { get; } = new(FolderName, Compare, $"no folder with {ExpectedName} in it, and no pipeline.jsonl");
+
+    private static IEnumerable<CheckResult> Compare(string folder, VerifyOptions options)
+    {
+        var lines = Path.Combine(folder, "pipeline.jsonl");
+        return Directory.EnumerateDirectories(folder).Where(model => File.Exists(Path.Combine(model, ExpectedName))).Order(StringComparer.Ordinal)
+            .Select(model => (Name: $"{FolderName}/{Path.GetFileName(model)}", Folder: model))
+            .SelectMany(model => GoldenFolder.Guard(model.Name, () => CheckLogits(model.Name, model.Folder, options)))
+            .Concat(File.Exists(lines)
+                ? GoldenFolder.Guard($"{FolderName}/pipeline.jsonl", () => CheckPipeline(lines, Path.Combine(folder, "float32"), options))
+                : []);
+    }
+
+    private static List<CheckResult> CheckLogits(string name, string folder, VerifyOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var model = ModelFolder.Load(folder, options.Loading(isStrict: true)).Model;
+        var golden = GoldenFolder.Read(Path.Combine(folder, ExpectedName), options);
+        var places = golden["attention_mask"].to(ScalarType.Bool);
+        // The last digits of float32 are in proportion to the numbers.
+        var scale = Math.Max(1, golden["logits"].abs().max().item<float>());
+        List<CheckResult> rows = [];
+        foreach (var usesKernels in (bool[])[true, false])
+        {
+            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            var logits = model.call(golden["input_ids"], golden["attention_mask"]);
+            rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]),
+                options.Allow(Tolerance) * scale));
+        }
+
+        return rows;
+    }
+
+    private static IEnumerable<CheckResult> CheckPipeline(string lines, string folder, VerifyOptions options)
+    {
+        using var model = ModelFolder.Load(folder, options.Loading(isStrict: true)).Model;
+        var pipeline = new TokenClassificationPipeline(DebertaTokenizer.Load(folder), new ModelPieceScorer(model));
+        return PipelineChecks.CompareLines(FolderName, lines, pipeline, options);
     }
 }

@@ -2,20 +2,57 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using NotebookLib.Batching;
 using NotebookLib.Model;
+using NotebookLib.Platform;
+using NotebookLib.Training;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Training;
+namespace NotebookLib.SampleMaker.Model;
 
-// Shapes: B batch, L length, M guessed pieces, V vocabulary.
+/// <summary>
+/// Pre-trains a small DeBERTa from nothing by letting it guess hidden pieces. The loop, its checkpoints and its exact resume are those of the
+/// library's <see cref="Trainer"/>.
+/// </summary>
+internal static class MaskedLanguageTrainer
+{
+    /// <summary>Makes a model with random weights and trains it.</summary>
+    /// <param name="config">The model's sizes.</param>
+    /// <param name="sequences">Piece ids with <c>[CLS]</c> and <c>[SEP]</c>, each as long as the model reads at once.</param>
+    /// <param name="masker">Hides pieces.</param>
+    /// <param name="settings">How it is trained; <see cref="TrainingSettings.Seed"/> also draws the first weights.</param>
+    /// <param name="evaluation">Sequences kept out of the training to measure the loss; none by default.</param>
+    /// <param name="observers">Who watches.</param>
+    /// <param name="cancellation">Ends the run at the next micro-batch, with a checkpoint.</param>
+    /// <returns>The model, owned by the caller, and how the run ended.</returns>
+    /// <exception cref="ArgumentException">The settings cannot work: all faults together.</exception>
+    public static (DebertaV2ForMaskedLM Model, TrainingResult Result) Train(
+        DebertaConfig config, IReadOnlyList<int[]> sequences, PieceMasker masker, TrainingSettings settings,
+        IReadOnlyList<int[]>? evaluation = null, IReadOnlyList<ITrainingObserver>? observers = null, CancellationToken cancellation = default)
+    {
+        settings = settings with { BestMetric = EvaluationResult.LossMetric };
+        TrainingSettingsRules.ThrowIfFaulty(TrainingSettingsRules.FindFaults(settings, sequences.Count, evaluation?.Count ?? 0, labels: null, isCuda: false));
+        var model = new DebertaV2ForMaskedLM(new ModelBuild(config));
+        try
+        {
+            WeightInitializer.Initialize(model, config, settings.Seed);
+            using var task = new MaskedLanguageTask(model, sequences, evaluation ?? [], masker, settings);
+            using var loop = new TrainingLoop(task, settings, observers ?? []);
+            return (model, loop.Run(cancellation));
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+}
 
 /// <summary>Guessing hidden pieces.</summary>
 internal sealed class MaskedLanguageTask(
-    DebertaV2ForMaskedLM model, IReadOnlyList<int[]> training, IReadOnlyList<int[]> evaluation, MaskedLanguageSettings masking, TrainingSettings settings)
+    DebertaV2ForMaskedLM model, IReadOnlyList<int[]> training, IReadOnlyList<int[]> evaluation, PieceMasker masker, TrainingSettings settings)
         : ITrainingTask
 {
     // Evaluation hides the same pieces every time, so that its losses compare.
     private const long EvaluationDraw = -1;
-    private readonly PieceMasker _masker = new(masking, model.Config.VocabSize, settings.Seed);
     private readonly Device _device = model.parameters().First().device;
 
     public nn.Module Model => model;
@@ -35,7 +72,7 @@ internal sealed class MaskedLanguageTask(
     public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor)
     {
         using var scope = NewDisposeScope();
-        using var batch = Batch.Pad([.. MemoryMarshal.ToEnumerable(microBatches.Single()).Select(row => _masker.Mask(training[row], first, row))], _device);
+        using var batch = Batch.Pad([.. MemoryMarshal.ToEnumerable(microBatches.Single()).Select(row => masker.Mask(training[row], first, row))], _device);
         return Loss(batch).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
@@ -54,9 +91,9 @@ internal sealed class MaskedLanguageTask(
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
-                using var batch = Batch.Pad([.. rows.Select(row => _masker.Mask(evaluation[row], EvaluationDraw, row))], _device);
+                using var batch = Batch.Pad([.. rows.Select(row => masker.Mask(evaluation[row], EvaluationDraw, row))], _device);
                 using var open = precision.Enter();
-                lossSum += Platform.DeviceRead.Scalar(Loss(batch)) * (double)batch.LabelledCount;
+                lossSum += DeviceRead.Scalar(Loss(batch)) * (double)batch.LabelledCount;
                 guesses += batch.LabelledCount;
                 tokens += batch.PieceCount;
             }
@@ -69,7 +106,7 @@ internal sealed class MaskedLanguageTask(
         return new(lossSum / Math.Max(1, guesses), evaluation.Count, tokens, clock.Elapsed.TotalSeconds);
     }
 
-    public void SaveWeights(string folder) => ModelFolder.Save(model, folder);
+    public void SaveWeights(string folder) => model.Save(folder);
 
     public void LoadWeights(string folder) => Weights.Load(model, folder);
 

@@ -1,15 +1,25 @@
-using System.Runtime.InteropServices;
 using NotebookLib.Batching;
+using NotebookLib.SampleMaker.Grammar;
 
-namespace NotebookLib.Training;
+namespace NotebookLib.SampleMaker.Model;
 
 /// <summary>
-/// Draws which pieces a model must guess, and what it sees in their place. A draw depends on (seed, draw, row) alone, so a resumed run masks as the
-/// unbroken one, and nothing needs to be kept.
+/// Draws which pieces a model must guess, and what it sees in their place (Devlin et al. 2019 §3.1). A draw depends on (seed, draw, row) alone, so a resumed
+/// run masks as the unbroken one, and nothing needs to be kept.
 /// </summary>
-internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabularySize, long seed)
+/// <param name="maskId">Id of <c>[MASK]</c>.</param>
+/// <param name="specialIds">Ids that are never masked and never put in a piece's place, besides <paramref name="maskId"/>.</param>
+/// <param name="vocabularySize">Pieces of the model's vocabulary.</param>
+/// <param name="seed">Any number.</param>
+/// <param name="isWordStart">Tells whether a piece begins a word; words are then guessed whole. Null guesses piece by piece.</param>
+internal sealed class PieceMasker(int maskId, IEnumerable<int> specialIds, int vocabularySize, long seed, Func<int, bool>? isWordStart = null)
 {
-    private readonly HashSet<int> _special = [.. settings.SpecialIds, settings.MaskId];
+    private const double GuessedShare = 0.15;
+    // Of the guessed pieces; the rest stays as it is.
+    private const double MaskedShare = 0.8;
+    private const double RandomShare = 0.1;
+
+    private readonly HashSet<int> _special = [.. specialIds, maskId];
 
     /// <summary>Masks one row.</summary>
     /// <param name="ids">Piece ids, [L].</param>
@@ -19,14 +29,14 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
     /// special.</returns>
     public EncodedSentence Mask(ReadOnlySpan<int> ids, long draw, int row)
     {
-        var random = new SplitMix64(
+        var random = new SplitMix(
             unchecked(((ulong)seed * 0x9E3779B97F4A7C15UL) ^ ((ulong)draw * 0xC2B2AE3D27D4EB4FUL) ^ ((ulong)row * 0x165667B19E3779F9UL)));
         int[] seen = [.. ids], labels = new int[ids.Length];
         Array.Fill(labels, Batch.IgnoredLabel);
         var words = Words(ids);
         var pieces = words.Sum(word => word.End - word.Start);
-        var wanted = Math.Max(1, (int)Math.Round(pieces * settings.GuessedShare));
-        random.Shuffle(CollectionsMarshal.AsSpan(words));
+        var wanted = Math.Max(1, (int)Math.Round(pieces * GuessedShare));
+        Shuffle(words, random);
         var guessed = 0;
         foreach (var (start, end) in words)
         {
@@ -38,7 +48,7 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
 
             if (guessed == 0 || guessed + end - start <= wanted + 1)
             {
-                Hide(seen, labels, start, end, ref random);
+                Hide(seen, labels, start, end, random);
                 guessed += end - start;
             }
         }
@@ -46,26 +56,35 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
         return new(seen, labels, labels);
     }
 
-    private void Hide(int[] seen, int[] labels, int start, int end, ref SplitMix64 random)
+    private void Hide(int[] seen, int[] labels, int start, int end, SplitMix random)
     {
         for (var i = start; i < end; i++)
         {
             labels[i] = seen[i];
-            var fate = random.NextDouble();
-            seen[i] = fate < settings.MaskedShare ? settings.MaskId : fate < settings.MaskedShare + settings.RandomShare ? RandomPiece(ref random) : seen[i];
+            var fate = random.Fraction();
+            seen[i] = fate < MaskedShare ? maskId : fate < MaskedShare + RandomShare ? RandomPiece(random) : seen[i];
         }
     }
 
-    private int RandomPiece(ref SplitMix64 random)
+    private int RandomPiece(SplitMix random)
     {
         int piece;
         do
         {
-            piece = random.Next(vocabularySize);
+            piece = random.Below(vocabularySize);
         }
         while (_special.Contains(piece));
 
         return piece;
+    }
+
+    private static void Shuffle<T>(List<T> items, SplitMix random)
+    {
+        for (var i = items.Count - 1; i > 0; i--)
+        {
+            var other = random.Below(i + 1);
+            (items[i], items[other]) = (items[other], items[i]);
+        }
     }
 
     private List<(int Start, int End)> Words(ReadOnlySpan<int> ids)
@@ -78,7 +97,7 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
                 continue;
             }
 
-            var continues = settings.IsWordStart is { } isStart && words.Count > 0 && words[^1].End == i && !isStart(ids[i]);
+            var continues = isWordStart is { } isStart && words.Count > 0 && words[^1].End == i && !isStart(ids[i]);
             if (continues)
             {
                 words[^1] = (words[^1].Start, i + 1);
@@ -90,32 +109,5 @@ internal sealed class PieceMasker(MaskedLanguageSettings settings, int vocabular
         }
 
         return words;
-    }
-
-    /// <summary>SplitMix64 (Steele, Lea and Flood 2014): good numbers from any seed, at once.</summary>
-    private struct SplitMix64(ulong state)
-    {
-        private ulong _state = state;
-
-        public double NextDouble() => (NextBits() >> 11) * (1.0 / (1UL << 53));
-
-        public int Next(int below) => (int)(((UInt128)NextBits() * (ulong)below) >> 64);
-
-        public void Shuffle<T>(Span<T> items)
-        {
-            for (var i = items.Length - 1; i > 0; i--)
-            {
-                var other = Next(i + 1);
-                (items[i], items[other]) = (items[other], items[i]);
-            }
-        }
-
-        private ulong NextBits()
-        {
-            var z = _state += 0x9E3779B97F4A7C15UL;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EBUL;
-            return z ^ (z >> 31);
-        }
     }
 }

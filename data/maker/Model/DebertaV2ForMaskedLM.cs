@@ -1,14 +1,15 @@
+using NotebookLib.Model;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace NotebookLib.Model;
+namespace NotebookLib.SampleMaker.Model;
 
 /// <summary>
 /// DeBERTa with a head that guesses hidden pieces, for pre-training: transform, then the word embeddings themselves as output weights
 /// (transformers 4.35.2 DebertaV2ForMaskedLM, whose names these are: <c>cls.predictions.*</c>).
 /// </summary>
-public sealed class DebertaV2ForMaskedLM : Module<Tensor, Tensor, Tensor>
+internal sealed class DebertaV2ForMaskedLM : Module<Tensor, Tensor, Tensor>
 {
     private readonly DebertaV2Model deberta;
     private readonly MaskedHead cls;
@@ -57,6 +58,14 @@ public sealed class DebertaV2ForMaskedLM : Module<Tensor, Tensor, Tensor>
         var hidden_BLC = layout.ToPadded(deberta.Run(layout));
         return Scores(hidden_BLC.view(-1, Config.HiddenSize).index_select(0, places)).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Loads one; a checkpoint without that head gets a new one.</summary>
+    /// <inheritdoc cref="ModelFolder.Load(string, LoadOptions)" path="/exception"/>
+    public static Loaded<DebertaV2ForMaskedLM> Load(string folder, LoadOptions? options = null) =>
+        ModelFolder.Load(folder, options ?? new(), build => new DebertaV2ForMaskedLM(build));
+
+    /// <summary>Saves it as the Hub keeps one.</summary>
+    public void Save(string folder) => ModelFolder.Save(this, Config, folder);
 
     private Tensor Scores(Tensor hidden_NC) => cls.Run(hidden_NC, deberta.Embeddings.WordEmbeddings.Weight);
 

@@ -1,18 +1,18 @@
-using NotebookLib.Training;
+using NotebookLib.SampleMaker.Model;
 
-namespace NotebookLib.Tests.Training;
+namespace NotebookLib.Tests.Sample;
 
 public class PieceMaskerTests
 {
     private const int VocabularySize = 1000;
     private const int MaskId = 4;
-    private static readonly MaskedLanguageSettings Settings = new() { MaskId = MaskId };
+    private static readonly int[] Special = [0, 1, 2, 3];
     private static readonly int[] Row = [1, .. Enumerable.Range(10, 100), 2];
 
     [Fact]
     public void Fifteen_of_a_hundred_pieces_are_guessed_eight_tenths_masked_a_tenth_random_a_tenth_kept()
     {
-        var masker = new PieceMasker(Settings, VocabularySize, seed: 42);
+        var masker = new PieceMasker(MaskId, Special, VocabularySize, seed: 42);
         int guessed = 0, masked = 0, kept = 0;
         for (var draw = 0; draw < 1000; draw++)
         {
@@ -38,9 +38,9 @@ public class PieceMaskerTests
     [Fact]
     public void The_same_draw_hides_the_same_pieces_and_another_hides_others()
     {
-        var masker = new PieceMasker(Settings, VocabularySize, seed: 42);
+        var masker = new PieceMasker(MaskId, Special, VocabularySize, seed: 42);
 
-        Assert.Equal(masker.Mask(Row, 3, 5).InputIds, new PieceMasker(Settings, VocabularySize, seed: 42).Mask(Row, 3, 5).InputIds);
+        Assert.Equal(masker.Mask(Row, 3, 5).InputIds, new PieceMasker(MaskId, Special, VocabularySize, seed: 42).Mask(Row, 3, 5).InputIds);
         Assert.NotEqual(masker.Mask(Row, 3, 5).InputIds, masker.Mask(Row, 4, 5).InputIds);
         Assert.NotEqual(masker.Mask(Row, 3, 5).InputIds, masker.Mask(Row, 3, 6).InputIds);
     }
@@ -49,7 +49,7 @@ public class PieceMaskerTests
     public void Whole_words_are_guessed_whole()
     {
         // Even ids begin a word; every word has two pieces.
-        var masker = new PieceMasker(Settings with { IsWordStart = id => id % 2 == 0 }, VocabularySize, seed: 1);
+        var masker = new PieceMasker(MaskId, Special, VocabularySize, seed: 1, isWordStart: id => id % 2 == 0);
         for (var draw = 0; draw < 100; draw++)
         {
             var labels = masker.Mask(Row, draw, 0).Labels;
@@ -63,7 +63,7 @@ public class PieceMaskerTests
     [Fact]
     public void A_short_row_still_has_something_to_guess_and_an_empty_one_has_nothing()
     {
-        var masker = new PieceMasker(Settings, VocabularySize, seed: 1);
+        var masker = new PieceMasker(MaskId, Special, VocabularySize, seed: 1);
 
         Assert.Equal([-100, 10, -100], masker.Mask([1, 10, 2], 0, 0).Labels);
         Assert.Equal([-100, -100, -100], masker.Mask([1, 3, 2], 0, 0).Labels);
