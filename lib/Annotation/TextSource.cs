@@ -355,7 +355,7 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
                 + $"found {FieldNames.Listed(parquet.Columns.Select(column => $"{column.Name} ({column.Description})"))}");
         }
 
-        var (cache, number) = (new WordCache(), 0L);
+        var (cache, number) = (new WordPool(), 0L);
         for (var group = 0; group < parquet.GroupCount; group++)
         {
             var values = Read(parquet, group, chosen, cache);
@@ -371,7 +371,7 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
         }
     }
 
-    private static ParquetValues Read(ParquetFile parquet, int group, ParquetColumn column, WordCache cache)
+    private static ParquetValues Read(ParquetFile parquet, int group, ParquetColumn column, WordPool cache)
     {
         try
         {

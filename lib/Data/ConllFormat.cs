@@ -56,7 +56,7 @@ internal static class ConllFormat
     private static IEnumerable<TableRow> Lines(Func<LineReader> open, bool skipsFirst)
     {
         using var lines = open();
-        var (cache, isSkipping) = (new WordCache(), skipsFirst);
+        var (cache, isSkipping) = (new WordPool(), skipsFirst);
         while (TryRead(lines, out var damage))
         {
             if (damage is not null)
@@ -90,7 +90,7 @@ internal static class ConllFormat
         }
     }
 
-    private static TableRow Row(LineReader lines, WordCache cache)
+    private static TableRow Row(LineReader lines, WordPool cache)
     {
         if (lines.IsTooLong)
         {
@@ -107,7 +107,7 @@ internal static class ConllFormat
         }
     }
 
-    private static string[] Split(ReadOnlySpan<char> line, WordCache cache)
+    private static string[] Split(ReadOnlySpan<char> line, WordPool cache)
     {
         var separator = line.Contains('\t') ? '\t' : ' ';
         var cells = new List<string>(8);

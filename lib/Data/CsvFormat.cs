@@ -54,7 +54,7 @@ internal static class CsvFormat
             Encoding = Encoding.UTF8,
         };
         using var csv = CsvReader.Create(open(), settings, leaveOpen: false);
-        var cache = new WordCache();
+        var cache = new WordPool();
         while (true)
         {
             string? problem = null;
@@ -84,7 +84,7 @@ internal static class CsvFormat
         }
     }
 
-    private static TableRow Row(CsvReader csv, WordCache cache)
+    private static TableRow Row(CsvReader csv, WordPool cache)
     {
         var cells = new string[csv.FieldCount];
         for (var i = 0; i < cells.Length; i++)

@@ -9,7 +9,7 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
     private static readonly string[] EndNames = ["end", "end_offset", "end_char", "stop", "endOffset"];
     private static readonly string[] LabelNames = ["label", "labels", "type", "entity_type", "entity", "tag", "category", "class", "entity_group"];
 
-    private readonly WordCache _cache = new();
+    private readonly WordPool _cache = new();
 
     /// <summary>Rows left out and why, by how often.</summary>
     public Dictionary<string, long> LeftOut { get; } = [];

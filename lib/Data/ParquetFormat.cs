@@ -59,7 +59,7 @@ internal sealed class ParquetFormat
     public IEnumerable<RawRow> Read()
     {
         using var file = Open();
-        var (cache, row) = (new WordCache(), 0L);
+        var (cache, row) = (new WordPool(), 0L);
         for (var index = 0; index < file.GroupCount; index++)
         {
             var columns = ReadGroup(file, index, cache,
@@ -80,7 +80,7 @@ internal sealed class ParquetFormat
         IEnumerable<TableRow> Rows()
         {
             using var file = Open();
-            var (cache, row) = (new WordCache(), 0L);
+            var (cache, row) = (new WordPool(), 0L);
             for (var index = 0; index < file.GroupCount; index++)
             {
                 var columns = ReadGroup(file, index, cache, cells);
@@ -139,7 +139,7 @@ internal sealed class ParquetFormat
         }
     }
 
-    private List<ParquetValues> ReadGroup(ParquetFile file, int index, WordCache cache, IReadOnlyList<ParquetColumn> columns)
+    private List<ParquetValues> ReadGroup(ParquetFile file, int index, WordPool cache, IReadOnlyList<ParquetColumn> columns)
     {
         try
         {

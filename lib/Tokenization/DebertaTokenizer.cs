@@ -1,3 +1,6 @@
+using System.Buffers;
+using Microsoft.ML.Tokenizers;
+
 namespace NotebookLib.Tokenization;
 
 /// <summary>
@@ -10,15 +13,16 @@ namespace NotebookLib.Tokenization;
 /// A surrogate pair counts as one character in <see cref="Encoding.Offsets"/>, as in Python; <see cref="CodePoints.ToUtf16"/> turns them into string indices.
 /// </para>
 /// <para>
-/// Why not Microsoft.ML.Tokenizers 2.0.1, measured with the real spm.model: its byte-fallback ids are 255 too high and so fall on the ids of ordinary pieces
-/// ("." and &lt;0x01&gt; are both 260), so unknown text cannot be told from known text afterwards;
-/// of equally good paths it can take another than the reference (a long "aaaa…"); control characters are kept; offsets refer to the
-/// normalised text. Equal were 42,886 of 42,901 plain lines, 673 of 1,255 unusual texts (offsets: 4) and 1,573 of 2,155 word lists. Word by word it made 2.1
-/// million pieces per CPU second on the reference corpus; this class made 4.7 million without its cache and 8 million with it, on the same busy machine (Rust's
-/// tokenizers: 0.33 million, PERFORMANCE.md). The tests use it as an outside oracle where the two must agree.
+/// As a <see cref="Tokenizer"/> it can be handed to whatever takes one of Microsoft.ML.Tokenizers, and gives it the same ids; places are ranges of the text as
+/// it was given. Why that package's own SentencePieceTokenizer (2.0.1) is not enough, measured with the real spm.model: its byte-fallback ids are 255 too high
+/// and so fall on the ids of ordinary pieces ("." and &lt;0x01&gt; are both 260), so unknown text cannot be told from known text afterwards; of equally good
+/// paths it can take another than the reference (a long "aaaa…"); control characters are kept; offsets refer to the normalised text. Equal were 42,886 of
+/// 42,901 plain lines, 673 of 1,255 unusual texts (offsets: 4) and 1,573 of 2,155 word lists. Word by word it made 2.1 million pieces per CPU second on the
+/// reference corpus; this class made 4.7 million without its cache and 8 million with it, on the same busy machine (Rust's tokenizers: 0.33 million). The
+/// tests use it as an outside oracle where the two must agree.
 /// </para>
 /// </remarks>
-public sealed class DebertaTokenizer
+public sealed class DebertaTokenizer : Tokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly TokenizerFolder? _folder;
@@ -117,10 +121,8 @@ public sealed class DebertaTokenizer
 
     /// <summary>The text of a piece, with ▁ where a word begins.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such id.</exception>
-    public string PieceOf(int id) =>
-        _added.TryGetValue(id, out var token) ? token.Content
-        : ((uint)id < (uint)_parts.Pieces.Count
-        ? _parts.Pieces[id].Text : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has ids 0 to {VocabularySize - 1}."));
+    public string PieceOf(int id) => FindPiece(id)
+        ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has ids 0 to {VocabularySize - 1}.");
 
     /// <summary>The id of a piece, or null when the vocabulary lacks it.</summary>
     public int? FindId(string piece) =>
@@ -130,7 +132,7 @@ public sealed class DebertaTokenizer
     /// <summary>Turns ids back into text, as the reference does without its "clean-up" of spaces before punctuation.</summary>
     /// <param name="ids">Piece ids.</param>
     /// <param name="skipSpecialTokens">Leave special tokens out.</param>
-    public string Decode(IEnumerable<int> ids, bool skipSpecialTokens = true)
+    public string Decode(IEnumerable<int> ids, bool skipSpecialTokens)
     {
         ArgumentNullException.ThrowIfNull(ids);
         return Join(ids.Where(id => !skipSpecialTokens || !(_added.TryGetValue(id, out var token) && token.IsSpecial)).Select(PieceOf));
@@ -187,4 +189,151 @@ public sealed class DebertaTokenizer
         encoding.WordIds.AsSpan(length - _behind.Length).Fill(-1);
         return encoding;
     }
+
+    // What follows is the contract of the base. The steps of this tokenizer belong together: normaliser and pre-tokenizers cannot be had or left out alone, so
+    // both of the base's properties are null, and the settings' two switches change nothing. The special pieces at both ends count.
+
+    /// <inheritdoc />
+    protected override EncodeResults<int> EncodeToIds(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        text ??= textSpan.ToString();
+        var (encoding, consumed) = Front(text, settings.MaxTokenCount);
+        return new() { Tokens = encoding.Ids, CharsConsumed = consumed };
+    }
+
+    /// <inheritdoc />
+    protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        text ??= textSpan.ToString();
+        var (encoding, consumed) = Front(text, settings.MaxTokenCount);
+        var places = CodePoints.ToUtf16(text, encoding.Offsets);
+        // What stands behind a text has its place there, so that places never go backwards.
+        places.AsSpan(Math.Max(0, places.Length - _behind.Length)).Fill((consumed, consumed));
+        var tokens = new EncodedToken[places.Length];
+        for (var piece = 0; piece < tokens.Length; piece++)
+        {
+            tokens[piece] = new(encoding.Ids[piece], PieceOf(encoding.Ids[piece]), places[piece].Start..places[piece].End);
+        }
+
+        return new() { Tokens = tokens, CharsConsumed = consumed };
+    }
+
+    /// <inheritdoc />
+    protected override int CountTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        return Front(text ?? textSpan.ToString(), settings.MaxTokenCount).Encoding.Ids.Length;
+    }
+
+    /// <inheritdoc />
+    protected override int GetIndexByTokenCount(
+        string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings, bool fromEnd, out string? normalizedText, out int tokenCount)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        text ??= textSpan.ToString();
+        var encoding = Encode(text);
+        normalizedText = null;
+        if (encoding.Ids.Length <= settings.MaxTokenCount)
+        {
+            tokenCount = encoding.Ids.Length;
+            return fromEnd ? 0 : text.Length;
+        }
+
+        var (first, behind) = Fitting(encoding, settings.MaxTokenCount, fromEnd);
+        tokenCount = settings.MaxTokenCount < SpecialCount ? 0 : SpecialCount + behind - first;
+        return first == behind ? fromEnd ? text.Length : 0 : StartOf(fromEnd ? first : behind, encoding, text);
+    }
+
+    /// <inheritdoc />
+    public override string Decode(IEnumerable<int> ids) => Decode(ids, skipSpecialTokens: true);
+
+    /// <inheritdoc />
+    public override OperationStatus Decode(IEnumerable<int> ids, Span<char> destination, out int idsConsumed, out int charsWritten)
+    {
+        int[] given = [.. ids];
+        int[] known = [.. given.TakeWhile(id => FindPiece(id) is not null)];
+        var text = Decode(known);
+        idsConsumed = text.Length <= destination.Length ? known.Length : LongestFront(known, text, destination.Length);
+        var front = idsConsumed == known.Length ? text : Decode(known[..idsConsumed]);
+        front.CopyTo(destination);
+        charsWritten = front.Length;
+        return idsConsumed < known.Length ? OperationStatus.DestinationTooSmall
+            : known.Length < given.Length ? OperationStatus.InvalidData : OperationStatus.Done;
+    }
+
+    /// <summary>How many ids give a front of their text that has room; fewer where the last ones are some bytes of a character.</summary>
+    private int LongestFront(int[] ids, string text, int room)
+    {
+        var (fits, tooMany) = (0, ids.Length);
+        while (tooMany - fits > 1)
+        {
+            var middle = (fits + tooMany) / 2;
+            (fits, tooMany) = Decode(ids[..middle]).Length <= room ? (middle, tooMany) : (fits, middle);
+        }
+
+        bool IsFront(string some) => some.Length <= room && text.StartsWith(some, StringComparison.Ordinal);
+        while (fits > 0 && !IsFront(Decode(ids[..fits])))
+        {
+            fits--;
+        }
+
+        return fits;
+    }
+
+    /// <summary>The front of a text that has at most so many pieces, those at both ends included; none where they alone are more.</summary>
+    /// <returns>Its pieces, and how many characters of the text they stand for.</returns>
+    private (Encoding Encoding, int Consumed) Front(string text, int most)
+    {
+        var whole = Encode(text);
+        if (whole.Ids.Length <= most)
+        {
+            return (whole, text.Length);
+        }
+
+        var (first, behind) = Fitting(whole, most, fromEnd: false);
+        if (most < SpecialCount)
+        {
+            return (new([], [], []), 0);
+        }
+
+        var front = NewEncoding(SpecialCount + behind - first);
+        whole.Ids.AsSpan(first..behind).CopyTo(front.Ids.AsSpan(first));
+        whole.WordIds.AsSpan(first..behind).CopyTo(front.WordIds.AsSpan(first));
+        whole.Offsets.AsSpan(first..behind).CopyTo(front.Offsets.AsSpan(first));
+        return (front, first == behind ? 0 : StartOf(behind, whole, text));
+    }
+
+    /// <summary>
+    /// Which of a text's own pieces fit when at most so many may be, those at both ends included; a character is in with all of its pieces or with none.
+    /// </summary>
+    /// <returns>The first, and the one behind the last.</returns>
+    private (int First, int Behind) Fitting(Encoding encoding, int most, bool fromEnd)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(most);
+        var (first, behind) = (_before.Length, encoding.Ids.Length - _behind.Length);
+        var room = Math.Clamp(most - SpecialCount, 0, behind - first);
+        var cut = fromEnd ? behind - room : first + room;
+        while (cut > first && cut < behind && encoding.Offsets[cut].Start < encoding.Offsets[cut - 1].End)
+        {
+            cut += fromEnd ? 1 : -1;
+        }
+
+        return fromEnd ? (cut, behind) : (first, cut);
+    }
+
+    private static int StartOf(int piece, Encoding encoding, string text) => CodePoints.ToUtf16(text, [encoding.Offsets[piece]])[0].Start;
+
+    private string? FindPiece(int id) => _added.TryGetValue(id, out var token) ? token.Content
+        : (uint)id < (uint)_parts.Pieces.Count ? _parts.Pieces[id].Text : null;
 }
+
+/// <summary>What the tokenizer makes of a sentence: L pieces, <c>[CLS]</c> first and <c>[SEP]</c> last.</summary>
+/// <param name="Ids">Piece ids, [L].</param>
+/// <param name="WordIds">For each piece the index of its word, [L]; −1 on <c>[CLS]</c> and <c>[SEP]</c> (the Python library's None).</param>
+/// <param name="Offsets">
+/// For each piece its place in the text (of its own word, when words were given), [L]; end exclusive, counted as the fast tokenizer counts: in Unicode
+/// code points, so that a surrogate pair is one. (0, 0) on <c>[CLS]</c> and <c>[SEP]</c>.
+/// </param>
+public sealed record Encoding(int[] Ids, int[] WordIds, (int Start, int End)[] Offsets);

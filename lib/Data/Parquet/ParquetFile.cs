@@ -84,7 +84,7 @@ internal sealed class ParquetFile : IDisposable
     /// <param name="mostValues">How many values it may have.</param>
     /// <param name="words">Shares equal texts.</param>
     /// <exception cref="InvalidDataException">It is damaged, too large, or packed in a way that is not known here; the message says what to do.</exception>
-    public ParquetValues Read(int group, ParquetColumn column, int mostValues, WordCache words)
+    public ParquetValues Read(int group, ParquetColumn column, int mostValues, WordPool words)
     {
         var chunks = _groups[group].Structs(1);
         ParquetEncodings.ThrowIf(chunks.Count != Columns.Count, $"row group {group} has {chunks.Count} columns, the schema {Columns.Count}");

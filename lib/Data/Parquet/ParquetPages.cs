@@ -14,7 +14,7 @@ namespace NotebookLib.Data;
 internal sealed record ParquetValues(string[] Values, int[] Starts, IReadOnlySet<int> RowsWithNulls);
 
 /// <summary>Decodes the pages of one column (parquet-format, README.md and Encodings.md): data pages of versions 1 and 2, every codec but LZO.</summary>
-internal sealed class ParquetPages(ParquetColumn column, int codec, WordCache words)
+internal sealed class ParquetPages(ParquetColumn column, int codec, WordPool words)
 {
     // A page of a tidy writer is about 1 MB; this is what a damaged or hostile one may claim at most, seen beside its packed size.
     private const int MaxPageBytes = 1 << 30;

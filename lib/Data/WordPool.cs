@@ -1,7 +1,7 @@
 namespace NotebookLib.Data;
 
 /// <summary>Gives equal words the same string: text repeats its words so much that a corpus in memory shrinks to about a third. Bounded.</summary>
-internal sealed class WordCache
+internal sealed class WordPool
 {
     private const int MaxCachedLength = 32;
     private readonly string?[] _words = new string?[1 << 16];
