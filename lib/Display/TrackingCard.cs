@@ -39,7 +39,7 @@ public static class TrackingCard
     /// <param name="run">The run.</param>
     /// <param name="key">Its key, for example <c>charts/loss</c>.</param>
     /// <param name="chart">The chart.</param>
-    public static void LogChart(this ITracker run, string key, Chart chart)
+    public static void LogChart(this TrackedRun run, string key, Chart chart)
     {
         ArgumentNullException.ThrowIfNull(run);
         ArgumentNullException.ThrowIfNull(chart);
@@ -53,7 +53,7 @@ public static class TrackingCard
     /// <param name="run">The run.</param>
     /// <param name="key">Its key, for example <c>test/types</c>.</param>
     /// <param name="table">The table.</param>
-    public static void LogTable(this ITracker run, string key, TableView table)
+    public static void LogTable(this TrackedRun run, string key, TableView table)
     {
         ArgumentNullException.ThrowIfNull(run);
         ArgumentNullException.ThrowIfNull(table);

@@ -30,7 +30,7 @@ public static class HuggingFaceKeys
 
     /// <summary>Defines the step metric as the integration does.</summary>
     /// <param name="tracker">The run.</param>
-    public static void DefineStep(ITracker tracker)
+    public static void DefineStep(TrackedRun tracker)
     {
         ArgumentNullException.ThrowIfNull(tracker);
         tracker.DefineMetric(GlobalStep);

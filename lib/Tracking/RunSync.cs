@@ -3,6 +3,28 @@ using NotebookLib.Tracking.TransactionLog;
 
 namespace NotebookLib.Tracking;
 
+/// <summary>What a sync did.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="Link">The run's page.</param>
+/// <param name="Folder">The run's folder.</param>
+/// <param name="RowsKept">Rows in the journal.</param>
+/// <param name="RowsSent">Rows sent now.</param>
+/// <param name="RowsOnServer">Rows that the server has confirmed, by now and before.</param>
+/// <param name="EventsSent">System metrics sent now.</param>
+/// <param name="OutputLinesSent">Console lines sent now.</param>
+/// <param name="FilesSent">Files sent now.</param>
+/// <param name="ArtifactsSent">Artifacts sent now.</param>
+/// <param name="ExitCode">How the run ended; null after a kill (the server is told 1).</param>
+/// <param name="DamagedLines">Lines of the journal that could not be read.</param>
+/// <param name="Failures">What could not be sent, one sentence each; empty: all is there.</param>
+public sealed record SyncSummary(
+    string RunId, string? Link, string Folder, long RowsKept, long RowsSent, long RowsOnServer, long EventsSent, long OutputLinesSent,
+    int FilesSent, int ArtifactsSent, int? ExitCode, long DamagedLines, IReadOnlyList<string> Failures)
+{
+    /// <summary>Whether the server was told anything.</summary>
+    public bool HasSent { get; init; } = true;
+}
+
 /// <summary>Uploads a run's folder: what is missing on the server, any number of times, from any state. Every row arrives once.</summary>
 public static class RunSync
 {
@@ -54,7 +76,8 @@ public static class RunSync
             { HasSent = false };
         }
 
-        CompleteTransactionLog(run);
+        // A run that was killed has none yet.
+        TransactionLogFile.Write(run);
         if (given.Key is null)
         {
             throw new ArgumentException("sync: no API key found; set WANDB_API_KEY or log in with netrc");
@@ -74,18 +97,17 @@ public static class RunSync
         RunFolder folder, RunReplay survey, TrackingSettings settings, TimeProvider clock, CancellationToken cancel)
     {
         using var journal = new JournalWriter(folder.Journal, survey.Length);
-        var hooks = new UploadHooks((session, place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place)), settings.Notice,
-            Stopped: () => { });
         // Somebody waits here: a server that stays away is said, and given up when the tries of one call are used up, not after days as in the background.
         using var api = new WandbApi(settings, clock, SayWait, WandbApi.Calls);
-        using var uploader = new RunUploader(folder, api, hooks);
+        using var uploader = new RunUploader(folder, api, WriteBase, settings.Notice, stopped: () => { });
         await uploader.ConnectAsync(isFresh: false, settings.Gzip, cancel).ConfigureAwait(false);
         var failures = await uploader.FinishAsync(cancel).ConfigureAwait(false);
         var counts = uploader.Counts;
         return new SyncSummary(
             survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History),
-            counts.Events,
-            counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
+            counts.Events, counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
+
+        void WriteBase(int session, SessionBase place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place));
 
         void SayWait(string reason, TimeSpan wait) => settings.Notice(Invariant($"{settings.BaseUrl}: {reason}; trying again in {wait.TotalSeconds:0} s"));
     }
@@ -97,12 +119,5 @@ public static class RunSync
             && state.Sent(StreamKind.Events) == run.Events
             && state.Sent(StreamKind.Output) == run.Lines
             && run.Artifacts.All(artifact => state.HasArtifact(artifact.ClientId))
-            && FileUploader.Pending(folder, state).Count == 0;
-
-    /// <summary>After a kill W&amp;B's own log lags behind the journal.</summary>
-    private static void CompleteTransactionLog(RunFolder folder)
-    {
-        using var log = new TransactionLogFollower(folder);
-        log.Complete();
-    }
+            && state.PendingFiles(folder).Count == 0;
 }

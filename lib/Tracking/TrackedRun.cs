@@ -1,14 +1,29 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
-using NotebookLib.Net;
+using NotebookLib.Tracking.TransactionLog;
 
 namespace NotebookLib.Tracking;
 
+/// <summary>How a run's tracking stands; the card in Display shows it.</summary>
+/// <param name="RunName">The run's name, or its id when it has none.</param>
+/// <param name="RunId">The run's id.</param>
+/// <param name="Mode">Where rows go now: a run that the server refused is offline.</param>
+/// <param name="Link">The run's page; null when there is none.</param>
+/// <param name="Folder">The run's folder; null when disabled.</param>
+/// <param name="RowsKept">Rows in the journal.</param>
+/// <param name="RowsSent">Rows that the server has confirmed.</param>
+/// <param name="Remark">Why the run is offline, or null.</param>
+public sealed record TrackingStatus(
+    string RunName, string RunId, TrackingMode Mode, string? Link, string? Folder, long RowsKept, long RowsSent, string? Remark);
+
 /// <summary>
-/// A run and everything that tracks it: the journal, the server, further trackers. Start it before the training, finish it after; in between its calls cost
-/// microseconds.
+/// A run that is tracked: everything it has to say goes to its journal first, from where, when online, a sender brings it to the server. Start it before the
+/// training, finish it after; in between its calls cost microseconds, and none waits for a network.
 /// </summary>
-public sealed class TrackedRun : ITracker
+/// <remarks>
+/// A full disk, or a file that cannot be read, is said once and does not disturb the training. What cannot be logged at all is the caller's mistake and is
+/// thrown.
+/// </remarks>
+public sealed class TrackedRun : IAsyncDisposable
 {
     /// <summary>The exit code of a run that somebody stopped, by hand or by the button on its page, as W&amp;B's client gives it.</summary>
     internal const int Stopped = 255;
@@ -18,22 +33,16 @@ public sealed class TrackedRun : ITracker
 
     private readonly TrackingSettings _settings;
     private readonly TimeProvider _clock;
-    private readonly ITracker[] _also;
-    private FanOutTracker _trackers;
+    private readonly ConcurrentDictionary<string, bool> _said = new(StringComparer.Ordinal);
     private RunJournal? _journal;
-    private WandbTracker? _wandb;
-    private RunHousekeeper? _housekeeper;
+    private RunSender? _sender;
     private ITimer? _sampler;
     private ConsoleTee? _console;
     private int _exitCode;
     private int _finished;
     private int _disposed;
 
-    private TrackedRun(TrackingSettings settings, TimeProvider clock, IEnumerable<ITracker> also, RunJournal? journal, bool isFresh)
-    {
-        (_settings, _clock, _also) = (settings, clock, [.. also]);
-        Open(journal, isFresh);
-    }
+    private TrackedRun(TrackingSettings settings, TimeProvider clock) => (_settings, _clock) = (settings, clock);
 
     /// <summary>The run's id; empty when disabled.</summary>
     public string RunId => _journal?.Header.RunId ?? "";
@@ -42,7 +51,7 @@ public sealed class TrackedRun : ITracker
     public string? Folder => _journal?.Folder.FullPath;
 
     /// <summary>Cancelled when somebody presses the stop button on the run's page: training should end with a checkpoint.</summary>
-    public CancellationToken StopRequested => _wandb?.StopRequested ?? CancellationToken.None;
+    public CancellationToken StopRequested => _sender?.StopRequested ?? CancellationToken.None;
 
     /// <summary>Which models should become artifacts.</summary>
     public LogModel LogModel => _settings.LogModel;
@@ -57,53 +66,10 @@ public sealed class TrackedRun : ITracker
     /// <param name="settings">Mode, names, intervals; default: the environment's.</param>
     /// <param name="config">The first configuration values.</param>
     /// <param name="clock">Times and waits; default: the system's.</param>
-    /// <param name="also">Further trackers, for example a <see cref="ConsoleTracker"/>; they are disposed with the run.</param>
     /// <exception cref="ArgumentException">The settings contradict each other (all faults are named), or a configuration value cannot be logged.</exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
-    public static TrackedRun Start(
-        TrackingSettings? settings = null, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null, IEnumerable<ITracker>? also = null)
-        => Start(settings ?? TrackingEnvironment.Read(), config, clock ?? TimeProvider.System, also ?? [], output: null, kept: null);
-
-    private static TrackedRun Start(
-        TrackingSettings given, IReadOnlyDictionary<string, object?>? config, TimeProvider time, IEnumerable<ITracker> also, string? output, RunFolder? kept)
-    {
-        if (given.Validate() is { Count: > 0 } faults)
-        {
-            throw new ArgumentException("tracking settings: " + string.Join("; ", faults));
-        }
-
-        if (given.ResolvedMode is TrackingMode.Disabled)
-        {
-            return new TrackedRun(given, time, also, null, isFresh: false);
-        }
-
-        var runId = kept?.RunId ?? given.RunId ?? Tracking.RunId.New();
-        var continues = given.RunId is not null && given.Resume is ResumeMode.Allow or ResumeMode.Must;
-        var folder = kept ?? (continues ? RunFolder.Find(given.Directory, runId) : null)
-            ?? RunFolder.Create(given.Directory, runId, time.GetUtcNow(), given.ResolvedMode is TrackingMode.Online);
-        if (output is not null)
-        {
-            RunFolder.SetOfOutput(output, folder);
-        }
-
-        var journal = new RunJournal(folder, Header(given, runId, time.GetUtcNow()), time, given.Secrets);
-        try
-        {
-            if (config is not null)
-            {
-                journal.AppendValues(JournalKind.Config, config);
-            }
-
-            SayOffline(given, folder);
-            return new TrackedRun(given, time, also, journal, isFresh: kept is null && given.RunId is null);
-        }
-        catch
-        {
-            // Who corrects the mistake and starts again must find the folder free.
-            journal.Dispose();
-            throw;
-        }
-    }
+    public static TrackedRun Start(TrackingSettings? settings = null, IReadOnlyDictionary<string, object?>? config = null, TimeProvider? clock = null)
+        => Start(settings ?? TrackingEnvironment.Read(), config, clock ?? TimeProvider.System, output: null, kept: null);
 
     /// <summary>
     /// Starts a run as a notebook does: one word says where it goes, the environment says the rest (<see cref="TrackingEnvironment.ForNotebook"/>). An output
@@ -119,8 +85,9 @@ public sealed class TrackedRun : ITracker
     /// <param name="clock">Times and waits; default: the system's.</param>
     /// <param name="resume">Whether the output folder's last run goes on, or a new one begins; null: it goes on unless it ended well.</param>
     /// <returns>The started run. End it with <see cref="FinishAsync"/>.</returns>
-    /// <exception cref="ArgumentException">The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value
-    /// cannot be logged.</exception>
+    /// <exception cref="ArgumentException">
+    /// The word or a variable means nothing, or "online" finds no key; all faults are named. Or a configuration value cannot be logged.
+    /// </exception>
     /// <exception cref="IOException">The folder cannot be written, or another process writes the same run.</exception>
     public static TrackedRun Start(
         string tracking, string outputFolder, string? name = null, string project = TrackingEnvironment.NotebookProject,
@@ -140,43 +107,123 @@ public sealed class TrackedRun : ITracker
         var kept = settings.ResolvedMode is TrackingMode.Disabled ? null : RunFolder.OfOutput(output);
         // WANDB_RUN_ID may name another one.
         var goesOn = kept is not null && (settings.RunId ?? kept.RunId) == kept.RunId && (resume ?? RunReplay.Read(kept.Journal).Exit is not { Code: 0 });
-        return OpenRuns[output] = Start(settings, config, clock ?? TimeProvider.System, [], output, goesOn ? kept : null);
+        return OpenRuns[output] = Start(settings, config, clock ?? TimeProvider.System, output, goesOn ? kept : null);
+    }
+
+    private static TrackedRun Start(
+        TrackingSettings given, IReadOnlyDictionary<string, object?>? config, TimeProvider clock, string? output, RunFolder? kept)
+    {
+        if (given.Validate() is { Count: > 0 } faults)
+        {
+            throw new ArgumentException("tracking settings: " + string.Join("; ", faults));
+        }
+
+        var run = new TrackedRun(given, clock);
+        if (given.ResolvedMode is TrackingMode.Disabled)
+        {
+            return run;
+        }
+
+        var runId = kept?.RunId ?? given.RunId ?? RunFolder.NewRunId();
+        var continues = given.RunId is not null && given.Resume is ResumeMode.Allow or ResumeMode.Must;
+        var folder = kept ?? (continues ? RunFolder.Find(given.Directory, runId) : null)
+            ?? RunFolder.Create(given.Directory, runId, clock.GetUtcNow(), given.ResolvedMode is TrackingMode.Online);
+        if (output is not null)
+        {
+            RunFolder.SetOfOutput(output, folder);
+        }
+
+        var journal = new RunJournal(folder, given, runId, clock);
+        try
+        {
+            if (config is not null)
+            {
+                journal.LogConfig(config);
+            }
+
+            SayOffline(given, folder);
+            run.Open(journal, isFresh: kept is null && given.RunId is null);
+            return run;
+        }
+        catch
+        {
+            // Who corrects the mistake and starts again must find the folder free.
+            journal.Dispose();
+            throw;
+        }
     }
 
     /// <summary>How the tracking stands now.</summary>
     public TrackingStatus Status()
     {
-        var mode = _wandb?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
+        var mode = _sender?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
         return new TrackingStatus(
-            _wandb?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _wandb?.Link, Folder, _journal?.Rows ?? 0, _wandb?.RowsSent ?? 0,
-            _wandb?.OfflineReason);
+            _sender?.RunName ?? _journal?.Header.Name ?? RunId, RunId, mode, _sender?.Link, Folder, _journal?.Rows ?? 0, _sender?.RowsSent ?? 0,
+            _sender?.OfflineReason);
     }
 
-    /// <inheritdoc/>
+    /// <summary>Logs a row of values.</summary>
+    /// <param name="row">Keys as the user types them (dots, slashes, any script) and values: numbers, text, truth values, null, nested dictionaries and lists,
+    /// <see cref="Histogram"/>, <see cref="TrackedTable"/>, <see cref="PlotlyFigure"/>.</param>
+    /// <param name="atStep">W&amp;B's step; null: the next one, and the row is complete. Rows of one explicit step are merged; steps only rise. In a run that
+    /// is resumed elsewhere explicit steps count from the run's beginning, as with W&amp;B's client.</param>
+    /// <exception cref="ArgumentException">A key or value cannot be logged; nothing was logged.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null) => _trackers.Log(row, atStep);
+    public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        ArgumentOutOfRangeException.ThrowIfNegative(atStep ?? 0);
+        Keep(journal => journal.Log(row, atStep));
+    }
 
-    /// <inheritdoc/>
+    /// <summary>Sets values of the configuration: settings, model, data.</summary>
+    /// <param name="values">Keys and values; a key set before is replaced.</param>
+    /// <exception cref="ArgumentException">A value cannot be logged.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void LogConfig(IReadOnlyDictionary<string, object?> values) => _trackers.LogConfig(values);
+    public void LogConfig(IReadOnlyDictionary<string, object?> values) => Keep(journal => journal.LogConfig(values));
 
-    /// <inheritdoc/>
+    /// <summary>Says how a metric is drawn.</summary>
+    /// <param name="name">A key, or a pattern with one * at its end.</param>
+    /// <param name="stepMetric">The key of the horizontal axis, or null.</param>
+    /// <param name="stepSync">Whether rows without the step metric take its last value.</param>
+    /// <exception cref="ArgumentException">A * stands elsewhere.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false) => _trackers.DefineMetric(name, stepMetric, stepSync);
+    public void DefineMetric(string name, string? stepMetric = null, bool stepSync = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        Keep(journal => journal.DefineMetric(name, stepMetric, stepSync));
+    }
 
-    /// <inheritdoc/>
+    /// <summary>Sets values of the summary, which rows then no longer change: for example the best score.</summary>
+    /// <param name="values">Keys and values.</param>
+    /// <exception cref="ArgumentException">A value cannot be logged.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void SetSummary(IReadOnlyDictionary<string, object?> values) => _trackers.SetSummary(values);
+    public void SetSummary(IReadOnlyDictionary<string, object?> values) => Keep(journal => journal.SetSummary(values));
 
-    /// <inheritdoc/>
-    public void LogOutput(string line, bool isError = false) => _trackers.LogOutput(line, isError);
+    /// <summary>Logs console output; what comes after the end belongs to no run.</summary>
+    /// <param name="line">One line, without its end.</param>
+    /// <param name="isError">Whether it went to standard error.</param>
+    public void LogOutput(string line, bool isError = false)
+    {
+        ArgumentNullException.ThrowIfNull(line);
+        Keep(journal => journal.LogOutput(line, isError));
+    }
 
-    /// <inheritdoc/>
-    public void SaveFile(string path, string? name = null) => _trackers.SaveFile(path, name);
+    /// <summary>Adds a file to the run: the notebook, its page. One that cannot be read is said.</summary>
+    /// <param name="path">The file; it is copied now.</param>
+    /// <param name="name">Its name in the run; null: its own.</param>
+    /// <exception cref="ArgumentException">The name leads out of the run's files.</exception>
+    public void SaveFile(string path, string? name = null) => Keep(journal => RunFiles.Save(journal.Folder, path, name, _settings.Secrets));
 
-    /// <inheritdoc/>
+    /// <summary>Adds an artifact: a model, a data set. Its files are staged now and uploaded in the background; one that cannot be read is said.</summary>
+    /// <param name="artifact">What to upload.</param>
+    /// <exception cref="ArgumentException">The name cannot be an artifact's.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void LogArtifact(TrackedArtifact artifact) => _trackers.LogArtifact(artifact);
+    public void LogArtifact(TrackedArtifact artifact)
+    {
+        ArgumentNullException.ThrowIfNull(artifact);
+        Keep(journal => journal.LogArtifact(artifact));
+    }
 
     /// <summary>Ends the run after an exception: its text becomes console output, the exit code is 1.</summary>
     /// <param name="fault">Why.</param>
@@ -192,7 +239,9 @@ public sealed class TrackedRun : ITracker
         return FinishAsync(1, cancel);
     }
 
-    /// <summary>Ends the run: keeps what the runner has of the notebook so far, sends the rest, tells the server. A second call does nothing.</summary>
+    /// <summary>
+    /// Ends the run: keeps what the runner has of the notebook so far, sends the rest, tells the server, writes W&amp;B's own log. A second call does nothing.
+    /// </summary>
     /// <param name="exitCode">0: it succeeded. A run that the stop button ended gets 255, as W&amp;B's client gives it, unless something else is said.</param>
     /// <param name="cancel">Stops waiting; what is missing is left to sync.</param>
     public async ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default)
@@ -202,16 +251,16 @@ public sealed class TrackedRun : ITracker
             return;
         }
 
-        _exitCode = exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? Stopped : exitCode;
-        NotebookFiles.Save(this, _settings.Notice);
-        _console?.Dispose();
-        if (_sampler is not null)
+        _exitCode = exitCode == 0 && StopRequested.IsCancellationRequested ? Stopped : exitCode;
+        Keep(journal => RunFiles.SaveNotebook(journal.Folder, _settings.Secrets));
+        await EndSourcesAsync().ConfigureAwait(false);
+        Keep(journal => journal.Finish(_exitCode));
+        if (_sender is not null)
         {
-            await _sampler.DisposeAsync().ConfigureAwait(false);
+            await _sender.FinishAsync(cancel).ConfigureAwait(false);
         }
 
-        await _trackers.FinishAsync(exitCode, cancel).ConfigureAwait(false);
-        _housekeeper?.Complete();
+        Keep(journal => TransactionLogFile.Write(journal.Folder));
     }
 
     /// <summary>Releases the folder. A run that was not finished looks like one that was killed: sync closes it with exit code 1.</summary>
@@ -227,18 +276,12 @@ public sealed class TrackedRun : ITracker
             OpenRuns.TryRemove(place);
         }
 
-        _console?.Dispose();
-        if (_sampler is not null)
-        {
-            await _sampler.DisposeAsync().ConfigureAwait(false);
-        }
-
-        _housekeeper?.Dispose();
-        await _trackers.DisposeAsync().ConfigureAwait(false);
+        await EndSourcesAsync().ConfigureAwait(false);
+        await CloseAsync().ConfigureAwait(false);
     }
 
     /// <summary>Notes that a checkpoint keeps the training's state of now.</summary>
-    internal void Mark(string name) => _trackers.Keep(() => _journal?.Mark(name));
+    internal void Mark(string name) => Keep(journal => journal.Mark(name));
 
     /// <summary>Comes back to a mark: rows behind it count no more, those that follow take their places.</summary>
     /// <param name="name">The mark.</param>
@@ -247,7 +290,7 @@ public sealed class TrackedRun : ITracker
     internal bool ReturnTo(string name, bool isEarlier)
     {
         var found = false;
-        _trackers.Keep(() => found = _journal?.TryReturnTo(name, isEarlier) ?? false);
+        Keep(journal => found = journal.TryReturnTo(name, isEarlier));
         return found;
     }
 
@@ -262,55 +305,62 @@ public sealed class TrackedRun : ITracker
             return;
         }
 
-        _housekeeper?.Dispose();
-        _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        ended.Dispose();
-        Open(new RunJournal(ended.Folder, Header(_settings, ended.Header.RunId, _clock.GetUtcNow()), _clock, _settings.Secrets), isFresh: false);
+        CloseAsync().AsTask().GetAwaiter().GetResult();
+        Open(new RunJournal(ended.Folder, _settings, ended.Header.RunId, _clock), isFresh: false);
         Interlocked.Exchange(ref _finished, 0);
     }
 
-    [MemberNotNull(nameof(_trackers))]
-    private void Open(RunJournal? journal, bool isFresh)
+    private void Open(RunJournal journal, bool isFresh)
     {
-        (_journal, _wandb, _housekeeper, _sampler, _console) = (journal, null, null, null, null);
-        List<ITracker> trackers = [];
-        try
-        {
-            if (journal is not null)
-            {
-                trackers.Add(new JournalTracker(journal, _settings.Secrets, _settings.Notice));
-                _housekeeper = new RunHousekeeper(journal, _clock, _settings.Notice);
-                _wandb = _settings.ResolvedMode is TrackingMode.Online ? new WandbTracker(journal, _settings, isFresh, _clock) : null;
-                trackers.AddRange(_wandb is null ? [] : [_wandb]);
-            }
+        _journal = journal;
+        _sender = _settings.ResolvedMode is TrackingMode.Online ? new RunSender(journal, _settings, isFresh, _clock) : null;
+        _sampler = _settings.SystemMetricsSeconds == 0 ? null : StartSampling(journal);
+        _console = _settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
+    }
 
-            trackers.AddRange(_also);
-            _trackers = new FanOutTracker(trackers, _settings.Notice);
-            if (journal is not null)
-            {
-                _sampler = StartSampling(journal, _clock);
-                _console = _settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
-            }
-        }
-        catch
+    /// <summary>Console and machine have nothing more to say.</summary>
+    private async ValueTask EndSourcesAsync()
+    {
+        _console?.Dispose();
+        if (_sampler is not null)
         {
-            // The journal is closed by who opened it; until then nobody may write to it or read it any more.
-            _sampler?.Dispose();
-            _housekeeper?.Dispose();
-            _wandb?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            throw;
+            await _sampler.DisposeAsync().ConfigureAwait(false);
         }
     }
 
-    private ITimer? StartSampling(RunJournal journal, TimeProvider clock)
+    private async ValueTask CloseAsync()
     {
-        if (_settings.SystemMetricsSeconds == 0)
+        if (_sender is not null)
         {
-            return null;
+            await _sender.DisposeAsync().ConfigureAwait(false);
         }
 
-        var metrics = new SystemMetrics(journal.Folder.FullPath, clock);
-        return clock.CreateTimer(_ => Sample(metrics, journal), null, TimeSpan.Zero, TimeSpan.FromSeconds(_settings.SystemMetricsSeconds));
+        _journal?.Dispose();
+    }
+
+    /// <summary>Does something with the journal, if there is one; what the disk refuses is said once.</summary>
+    private void Keep(Action<RunJournal> work)
+    {
+        try
+        {
+            if (_journal is { } journal)
+            {
+                work(journal);
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            if (_said.TryAdd(fault.Message, true))
+            {
+                _settings.Notice(fault.Message);
+            }
+        }
+    }
+
+    private ITimer StartSampling(RunJournal journal)
+    {
+        var metrics = new SystemMetrics(journal.Folder.FullPath, _clock);
+        return _clock.CreateTimer(_ => Sample(metrics, journal), null, TimeSpan.Zero, TimeSpan.FromSeconds(_settings.SystemMetricsSeconds));
     }
 
     private void Sample(SystemMetrics metrics, RunJournal journal)
@@ -323,7 +373,7 @@ public sealed class TrackedRun : ITracker
 
         try
         {
-            journal.AppendEvent(metrics.Sample());
+            journal.LogEvent(metrics.Sample());
         }
 #pragma warning disable CA1031 // On a timer's thread an exception would end the process.
         catch (Exception fault)
@@ -336,28 +386,6 @@ public sealed class TrackedRun : ITracker
         {
             Monitor.Exit(metrics);
         }
-    }
-
-    private static RunHeader Header(TrackingSettings settings, string runId, DateTimeOffset now)
-    {
-        var writerId = Guid.CreateVersion7(now).ToString();
-        return new RunHeader
-        {
-            RunId = runId,
-            Project = settings.Project,
-            Entity = settings.Entity,
-            Group = settings.Group,
-            Name = settings.Name,
-            Notes = settings.Notes,
-            JobType = settings.JobType,
-            Tags = settings.Tags,
-            Resume = settings.Resume,
-            Host = Environment.MachineName,
-            Program = MachineFacts.Program(),
-            StartedAt = now,
-            WriterId = writerId,
-            Environment = MachineFacts.Collect(now, writerId),
-        };
     }
 
     private static void SayOffline(TrackingSettings settings, RunFolder folder)

@@ -37,7 +37,7 @@ public sealed class MachineTests
     [Fact]
     public void Cards_are_read_from_nvidia_smis_table()
     {
-        var sample = GpuMetrics.Parse("0, 35, 20, 1024, 4096, 60, 120.5\n1, [N/A], 0, 0, 4096, 40, [N/A]\nnonsense\n");
+        var sample = SystemMetrics.CardsOf("0, 35, 20, 1024, 4096, 60, 120.5\n1, [N/A], 0, 0, 4096, 40, [N/A]\nnonsense\n");
 
         Assert.Equal((35.0, 25.0, 120.5), (sample["system.gpu.0.gpu"], sample["system.gpu.0.memoryAllocated"], sample["system.gpu.0.powerWatts"]));
         Assert.False(sample.ContainsKey("system.gpu.1.gpu"));
@@ -50,13 +50,13 @@ public sealed class MachineTests
     [InlineData("033d5da6e2f9f3db2102c12c397bbda6", "sub/naïve file.txt:QBsw47i11iljWlxhPNt5GQ==", "model.safetensors:K808TeIMkY4Z+rXDYknHDQ==",
         "config.json:VPJMpN75LCZ3Qz4dJqIT/Q==")]
     public void An_artifacts_digest_is_the_clients(string expected, params string[] files)
-        => Assert.Equal(expected, ArtifactManifest.Digest(files.Select(file => new ArtifactEntry(file.Split(':')[0], file.Split(':')[1], 0, ""))));
+        => Assert.Equal(expected, ArtifactUploader.DigestOf(files.Select(file => new ArtifactEntry(file.Split(':')[0], file.Split(':')[1], 0, ""))));
 
     [Fact]
     public void A_configuration_is_YAML_that_any_reader_takes_for_the_same()
         => Assert.Equal(
             "a:\n  value: 1.0e-08\nb:\n  value: \"yes\"\nc:\n  value:\n  - 1\n  - true\n  - \n",
-            ConfigYaml.FromJson("{\"c\":{\"value\":[1,true,null]},\"b\":{\"value\":\"yes\"},\"a\":{\"value\":1E-08}}"));
+            RunConfig.ToYaml("{\"c\":{\"value\":[1,true,null]},\"b\":{\"value\":\"yes\"},\"a\":{\"value\":1E-08}}"));
 
     [Fact]
     public async Task Files_and_artifacts_stay_in_their_folder()

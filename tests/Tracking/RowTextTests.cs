@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Text;
 using System.Text.Json;
+using NotebookLib.Net;
 using NotebookLib.Tracking;
 using static NotebookLib.Tests.Tracking.TrackingFixture;
 
@@ -97,7 +98,7 @@ public sealed class RowTextTests
 
     [Fact]
     public void Configurations_hold_no_bare_NaN()
-        => Assert.Equal("\"NaN\"", RowText.Value(double.NaN, NonFinite.Quoted));
+        => Assert.Equal("\"NaN\"", RowText.Value(double.NaN, isConfig: true));
 
     [Theory]
     [InlineData("{}", "")]
@@ -116,7 +117,7 @@ public sealed class RowTextTests
 
     private static string Text(IEnumerable<KeyValuePair<string, object?>> row)
     {
-        using var text = new RowText(null);
+        using var text = new RowText(Secrets.None);
         return Encoding.UTF8.GetString(text.History(row, 7, 1.5, 2.5));
     }
 }

@@ -37,7 +37,7 @@ public sealed class StreamBatchTests
     [Fact]
     public void A_body_never_exceeds_10_MiB()
     {
-        var batch = new StreamBatch(WireLimits.LargestRequestBytes);
+        var batch = new StreamBatch(StreamBatch.LargestRequestBytes);
         var line = "{\"t\":\"" + new string('"', 100_000).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"}";
         var lines = 0;
         while (batch.TryAdd(StreamKind.History, lines, line))

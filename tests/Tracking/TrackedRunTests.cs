@@ -43,10 +43,10 @@ public sealed class TrackedRunTests
         var settings = fixture.Settings with { Mode = mode, RunId = "abc", Resume = ResumeMode.Allow };
         var first = await RunAsync(settings, run => SyncTests.LogRows(run, 2));
 
-        // The first fails at the configuration, the second when all is set up but the further trackers.
+        // The first fails at the configuration, the second when somebody's own code is told where the rows go.
         Assert.Throws<ArgumentException>(() => TrackedRun.Start(settings, Row(("x", new Action(() => { })))));
-        Assert.Throws<NotSupportedException>(() =>
-            TrackedRun.Start(settings, also: Enumerable.Range(0, 1).Select<int, ITracker>(_ => throw new NotSupportedException())));
+        var deaf = settings with { Mode = TrackingMode.Offline, Notice = _ => throw new NotSupportedException() };
+        Assert.Throws<NotSupportedException>(() => TrackedRun.Start(deaf));
         var run = await RunAsync(settings, run => SyncTests.LogRows(run, 3, from: 2));
 
         Assert.Equal((first.Folder, 5), (run.Folder, run.Status().RowsKept));

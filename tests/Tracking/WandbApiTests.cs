@@ -13,6 +13,7 @@ public sealed class WandbApiTests : IDisposable
 {
     private const string KeyText = "0123456789abcdef0123456789abcdef01234567";
     private const string Address = "https://wandb.test";
+    private static readonly RunPlace Place = new("", null, "e", "p", "r");
     private static readonly byte[] Body = "{\"a\":1}"u8.ToArray();
     private static readonly byte[] Content = "content"u8.ToArray();
 
@@ -125,7 +126,7 @@ public sealed class WandbApiTests : IDisposable
         Respond("{}");
         using var api = Create();
 
-        Assert.NotNull(await api.FileStreamAsync("e", "p", "r", Body, gzip: false, Cancel));
+        Assert.NotNull(await api.FileStreamAsync(Place, Body, gzip: false, Cancel));
 
         Assert.Equal(3, _test.CallLog.Count);
         Assert.All(_waits, wait => Assert.StartsWith($"HTTP {status}", wait.Reason, StringComparison.Ordinal));
@@ -219,7 +220,7 @@ public sealed class WandbApiTests : IDisposable
         Respond("{}");
         using var api = Create();
 
-        await api.FileStreamAsync("e", "p", "r", Body, gzip: true, Cancel);
+        await api.FileStreamAsync(Place, Body, gzip: true, Cancel);
 
         // The body itself is read by the fake server (StreamBatchTests).
         Assert.Equal("gzip", _test.CallLog.Single().Request.Content!.Headers.ContentEncoding.Single());
@@ -231,7 +232,7 @@ public sealed class WandbApiTests : IDisposable
         Respond("{}");
         using var api = Create();
 
-        await api.FileStreamAsync("an entity", "a/b?", "é", Body, gzip: false, Cancel);
+        await api.FileStreamAsync(new("", null, "an entity", "a/b?", "é"), Body, gzip: false, Cancel);
 
         Assert.Equal(Address + "/files/an%20entity/a%2Fb%3F/%C3%A9/file_stream", _test.CallLog.Single().HttpRequestMessage.RequestUri!.AbsoluteUri);
     }
@@ -250,7 +251,7 @@ public sealed class WandbApiTests : IDisposable
         Respond(text);
         using var api = Create();
 
-        Assert.Equal(new FileStreamAnswer(stopped, heartbeat), await api.FileStreamAsync("e", "p", "r", Body, gzip: false, Cancel));
+        Assert.Equal(new FileStreamAnswer(stopped, heartbeat), await api.FileStreamAsync(Place, Body, gzip: false, Cancel));
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
@@ -17,15 +18,15 @@ internal static partial class ArtifactStaging
     /// <returns>What the journal keeps.</returns>
     /// <exception cref="ArgumentException">A name is none: empty list, a path out of the artifact, characters that W&amp;B refuses.</exception>
     /// <exception cref="IOException">A file cannot be read or the folder cannot be written.</exception>
-    public static ArtifactRequest Stage(RunFolder folder, TrackedArtifact artifact, long? historyStep, Secrets? secret)
+    public static ArtifactRequest Stage(RunFolder folder, TrackedArtifact artifact, long? historyStep, Secrets secrets)
     {
         Check(artifact);
-        var clientId = RunId.NewArtifactClientId();
+        var clientId = NewClientId();
         var target = FolderOf(folder, clientId);
         var files = artifact.Files.Select(file => StageFile(folder, target, file.Key, file.Value)).ToArray();
         return new ArtifactRequest(
             artifact.Name, artifact.Type, artifact.Description, ["latest", .. artifact.Aliases.Where(alias => alias != "latest").Distinct()],
-            artifact.Metadata is null ? null : Metadata(artifact.Metadata, secret), historyStep, clientId, RunId.NewArtifactClientId(), files);
+            artifact.Metadata is null ? null : secrets.Scrub(RowText.Value(artifact.Metadata, isConfig: true)), historyStep, clientId, NewClientId(), files);
     }
 
     /// <summary>Whether a server has the artifact, whatever became of the rest of what we know of it.</summary>
@@ -89,11 +90,8 @@ internal static partial class ArtifactStaging
         return new ArtifactFile(name, Path.GetRelativePath(folder.FullPath, staged).Replace('\\', '/'), info.Length, info.LastWriteTimeUtc);
     }
 
-    private static string Metadata(IReadOnlyDictionary<string, object?> metadata, Secrets? secret)
-    {
-        var text = RowText.Value(metadata, NonFinite.Quoted);
-        return secret is null ? text : secret.Scrub(text);
-    }
+    // 128 random characters, as W&B's clients name artifacts.
+    private static string NewClientId() => RandomNumberGenerator.GetString("0123456789abcdefghijklmnopqrstuvwxyz", 128);
 
     private static bool TryLink(string source, string target)
     {

@@ -1,11 +1,13 @@
 using System.Text;
+using System.Text.Json;
 using NotebookLib.Net;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// Writes the files that every run has, from its journal: config.yaml, wandb-metadata.json, wandb-summary.json, output.log, requirements.txt (WANDB.md §6).
+/// A run's files: those that every run has, written from its journal (config.yaml, wandb-metadata.json, wandb-summary.json, output.log, requirements.txt), and
+/// copies of the user's. A key or token, should somebody have typed it into a file, is masked.
 /// </summary>
 internal static class RunFiles
 {
@@ -18,23 +20,34 @@ internal static class RunFiles
     public static void Write(RunFolder folder, RunReplay run)
     {
         var place = run.Sessions.Count == 0 ? null : run.Sessions[^1].Base;
-        Put(folder, "config.yaml", ConfigYaml.FromJson(WandbConfig.ToJson(run)));
+        Put(folder, "config.yaml", RunConfig.ToYaml(RunConfig.ToJson(run)));
         Put(folder, "wandb-metadata.json", RowText.Value(run.Header!.Environment.ToDictionary(member => member.Key, member => (object?)member.Value)));
         Put(folder, "wandb-summary.json", run.Summary.ToJson(run.HasOwnSteps ? 0 : place?.Step ?? 0, place?.RuntimeSeconds ?? 0));
-        Put(folder, "requirements.txt", PackageList.Text());
+        Put(folder, "requirements.txt", Packages());
         if (run.Lines > 0)
         {
             WriteOutput(folder);
         }
     }
 
-    /// <summary>Copies a file into the run's files; a key or token, should somebody have typed it into the file, is masked.</summary>
+    /// <summary>Copies a file into the run's files.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="source">The file.</param>
+    /// <param name="name">Its name in the run; null: its own.</param>
+    /// <param name="secrets">What is masked.</param>
+    /// <exception cref="ArgumentException">The name leads out of the run's files.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static void Copy(string source, string target, Secrets? secret)
+    public static void Save(RunFolder folder, string source, string? name, Secrets secrets)
     {
-        if (secret is not null && new FileInfo(source).Length <= LargestSearchedBytes && !secret.AreAbsentFrom(File.ReadAllBytes(source)))
+        var target = Path.GetFullPath(Path.Combine(folder.Files, name ?? Path.GetFileName(source)));
+        if (!target.StartsWith(folder.Files + Path.DirectorySeparatorChar, StringComparison.Ordinal))
         {
-            AtomicFile.WriteText(target, secret.Scrub(File.ReadAllText(source)));
+            throw new ArgumentException($"file name \"{name}\": expected a relative path inside the run's files");
+        }
+
+        if (new FileInfo(source).Length <= LargestSearchedBytes && !secrets.AreAbsentFrom(File.ReadAllBytes(source)))
+        {
+            AtomicFile.WriteText(target, secrets.Scrub(File.ReadAllText(source)));
             return;
         }
 
@@ -45,7 +58,30 @@ internal static class RunFiles
         });
     }
 
-    /// <summary>The console as plain text, without times and marks (WANDB.md §4).</summary>
+    /// <summary>
+    /// Copies the notebook and what a headless runner has made of it so far (its page, its .ipynb). The runner names its folder in <c>NOTEBOOK_OUTPUT</c> and
+    /// works in the notebook's; elsewhere nothing is known of the notebook.
+    /// </summary>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    public static void SaveNotebook(RunFolder folder, Secrets secrets)
+    {
+        if (Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT") is not { Length: > 0 } output || !Directory.Exists(output))
+        {
+            return;
+        }
+
+        foreach (var made in Directory.EnumerateFiles(output).Where(file => Path.GetExtension(file) is ".html" or ".ipynb"))
+        {
+            Save(folder, made, null, secrets);
+            string[] notebooks = [Path.ChangeExtension(Path.GetFileName(made), ".dib"), Path.ChangeExtension(Path.GetFileName(made), ".ipynb")];
+            if (Array.Find(notebooks, File.Exists) is { } notebook)
+            {
+                Save(folder, notebook, "code/" + notebook, secrets);
+            }
+        }
+    }
+
+    /// <summary>The console as plain text, without times and marks.</summary>
     private static void WriteOutput(RunFolder folder)
     {
         var path = Path.Combine(folder.Files, "output.log");
@@ -80,4 +116,26 @@ internal static class RunFiles
             AtomicFile.WriteText(path, text);
         }
     }
+
+    /// <summary>The packages behind the program, "Name==Version" a line: from the library's deps.json; without it, from the loaded assemblies.</summary>
+    private static string Packages()
+    {
+        var assembly = typeof(RunFiles).Assembly;
+        var manifest = Path.ChangeExtension(assembly.Location, ".deps.json");
+        var packages = assembly.Location.Length > 0 && File.Exists(manifest) ? FromManifest(File.ReadAllText(manifest)) : FromAssemblies();
+        return string.Concat(packages.Distinct().Order(StringComparer.OrdinalIgnoreCase).Select(package => package + "\n"));
+    }
+
+    private static IEnumerable<string> FromManifest(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.TryGetProperty("libraries", out var libraries)
+            ? [.. libraries.EnumerateObject().Select(library => library.Name.Replace("/", "==", StringComparison.Ordinal))]
+            : [];
+    }
+
+    private static IEnumerable<string> FromAssemblies() => AppDomain.CurrentDomain.GetAssemblies()
+        .Where(assembly => !assembly.IsDynamic)
+        .Select(assembly => assembly.GetName())
+        .Select(name => $"{name.Name}=={name.Version}");
 }

@@ -1,14 +1,15 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
 /// <summary>
-/// The files of one run, named so that W&amp;B's own tools know the folder (WANDB.md §11):
+/// The files of one run, named so that W&amp;B's own tools know the folder:
 /// <code>
 /// wandb/offline-run-20260101_000000-ab12cd34/   (run-… when online)
-///   journal.log        the truth: every row, in order (JournalFrame)
+///   journal.log        the truth: every row, in order (JournalFile.cs)
 ///   sync.json          what the server has
 ///   run-ab12cd34.wandb the same run as W&amp;B's transaction log
 ///   files/             what is uploaded as the run's files
@@ -23,6 +24,8 @@ internal sealed partial class RunFolder
     private const string PointerName = "tracked-run.json";
 
     private const string TimeFormat = "yyyyMMdd_HHmmss";
+
+    private const int LongestRunId = 64;
 
     private RunFolder(string path, string runId) => (FullPath, RunId) = (Path.GetFullPath(path), runId);
 
@@ -41,6 +44,16 @@ internal sealed partial class RunFolder
     public string Artifacts => Path.Combine(FullPath, "artifacts");
 
     private string LockFile => Path.Combine(FullPath, "journal.lock");
+
+    /// <summary>A new run id: 8 characters of [0-9a-z], 36^8 = 2.8e12 possibilities.</summary>
+    public static string NewRunId() => RandomNumberGenerator.GetString("0123456789abcdefghijklmnopqrstuvwxyz", 8);
+
+    /// <summary>Says what is wrong with a run id, which becomes a folder's name, a file's name and a segment of an address.</summary>
+    /// <returns>Null when the id is fine, else a sentence.</returns>
+    public static string? FaultOfRunId(string id)
+        => id.Length is 0 or > LongestRunId || !id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
+            ? $"run id \"{id}\": expected 1 to {LongestRunId} characters of a-z, A-Z, 0-9, - and _, for example \"{NewRunId()}\""
+            : null;
 
     /// <summary>Makes the folder of a new run.</summary>
     public static RunFolder Create(string directory, string runId, DateTimeOffset startedAt, bool online)
@@ -79,7 +92,7 @@ internal sealed partial class RunFolder
         {
             var pointer = JournalJson.Read<Pointer>(File.ReadAllText(Path.Combine(output, PointerName)));
             var path = Path.GetFullPath(pointer.Folder, output);
-            return System.IO.Directory.Exists(path) && Tracking.RunId.Fault(pointer.RunId) is null ? new(path, pointer.RunId) : null;
+            return System.IO.Directory.Exists(path) && FaultOfRunId(pointer.RunId) is null ? new(path, pointer.RunId) : null;
         }
         catch (Exception fault) when (fault is IOException or InvalidDataException)
         {

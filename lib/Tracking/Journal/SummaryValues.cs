@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>The last value of every key, in the order of first appearance, plus what the user set (WANDB.md §4, summary).</summary>
+/// <summary>The last value of every key, in the order of first appearance, plus what the user set.</summary>
 internal sealed class SummaryValues
 {
     private readonly List<string> _older = [];
@@ -40,7 +40,7 @@ internal sealed class SummaryValues
         Version++;
     }
 
-    /// <summary>The run ended: its time is then that of the whole run, not of the last row (031-h-idle-no-stats:10).</summary>
+    /// <summary>The run ended: its time is then that of the whole run, not of the last row.</summary>
     public void End(double runtimeSeconds)
     {
         RuntimeSeconds = Math.Max(RuntimeSeconds, runtimeSeconds);
@@ -92,7 +92,7 @@ internal sealed class SummaryValues
         Version++;
     }
 
-    /// <summary>The summary as one line of JSON; null values are left out, as wandb 0.31 does (WANDB.md §4).</summary>
+    /// <summary>The summary as one line of JSON; null values are left out, as wandb 0.31 does.</summary>
     /// <param name="stepOffset">Added to _step: a resumed run's earlier steps, unless the user numbers them.</param>
     /// <param name="runtimeOffset">Added to _runtime, in seconds.</param>
     public string ToJson(long stepOffset = 0, double runtimeOffset = 0)

@@ -1,15 +1,22 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>Samples this process and the machine, in the names of wandb 0.31's events (WANDB.md §4, events). What a system does not tell is left out.</summary>
+/// <summary>Samples this process and the machine, in the names of wandb 0.31's events. What a system does not tell is left out.</summary>
 /// <param name="folder">On the disk whose space counts.</param>
 /// <param name="clock">Measures rates.</param>
 internal sealed class SystemMetrics(string folder, TimeProvider clock)
 {
     private const double Mebi = 1 << 20;
     private const double Gibi = 1 << 30;
+
+    private const string CardQuery = "index,utilization.gpu,utilization.memory,memory.used,memory.total,temperature.gpu,power.draw";
+    private static readonly TimeSpan CardPatience = TimeSpan.FromSeconds(5);
+    private static bool s_hasNoCards;
 
     private (long At, TimeSpan Cpu)? _before;
     private (long Received, long Sent)? _networkAtStart;
@@ -23,9 +30,66 @@ internal sealed class SystemMetrics(string folder, TimeProvider clock)
         AddMemory(sample);
         AddDisk(sample);
         AddNetwork(sample);
-        foreach (var (name, value) in GpuMetrics.Sample())
+        AddCards(sample);
+        return sample;
+    }
+
+    /// <summary>What the machine and the runtime are, in the names of wandb-metadata.json, as JSON members. No paths: they would name the user.</summary>
+    /// <param name="startedAt">When the run began.</param>
+    /// <param name="writerId">This writer.</param>
+    public static IReadOnlyDictionary<string, JsonElement> Machine(DateTimeOffset startedAt, string writerId)
+    {
+        var facts = new Dictionary<string, object>
         {
-            sample[name] = value;
+            ["os"] = RuntimeInformation.OSDescription,
+            ["runtime"] = RuntimeInformation.FrameworkDescription,
+            ["startedAt"] = startedAt.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture),
+            ["program"] = Program(),
+            ["host"] = Environment.MachineName,
+            ["cpu_count"] = Environment.ProcessorCount,
+            ["cpu_count_logical"] = Environment.ProcessorCount,
+            ["memory"] = new { total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes.ToString(CultureInfo.InvariantCulture) },
+            ["writerId"] = writerId,
+        };
+        if (CpuModel() is { } model)
+        {
+            facts["cpu"] = new { model };
+        }
+
+        return facts.ToDictionary(fact => fact.Key, fact => JsonSerializer.SerializeToElement(fact.Value));
+    }
+
+    /// <summary>The program's file name.</summary>
+    public static string Program() => Path.GetFileName(Environment.GetCommandLineArgs().FirstOrDefault() ?? "");
+
+    /// <summary>Reads nvidia-smi's table; "[N/A]" is left out.</summary>
+    internal static IReadOnlyDictionary<string, object?> CardsOf(string table)
+    {
+        Dictionary<string, object?> sample = [];
+        foreach (var line in table.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var cells = line.Split(',', StringSplitOptions.TrimEntries);
+            if (cells.Length != 7)
+            {
+                continue;
+            }
+
+            double?[] values = [
+                .. cells.Select(cell => double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : (double?)null)];
+            Add("gpu", values[1]);
+            Add("memory", values[2]);
+            Add("memoryAllocated", 100 * values[3] / values[4]);
+            Add("memoryAllocatedBytes", values[3] * (1 << 20));
+            Add("temp", values[5]);
+            Add("powerWatts", values[6]);
+
+            void Add(string name, double? value)
+            {
+                if (value is not null)
+                {
+                    sample[$"system.gpu.{cells[0]}.{name}"] = value;
+                }
+            }
         }
 
         return sample;
@@ -114,4 +178,41 @@ internal sealed class SystemMetrics(string folder, TimeProvider clock)
 
         return numbers;
     }
+
+    /// <summary>NVIDIA cards through nvidia-smi; a machine without it has no such metrics, and is asked only once.</summary>
+    private static void AddCards(Dictionary<string, object?> sample)
+    {
+        if (s_hasNoCards)
+        {
+            return;
+        }
+
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo("nvidia-smi", [$"--query-gpu={CardQuery}", "--format=csv,noheader,nounits"])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            var text = process.StandardOutput.ReadToEndAsync();
+            if (!text.Wait(CardPatience))
+            {
+                process.Kill();
+                return;
+            }
+
+            foreach (var (name, value) in CardsOf(text.Result))
+            {
+                sample[name] = value;
+            }
+        }
+        catch (Win32Exception)
+        {
+            // No such program.
+            s_hasNoCards = true;
+        }
+    }
+
+    private static string? CpuModel() => !File.Exists("/proc/cpuinfo") ? null : File.ReadLines("/proc/cpuinfo")
+        .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[^1].Trim();
 }

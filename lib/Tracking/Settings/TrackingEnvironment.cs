@@ -8,6 +8,8 @@ public static class TrackingEnvironment
     /// <summary>The original's project.</summary>
     public const string NotebookProject = "DeBERTa-v3-NER";
 
+    private const int LargestNetrcBytes = 1 << 20;
+
     /// <summary>
     /// Settings of a notebook: "online", "offline" and "disabled" overrule <c>WANDB_MODE</c>, "auto" leaves it in force. Project, name and folder are the
     /// notebook's suggestions: <c>WANDB_PROJECT</c>, <c>WANDB_NAME</c> and <c>WANDB_DIR</c> overrule them, as they do with the Hugging Face integration. The
@@ -135,7 +137,7 @@ public static class TrackingEnvironment
     private static Secret? Key(string? given, string baseUrl, Func<string, string?> read, List<string> faults)
     {
         var host = Uri.TryCreate(baseUrl, UriKind.Absolute, out var url) ? url.Host : "";
-        var text = given ?? Netrc.PasswordFor(host, Netrc.FindFile(read));
+        var text = given ?? PasswordFor(host, NetrcFile(read));
         try
         {
             return text is null ? null : TrackingSettings.KeyOf(text);
@@ -152,4 +154,60 @@ public static class TrackingEnvironment
         faults.Add($"{name}: expected {expected}, found \"{found}\"");
         return default;
     }
+
+    /// <summary>The file that the Python client would read: <c>NETRC</c>, else <c>~/.netrc</c> or <c>~/_netrc</c>.</summary>
+    private static string? NetrcFile(Func<string, string?> environment)
+    {
+        if (environment("NETRC") is { Length: > 0 } given)
+        {
+            return given;
+        }
+
+        var home = environment("HOME") ?? environment("USERPROFILE");
+        return string.IsNullOrEmpty(home)
+            ? null
+            : new[] { ".netrc", "_netrc" }.Select(name => Path.Combine(home, name)).FirstOrDefault(File.Exists);
+    }
+
+    /// <summary>The password for a host, or null when the file does not exist or does not name the host.</summary>
+    /// <exception cref="InvalidDataException">The file is larger than 1 MiB: not a netrc.</exception>
+    private static string? PasswordFor(string host, string? path)
+    {
+        if (path is null || !File.Exists(path))
+        {
+            return null;
+        }
+
+        if (new FileInfo(path).Length > LargestNetrcBytes)
+        {
+            throw new InvalidDataException($"netrc file {path}: expected at most {LargestNetrcBytes} bytes; is NETRC pointing at another file?");
+        }
+
+        return PasswordFor(host, Tokens(File.ReadAllText(path)));
+    }
+
+    private static string? PasswordFor(string host, IEnumerable<string> tokens)
+    {
+        string? machine = null, key = null;
+        foreach (var token in tokens)
+        {
+            if (key is "machine")
+            {
+                machine = token;
+            }
+            else if (key is "password" && string.Equals(machine, host, StringComparison.OrdinalIgnoreCase))
+            {
+                return token;
+            }
+
+            key = key is null && token is "machine" or "login" or "password" or "account" ? token : null;
+        }
+
+        return null;
+    }
+
+    private static IEnumerable<string> Tokens(string text) => text
+        .Split('\n')
+        .Where(line => !line.TrimStart().StartsWith('#'))
+        .SelectMany(line => line.Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries));
 }

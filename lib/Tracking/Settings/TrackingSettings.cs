@@ -4,6 +4,45 @@ using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 
+/// <summary>Where the rows of a run go besides the local journal.</summary>
+public enum TrackingMode
+{
+    /// <summary>To the W&amp;B server, in the background.</summary>
+    Online,
+
+    /// <summary>To the run's folder only; <see cref="RunSync"/> uploads it later.</summary>
+    Offline,
+
+    /// <summary>Nowhere: no folder, no network.</summary>
+    Disabled,
+}
+
+/// <summary>What a run id that the server already knows means (<c>WANDB_RESUME</c>).</summary>
+public enum ResumeMode
+{
+    /// <summary>Continue the run when it exists, else start it.</summary>
+    Allow,
+
+    /// <summary>Continue the run; a run that does not exist is refused.</summary>
+    Must,
+
+    /// <summary>Start the run; a run that exists is refused.</summary>
+    Never,
+}
+
+/// <summary>Which models become artifacts (<c>WANDB_LOG_MODEL</c>, as the Hugging Face integration reads it).</summary>
+public enum LogModel
+{
+    /// <summary>None.</summary>
+    No,
+
+    /// <summary>The final model, once.</summary>
+    End,
+
+    /// <summary>Each checkpoint, and the final model.</summary>
+    Checkpoint,
+}
+
 /// <summary>
 /// How a run is tracked. The defaults are W&amp;B's own; <see cref="TrackingEnvironment.Read"/> fills them from the environment as the Python client does.
 /// </summary>
@@ -113,7 +152,7 @@ public sealed record TrackingSettings
         List<string> faults = [];
         Add(Mode is TrackingMode.Online && Key is null, "mode online: no API key found; set WANDB_API_KEY, or WANDB_MODE=offline and sync later");
         Add(BaseUrlFault() is { } fault ? fault : null);
-        Add(RunId is null ? null : Tracking.RunId.Fault(RunId));
+        Add(RunId is null ? null : RunFolder.FaultOfRunId(RunId));
         Add(Resume is ResumeMode.Must && RunId is null, "resume \"must\": expected a run id (WANDB_RUN_ID), found none");
         Add(string.IsNullOrWhiteSpace(Project) || Project.Length > 128 || Project.Any(c => "/\\#?%:".Contains(c, StringComparison.Ordinal)),
             $"project \"{Project}\": expected 1 to 128 characters without / \\ # ? % :");

@@ -5,7 +5,7 @@ using Google.Protobuf;
 namespace NotebookLib.Tracking.TransactionLog;
 
 /// <summary>
-/// Writes W&amp;B's transaction log (WANDB.md §11): a 7-byte file header, then 32 KiB blocks of chunks. A chunk is CRC-32 (over type and data), length, type,
+/// Writes W&amp;B's transaction log: a 7-byte file header, then 32 KiB blocks of chunks. A chunk is CRC-32 (over type and data), length, type,
 /// data; type 1 is a whole record, 2, 3 and 4 are its first, middle and last part; fewer than 7 bytes at a block's end are zero.
 /// </summary>
 internal sealed class TransactionLogWriter

@@ -1,18 +1,42 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Net;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
+/// <summary>A file of an artifact with its digest.</summary>
+/// <param name="Name">Its path in the artifact.</param>
+/// <param name="Digest">Base64 of the MD5 of its bytes.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="Path">Where it is.</param>
+internal sealed record ArtifactEntry(string Name, string Digest, long Size, string Path);
+
 /// <summary>
-/// Uploads one artifact: create, manifest, files that the server lacks, manifest again, commit (WANDB.md §7). Doing it twice gives one version.
+/// Uploads one artifact: create, manifest, files that the server lacks, manifest again, commit. Doing it twice gives one version.
 /// </summary>
 /// <param name="api">The server.</param>
 /// <param name="folder">The run's folder, with the staged files.</param>
-/// <param name="bucket">The run's place on the server.</param>
-/// <param name="runId">The run.</param>
-internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAnswer bucket, string runId)
+/// <param name="run">The run's place on the server.</param>
+internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace run)
 {
     private const string ManifestName = "wandb_manifest.json";
+    private static readonly JsonSerializerOptions ManifestOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Lower-case hex MD5 over "wandb-artifact-manifest-v1\n" and, sorted by path, "path:digest\n" for each file.</summary>
+    public static string DigestOf(IEnumerable<ArtifactEntry> entries)
+    {
+        var text = new StringBuilder("wandb-artifact-manifest-v1\n");
+        foreach (var entry in entries.OrderBy(entry => entry.Name, StringComparer.Ordinal))
+        {
+            text.Append(entry.Name).Append(':').Append(entry.Digest).Append('\n');
+        }
+
+        return Convert.ToHexStringLower(Md5(Encoding.UTF8.GetBytes(text.ToString())));
+    }
 
     /// <summary>Uploads it.</summary>
     /// <exception cref="TrackingException">Refused; or a staged file changed.</exception>
@@ -21,7 +45,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
     {
         var entries = await DigestsAsync(artifact, cancel).ConfigureAwait(false);
         await CheckTypeAsync(artifact, cancel).ConfigureAwait(false);
-        var created = await CreateAsync(artifact, ArtifactManifest.Digest(entries), cancel).ConfigureAwait(false);
+        var created = await CreateAsync(artifact, DigestOf(entries), cancel).ConfigureAwait(false);
         if (created.IsCommitted)
         {
             return;
@@ -38,7 +62,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         }
 
         var births = entries.Zip(targets).ToDictionary(pair => pair.First.Name, pair => pair.Second.ArtifactId);
-        await UploadManifestAsync(created, artifact, ArtifactManifest.ToJson(entries, births), cancel).ConfigureAwait(false);
+        await UploadManifestAsync(created, artifact, ManifestOf(entries, births), cancel).ConfigureAwait(false);
         await api.QueryAsync("CommitArtifact", GraphQLQueries.CommitArtifact, new() { ["artifactID"] = created.Id }, cancel).ConfigureAwait(false);
     }
 
@@ -57,7 +81,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
                         + $"{(now.Exists ? $"{now.Length} bytes of {now.LastWriteTimeUtc:O}" : "no file")}; log the artifact again");
             }
 
-            entries.Add(new ArtifactEntry(file.Name, await ArtifactManifest.FileDigestAsync(path, cancel).ConfigureAwait(false), file.Size, path));
+            entries.Add(new ArtifactEntry(file.Name, await FileDigestAsync(path, cancel).ConfigureAwait(false), file.Size, path));
         }
 
         return entries;
@@ -66,7 +90,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
     /// <summary>A collection holds one type of artifact.</summary>
     private async Task CheckTypeAsync(ArtifactRequest artifact, CancellationToken cancel)
     {
-        var variables = new JsonObject { ["entity"] = bucket.Entity, ["project"] = bucket.Project, ["name"] = artifact.Name + ":latest" };
+        var variables = new JsonObject { ["entity"] = run.Entity, ["project"] = run.Project, ["name"] = artifact.Name + ":latest" };
         var data = await api.QueryAsync("ArtifactType", GraphQLQueries.ArtifactType, variables, cancel).ConfigureAwait(false);
         if (WandbApi.Text(WandbApi.Find(data, "project", "artifact", "artifactType"), "name") is { } type && type != artifact.Type)
         {
@@ -75,13 +99,13 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         }
     }
 
-    private async Task<ArtifactAnswer> CreateAsync(ArtifactRequest artifact, string digest, CancellationToken cancel)
+    private async Task<Created> CreateAsync(ArtifactRequest artifact, string digest, CancellationToken cancel)
     {
         var input = new JsonObject
         {
-            ["entityName"] = bucket.Entity,
-            ["projectName"] = bucket.Project,
-            ["runName"] = runId,
+            ["entityName"] = run.Entity,
+            ["projectName"] = run.Project,
+            ["runName"] = run.RunId,
             ["artifactTypeName"] = artifact.Type,
             ["artifactCollectionName"] = artifact.Name,
             ["artifactCollectionNames"] = null,
@@ -103,14 +127,14 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         };
         var data = await api.QueryAsync("CreateArtifact", GraphQLQueries.CreateArtifact, new() { ["input"] = input }, cancel).ConfigureAwait(false);
         var answer = WandbApi.Find(data, "createArtifact", "artifact");
-        return new ArtifactAnswer(
+        return new Created(
             WandbApi.Text(answer, "id") ?? throw Unusable("CreateArtifact"),
             WandbApi.Text(answer, "state") == "COMMITTED",
             WandbApi.Text(WandbApi.Find(answer, "artifactSequence", "latestArtifact"), "id"));
     }
 
-    /// <summary>Asked twice with one name: the second replaces (WANDB.md §7).</summary>
-    private async Task<(string Id, UploadTarget Upload)> CreateManifestAsync(ArtifactAnswer created, string digest, bool upload, CancellationToken cancel)
+    /// <summary>Asked twice with one name: the second replaces.</summary>
+    private async Task<(string Id, UploadTarget Upload)> CreateManifestAsync(Created created, string digest, bool upload, CancellationToken cancel)
     {
         var variables = new JsonObject
         {
@@ -118,9 +142,9 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             ["baseArtifactID"] = created.LatestId,
             ["name"] = ManifestName,
             ["digest"] = digest,
-            ["entityName"] = bucket.Entity,
-            ["projectName"] = bucket.Project,
-            ["runName"] = runId,
+            ["entityName"] = run.Entity,
+            ["projectName"] = run.Project,
+            ["runName"] = run.RunId,
             ["manifestType"] = "FULL",
             ["includeUpload"] = upload,
         };
@@ -131,7 +155,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
             new UploadTarget(ManifestName, WandbApi.Text(file, "uploadUrl"), WandbApi.Texts(file?["uploadHeaders"])));
     }
 
-    private async Task<IReadOnlyList<ArtifactFileTarget>> CreateFilesAsync(
+    private async Task<IReadOnlyList<(string ArtifactId, UploadTarget Upload)>> CreateFilesAsync(
         string artifactId, string manifestId, IReadOnlyList<ArtifactEntry> entries, CancellationToken cancel)
     {
         var files = entries.Select(entry => new JsonObject
@@ -155,16 +179,16 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
         var nodes = edges.Select(edge => WandbApi.Find(edge as JsonObject, "node")).OfType<JsonObject>().ToArray();
         return nodes.Length != entries.Count
             ? throw Unusable("CreateArtifactFiles")
-            : [.. nodes.Zip(entries, (node, entry) => new ArtifactFileTarget(
+            : [.. nodes.Zip(entries, (node, entry) => (
                 WandbApi.Text(node["artifact"] as JsonObject, "id") ?? artifactId,
                 new UploadTarget(entry.Name, WandbApi.Text(node, "uploadUrl"), WandbApi.Texts(node["uploadHeaders"]))))];
     }
 
-    private async Task UploadManifestAsync(ArtifactAnswer created, ArtifactRequest artifact, string json, CancellationToken cancel)
+    private async Task UploadManifestAsync(Created created, ArtifactRequest artifact, string json, CancellationToken cancel)
     {
         var path = Path.Combine(folder.Artifacts, artifact.ClientId[..16] + ".manifest.json");
-        Platform.AtomicFile.WriteText(path, json);
-        var digest = await ArtifactManifest.FileDigestAsync(path, cancel).ConfigureAwait(false);
+        AtomicFile.WriteText(path, json);
+        var digest = await FileDigestAsync(path, cancel).ConfigureAwait(false);
         var (_, target) = await CreateManifestAsync(created, digest, upload: true, cancel).ConfigureAwait(false);
         if (target.Url is null)
         {
@@ -176,4 +200,39 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, BucketAns
     }
 
     private static TrackingException Unusable(string what) => new(TrackingFault.Refused, $"{what}: expected an answer with the usual fields, found none");
+
+    /// <summary>The manifest file's text; the user's own paths are left out.</summary>
+    /// <param name="entries">The files.</param>
+    /// <param name="birthIds">For each file the artifact that it first came with, as the server says.</param>
+    private static string ManifestOf(IEnumerable<ArtifactEntry> entries, IReadOnlyDictionary<string, string> birthIds) => new JsonObject
+    {
+        ["version"] = 1,
+        ["storagePolicy"] = "wandb-storage-policy-v1",
+        ["storagePolicyConfig"] = new JsonObject { ["storageLayout"] = "V2" },
+        ["contents"] = new JsonObject(entries.Select(entry => KeyValuePair.Create(entry.Name, (JsonNode?)new JsonObject
+        {
+            ["digest"] = entry.Digest,
+            ["birthArtifactID"] = birthIds[entry.Name],
+            ["size"] = entry.Size,
+        }))),
+    }.ToJsonString(ManifestOptions);
+
+    /// <summary>Base64 of the MD5 of a file.</summary>
+    private static async Task<string> FileDigestAsync(string path, CancellationToken cancel)
+    {
+        await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 20, useAsync: true);
+#pragma warning disable CA5351 // MD5 is W&B's content address, not a protection.
+        return Convert.ToBase64String(await MD5.HashDataAsync(stream, cancel).ConfigureAwait(false));
+#pragma warning restore CA5351
+    }
+
+    private static byte[] Md5(byte[] bytes)
+    {
+#pragma warning disable CA5351 // MD5 is W&B's content address, not a protection.
+        return MD5.HashData(bytes);
+#pragma warning restore CA5351
+    }
+
+    /// <summary>A new artifact, and the one before it.</summary>
+    private sealed record Created(string Id, bool IsCommitted, string? LatestId);
 }

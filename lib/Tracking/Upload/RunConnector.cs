@@ -3,14 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>A run's place on the server, agreed with it.</summary>
-/// <param name="Bucket">The run there.</param>
-/// <param name="Bases">Where each session's lines begin.</param>
-/// <param name="Config">The configuration that was sent.</param>
-internal sealed record RunConnection(BucketAnswer Bucket, IReadOnlyList<SessionBase> Bases, string Config);
-
 /// <summary>
-/// Agrees with the server on which run this is and where its lines begin (WANDB.md §2, §8). A session's lines begin once and for all: the decision is written
+/// Agrees with the server on which run this is and where its lines begin. A session's lines begin once and for all: the decision is written
 /// to the journal before the first line is sent.
 /// </summary>
 /// <param name="api">The server.</param>
@@ -26,17 +20,18 @@ internal sealed class RunConnector(
     /// <summary>Asks, decides, and makes or updates the run.</summary>
     /// <param name="askStatus">Whether the server may know the run: always, except for a new run with a new random id.</param>
     /// <param name="cancel">Gives up.</param>
+    /// <returns>The run there, where each session's lines begin, and the configuration that was sent.</returns>
     /// <exception cref="TrackingException">Refused, by the server or by us: nothing was changed there.</exception>
-    public async Task<RunConnection> ConnectAsync(bool askStatus, CancellationToken cancel)
+    public async Task<(RunPlace Place, IReadOnlyList<SessionBase> Bases, string Config)> ConnectAsync(bool askStatus, CancellationToken cancel)
     {
         await api.CheckKeyAsync(cancel).ConfigureAwait(false);
         var entity = state.Entity ?? _header.Entity;
         var status = askStatus ? await api.ResumeStatusAsync(entity, state.Project ?? _header.Project, _header.RunId, cancel).ConfigureAwait(false) : null;
         var bases = Decide(status);
-        var config = WandbConfig.ToJson(run);
-        var bucket = await api.UpsertBucketAsync(Variables(status, entity, config), cancel).ConfigureAwait(false);
-        state.SetPlace(bucket);
-        return new RunConnection(bucket, bases, config);
+        var config = RunConfig.ToJson(run);
+        var place = await api.UpsertBucketAsync(Variables(status, entity, config), cancel).ConfigureAwait(false);
+        state.SetPlace(place);
+        return (place, bases, config);
     }
 
     private List<SessionBase> Decide(ResumeAnswer? status)

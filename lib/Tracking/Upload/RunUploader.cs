@@ -1,10 +1,8 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
-
-/// <summary>What an upload did, for the summary of a sync and the card of a run.</summary>
-internal sealed record UploadCounts(long Rows, long Events, long OutputLines, int Files, int Artifacts);
 
 /// <summary>
 /// Brings the server up to the journal: lines in order and with their numbers, then configuration, artifacts and files, then the end. Works from any state:
@@ -13,44 +11,54 @@ internal sealed record UploadCounts(long Rows, long Events, long OutputLines, in
 /// </summary>
 internal sealed class RunUploader : IDisposable
 {
+    private const int FilesPerCall = 100;
+
     private readonly RunFolder _folder;
     private readonly WandbApi _api;
-    private readonly UploadHooks _hooks;
+    private readonly Action<int, SessionBase> _writeBase;
+    private readonly Action<string> _notice;
+    private readonly Action _stopped;
     private readonly JournalReader _reader;
     private readonly RunReplay _replay = new();
     private readonly Queue<StreamLine> _waiting = new();
     private readonly SyncState _state;
-    private RunConnection? _connection;
+    private RunPlace? _place;
+    private IReadOnlyList<SessionBase> _bases = [];
     private RunReplay _survey = new();
-    private string _runId;
     private bool _gzip;
     private int _placed;
     private long _sentSummary;
     private string _sentConfig = "";
-    private readonly Lock _countsLock = new();
-    private UploadCounts _counts = new(0, 0, 0, 0, 0);
+    private long _rows;
+    private long _events;
+    private long _outputLines;
+    private int _files;
+    private int _artifacts;
 
     /// <summary>Opens the journal; nothing is sent.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="api">The server.</param>
+    /// <param name="writeBase">Writes a session's place to the journal.</param>
+    /// <param name="notice">Says something to the user.</param>
+    /// <param name="stopped">Hears that somebody pressed the stop button.</param>
     /// <exception cref="IOException">The journal cannot be read.</exception>
-    public RunUploader(RunFolder folder, WandbApi api, UploadHooks hooks)
+    public RunUploader(RunFolder folder, WandbApi api, Action<int, SessionBase> writeBase, Action<string> notice, Action stopped)
     {
-        (_folder, _api, _hooks) = (folder, api, hooks);
+        (_folder, _api, _writeBase, _notice, _stopped) = (folder, api, writeBase, notice, stopped);
         _reader = new JournalReader(folder.Journal);
-        _runId = folder.RunId;
         _state = SyncState.Load(folder.State, api.BaseUrl);
     }
 
     public SyncState State => _state;
 
-    public UploadCounts Counts => _counts;
+    /// <summary>What was sent so far.</summary>
+    public (long Rows, long Events, long OutputLines, int Files, int Artifacts) Counts => (_rows, _events, _outputLines, _files, _artifacts);
 
     /// <summary>How often the server wants to hear from us.</summary>
     public double HeartbeatSeconds { get; private set; } = 30;
 
     /// <summary>The run's page, once connected.</summary>
-    public string? Link => _connection is { Bucket: var bucket }
-        ? WandbApi.RunLink(_api.BaseUrl, bucket.Entity, bucket.Project, _runId)
-        : null;
+    public string? Link => _place is { } place ? WandbApi.RunLink(_api.BaseUrl, place.Entity, place.Project, place.RunId) : null;
 
     /// <summary>Agrees with the server on the run and its lines' places.</summary>
     /// <param name="isFresh">A new run with a new random id: the server cannot know it.</param>
@@ -61,10 +69,9 @@ internal sealed class RunUploader : IDisposable
     public async Task ConnectAsync(bool isFresh, bool gzip, CancellationToken cancel)
     {
         _survey = RunReplay.Read(_folder.Journal);
-        var connector = new RunConnector(_api, _survey, _state, HasLine, _hooks.WriteBase);
-        _connection = await connector.ConnectAsync(!isFresh, cancel).ConfigureAwait(false);
+        var connector = new RunConnector(_api, _survey, _state, HasLine, _writeBase);
+        (_place, _bases, _sentConfig) = await connector.ConnectAsync(!isFresh, cancel).ConfigureAwait(false);
         _state.SetReturned(_survey.Returns);
-        (_runId, _sentConfig) = (_survey.Header!.RunId, _connection.Config);
         _gzip = gzip && (await _api.FeaturesAsync(cancel).ConfigureAwait(false)).Contains("FILESTREAM_GZIP");
     }
 
@@ -89,12 +96,9 @@ internal sealed class RunUploader : IDisposable
             {
                 await PostAsync(batch, cancel).ConfigureAwait(false);
                 _state.SetSent(sent.History, sent.Events, sent.Output);
-                Count(counts => counts with
-                {
-                    Rows = counts.Rows + sent.History - before.History,
-                    Events = counts.Events + sent.Events - before.Events,
-                    OutputLines = counts.OutputLines + sent.Output - before.Output,
-                });
+                _rows += sent.History - before.History;
+                _events += sent.Events - before.Events;
+                _outputLines += sent.Output - before.Output;
                 sentAny = true;
             }
 
@@ -118,10 +122,10 @@ internal sealed class RunUploader : IDisposable
     /// <exception cref="TransientException">All tries failed.</exception>
     public async Task UpdateConfigAsync(CancellationToken cancel)
     {
-        var config = WandbConfig.ToJson(_replay);
-        if (config != _sentConfig && _connection is { Bucket: var bucket })
+        var config = RunConfig.ToJson(_replay);
+        if (config != _sentConfig && _place is { } place)
         {
-            var variables = new JsonObject { ["name"] = _runId, ["entity"] = bucket.Entity, ["project"] = bucket.Project, ["config"] = config };
+            var variables = new JsonObject { ["name"] = place.RunId, ["entity"] = place.Entity, ["project"] = place.Project, ["config"] = config };
             await _api.UpsertBucketAsync(variables, cancel).ConfigureAwait(false);
             _sentConfig = config;
         }
@@ -136,7 +140,7 @@ internal sealed class RunUploader : IDisposable
     public async Task<IReadOnlyList<string>> UploadArtifactsAsync(IReadOnlyList<ArtifactRequest> artifacts, CancellationToken cancel)
     {
         List<string> failed = [];
-        var uploader = new ArtifactUploader(_api, _folder, _connection!.Bucket, _runId);
+        var uploader = new ArtifactUploader(_api, _folder, _place!);
         foreach (var artifact in artifacts)
         {
             try
@@ -145,7 +149,7 @@ internal sealed class RunUploader : IDisposable
                 {
                     await uploader.UploadAsync(artifact, cancel).ConfigureAwait(false);
                     ArtifactStaging.SetSent(_folder, artifact, _api.BaseUrl);
-                    Count(counts => counts with { Artifacts = counts.Artifacts + 1 });
+                    _artifacts++;
                 }
 
                 _state.AddArtifact(artifact.ClientId);
@@ -170,9 +174,8 @@ internal sealed class RunUploader : IDisposable
         await UpdateConfigAsync(cancel).ConfigureAwait(false);
         List<string> failed = [.. await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false)];
         RunFiles.Write(_folder, _replay);
-        var files = new FileUploader(_api, _folder, _connection!.Bucket, _runId, _state);
-        var uploaded = await files.UploadAsync(failed, cancel).ConfigureAwait(false);
-        Count(counts => counts with { Files = counts.Files + uploaded.Count });
+        var uploaded = await UploadFilesAsync(failed, cancel).ConfigureAwait(false);
+        _files += uploaded.Count;
         var session = _replay.Sessions.Count - 1;
         // A run without an end was killed: 1, as wandb 0.31 says when it syncs such a run.
         await PostAsync(new StreamBatch(), cancel, uploaded, _replay.Exit?.Code ?? 1).ConfigureAwait(false);
@@ -239,27 +242,27 @@ internal sealed class RunUploader : IDisposable
         }
 
         // The place stands further back in the journal than the session's first lines. A session whose line is damaged comes with the first line behind it.
-        for (; _placed < Math.Min(_replay.Sessions.Count, _connection!.Bases.Count); _placed++)
+        for (; _placed < Math.Min(_replay.Sessions.Count, _bases.Count); _placed++)
         {
-            _replay.SetBase(_placed, _connection.Bases[_placed]);
+            _replay.SetBase(_placed, _bases[_placed]);
         }
     }
 
     private bool TryAdd(StreamBatch batch, StreamLine line)
     {
-        var number = WireLine.Session(line, _survey.Sessions);
+        var number = SessionOf(line, _survey.Sessions);
         var session = _survey.Sessions[number];
         var place = session.Base ?? throw new InvalidOperationException($"session {number} has no place on the server");
-        return batch.TryAdd(line.Kind, WireLine.Offset(line, session, place), WireLine.Text(line, place));
+        return batch.TryAdd(line.Kind, OffsetOf(line, session, place), TextOf(line, place));
     }
 
     private bool TrySetSummary(StreamBatch batch)
     {
         var place = _replay.Sessions[^1].Base!;
         var text = _replay.Summary.ToJson(_replay.HasOwnSteps ? 0 : place.Step, place.RuntimeSeconds);
-        if (!WireLimits.Fits(text))
+        if (!StreamBatch.Fits(text))
         {
-            _hooks.Notice($"the summary has {text.Length} characters, more than a request holds; it is not sent. Log large values as tables or artifacts");
+            _notice($"the summary has {text.Length} characters, more than a request holds; it is not sent. Log large values as tables or artifacts");
             return true;
         }
 
@@ -268,8 +271,7 @@ internal sealed class RunUploader : IDisposable
 
     private async Task PostAsync(StreamBatch batch, CancellationToken cancel, IReadOnlyList<string>? uploaded = null, int? exitCode = null)
     {
-        var bucket = _connection!.Bucket;
-        var answer = await _api.FileStreamAsync(bucket.Entity, bucket.Project, _runId, batch.ToBody(uploaded, exitCode), _gzip, cancel).ConfigureAwait(false);
+        var answer = await _api.FileStreamAsync(_place!, batch.ToBody(uploaded, exitCode), _gzip, cancel).ConfigureAwait(false);
         if (answer is null)
         {
             await PostSmallerAsync(batch, cancel).ConfigureAwait(false);
@@ -279,7 +281,7 @@ internal sealed class RunUploader : IDisposable
         HeartbeatSeconds = answer.HeartbeatSeconds is >= 1 and <= 3600 and var seconds ? seconds : HeartbeatSeconds;
         if (answer.Stopped)
         {
-            _hooks.Stopped();
+            _stopped();
         }
     }
 
@@ -289,7 +291,7 @@ internal sealed class RunUploader : IDisposable
         var parts = batch.Halves();
         if (parts.Count == 0)
         {
-            _hooks.Notice($"the server finds a line of about {batch.Bytes} bytes too large (HTTP 413); it stays in the journal. Log large data as an artifact");
+            _notice($"the server finds a line of about {batch.Bytes} bytes too large (HTTP 413); it stays in the journal. Log large data as an artifact");
             // The line's number is taken, so the lines behind it keep theirs.
             parts = batch.Emptied() ?? throw new TrackingException(TrackingFault.TooLarge, "the server finds even an empty line too large (HTTP 413)");
         }
@@ -300,12 +302,45 @@ internal sealed class RunUploader : IDisposable
         }
     }
 
-    private void Count(Func<UploadCounts, UploadCounts> change)
+    /// <summary>Sends what lies in the run's files/ and is new or changed. A file that is refused does not keep the others from arriving.</summary>
+    /// <returns>Names of those that arrived.</returns>
+    private async Task<IReadOnlyList<string>> UploadFilesAsync(List<string> failed, CancellationToken cancel)
     {
-        lock (_countsLock)
+        List<string> names = [];
+        foreach (var part in _state.PendingFiles(_folder).Chunk(FilesPerCall))
         {
-            _counts = change(_counts);
+            try
+            {
+                await UploadPartAsync(part, names, failed, cancel).ConfigureAwait(false);
+            }
+            catch (TrackingException fault)
+            {
+                failed.Add($"{part.Length} files, {part[0].Name} among them: {fault.Message}");
+            }
         }
+
+        return names;
+    }
+
+    private async Task UploadPartAsync((string Name, string Version)[] part, List<string> names, List<string> failed, CancellationToken cancel)
+    {
+        var targets = await _api.CreateRunFilesAsync(_place!, [.. part.Select(file => file.Name)], cancel).ConfigureAwait(false);
+        List<(string Name, string Version)> arrived = [];
+        foreach (var (file, target) in part.Zip(targets))
+        {
+            try
+            {
+                await _api.UploadAsync(target, Path.Combine(_folder.Files, file.Name), cancel).ConfigureAwait(false);
+                arrived.Add(file);
+            }
+            catch (Exception fault) when (fault is TrackingException or IOException)
+            {
+                failed.Add($"file {file.Name}: {fault.Message}");
+            }
+        }
+
+        _state.AddFiles(arrived);
+        names.AddRange(arrived.Select(file => file.Name));
     }
 
     /// <summary>
@@ -345,10 +380,54 @@ internal sealed class RunUploader : IDisposable
 
         void Look(StreamLine line) => found = found || (line.Kind == stream && line.Number == number && RunConnector.TimeOf(line.Json) == time);
     }
-}
 
-/// <summary>What the uploader tells its surroundings.</summary>
-/// <param name="WriteBase">Writes a session's place to the journal.</param>
-/// <param name="Notice">Says something to the user.</param>
-/// <param name="Stopped">Somebody pressed the stop button.</param>
-internal sealed record UploadHooks(Action<int, SessionBase> WriteBase, Action<string> Notice, Action Stopped);
+    /// <summary>The line's number on the server.</summary>
+    private static long OffsetOf(StreamLine line, ReplaySession session, SessionBase place) => line.Number - First(session.Start, line.Kind) + line.Kind switch
+    {
+        StreamKind.History => place.History,
+        StreamKind.Events => place.Events,
+        _ => place.Output,
+    };
+
+    /// <summary>
+    /// The session that wrote the line. A session whose own line is damaged is told only by its place, which stands behind its first lines:
+    /// those came as the session's before it, and their numbers say better.
+    /// </summary>
+    private static int SessionOf(StreamLine line, IReadOnlyList<ReplaySession> sessions)
+    {
+        var session = line.Session;
+        while (session + 1 < sessions.Count && First(sessions[session + 1].Start, line.Kind) <= line.Number)
+        {
+            session++;
+        }
+
+        return session;
+    }
+
+    /// <summary>The line's text on the server: steps and times stand behind those of a run that is resumed.</summary>
+    private static string TextOf(StreamLine line, SessionBase place) => line.Kind switch
+    {
+        StreamKind.Output => OutputOf(JournalJson.Read<OutputLine>(line.Json)),
+        _ when (place.Step == 0 || line.HasOwnStep) && place.RuntimeSeconds == 0 => line.Json,
+        _ => JsonMembers.Join(JsonMembers.Split(line.Json).Select(member => member.Key switch
+        {
+            "_step" when !line.HasOwnStep =>
+                new(member.Key, (long.Parse(member.Value, CultureInfo.InvariantCulture) + place.Step).ToString(CultureInfo.InvariantCulture)),
+            "_runtime" =>
+                new(member.Key, (double.Parse(member.Value, CultureInfo.InvariantCulture) + place.RuntimeSeconds).ToString("R", CultureInfo.InvariantCulture)),
+            _ => member,
+        })),
+    };
+
+    /// <summary>The number of a session's first line.</summary>
+    private static long First(SessionStart start, StreamKind stream) => stream switch
+    {
+        StreamKind.History => start.Rows,
+        StreamKind.Events => start.Events,
+        _ => start.Lines,
+    };
+
+    /// <summary>"ISO time text", standard error with "ERROR " before it; UTC.</summary>
+    private static string OutputOf(OutputLine line)
+        => $"{(line.IsError ? "ERROR " : "")}{line.Time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff", CultureInfo.InvariantCulture)} {line.Text}";
+}

@@ -1,11 +1,28 @@
 using System.Buffers;
+using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace NotebookLib.Tracking;
 
-/// <summary>One file_stream request in the making: runs of consecutive lines, bounded in bytes (WANDB.md §4).</summary>
+/// <summary>One file_stream request in the making: runs of consecutive lines, bounded in bytes.</summary>
 internal sealed class StreamBatch
 {
+    /// <summary>The largest body of a file_stream request: 10 MiB, W&amp;B's bound.</summary>
+    public const int LargestRequestBytes = 10 << 20;
+
+    /// <summary>Where a request stops to take more lines: enough to hide the way there and back, and little to hold in memory when much waits.</summary>
+    private const int UsualRequestBytes = 2 << 20;
+
+    /// <summary>The largest line, in its escaped form: what a request holds beside the summary and the envelope.</summary>
+    public const int LargestLineBytes = LargestRequestBytes - (1 << 16);
+
+    /// <summary>The longest console line; longer ones are cut into several.</summary>
+    public const int LongestOutputCharacters = 1 << 16;
+
+    /// <summary>How lines are escaped inside the request's JSON.</summary>
+    private static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+
     private const int EnvelopeBytes = 1024;
     private const int KeptOutputCharacters = 200;
 
@@ -16,7 +33,16 @@ internal sealed class StreamBatch
 
     /// <summary>An empty batch.</summary>
     /// <param name="limitBytes">The largest body of several lines; a single line may be longer.</param>
-    public StreamBatch(int limitBytes = WireLimits.UsualRequestBytes) => _limit = limitBytes;
+    public StreamBatch(int limitBytes = UsualRequestBytes) => _limit = limitBytes;
+
+    /// <summary>Whether a row's line fits.</summary>
+    public static bool Fits(ReadOnlySpan<byte> json)
+        // Escaping doubles quotation marks and backslashes and lengthens a character outside the basic plane from 4 to 12 bytes: never more than threefold.
+        => json.Length <= LargestLineBytes / 3
+            || (json.Length <= LargestLineBytes && JsonEncodedText.Encode(json, Encoder).EncodedUtf8Bytes.Length <= LargestLineBytes);
+
+    /// <inheritdoc cref="Fits(ReadOnlySpan{byte})"/>
+    public static bool Fits(string json) => json.Length <= LargestLineBytes / 6 || Fits(Encoding.UTF8.GetBytes(json));
 
     /// <summary>The body's size so far, rounded up.</summary>
     public int Bytes { get; private set; } = EnvelopeBytes;
@@ -33,7 +59,7 @@ internal sealed class StreamBatch
     public bool TryAdd(StreamKind stream, long offset, string text)
     {
         var chunk = _chunks.GetValueOrDefault(stream);
-        var line = JsonEncodedText.Encode(text, WireLimits.Encoder);
+        var line = JsonEncodedText.Encode(text, Encoder);
         var size = line.EncodedUtf8Bytes.Length + 3;
         if ((chunk is not null && chunk.Offset + chunk.Lines.Count != offset) || (!IsEmpty && Bytes + size > _limit))
         {
@@ -50,7 +76,7 @@ internal sealed class StreamBatch
     /// <inheritdoc cref="TryAdd" path="/returns"/>
     public bool TrySetSummary(string text)
     {
-        var line = JsonEncodedText.Encode(text, WireLimits.Encoder);
+        var line = JsonEncodedText.Encode(text, Encoder);
         if (!IsEmpty && Bytes + line.EncodedUtf8Bytes.Length > _limit)
         {
             return false;
@@ -119,7 +145,7 @@ internal sealed class StreamBatch
     public ReadOnlyMemory<byte> ToBody(IReadOnlyList<string>? uploaded = null, int? exitCode = null)
     {
         var buffer = new ArrayBufferWriter<byte>(Bytes);
-        using var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = WireLimits.Encoder });
+        using var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = Encoder });
         writer.WriteStartObject();
         if (!IsEmpty)
         {

@@ -9,6 +9,8 @@ namespace NotebookLib.Tracking;
 /// </summary>
 internal sealed class SyncState
 {
+    private const int MostFiles = 10_000;
+
     private readonly Lock _lock = new();
     private readonly string _path;
     private Content _content;
@@ -42,8 +44,26 @@ internal sealed class SyncState
 
     public bool HasArtifact(string clientId) => _content.Artifacts.Contains(clientId);
 
-    /// <summary>Whether a file went up in this version.</summary>
-    public bool HasFile(string name, string version) => _content.Files.GetValueOrDefault(name) == version;
+    /// <summary>Files of the run that the server has not in their present version, told by length and time.</summary>
+    /// <exception cref="IOException">More than 10,000 files.</exception>
+    public IReadOnlyList<(string Name, string Version)> PendingFiles(RunFolder folder)
+    {
+        if (!Directory.Exists(folder.Files))
+        {
+            return [];
+        }
+
+        var all = Directory.EnumerateFiles(folder.Files, "*", SearchOption.AllDirectories).Take(MostFiles + 1).ToArray();
+        return all.Length > MostFiles
+            ? throw new IOException($"{folder.Files}: expected at most {MostFiles} files, found more; log many files as one artifact")
+            : [.. all.Select(Describe).Where(file => _content.Files.GetValueOrDefault(file.Name) != file.Version)];
+
+        (string Name, string Version) Describe(string path)
+        {
+            var file = new FileInfo(path);
+            return (Path.GetRelativePath(folder.Files, path).Replace('\\', '/'), Invariant($"{file.Length}:{file.LastWriteTimeUtc.Ticks}"));
+        }
+    }
 
     /// <summary>Reads the state for one server; another server's state, a damaged one or none is an empty one.</summary>
     public static SyncState Load(string path, string baseUrl)
@@ -65,12 +85,12 @@ internal sealed class SyncState
         }
     }
 
-    public void SetPlace(BucketAnswer bucket) => Change(content => content with
+    public void SetPlace(RunPlace place) => Change(content => content with
     {
-        StorageId = bucket.StorageId,
-        Entity = bucket.Entity,
-        Project = bucket.Project,
-        RunName = bucket.Name,
+        StorageId = place.StorageId,
+        Entity = place.Entity,
+        Project = place.Project,
+        RunName = place.Name,
     });
 
     public void SetSent(long history, long events, long output) => Change(content => content with

@@ -1,6 +1,6 @@
 namespace NotebookLib.Tracking;
 
-/// <summary>The GraphQL texts, in the shape of wandb 0.31 (WANDB.md §2, §7, §8), without the fields that we do not read.</summary>
+/// <summary>The GraphQL texts, in the shape of wandb 0.31, without the fields that we do not read.</summary>
 internal static class GraphQLQueries
 {
     public const string Viewer = "query Viewer { viewer { id entity username email } }";

@@ -7,6 +7,39 @@ using NotebookLib.Net;
 
 namespace NotebookLib.Tracking;
 
+/// <summary>Where a run lives on the server.</summary>
+/// <param name="StorageId">The server's id of the run.</param>
+/// <param name="Name">The run's name in charts.</param>
+/// <param name="Entity">The entity that the server chose.</param>
+/// <param name="Project">The project that the server chose.</param>
+/// <param name="RunId">Our id of the run.</param>
+internal sealed record RunPlace(string StorageId, string? Name, string Entity, string Project, string RunId);
+
+/// <summary>What the server has of a run.</summary>
+/// <param name="StorageId">The server's id of the run.</param>
+/// <param name="HistoryLines">Lines of history.</param>
+/// <param name="EventLines">Lines of system metrics.</param>
+/// <param name="OutputLines">Lines of console output.</param>
+/// <param name="HistoryTail">Its last lines.</param>
+/// <param name="EventsTail">Its last lines.</param>
+/// <param name="Summary">The summary, a JSON object, or null.</param>
+/// <param name="Config">The configuration, a JSON object of {"value": …}, or null.</param>
+internal sealed record ResumeAnswer(
+    string StorageId, long HistoryLines, long EventLines, long OutputLines, IReadOnlyList<string> HistoryTail, IReadOnlyList<string> EventsTail,
+    string? Summary,
+    string? Config);
+
+/// <summary>What file_stream answers.</summary>
+/// <param name="Stopped">Whether somebody pressed the stop button.</param>
+/// <param name="HeartbeatSeconds">How often the server wants to hear from us, or null.</param>
+internal sealed record FileStreamAnswer(bool Stopped, double? HeartbeatSeconds);
+
+/// <summary>An address to send a file to.</summary>
+/// <param name="Name">The file.</param>
+/// <param name="Url">Null: the server has it already.</param>
+/// <param name="Headers">"Name:Value" strings to send along.</param>
+internal sealed record UploadTarget(string Name, string? Url, IReadOnlyList<string> Headers);
+
 /// <summary>
 /// W&amp;B's calls: sends variables, reads the fields that we need, turns refusals into sentences. Only calls of the API carry the key; the storage must not
 /// have it.
@@ -93,7 +126,7 @@ internal sealed class WandbApi : IDisposable
     /// <param name="variables">The variables beside the unset ones, which are sent as null.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="TrackingException">Refused: the key, the entity or the project.</exception>
-    public async Task<BucketAnswer> UpsertBucketAsync(JsonObject variables, CancellationToken cancel)
+    public async Task<RunPlace> UpsertBucketAsync(JsonObject variables, CancellationToken cancel)
     {
         string[] names = ["id", "name", "project", "entity", "groupName", "description", "displayName", "notes", "commit", "config", "host", "debug", "program",
             "repo", "jobType", "state", "sweep", "tags", "summaryMetrics"];
@@ -101,18 +134,18 @@ internal sealed class WandbApi : IDisposable
         var data = await QueryAsync("UpsertBucket", GraphQLQueries.UpsertBucket, all, cancel, retryConflict: true).ConfigureAwait(false);
         var bucket = Find(data, "upsertBucket", "bucket") ?? throw Unusable("UpsertBucket");
         var project = Find(bucket, "project");
-        return new BucketAnswer(
+        return new RunPlace(
             Text(bucket, "id") ?? "", Text(bucket, "displayName"),
             Text(Find(project, "entity"), "name") ?? Text(variables, "entity") ?? throw Unusable("UpsertBucket"),
-            Text(project, "name") ?? Text(variables, "project") ?? throw Unusable("UpsertBucket"));
+            Text(project, "name") ?? Text(variables, "project") ?? throw Unusable("UpsertBucket"),
+            Text(variables, "name") ?? "");
     }
 
     /// <summary>Addresses for files of a run, in the order of the names.</summary>
     /// <exception cref="TrackingException">Refused.</exception>
-    public async Task<IReadOnlyList<UploadTarget>> CreateRunFilesAsync(string entity, string project, string runId, IReadOnlyList<string> names,
-        CancellationToken cancel)
+    public async Task<IReadOnlyList<UploadTarget>> CreateRunFilesAsync(RunPlace run, IReadOnlyList<string> names, CancellationToken cancel)
     {
-        var variables = new JsonObject { ["entity"] = entity, ["project"] = project, ["run"] = runId, ["files"] = Array(names) };
+        var variables = new JsonObject { ["entity"] = run.Entity, ["project"] = run.Project, ["run"] = run.RunId, ["files"] = Array(names) };
         var data = await QueryAsync("CreateRunFiles", GraphQLQueries.CreateRunFiles, variables, cancel).ConfigureAwait(false);
         var answer = Find(data, "createRunFiles") ?? throw Unusable("CreateRunFiles");
         var headers = Texts(answer["uploadHeaders"]);
@@ -124,10 +157,9 @@ internal sealed class WandbApi : IDisposable
     /// <summary>Sends lines of a run, or a heartbeat.</summary>
     /// <returns>The answer, or null when the body is too large for the server (413).</returns>
     /// <exception cref="TrackingException">Refused.</exception>
-    public async Task<FileStreamAnswer?> FileStreamAsync(string entity, string project, string runId, ReadOnlyMemory<byte> body, bool gzip,
-        CancellationToken cancel)
+    public async Task<FileStreamAnswer?> FileStreamAsync(RunPlace run, ReadOnlyMemory<byte> body, bool gzip, CancellationToken cancel)
     {
-        var path = $"/files/{Uri.EscapeDataString(entity)}/{Uri.EscapeDataString(project)}/{Uri.EscapeDataString(runId)}/file_stream";
+        var path = $"/files/{Uri.EscapeDataString(run.Entity)}/{Uri.EscapeDataString(run.Project)}/{Uri.EscapeDataString(run.RunId)}/file_stream";
         var answer = await PostAsync(path, gzip ? Compress(body) : body, gzip, _stream, retryConflict: false, cancel).ConfigureAwait(false);
         if (answer.Status == 413)
         {
@@ -136,7 +168,7 @@ internal sealed class WandbApi : IDisposable
 
         if (!answer.IsSuccess)
         {
-            throw Refusal($"the stream of run {runId}", answer);
+            throw Refusal($"the stream of run {run.RunId}", answer);
         }
 
         var json = Parse(answer.Body) as JsonObject;

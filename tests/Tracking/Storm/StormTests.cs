@@ -151,7 +151,7 @@ public sealed class StormTests(ITestOutputHelper output)
         Assert.All(server.State.Artifacts, artifact =>
         {
             Assert.True(artifact.IsCommitted, $"{artifact.Collection} v{artifact.Version}");
-            Assert.Equal(artifact.Digest, ArtifactManifest.Digest(artifact.Digests.Select(file => new ArtifactEntry(file.Key, file.Value, 0, ""))));
+            Assert.Equal(artifact.Digest, ArtifactUploader.DigestOf(artifact.Digests.Select(file => new ArtifactEntry(file.Key, file.Value, 0, ""))));
         });
         var model = server.State.Artifacts.Single(artifact => artifact.Collection == "model-storm");
         Assert.Equal(["best", "latest"], model.Aliases.Order());

@@ -6,7 +6,7 @@ namespace NotebookLib.Tracking;
 /// Follows a journal and brings the W&amp;B server up to it, in the background. The journal is the queue: nothing is held in memory, nothing can overflow, and
 /// logging a row does not touch this class. An outage is waited out; a refusal leaves the run offline, for sync to finish later.
 /// </summary>
-internal sealed class WandbTracker : ITracker
+internal sealed class RunSender : IAsyncDisposable
 {
     private static readonly TimeSpan OutagePause = TimeSpan.FromMinutes(1);
 
@@ -28,7 +28,7 @@ internal sealed class WandbTracker : ITracker
     /// <param name="settings">The key, the server, the intervals.</param>
     /// <param name="isFresh">A new run with a new random id.</param>
     /// <param name="clock">Waits.</param>
-    public WandbTracker(RunJournal journal, TrackingSettings settings, bool isFresh, TimeProvider clock)
+    public RunSender(RunJournal journal, TrackingSettings settings, bool isFresh, TimeProvider clock)
     {
         (_journal, _settings, _isFresh, _clock) = (journal, settings, isFresh, clock);
         _api = new WandbApi(settings, clock, SayOutage);
@@ -50,14 +50,9 @@ internal sealed class WandbTracker : ITracker
     /// <summary>Cancelled when somebody presses the stop button on the run's page.</summary>
     public CancellationToken StopRequested => _stopRequested.Token;
 
-    /// <inheritdoc/>
-    public void Log(IReadOnlyDictionary<string, object?> row, long? atStep = null)
-    {
-        // The row is in the journal already; the sender reads it there.
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask FinishAsync(int exitCode = 0, CancellationToken cancel = default)
+    /// <summary>Sends the rest and ends the run on the server; waits for that.</summary>
+    /// <param name="cancel">Stops waiting; what is missing is left to sync.</param>
+    public async ValueTask FinishAsync(CancellationToken cancel)
     {
         _finish.TrySetResult();
         var seconds = Link is null ? Math.Min(_settings.FinishSeconds, _settings.FirstAnswerSeconds) : _settings.FinishSeconds;
@@ -126,7 +121,7 @@ internal sealed class WandbTracker : ITracker
 
     private async Task SendAsync(CancellationToken cancel)
     {
-        using var uploader = new RunUploader(_journal.Folder, _api, new UploadHooks(WriteBase, _settings.Notice, RequestStop));
+        using var uploader = new RunUploader(_journal.Folder, _api, WriteBase, _settings.Notice, RequestStop);
         await uploader.ConnectAsync(_isFresh && uploader.State.StorageId is null, _settings.Gzip, cancel).ConfigureAwait(false);
         Announce(uploader);
         var artifacts = Task.CompletedTask;

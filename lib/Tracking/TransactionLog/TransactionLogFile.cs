@@ -1,0 +1,151 @@
+using System.Globalization;
+using Google.Protobuf.Collections;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Tracking.TransactionLog;
+
+/// <summary>
+/// Writes run-*.wandb from the journal, so that W&amp;B's own <c>wandb sync</c> can upload the run: when the run ends, and before a sync (a run that was killed
+/// has none). The configuration stands in the run's own record, because wandb 0.16 forgets what comes later, and rows that a resumed run supersedes are left
+/// out. The end of the run is its last record, because wandb 0.31 reads no further. Artifacts are not in it: W&amp;B's tool would look for them in a staging
+/// folder of its own.
+/// </summary>
+internal static class TransactionLogFile
+{
+    /// <summary>Writes the whole log anew.</summary>
+    /// <exception cref="IOException">The journal cannot be read, or the disk is full.</exception>
+    /// <exception cref="InvalidDataException">The journal has no header.</exception>
+    public static void Write(RunFolder folder)
+    {
+        var survey = RunReplay.Read(folder.Journal);
+        var header = survey.Header ?? throw new InvalidDataException($"{folder.Journal}: the journal has no header");
+        AtomicFile.Write(folder.TransactionLog, stream =>
+        {
+            var log = new TransactionLogWriter(stream);
+            log.Append(Header());
+            log.Append(Run(header, survey.Config));
+            var replay = new RunReplay();
+            using var reader = new JournalReader(folder.Journal);
+            while (reader.TryRead(out var record))
+            {
+                if (record.Kind is JournalKind.Metric)
+                {
+                    log.Append(Metric(JournalJson.Read<MetricDefinition>(record.Json)));
+                }
+
+                Append(replay.Apply(record));
+            }
+
+            Append(replay.CloseRow());
+            log.Append(Summary(replay.Summary));
+            log.Append(Files(folder));
+            if (replay.Exit is { } exit)
+            {
+                log.Append(Exit(exit));
+            }
+
+            void Append(IReadOnlyList<StreamLine> lines)
+            {
+                foreach (var line in lines.Where(line => !survey.IsSuperseded(line)))
+                {
+                    log.Append(line.Kind switch
+                    {
+                        StreamKind.History => History(line.Json),
+                        StreamKind.Events => Stats(line.Json),
+                        _ => Output(JournalJson.Read<OutputLine>(line.Json)),
+                    });
+                }
+            }
+        });
+    }
+
+    private static LogRecord Header() => new() { Header = new() { VersionInfo = new() { Producer = "0.1.0", MinConsumer = "0.0.1" } } };
+
+    private static LogRecord Run(RunHeader header, IReadOnlyDictionary<string, string> config)
+    {
+        var run = new LogRun { RunId = header.RunId, Project = header.Project, Host = header.Host, Config = new(), StartTime = Time(header.StartedAt) };
+        // Absent and empty are the same on the wire; the setters refuse null.
+        run.Entity = header.Entity ?? "";
+        run.RunGroup = header.Group ?? "";
+        run.JobType = header.JobType ?? "";
+        run.DisplayName = header.Name ?? "";
+        run.Notes = header.Notes ?? "";
+        run.Tags.AddRange(header.Tags);
+        Add(run.Config.Update, config);
+        return new() { Run = run };
+    }
+
+    private static LogRecord Metric(MetricDefinition metric) => new()
+    {
+        Metric = new()
+        {
+            Name = metric.Name ?? "",
+            GlobName = metric.Glob ?? "",
+            StepMetric = metric.StepMetric ?? "",
+            Options = new() { StepSync = metric.StepSync, Hidden = metric.Hidden, Defined = metric.Name is not null },
+        },
+    };
+
+    private static LogRecord History(string json)
+    {
+        var history = new LogHistory { Step = new() };
+        foreach (var (key, value) in JsonMembers.Split(json))
+        {
+            history.Item.Add(new LogItem { Key = key, ValueJson = value });
+            history.Step.Num = key == "_step" ? long.Parse(value, CultureInfo.InvariantCulture) : history.Step.Num;
+        }
+
+        return new() { History = history };
+    }
+
+    private static LogRecord Summary(SummaryValues summary)
+    {
+        var record = new LogSummary();
+        Add(record.Update, JsonMembers.Split(summary.ToJson()).Where(member => member.Key != "_wandb"));
+        return new() { Summary = record };
+    }
+
+    /// <summary>The names lose their "system.", which W&amp;B's tool puts before them again.</summary>
+    private static LogRecord Stats(string json)
+    {
+        var stats = new LogStats();
+        foreach (var (key, value) in JsonMembers.Split(json))
+        {
+            if (key is "_timestamp")
+            {
+                stats.Timestamp = Time(DateTimeOffset.UnixEpoch.AddSeconds(double.Parse(value, CultureInfo.InvariantCulture)));
+            }
+            else if (key.StartsWith("system.", StringComparison.Ordinal))
+            {
+                stats.Item.Add(new LogItem { Key = key["system.".Length..], ValueJson = value });
+            }
+        }
+
+        return new() { Stats = stats };
+    }
+
+    private static LogRecord Output(OutputLine line) => new()
+    {
+        OutputRaw = new() { OutputType = line.IsError ? 0 : 1, Timestamp = Time(line.Time), Line = line.Text + "\n" },
+    };
+
+    private static LogRecord Files(RunFolder folder)
+    {
+        var files = new LogFiles();
+        var paths = Directory.Exists(folder.Files) ? Directory.EnumerateFiles(folder.Files, "*", SearchOption.AllDirectories) : [];
+        var names = paths.Select(path => Path.GetRelativePath(folder.Files, path).Replace('\\', '/')).Order(StringComparer.Ordinal);
+        files.Files.AddRange(names.Select(name => new LogFile { Path = name, Policy = 1 }));
+        return new() { Files = files };
+    }
+
+    private static LogRecord Exit(RunExit exit) => new() { Exit = new() { ExitCode = exit.Code, Runtime = (int)exit.RuntimeSeconds } };
+
+    private static void Add(RepeatedField<LogItem> items, IEnumerable<KeyValuePair<string, string>> members)
+        => items.AddRange(members.Select(member => new LogItem { Key = member.Key, ValueJson = member.Value }));
+
+    private static LogTime Time(DateTimeOffset time)
+    {
+        var ticks = (time - DateTimeOffset.UnixEpoch).Ticks;
+        return new() { Seconds = ticks / TimeSpan.TicksPerSecond, Nanos = (int)(ticks % TimeSpan.TicksPerSecond) * 100 };
+    }
+}
