@@ -23,8 +23,8 @@ internal static class Agreement
         bool isHalf = false)
     {
         using var scope = NewDisposeScope();
-        using var memory = isHalf ? ours.Deberta.Encoder.KeepTrainingMemory() : null;
-        using var copies = isHalf ? ours.Deberta.Encoder.KeepWeightCopies() : null;
+        using var memory = isHalf ? ours.Engine.KeepTrainingMemory() : null;
+        using var copies = isHalf ? ours.Engine.KeepWeightCopies() : null;
         using var half = isHalf ? Platform.Autocast.Enter(ScalarType.BFloat16, plain.Device.type) : null;
         using var batch = Batch.Pad(rows);
         Tensor ids = batch.InputIds.to(plain.Device), mask = batch.AttentionMask.to(plain.Device), labels = batch.Labels.to(plain.Device);

@@ -75,7 +75,7 @@ internal sealed class TrainingPair : IDisposable
         if (kind.IsLora)
         {
             _ = LoraAdapters.Attach(model, new LoraSettings(), seed: 1);
-            model.Deberta.Encoder.RecomputesActivations = true;
+            model.Engine.RecomputesActivations = true;
             using var quiet = no_grad();
             // B begins at zero, and A would have no gradient.
             foreach (var (name, parameter) in model.named_parameters().Where(pair => pair.name.EndsWith("lora_B", StringComparison.Ordinal)))
@@ -100,8 +100,8 @@ internal sealed class TrainingPair : IDisposable
     /// <summary>How much of its activations our network keeps when it may recompute them; see <see cref="DebertaV2Encoder.ActivationBudget"/>.</summary>
     public long ActivationBudget
     {
-        get => _model.Deberta.Encoder.ActivationBudget;
-        set => _model.Deberta.Encoder.ActivationBudget = value;
+        get => _model.Engine.ActivationBudget;
+        set => _model.Engine.ActivationBudget = value;
     }
 
     /// <summary>Logits, loss and gradients of both on the first micro-batch, in words; then dropout is on.</summary>

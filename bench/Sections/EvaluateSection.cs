@@ -61,7 +61,7 @@ internal sealed class EvaluateSection : ISection
             (_name, _config, _report, _options) = (name, config, report, options);
             _ours = Networks.Ours(config);
             _ours.eval();
-            _copies = _ours.Deberta.Encoder.KeepWeightCopies();
+            _copies = _ours.Engine.KeepWeightCopies();
             var weights = _ours.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
             _plain = new(config, weights);
             if (Folders.Shared("reference", "onnx", name) is not { } graph)

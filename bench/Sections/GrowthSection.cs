@@ -38,7 +38,7 @@ internal sealed class GrowthSection : ISection
                 OnnxWeights.Write(graph, model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter), folder.FullName))
             : null;
         model.eval();
-        using var copies = model.Deberta.Encoder.KeepWeightCopies();
+        using var copies = model.Engine.KeepWeightCopies();
         var rows = new List<IReadOnlyList<string>>();
         foreach (var length in (int[])[32, 64, 128, 256, 512])
         {

@@ -94,10 +94,10 @@ internal sealed class MemorySection : ISection
         using var model = TrainingPair.OurModel(kind);
         if (job.Contains("every layer recomputed", StringComparison.Ordinal))
         {
-            model.Deberta.Encoder.ActivationBudget = 0;
+            model.Engine.ActivationBudget = 0;
         }
 
-        model.Deberta.Encoder.RecomputesActivations &= !job.Contains("nothing recomputed", StringComparison.Ordinal);
+        model.Engine.RecomputesActivations &= !job.Contains("nothing recomputed", StringComparison.Ordinal);
         using var ours = who == "ours" ? new OurTrainer(model, batches, kind.Accumulation) : null;
         var weights = model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
         using var plain = who == "ours" ? null : new PlainTrainer(TrainingPair.PlainModel(kind, weights), weights, kind.Accumulation);
@@ -129,7 +129,7 @@ internal sealed class MemorySection : ISection
         model?.eval();
         var plain = who == "transcription"
             ? new PlainDeberta(Networks.Base, model!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter)) : null;
-        using var copies = who == "ours" ? model!.Deberta.Encoder.KeepWeightCopies() : null;
+        using var copies = who == "ours" ? model!.Engine.KeepWeightCopies() : null;
         foreach (var rows in batches)
         {
             using var scope = NewDisposeScope();

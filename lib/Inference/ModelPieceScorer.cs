@@ -42,7 +42,7 @@ public sealed class ModelPieceScorer : IPieceScorer
         ArgumentNullException.ThrowIfNull(inputIds);
         var wasTraining = _model.training;
         _model.eval();
-        using var held = _model.Deberta.Encoder.KeepWeightCopies();
+        using var held = _model.Engine.KeepWeightCopies();
         try
         {
             var order = BatchOrder.SortedByLength([.. inputIds.Select(ids => ids.Length)]);

@@ -30,7 +30,7 @@ internal static unsafe partial class AttentionKernel
     }
 
     /// <summary>Computes one head's gradients for all sentences.</summary>
-    public static void Backward<T>(in Inputs x, in Gradients gradients, PackedShape shape, int head)
+    public static void Backward<T>(in Inputs x, in Gradients gradients, RaggedShape shape, int head)
         where T : struct, IElement
     {
         int paddedD = SmallGemm.Padded(x.D), distances = (2 * shape.Longest) - 1;
@@ -55,7 +55,7 @@ internal static unsafe partial class AttentionKernel
     }
 
     private static void BackwardSentence<T>(
-        in Inputs x, in Gradients gradients, PackedShape shape, int head, int s, in PositionScratch positions, float* memory, int paddedD)
+        in Inputs x, in Gradients gradients, RaggedShape shape, int head, int s, in PositionScratch positions, float* memory, int paddedD)
         where T : struct, IElement
     {
         int length = shape.Lengths[s], padded = SmallGemm.Padded(length), row = shape.Starts[s], shift = (shape.Longest - length) * paddedD;

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace NotebookLib.Kernels;
 
 /// <summary>
-/// Disentangled attention of one head over packed sentences, each with its own length: no padding is ever computed.
+/// Disentangled attention of one head over ragged sentences, each with its own length: no padding is ever computed.
 /// <code>
 /// score[i, j] = (q_i · k_j  +  q_i · κ(i−j)  +  k_j · ρ(i−j)) / scale        content→content, content→position, position→content
 /// </code>
@@ -57,7 +57,7 @@ internal static unsafe partial class AttentionKernel
     }
 
     /// <summary>Computes one head for all sentences.</summary>
-    public static void Forward<T>(in Inputs x, PackedShape shape, int head)
+    public static void Forward<T>(in Inputs x, RaggedShape shape, int head)
         where T : struct, IElement
     {
         int paddedD = SmallGemm.Padded(x.D), stride = SmallGemm.Padded((2 * shape.Longest) + SmallGemm.Lane);

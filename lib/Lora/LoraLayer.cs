@@ -77,7 +77,7 @@ internal sealed class LoraLayer : LoraModule, ILowRankAdapter
             lora_magnitude_vector = Trained(norms, projection.Weight, isTrained);
         }
 
-        dropout = new Dropout(DropoutProbability, random);
+        dropout = new Dropout(DropoutProbability, random, projection.AdapterStream);
         RegisterComponents();
     }
 

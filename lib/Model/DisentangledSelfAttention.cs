@@ -30,6 +30,7 @@ public sealed class DisentangledSelfAttention : Module
     private readonly Dropout pos_dropout;
     private readonly Dropout dropout;
     private readonly DebertaConfig _config;
+    private readonly DropoutRandom _random;
     private readonly double _scale;
 
     /// <summary>Makes the attention of one layer.</summary>
@@ -39,17 +40,18 @@ public sealed class DisentangledSelfAttention : Module
         ArgumentNullException.ThrowIfNull(build);
         _config = build.Config;
         var width = _config.HiddenSize;
-        query_proj = new Projection(build, width, width);
-        key_proj = new Projection(build, width, width);
-        value_proj = new Projection(build, width, width);
+        query_proj = new Projection(build, width, width, adapterStream: LayerStream.Query);
+        key_proj = new Projection(build, width, width, adapterStream: LayerStream.Key);
+        value_proj = new Projection(build, width, width, adapterStream: LayerStream.Value);
         if (_config.RelativeAttention && !_config.ShareAttKey)
         {
-            pos_key_proj = _config.HasContentToPosition ? new Projection(build, width, width) : null;
-            pos_query_proj = _config.HasPositionToContent ? new Projection(build, width, width) : null;
+            pos_key_proj = _config.HasContentToPosition ? new Projection(build, width, width, adapterStream: LayerStream.PositionKey) : null;
+            pos_query_proj = _config.HasPositionToContent ? new Projection(build, width, width, adapterStream: LayerStream.PositionQuery) : null;
         }
 
-        pos_dropout = new Dropout(_config.HiddenDropoutProb, build.Dropout);
-        dropout = new Dropout(_config.AttentionProbsDropoutProb, build.Dropout);
+        pos_dropout = new Dropout(_config.HiddenDropoutProb, build.Dropout, LayerStream.Relative);
+        dropout = new Dropout(_config.AttentionProbsDropoutProb, build.Dropout, LayerStream.Weights);
+        _random = build.Dropout;
         _scale = _config.ScoreScale;
         RegisterComponents();
     }
@@ -88,14 +90,14 @@ public sealed class DisentangledSelfAttention : Module
             AddPositionTerms(scores_GLL, queries_HPD, keys_HPD, relative, layout.Length);
         }
 
-        var weights_GLL = dropout.call(Weights(scores_GLL, layout));
+        var weights_GLL = dropout.OnScores(Weights(scores_GLL, layout), layout);
         var context_HPD = matmul(weights_GLL, Grouped(values_HPD, layout)).view(queries_HPD.shape);
         return layout.FromGrid(context_HPD.permute(1, 0, 2).reshape(-1, _config.HiddenSize)).MoveToOuterDisposeScope();
     }
 
     /// <summary>[N, C] → [H, B·L, D], contiguous.</summary>
-    private Tensor ByHead(Tensor packed_NC, PaddedLayout layout) =>
-        layout.ToGrid(packed_NC).view(-1, _config.NumAttentionHeads, _config.HeadSize).permute(1, 0, 2).contiguous();
+    private Tensor ByHead(Tensor ragged_NC, PaddedLayout layout) =>
+        layout.ToGrid(ragged_NC).view(-1, _config.NumAttentionHeads, _config.HeadSize).permute(1, 0, 2).contiguous();
 
     /// <summary>[H, B·L, D] → [H·B, L, D], a view.</summary>
     private Tensor Grouped(Tensor byHead_HPD, PaddedLayout layout) => byHead_HPD.view(-1, layout.Length, _config.HeadSize);
@@ -112,6 +114,7 @@ public sealed class DisentangledSelfAttention : Module
 
     private void AddPositionTerms(Tensor scores_GLL, Tensor queries_HPD, Tensor keys_HPD, RelativeEmbeddings relative, int length)
     {
+        using var positionsDraw = _random.OnPositions();
         var dropped_RC = pos_dropout.call(relative.Rows_RC);
         var positions = relative.Positions;
         if (_config.HasContentToPosition)

@@ -11,15 +11,18 @@ public sealed class Dropout : Module<Tensor, Tensor>
 {
     private readonly double _probability;
     private readonly DropoutRandom _random;
+    private readonly LayerStream? _place;
 
     /// <summary>Makes a dropout.</summary>
     /// <param name="probability">Share of zeros, at least 0 and below 1.</param>
     /// <param name="random">Where masks come from.</param>
-    public Dropout(double probability, DropoutRandom random)
+    /// <param name="place">Its place in a layer of the encoder, whose masks are those of the fused layers; null elsewhere.</param>
+    internal Dropout(double probability, DropoutRandom random, LayerStream? place = null)
         : base(nameof(Dropout))
     {
         _probability = probability;
         _random = random;
+        _place = place;
     }
 
     /// <summary>1 where a pass takes a mask, else 0.</summary>
@@ -40,5 +43,23 @@ public sealed class Dropout : Module<Tensor, Tensor>
     /// <param name="input">What is dropped.</param>
     public Tensor AddTo(Tensor residual, Tensor input) => IsActive ? addcmul(residual, input, NextMask(input), 1) : residual + input;
 
-    private Tensor NextMask(Tensor input) => _random.NextMask(input.shape, _probability, input.dtype, input.device);
+    /// <summary>Drops attention weights.</summary>
+    /// <param name="weights_GLL">By head, then sentence, [H·B, L, L].</param>
+    /// <param name="layout">Where the sentences' own weights lie in that grid: masks are drawn for them alone.</param>
+    internal Tensor OnScores(Tensor weights_GLL, PaddedLayout layout)
+    {
+        if (!IsActive)
+        {
+            return weights_GLL.alias();
+        }
+
+        var heads = weights_GLL.shape[0] / layout.Batch;
+        using var mask_HS = _random.LayerMask(_place!.Value, [heads, layout.Shape.ScoresPerHead], _probability, weights_GLL.dtype, weights_GLL.device);
+        using var mask_GLL = layout.ScoresToGrid(mask_HS);
+        return weights_GLL * mask_GLL;
+    }
+
+    private Tensor NextMask(Tensor input) => _place is { } place
+        ? _random.LayerMask(place, input.shape, _probability, input.dtype, input.device)
+        : _random.NextMask(input.shape, _probability, input.dtype, input.device);
 }

@@ -18,6 +18,7 @@ public sealed class DropoutRandom(long seed)
     private const long PieceElements = 1 << 28;
 
     private int[]? _groups;
+    private bool _isOnPositions;
 
     /// <summary>The seed; another gives other masks.</summary>
     public long Seed { get; set; } = seed;
@@ -27,6 +28,38 @@ public sealed class DropoutRandom(long seed)
 
     /// <summary>Masks that one micro-batch of the pass takes; 0 outside <see cref="InGroups"/>.</summary>
     internal long GroupStep { get; private set; }
+
+    /// <summary>The first stream of the layer that is running as modules; its dropouts draw by their place from there on, in any order, as often as asked.</summary>
+    internal ulong LayerStart { get; set; }
+
+    /// <summary>Until the result is disposed, projections are given relative rows.</summary>
+    internal IDisposable OnPositions() => new PositionScope(this);
+
+    /// <summary>A mask to multiply with in a layer: the one that the fused layers draw at this place, so that both give the same numbers up to rounding.</summary>
+    /// <param name="place">Which of the layer's dropouts.</param>
+    /// <param name="shape">The mask's shape; its elements are counted row by row.</param>
+    /// <param name="probability">Share of zeros, at least 0 and below 1.</param>
+    /// <param name="dtype">float32, float64, bfloat16 or float16.</param>
+    /// <param name="device">Where the mask is made: the same values everywhere.</param>
+    internal Tensor LayerMask(LayerStream place, long[] shape, double probability, ScalarType dtype, Device device)
+    {
+        using var scope = NewDisposeScope();
+        var stream = new Kernels.DropoutStream((ulong)Seed, LayerStart + (ulong)(_isOnPositions ? place.OnPositions() : place), probability);
+        var count = shape.Aggregate(1L, (product, side) => product * side);
+        return MaskOf(stream, count, device).view(shape).to(dtype).to(device).MoveToOuterDisposeScope();
+    }
+
+    private static unsafe Tensor MaskOf(Kernels.DropoutStream stream, long count, Device device)
+    {
+        if (device.type == TorchSharp.DeviceType.CUDA && Kernels.Cuda.CudaProgram.Problem is null)
+        {
+            return Kernels.Cuda.DeviceMask.Make(Kernels.Cuda.CudaProgram.Instance, device, count, stream);
+        }
+
+        var mask = empty(count, ScalarType.Float32, CPU);
+        stream.Fill(Fused.CpuMemory.Floats(mask), count);
+        return mask;
+    }
 
     /// <summary>Until the result is disposed, a pass holds several micro-batches: each draws what it would draw if they came one after another.</summary>
     /// <param name="rows">Rows of each micro-batch.</param>
@@ -58,12 +91,21 @@ public sealed class DropoutRandom(long seed)
             && Kernels.Cuda.CudaProgram.Problem is null)
         {
             var key = Mix64(stream);
-            return Kernels.Cuda.HalfHashMask.Make(Kernels.Cuda.CudaProgram.Instance, device, shape, (uint)key, (uint)(key >> 32), threshold,
+            return Kernels.Cuda.DeviceMask.MakeOfHalves(Kernels.Cuda.CudaProgram.Instance, device, shape, (uint)key, (uint)(key >> 32), threshold,
                 (float)scale).to(dtype);
         }
 
         var mask = dtype == ScalarType.Float64 ? FillDoubles(shape, stream, threshold, scale) : FillFloats(shape, stream, threshold, (float)scale);
         return mask.to(dtype).to(device);
+    }
+
+    private sealed class PositionScope : IDisposable
+    {
+        private readonly DropoutRandom _random;
+
+        public PositionScope(DropoutRandom random) => (_random, random._isOnPositions) = (random, true);
+
+        public void Dispose() => _random._isOnPositions = false;
     }
 
     private sealed class GroupScope : IDisposable

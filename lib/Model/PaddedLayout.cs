@@ -1,4 +1,5 @@
 using NotebookLib.Batching;
+using NotebookLib.Kernels;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -14,6 +15,8 @@ internal sealed class PaddedLayout
     private readonly Tensor? _gridSources;
     private readonly Tensor? _isPadding;
     private Tensor? _keyMask;
+    private RaggedShape? _shape;
+    private long[]? _scorePlaces;
     private int _retainers;
 
     /// <summary>Reads ids and mask once.</summary>
@@ -87,6 +90,37 @@ internal sealed class PaddedLayout
     /// <summary>Real pieces of each sentence, by micro-batch; null when padding stands between pieces or a row is empty.</summary>
     public IReadOnlyList<int[]>? Groups { get; }
 
+    /// <summary>Its sentences one after another; rows as long as the grid where they are not known by their lengths.</summary>
+    public RaggedShape Shape => _shape ??= new(Groups is [var lengths] ? lengths : [.. Enumerable.Repeat(Length, Batch)]);
+
+    /// <summary>Attention weights by head, sentence after sentence, to the grid; what stands at padding is arbitrary.</summary>
+    /// <param name="scores_HS">[H, scores per head], as <see cref="Shape"/> lays them out.</param>
+    /// <returns>[H·B, L, L].</returns>
+    public Tensor ScoresToGrid(Tensor scores_HS)
+    {
+        _scorePlaces ??= ScorePlaces();
+        using var places = tensor(_scorePlaces, ScalarType.Int64, scores_HS.device);
+        return scores_HS.index_select(1, places).view(-1, Length, Length);
+    }
+
+    private long[] ScorePlaces()
+    {
+        var places = new long[(long)Batch * Length * Length];
+        for (var s = 0; s < Batch; s++)
+        {
+            var (length, first) = (Shape.Lengths[s], Shape.ScoreOffsets[s]);
+            for (var query = 0; query < length; query++)
+            {
+                for (var key = 0; key < length; key++)
+                {
+                    places[(((s * (long)Length) + query) * Length) + key] = first + ((long)query * SmallGemm.Padded(length)) + key;
+                }
+            }
+        }
+
+        return places;
+    }
+
     /// <summary>Keeps the tensors that attention needs beyond the forward's scope, until as many <see cref="Release"/>s.</summary>
     public void Retain()
     {
@@ -108,22 +142,22 @@ internal sealed class PaddedLayout
     private Tensor?[] Kept => [_realPlaces, _gridSources, _isPadding];
 
     /// <summary>[N, …] → [B·L, …]; rows at padding are arbitrary but finite.</summary>
-    public Tensor ToGrid(Tensor packed) => _gridSources is null ? packed.alias() : packed.index_select(0, _gridSources);
+    public Tensor ToGrid(Tensor ragged) => _gridSources is null ? ragged.alias() : ragged.index_select(0, _gridSources);
 
     /// <summary>[B·L, …] → [N, …].</summary>
     public Tensor FromGrid(Tensor grid) => _realPlaces is null ? grid.alias() : grid.index_select(0, _realPlaces);
 
     /// <summary>[N, C] → [B, L, C] with zeros at padding.</summary>
-    public Tensor ToPadded(Tensor packed)
+    public Tensor ToPadded(Tensor ragged)
     {
-        long[] shape = [Batch, Length, .. packed.shape[1..]];
+        long[] shape = [Batch, Length, .. ragged.shape[1..]];
         if (_realPlaces is null)
         {
-            return packed.view(shape);
+            return ragged.view(shape);
         }
 
-        var grid = zeros([(long)Batch * Length, .. packed.shape[1..]], packed.dtype, packed.device);
-        return grid.index_copy(0, _realPlaces, packed).view(shape);
+        var grid = zeros([(long)Batch * Length, .. ragged.shape[1..]], ragged.dtype, ragged.device);
+        return grid.index_copy(0, _realPlaces, ragged).view(shape);
     }
 
     /// <summary>What is added to scores: 0 for real keys, a very negative number for padding, [1, B, 1, L]; null without padding.</summary>

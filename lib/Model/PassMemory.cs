@@ -45,9 +45,9 @@ internal static class PassMemory
             return null;
         }
 
-        var encoder = model.Deberta.Encoder;
+        var engine = model.Engine;
         var productBytes = productType == ScalarType.Float32 ? 4 : 2;
-        var kept = !trains ? 0 : encoder.RecomputesActivations ? 1 : model.Config.NumHiddenLayers;
+        var kept = !trains ? 0 : engine.RecomputesActivations ? 1 : model.Config.NumHiddenLayers;
         var (all, trained) = (0L, 0L);
         foreach (var parameter in model.parameters())
         {
@@ -56,7 +56,7 @@ internal static class PassMemory
         }
 
         var beside = (productBytes == 2 ? 2.0 * all : 0) + (trains ? 4.0 * trained : 0)
-            + (trains && encoder.RecomputesActivations ? encoder.ActivationBudget : 0);
+            + (trains && engine.RecomputesActivations ? engine.ActivationBudget : 0);
         var pieces = Math.Max(0, (free * Usable) - beside) / BytesPerPiece(model.Config, longest, productBytes, kept);
         return (int)Math.Min(pieces, trains ? int.MaxValue : MostWithoutGradients);
     }

@@ -18,13 +18,18 @@ public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
     private Module<Tensor, Tensor>? _adapter;
 
     /// <summary>Makes a layer of the given widths.</summary>
-    public Projection(ModelBuild build, long inputWidth, long outputWidth, bool hasBias = true)
+    /// <param name="build">The network's settings.</param>
+    /// <param name="inputWidth">Width of x.</param>
+    /// <param name="outputWidth">Width of y.</param>
+    /// <param name="hasBias">Whether there is a b.</param>
+    /// <param name="adapterStream">Where an adapter on it draws its dropout; null outside the encoder's layers.</param>
+    internal Projection(ModelBuild build, long inputWidth, long outputWidth, bool hasBias = true, LayerStream? adapterStream = null)
         : base(nameof(Projection))
     {
-        ArgumentNullException.ThrowIfNull(build);
         weight = build.NewParameter(outputWidth, inputWidth);
         bias = hasBias ? build.NewParameter(outputWidth) : null;
         _denseType = build.Dtype;
+        AdapterStream = adapterStream;
         RegisterComponents();
     }
 
@@ -40,6 +45,9 @@ public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
 
     /// <summary>b, [output width]; null when the layer has none.</summary>
     public Parameter? Bias => bias;
+
+    /// <summary>Where an adapter draws its dropout; null outside the encoder's layers.</summary>
+    internal LayerStream? AdapterStream { get; }
 
     /// <summary>The attached adapter, or null.</summary>
     public Module<Tensor, Tensor>? Adapter => _adapter;

@@ -1,5 +1,5 @@
 using NotebookLib.Kernels;
-using NotebookLib.Model.Packed;
+using NotebookLib.Model.Fused;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -131,7 +131,7 @@ public sealed class TrainedRows : IDisposable
 
     private unsafe void Decay(float[] factors, long width, int start, int end)
     {
-        var values = PackedMemory.Floats(Table);
+        var values = CpuMemory.Floats(Table);
         for (var i = start; i < end; i++)
         {
             DecayKernel.Multiply(values + (_others[i] * width), width, factors);

@@ -1,5 +1,5 @@
 using NotebookLib.Kernels;
-using NotebookLib.Model.Packed;
+using NotebookLib.Model.Fused;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -81,7 +81,7 @@ public static class FrozenWeights
     {
         var restored = empty(rows.shape, type);
         var (from, by, to, columns) =
-            ((nint)PackedMemory.Address(rows), (nint)PackedMemory.Address(scales), (nint)PackedMemory.Address(restored), rows.shape[1]);
+            ((nint)CpuMemory.Address(rows), (nint)CpuMemory.Address(scales), (nint)CpuMemory.Address(restored), rows.shape[1]);
         ThreadTeam.RunRanges((int)rows.shape[0], 16, (_, start, end) =>
         {
             if (type == ScalarType.BFloat16)

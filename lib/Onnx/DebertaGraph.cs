@@ -244,7 +244,7 @@ internal sealed class DebertaGraph
         var stored = _isInteger ? ScalarType.Float16 : _type;
         var table = _graph.AddWeight($"{name}.rows", [heads, size, rows], stored, () =>
         {
-            var relative_RC = _model.Deberta.Encoder.RelativeRows(arange(rows, ScalarType.Int64, _model.Classifier.Weight.device));
+            var relative_RC = _model.Deberta.Encoder.RelativeRows(arange(rows, ScalarType.Int64, _model.Classifier.Weight.device))!;
             return projection.call(relative_RC).div(scale).view(rows, heads, size).permute(1, 2, 0);
         });
         return stored == _type ? table : _graph.Add("Cast", $"{name}.wide_rows", [table], ("to", (int)TensorProto.Types.DataType.Float));

@@ -46,7 +46,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         ReadsLate = readsLate ?? _device.type == TorchSharp.DeviceType.CUDA;
         TrainedRows = FindTrainedRows();
         model.Deberta.Embeddings.WordEmbeddings.TrainedRows = TrainedRows;
-        _trainingMemory = model.Deberta.Encoder.KeepTrainingMemory();
+        _trainingMemory = model.Engine.KeepTrainingMemory();
     }
 
     public nn.Module Model => _model;
@@ -80,7 +80,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         return _loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope();
     }
 
-    public IDisposable HoldWeights() => _model.Deberta.Encoder.KeepWeightCopies();
+    public IDisposable HoldWeights() => _model.Engine.KeepWeightCopies();
 
     private RaggedBatch Gather(IReadOnlyList<ReadOnlyMemory<int>> microBatches)
     {
@@ -110,7 +110,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     {
         _trainingMemory.Dispose();
         _weights.Load(folder);
-        _trainingMemory = _model.Deberta.Encoder.KeepTrainingMemory();
+        _trainingMemory = _model.Engine.KeepTrainingMemory();
     }
 
     public IEnumerable<string> FindContradictions(string folder) => _weights.FindContradictions(folder);

@@ -48,7 +48,7 @@ public static class TokenEvaluation
         int[] pieces = [.. batches.Select(batch => batch.Sum(row => row.Length))];
         var (losses, predicted) = (new List<Tensor>(), new List<Tensor>());
         using var scope = NewDisposeScope();
-        using var held = model.Deberta.Encoder.KeepWeightCopies();
+        using var held = model.Engine.KeepWeightCopies();
         using var noGrad = no_grad(); // Not inference_mode: tables that the model caches on the way must serve training afterwards.
         using var loss = new LossFunction(new(), device);
         PassMemory.InPasses(pieces, PiecesAtOnce(model, rows, precision, piecesPerPass), (first, count) =>

@@ -1,6 +1,6 @@
 using NotebookLib.Kernels;
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
+using NotebookLib.Model.Fused;
 using NotebookLib.Tests.Model;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -73,7 +73,7 @@ public sealed class AdapterKernelTests : IDisposable
         var (pass, site) = PassOf(10, 0);
         using var quiet = no_grad();
         var weight = new StoredWeight(new TorchSharp.Modules.Parameter(Random(Out, In), false), null);
-        var projection = new PackedProjection(weight, null, new GradientBuffers(CpuOperations.Instance), CpuOperations.Instance, adapter);
+        var projection = new FusedProjection(weight, null, new GradientBuffers(CpuOperations.Instance), CpuOperations.Instance, adapter);
 
         projection.BackwardAdapter(upper, x, pass, site);
         var once = adapter.Down.grad!.clone();
@@ -84,10 +84,10 @@ public sealed class AdapterKernelTests : IDisposable
     }
 
     // One micro-batch of one sentence.
-    private static (PackedPass Pass, DropoutSite Site) PassOf(int rows, double probability)
+    private static (FusedPass Pass, DropoutSite Site) PassOf(int rows, double probability)
     {
-        var groups = PackedGroup.Chain([[rows]], length => new RelativePositions(new DebertaConfig(), length, CPU));
-        return (new PackedPass(groups, zeros(1, In), Seed: 3, FirstStream: 4, StreamStep: 0, IsTraining: true),
+        var groups = FusedGroup.Chain([[rows]], length => new RelativePositions(new DebertaConfig(), length, CPU));
+        return (new FusedPass(groups, zeros(1, In), Seed: 3, FirstStream: 4, StreamStep: 0, IsTraining: true),
             new DropoutSite(0, probability, IsRelative: false));
     }
 

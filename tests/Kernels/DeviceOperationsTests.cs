@@ -1,6 +1,7 @@
+using NotebookLib.Kernels;
 using NotebookLib.Kernels.Cuda;
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
+using NotebookLib.Model.Fused;
 using NotebookLib.Tests.Kernels.Emulation;
 using NotebookLib.Tests.Model;
 using TorchSharp;
@@ -50,8 +51,8 @@ public sealed class DeviceOperationsTests : IDisposable
     {
         var products = new EmulatedProducts();
         using var model = GroupedPasses.New();
-        model.Deberta.Encoder.Operations = new DeviceOperations(new EmulatedProgram(), products, CPU);
-        using (model.Deberta.Encoder.KeepTrainingMemory())
+        model.Engine.Operations = new DeviceOperations(new EmulatedProgram(), products, CPU);
+        using (model.Engine.KeepTrainingMemory())
         {
             _ = GroupedPasses.Run(model, together: true, bfloat16);
             products.Counts.Clear();
@@ -94,7 +95,7 @@ public sealed class DeviceOperationsTests : IDisposable
         static DebertaV2ForTokenClassification New(bool recomputes)
         {
             var model = GroupedPasses.New();
-            (model.Deberta.Encoder.RecomputesActivations, model.Deberta.Encoder.ActivationBudget) = (recomputes, 0);
+            (model.Engine.RecomputesActivations, model.Engine.ActivationBudget) = (recomputes, 0);
             return model;
         }
 
@@ -115,9 +116,30 @@ public sealed class DeviceOperationsTests : IDisposable
         var expected = new float[count];
         DropoutRandom.Fill(expected, Stream, 6554, 1.25f);
 
-        var mask = HalfHashMask.Make(new EmulatedProgram(), CPU, [count], unchecked((uint)Stream), (uint)(Stream >> 32), 6554, 1.25f);
+        var mask = DeviceMask.MakeOfHalves(new EmulatedProgram(), CPU, [count], unchecked((uint)Stream), (uint)(Stream >> 32), 6554, 1.25f);
 
         Assert.Equal(expected, mask.data<float>().ToArray());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(513)]
+    [InlineData(1000)]
+    public void Masks_of_a_layer_are_the_CPUs_to_the_bit(int count)
+    {
+        var stream = new DropoutStream(42, 17, 0.1);
+        var expected = new float[count];
+        unsafe
+        {
+            fixed (float* values = expected)
+            {
+                stream.Fill(values, count);
+            }
+        }
+
+        Assert.Equal(expected, DeviceMask.Make(new EmulatedProgram(), CPU, count, stream).data<float>().ToArray());
+        Assert.Equal(stream.Factors(0)[0], expected[0]);
+        Assert.Equal(stream.Factors(count - 1)[0], expected[^1]);
     }
 
     private static (Dictionary<string, Tensor> Expected, Dictionary<string, Tensor> Actual, IReadOnlyList<string> Launches) Both(
@@ -125,7 +147,7 @@ public sealed class DeviceOperationsTests : IDisposable
     {
         using DebertaV2ForTokenClassification ours = make(), emulated = make();
         var program = new EmulatedProgram();
-        emulated.Deberta.Encoder.Operations = new DeviceOperations(program, new EmulatedProducts(), CPU);
+        emulated.Engine.Operations = new DeviceOperations(program, new EmulatedProducts(), CPU);
         return (GroupedPasses.Run(ours, together, type), GroupedPasses.Run(emulated, together, type), program.Launches);
     }
 }

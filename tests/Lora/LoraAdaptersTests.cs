@@ -179,7 +179,7 @@ public sealed class LoraAdaptersTests : IDisposable
     public void Gradients_reach_adapters_and_head_only_and_are_the_same_with_recomputed_activations(bool usesKernels)
     {
         using var adapters = LoraAdapters.Load(LoraNetwork.AdapterFolder, _model);
-        _model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+        _model.Engine.UsesKernels = usesKernels;
 
         var kept = Gradients(recomputes: false);
         var recomputed = Gradients(recomputes: true);
@@ -197,7 +197,7 @@ public sealed class LoraAdaptersTests : IDisposable
         using var adapters = LoraAdapters.Load(LoraNetwork.AdapterFolder, _model);
 
         var kernels = Gradients(recomputes: false);
-        _model.Deberta.Encoder.UsesPackedKernels = false;
+        _model.Engine.UsesKernels = false;
         var modules = Gradients(recomputes: false);
 
         Assert.Equal(kernels.Keys, modules.Keys);
@@ -207,7 +207,7 @@ public sealed class LoraAdaptersTests : IDisposable
     private Dictionary<string, float[]> Gradients(bool recomputes)
     {
         using var scope = NewDisposeScope();
-        _model.Deberta.Encoder.RecomputesActivations = recomputes;
+        _model.Engine.RecomputesActivations = recomputes;
         _model.eval();
         foreach (var parameter in _model.parameters())
         {

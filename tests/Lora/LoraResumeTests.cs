@@ -19,7 +19,7 @@ public class LoraResumeTests
     public void Ten_updates_equal_a_stop_and_a_resume_bit_for_bit(TrainingPrecision precision, int microBatchesBeforeStop, bool recomputes)
     {
         using var unbroken = new LoraRun(Settings);
-        using var broken = new LoraRun(Settings, model => model.Deberta.Encoder.RecomputesActivations = recomputes);
+        using var broken = new LoraRun(Settings, model => model.Engine.RecomputesActivations = recomputes);
         var (whole, expected) = unbroken.Train(unbroken.Settings with { Precision = precision });
         var settings = broken.Settings with { Precision = precision, ExistingRun = ExistingRun.Resume };
 

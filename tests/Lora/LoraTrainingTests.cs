@@ -21,7 +21,7 @@ public class LoraTrainingTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
         using var adapters = LoraAdapters.Attach(model, Small, 42);
-        model.Deberta.Encoder.RecomputesActivations = recomputes;
+        model.Engine.RecomputesActivations = recomputes;
         var (before, weights) = (LoraNetwork.BaseBytes(model), TinyRun.WeightsOf(model));
 
         Train(run, model, run.Settings);
@@ -37,7 +37,7 @@ public class LoraTrainingTests
     public void Recomputed_activations_end_at_the_very_same_adapters()
     {
         using var kept = new LoraRun(Small);
-        using var recomputed = new LoraRun(Small, model => model.Deberta.Encoder.RecomputesActivations = true);
+        using var recomputed = new LoraRun(Small, model => model.Engine.RecomputesActivations = true);
 
         TinyRun.AssertEqualBits(kept.Train().Weights, recomputed.Train().Weights);
     }
@@ -105,7 +105,7 @@ public class LoraTrainingTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
         using var adapters = LoraAdapters.Attach(model, Small, 42);
-        model.Deberta.Encoder.RecomputesActivations = true;
+        model.Engine.RecomputesActivations = true;
         var counts = new List<long>();
 
         new Trainer(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation,

@@ -19,7 +19,7 @@ public sealed class GroupedPassTests : IDisposable
     public void One_pass_gives_the_gradient_of_one_pass_for_each(bool hasAdapters, bool recomputes)
     {
         using var model = GroupedPasses.New(hasAdapters: hasAdapters);
-        (model.Deberta.Encoder.RecomputesActivations, model.Deberta.Encoder.ActivationBudget) = (recomputes, 0);
+        (model.Engine.RecomputesActivations, model.Engine.ActivationBudget) = (recomputes, 0);
 
         GroupedPasses.AssertClose(GroupedPasses.Run(model, together: false), GroupedPasses.Run(model, together: true), 1e-6);
     }
@@ -61,7 +61,7 @@ public sealed class GroupedPassTests : IDisposable
     public void Modules_take_one_micro_batch_at_a_time_and_say_so()
     {
         using var model = GroupedPasses.New();
-        model.Deberta.Encoder.UsesPackedKernels = false;
+        model.Engine.UsesKernels = false;
         using var batch = RaggedBatch.OfGroups(GroupedPasses.Sentences(model.Config));
 
         Assert.False(model.TakesGroups);

@@ -18,7 +18,8 @@ internal static class GroupedPasses
     /// <param name="heads">Its heads.</param>
     /// <param name="size">Width of a head.</param>
     /// <param name="hasAdapters">Whether queries, keys and the feed-forward block have low-rank adapters, and the rest is frozen.</param>
-    public static DebertaV2ForTokenClassification New(int heads = 4, int size = 8, bool hasAdapters = false)
+    /// <param name="sharesKeys">Whether relative rows use the pieces' projections.</param>
+    public static DebertaV2ForTokenClassification New(int heads = 4, int size = 8, bool hasAdapters = false, bool sharesKeys = true)
     {
         var golden = DebertaConfig.Read(Repository.PathOf("tests", "goldens", "model", "v3-tiny", "config.json"));
         var config = golden with
@@ -29,6 +30,7 @@ internal static class GroupedPasses
             HiddenDropoutProb = 0.1,
             AttentionProbsDropoutProb = 0.2,
             InitializerRange = 0.15,
+            ShareAttKey = sharesKeys,
         };
         var model = new DebertaV2ForTokenClassification(new ModelBuild(config));
         WeightInitializer.Initialize(model, config, 5);
@@ -68,7 +70,7 @@ internal static class GroupedPasses
         (model.Random.Seed, model.Random.Counter) = (7, 17);
         List<Tensor> logits = [];
         using var quiet = model.training ? null : no_grad();
-        using (model.Deberta.Encoder.KeepWeightCopies())
+        using (model.Engine.KeepWeightCopies())
         {
             foreach (var pass in together ? [groups] : groups.Select(group => (IReadOnlyList<IReadOnlyList<EncodedSentence>>)[group]))
             {
@@ -89,11 +91,15 @@ internal static class GroupedPasses
     }
 
     /// <summary>Fails where something differs by more than so much of its own largest value.</summary>
-    public static void AssertClose(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual, double tolerance)
+    /// <param name="expected">By name.</param>
+    /// <param name="actual">By the same names.</param>
+    /// <param name="tolerance">As a share.</param>
+    /// <param name="least">What counts as the largest value of a tensor whose values are all smaller.</param>
+    public static void AssertClose(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual, double tolerance, double least = 1e-3)
     {
         Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
         Assert.All(expected, pair =>
-            Numbers.AssertClose(actual[pair.Key], pair.Value, tolerance * Math.Max(1e-3, pair.Value.abs().max().item<float>()), pair.Key));
+            Numbers.AssertClose(actual[pair.Key], pair.Value, tolerance * Math.Max(least, pair.Value.abs().max().item<float>()), pair.Key));
     }
 
     private static Tensor Score(DebertaV2ForTokenClassification model, RaggedBatch batch, ScalarType type)

@@ -1,5 +1,5 @@
 using NotebookLib.Model;
-using NotebookLib.Model.Packed;
+using NotebookLib.Model.Fused;
 using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -42,7 +42,7 @@ public sealed class KernelTrainingTests : IDisposable
     public void Bfloat16_products_stay_near_float32(bool usesKernels)
     {
         using var model = New();
-        model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+        model.Engine.UsesKernels = usesKernels;
         var exact = LossAndGradient(model);
         using var autocast = Autocast.Enter(bfloat16);
         var rounded = LossAndGradient(model);
@@ -79,7 +79,7 @@ public sealed class KernelTrainingTests : IDisposable
         Dictionary<string, Tensor> Gradients(bool usesKernels)
         {
             model.zero_grad();
-            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            model.Engine.UsesKernels = usesKernels;
             var logits = model.call(ids, mask);
             BackwardPass.Run(DebertaV2ForTokenClassification.Loss(logits, labels));
             return model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.grad!.clone());
@@ -104,7 +104,7 @@ public sealed class KernelTrainingTests : IDisposable
         }
 
         var (exact, half) = (model.call(ids, mask), Half());
-        using (model.Deberta.Encoder.KeepWeightCopies())
+        using (model.Engine.KeepWeightCopies())
         {
             // The weights are rearranged for oneDNN: another order of additions.
             Numbers.AssertClose(model.call(ids, mask), exact, 1e-5, "float32 first");
@@ -137,7 +137,7 @@ public sealed class KernelTrainingTests : IDisposable
         ClearGradients(model);
         Dictionary<string, Tensor> first, second;
         Dictionary<string, nint> addresses;
-        using (model.Deberta.Encoder.KeepTrainingMemory())
+        using (model.Engine.KeepTrainingMemory())
         {
             first = TwiceAccumulated();
             addresses = first.ToDictionary(pair => pair.Key, pair => AddressOf(pair.Value));
@@ -154,7 +154,7 @@ public sealed class KernelTrainingTests : IDisposable
         _ = TwiceAccumulated();
         Assert.All(second, pair => Numbers.AssertClose(pair.Value, alone[pair.Key], 0, pair.Key));
 
-        static unsafe nint AddressOf(Tensor tensor) => (nint)PackedMemory.Address(tensor);
+        static unsafe nint AddressOf(Tensor tensor) => (nint)CpuMemory.Address(tensor);
 
         static void ClearGradients(DebertaV2ForTokenClassification model)
         {

@@ -21,8 +21,8 @@ public sealed class RecomputationTests : IDisposable
     public void Gradients_are_the_same_to_the_bit(ScalarType dtype, bool usesKernels, bool isRelative, long budget)
     {
         using var model = New(dtype, isRelative);
-        model.Deberta.Encoder.UsesPackedKernels = usesKernels;
-        model.Deberta.Encoder.ActivationBudget = budget;
+        model.Engine.UsesKernels = usesKernels;
+        model.Engine.ActivationBudget = budget;
 
         var kept = Gradients(model, recomputes: false);
         var recomputed = Gradients(model, recomputes: true);
@@ -38,7 +38,7 @@ public sealed class RecomputationTests : IDisposable
     public void A_layer_above_frozen_embeddings_still_gets_its_gradient(bool usesKernels)
     {
         using var model = New(float32, isRelative: true);
-        model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+        model.Engine.UsesKernels = usesKernels;
         foreach (var (_, parameter) in model.named_parameters().Where(pair => !pair.name.Contains("query_proj")))
         {
             parameter.requires_grad = false;
@@ -55,7 +55,7 @@ public sealed class RecomputationTests : IDisposable
     public void Steps_leave_the_number_of_live_tensors_as_it_was(bool recomputes)
     {
         using var model = New(float32, isRelative: true);
-        model.Deberta.Encoder.UsesPackedKernels = false;
+        model.Engine.UsesKernels = false;
         Gradients(model, recomputes);
         long Live() => DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var before = Live();
@@ -101,7 +101,7 @@ public sealed class RecomputationTests : IDisposable
 
         long LiveAfterForward(long budget)
         {
-            (encoder.RecomputesActivations, encoder.ActivationBudget) = (true, budget);
+            (model.Engine.RecomputesActivations, model.Engine.ActivationBudget) = (true, budget);
             var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
             var logits = model.call(ids, ones_like(ids));
             var during = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before;
@@ -125,7 +125,7 @@ public sealed class RecomputationTests : IDisposable
     private static Dictionary<string, Tensor> Gradients(DebertaV2ForTokenClassification model, bool recomputes)
     {
         using var scope = NewDisposeScope();
-        model.Deberta.Encoder.RecomputesActivations = recomputes;
+        model.Engine.RecomputesActivations = recomputes;
         model.Random.Counter = 17;
         model.zero_grad();
         var ids = tensor(new long[,] { { 1, 5, 9, 44, 2, 0, 0 }, { 1, 7, 8, 9, 10, 11, 2 } });

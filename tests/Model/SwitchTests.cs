@@ -103,7 +103,7 @@ public class SwitchTests
         {
             var (ids, mask, labels) = Inputs(config, lengths);
             var (expected, _) = new PlainDeberta(config, plainWeights).Run(ids, mask);
-            model.Deberta.Encoder.UsesPackedKernels = true;
+            model.Engine.UsesKernels = true;
             var actual = model.call(ids, mask);
             var isReal = mask.to(ScalarType.Bool);
 

@@ -47,7 +47,7 @@ public sealed class WeightStorageTests : IDisposable
         using var adapters = LoraAdapters.Load(LoraNetwork.AdapterFolder, _model);
         using var dense = LoraNetwork.Load();
         using var others = LoraAdapters.Load(LoraNetwork.AdapterFolder, dense);
-        (_model.Deberta.Encoder.UsesPackedKernels, dense.Deberta.Encoder.UsesPackedKernels) = (usesKernels, usesKernels);
+        (_model.Engine.UsesKernels, dense.Engine.UsesKernels) = (usesKernels, usesKernels);
         FrozenWeights.Store(_model, storage);
         FrozenWeights.Store(dense, storage);
         FrozenWeights.Store(dense, WeightStorage.Dense);

@@ -32,8 +32,8 @@ public class PassTests
         using var run = new TinyRun();
         using var model = run.LoadModel();
         using var adapters = variant == "adapters" ? LoraAdapters.Attach(model, new LoraSettings { Rank = 4, Alpha = 8, Dropout = 0.1 }, 42) : null;
-        model.Deberta.Encoder.RecomputesActivations = variant == "recomputed";
-        model.Deberta.Encoder.ActivationBudget = 0;
+        model.Engine.RecomputesActivations = variant == "recomputed";
+        model.Engine.ActivationBudget = 0;
         var settings = variant == "focal and class weights"
             ? run.Settings with { FocalGamma = 2, ClassWeights = [.. Enumerable.Range(0, LabelSet.SystemA.Count).Select(label => 0.5 + (label % 3))] }
             : run.Settings;
@@ -326,8 +326,8 @@ public class PassTests
 
         var few = PassMemory.PiecesThatFit(model, longest, ScalarType.Float32, trains: true, freeBytes: 100L << 20)!.Value;
         var more = PassMemory.PiecesThatFit(model, longest, ScalarType.Float32, trains: true, freeBytes: 200L << 20)!.Value;
-        model.Deberta.Encoder.RecomputesActivations = true;
-        model.Deberta.Encoder.ActivationBudget = 0;
+        model.Engine.RecomputesActivations = true;
+        model.Engine.ActivationBudget = 0;
         var recomputed = PassMemory.PiecesThatFit(model, longest, ScalarType.Float32, trains: true, freeBytes: 100L << 20)!.Value;
 
         Assert.InRange(more, 2 * few, (2 * few) + (few / 2));

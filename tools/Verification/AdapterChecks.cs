@@ -67,7 +67,7 @@ internal static class LoraChecks
         var places = golden["attention_mask"].to(ScalarType.Bool);
         foreach (var usesKernels in (bool[])[true, false])
         {
-            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            model.Engine.UsesKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
             yield return new("", $"{name}{(usesKernels ? " (kernels)" : "")}", GoldenFolder.Difference(logits[places], golden[name][places]),
                 options.Allow(Tolerance));
@@ -154,7 +154,7 @@ internal static class PeftChecks
         List<CheckResult> rows = [];
         foreach (var usesKernels in (bool[])[true, false])
         {
-            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            model.Engine.UsesKernels = usesKernels;
             rows.AddRange(CompareTraining(model, adapters, inputs, golden, usesKernels ? " (kernels)" : "", options.Allow(Tolerance)));
         }
 

@@ -33,7 +33,7 @@ internal static class ModelChecks
             // float64 has no kernels; float32 is checked on both ways, the kernels' and autograd's.
             foreach (var usesKernels in dtype == ScalarType.Float32 ? (bool[])[true, false] : [false])
             {
-                model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+                model.Engine.UsesKernels = usesKernels;
                 foreach (var row in Compare(model, folder, file, options, dtype == ScalarType.Float32 ? options.Allow(tolerance) : tolerance))
                 {
                     yield return row with
@@ -65,7 +65,7 @@ internal static class ModelChecks
         rows.Add(new("", "loss", Difference(loss, expected["loss"].squeeze()), tolerance));
         BackwardPass.Run(loss);
         rows.Add(CompareGradients(model, expected, tolerance));
-        if (!model.Deberta.Encoder.UsesPackedKernels)
+        if (!model.Engine.UsesKernels)
         {
             using var noGradients = no_grad();
             var states = model.Deberta.HiddenStates(inputs["input_ids"], inputs["attention_mask"]);

@@ -138,7 +138,7 @@ internal static class Transformers5Checks
         List<CheckResult> rows = [];
         foreach (var usesKernels in (bool[])[true, false])
         {
-            model.Deberta.Encoder.UsesPackedKernels = usesKernels;
+            model.Engine.UsesKernels = usesKernels;
             var logits = model.call(golden["input_ids"], golden["attention_mask"]);
             rows.Add(new(name, usesKernels ? "logits (kernels)" : "logits", GoldenFolder.Difference(logits[places], golden["logits"][places]),
                 options.Allow(Tolerance) * scale));

@@ -110,7 +110,7 @@ internal sealed class MaskedLanguageTask(
 
     public void LoadWeights(string folder) => Weights.Load(model, folder);
 
-    public IDisposable HoldWeights() => model.Deberta.Encoder.KeepWeightCopies();
+    public IDisposable HoldWeights() => model.Deberta.Encoder.Engine.KeepWeightCopies();
 
     public IEnumerable<string> FindContradictions(string folder) => [];
 

@@ -124,7 +124,7 @@ struct Pass
     u64 seed, firstStream, streamStep;
 };
 
-// Lib/Kernels/CounterRandom.cs, DropoutStream.
+// lib/Kernels/DropoutStream.cs.
 struct Drop { u64 stream; u32 threshold; float scale; };
 struct Mask { u32 key, second, threshold; float scale; };
 
@@ -1097,6 +1097,13 @@ extern "C" __global__ void half_hash_mask(float* mask, i64 count, u32 key, u32 s
         mask[i] = (hash & 0xffffu) >= threshold ? scale : 0.0f;
         if (half + i < count) mask[half + i] = (hash >> 16) >= threshold ? scale : 0.0f;
     }
+}
+
+// A mask of one stream of a layer, for layers that run as modules.
+extern "C" __global__ void stream_mask(float* mask, i64 count, u32 key, u32 second, u32 threshold, float scale)
+{
+    const Mask m = { key, second, threshold, scale };
+    for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (i64)gridDim.x * blockDim.x) mask[i] = factor(m, i);
 }
 
 #define OF_TYPE(T, name) \

@@ -136,7 +136,7 @@ template <typename... A, size_t... I> static void call(void (*kernel)(A...), voi
 template <typename... A> static void call(void (*kernel)(A...), void** arguments) { call(kernel, arguments, std::index_sequence_for<A...>()); }
 
 #define KERNELS(X) \
-    X(half_hash_mask) X(column_totals) \
+    X(half_hash_mask) X(stream_mask) X(column_totals) \
     OF(X, float32) OF(X, bfloat16) OF(X, float16)
 #define OF(X, t) \
     X(attend_##t) X(attend_backward_queries_##t) X(attend_backward_keys_##t) X(attend_backward_positions_##t) X(norm_##t) X(norm_backward_##t) X(gelu_##t) X(gelu_backward_##t) \

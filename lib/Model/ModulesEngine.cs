@@ -5,11 +5,52 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
 
+/// <summary>The layers as modules, differentiated by autograd: any configuration, any device, any adapter.</summary>
+/// <param name="encoder">The layers.</param>
+/// <param name="settings">Whether activations are recomputed.</param>
+/// <param name="random">Where dropout masks come from.</param>
+/// <param name="observe">Sees each layer's output, [N, C]; null for nobody.</param>
+internal sealed class ModulesEngine(DebertaV2Encoder encoder, EncoderEngine settings, DropoutRandom random, Action<Tensor>? observe) : IEncoderEngine
+{
+    /// <inheritdoc />
+    public Tensor Run(Tensor embedded_NC, PaddedLayout layout, ulong firstStream)
+    {
+        using var scope = NewDisposeScope();
+        var positions = settings.PositionsFor(layout.Length, embedded_NC.device);
+        var relative = encoder.RelativeRows(positions.Rows) is { } rows_RC ? new RelativeEmbeddings(rows_RC, positions) : null;
+        var hidden_NC = embedded_NC.alias();
+        foreach (var (index, layer) in encoder.Layers.Index())
+        {
+            var output_NC = RunLayer(layer, hidden_NC, layout, relative, firstStream + (ulong)(index * LayerStreams.Count));
+            if (index == 0 && encoder.Convolution is { } convolution)
+            {
+                output_NC = convolution.Run(embedded_NC, output_NC, layout);
+            }
+
+            // Freed here, not at the end: autograd keeps what it needs, evaluation needs nothing.
+            hidden_NC.Dispose();
+            hidden_NC = output_NC;
+            observe?.Invoke(hidden_NC);
+        }
+
+        return hidden_NC.MoveToOuterDisposeScope();
+    }
+
+    private Tensor RunLayer(DebertaV2Layer layer, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative, ulong firstStream)
+    {
+        random.LayerStart = firstStream;
+        return settings.RecomputesActivations && is_grad_enabled()
+            && (hidden_NC.requires_grad || relative is { Rows_RC.requires_grad: true } || layer.parameters().Any(parameter => parameter.requires_grad))
+            ? LayerRecomputation.Run(layer, hidden_NC, layout, relative, random)
+            : layer.Run(hidden_NC, layout, relative);
+    }
+}
+
 /// <summary>
 /// Runs a layer without keeping its activations and runs it again when its gradient is asked for (activation checkpointing, Chen et al. 2016,
 /// "Training Deep Nets with Sublinear Memory Cost"; torch.utils.checkpoint). What the C# kernels do not cover, CUDA above all, gets its memory back this way.
 /// </summary>
-/// <remarks>The second run sees the same dropout masks, since they depend on a counter alone, and the same autocast.</remarks>
+/// <remarks>The second run sees the same dropout masks, since they depend on the layer's first stream alone, and the same autocast.</remarks>
 internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRecomputation>
 {
     // TorchSharp's context keeps tensors only, and is the same object in both halves.
@@ -22,7 +63,7 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
     public static Tensor Run(DebertaV2Layer layer, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative, DropoutRandom random)
     {
         var device = hidden_NC.device_type;
-        var call = new Call(layer, layout, relative?.Positions, random, random.Counter, device,
+        var call = new Call(layer, layout, relative?.Positions, random, random.LayerStart, device,
             Autocast.IsEnabled(device) ? Autocast.ProductType(device) : null);
         // The anchor lets gradients reach the layer's parameters even when nothing below it is trained: without one, PEFT 0.7.0 trained no adapter at all.
         using var anchor = zeros(1, requires_grad: true, device: hidden_NC.device);
@@ -62,15 +103,13 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
         using var scope = NewDisposeScope();
         using var recording = enable_grad();
         var inputs = saved.Select(tensor => tensor.detach().requires_grad_()).ToList();
-        var counter = call.Random.Counter;
-        call.Random.Counter = call.Counter;
+        call.Random.LayerStart = call.FirstStream;
         using (call.ProductType is { } type ? Autocast.Enter(type, call.Device) : null)
         {
             var output = call.Run(inputs[0], inputs.Count > 1 ? inputs[1] : null);
             autograd.backward([output], [gradient.to(output.dtype)]);
         }
 
-        call.Random.Counter = counter;
         call.Layout.Release();
         var gradients = inputs.Select(input => (input.grad ?? zeros_like(input)).MoveToOuterDisposeScope()).ToList();
         // One for each argument of apply: hidden states, anchor, call, relative rows.
@@ -78,7 +117,7 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
     }
 
     private sealed record Call(
-        DebertaV2Layer Layer, PaddedLayout Layout, RelativePositions? Positions, DropoutRandom Random, long Counter, DeviceType Device, ScalarType? ProductType)
+        DebertaV2Layer Layer, PaddedLayout Layout, RelativePositions? Positions, DropoutRandom Random, ulong FirstStream, DeviceType Device, ScalarType? ProductType)
     {
         public Tensor Run(Tensor hidden_NC, Tensor? rows_RC) =>
             Layer.Run(hidden_NC, Layout, rows_RC is null ? null : new RelativeEmbeddings(rows_RC, Positions!));

@@ -5,7 +5,7 @@ using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>
 /// A layer's operations on a CUDA device: products by its library, the rest by the kernels of <c>layers.cu</c>. Nothing here waits for the device or reads from
@@ -189,7 +189,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type)
+    public override Tensor Drop(Tensor rows, FusedPass pass, DropoutSite site, ScalarType type)
     {
         using var part = StepClock.Part("dropout of relative rows");
         var drop = DropOf(pass, site);
@@ -203,7 +203,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         return output;
     }
 
-    private void DropRows(Tensor input, Tensor output, PackedPass pass, DropoutSite site, DeviceDrop drop)
+    private void DropRows(Tensor input, Tensor output, FusedPass pass, DropoutSite site, DeviceDrop drop)
     {
         var tables = TablesOf(pass);
         var (own, from, to) = (tables.Pass, DeviceMemory.Address(input), DeviceMemory.Address(output));
@@ -213,7 +213,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, PackedPass pass, DropoutSite site)
+    public override void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, FusedPass pass, DropoutSite site)
     {
         using var part = StepClock.Part("dropout of relative rows");
         var (own, drop) = (TablesOf(pass).Pass, DropOf(pass, site));
@@ -224,7 +224,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    public override Tensor Attend(AttentionTensors tensors, FusedPass pass, FusedLayerSettings settings, DropoutSite site)
     {
         using var part = StepClock.Part("attention, forward");
         var tables = TablesOf(pass);
@@ -236,7 +236,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, FusedPass pass, FusedLayerSettings settings,
         DropoutSite site)
     {
         using var part = StepClock.Part("attention, gradient");
@@ -266,7 +266,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         return new(query, key, value, PartialSums(all), positionKey, positionQuery, positions is null ? null : PartialSums(positions));
     }
 
-    private static DeviceAttention Arguments(AttentionTensors t, PackedPass pass, PackedLayerSettings settings, DropoutSite site) => new()
+    private static DeviceAttention Arguments(AttentionTensors t, FusedPass pass, FusedLayerSettings settings, DropoutSite site) => new()
     {
         Query = DeviceMemory.Address(t.Query),
         Key = DeviceMemory.Address(t.Key),
@@ -284,7 +284,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         program.Launch(Name(kernel, type), grid, AttentionThreads, [At(ref pass), At(ref arguments)]);
 
     /// <inheritdoc />
-    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, FusedNorm norm, float epsilon, FusedPass pass,
         DropoutSite site, bool keeps)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
@@ -312,7 +312,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, FusedNorm norm, OutputGradient upper, FusedPass pass, DropoutSite site,
         ScalarType type)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
@@ -331,7 +331,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         return (hidden, sums);
     }
 
-    private static DeviceNorm Arguments(NormState state, PackedNorm norm, PackedPass pass, DropoutSite site) => new()
+    private static DeviceNorm Arguments(NormState state, FusedNorm norm, FusedPass pass, DropoutSite site) => new()
     {
         Sum = DeviceMemory.Address(state.Sum),
         Statistics = DeviceMemory.Address(state.Statistics),
@@ -367,7 +367,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
 
     /// <inheritdoc />
     /// <remarks>Products in the type of x, as autocast has them in PEFT.</remarks>
-    public override void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output)
+    public override void AddAdapter(ILowRankAdapter adapter, Tensor x, FusedPass pass, DropoutSite site, Tensor output)
     {
         using var part = StepClock.Part("adapters, forward");
         using var scope = NewDisposeScope();
@@ -377,7 +377,7 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
     }
 
     /// <inheritdoc />
-    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, FusedPass pass, DropoutSite site,
         Tensor? inputGradient)
     {
         using var part = StepClock.Part("adapters, gradient");
@@ -396,9 +396,9 @@ internal sealed unsafe class DeviceOperations(IDeviceProgram program, IDevicePro
         return (mm(innerGradient.t(), dropped).MoveToOuterDisposeScope(), mm(gradient.t(), inner).mul_(scale).MoveToOuterDisposeScope());
     }
 
-    private PassTables TablesOf(PackedPass pass) => pass.Tables ??= PassTables.Of(pass, device);
+    private PassTables TablesOf(FusedPass pass) => pass.Tables ??= PassTables.Of(pass, device);
 
-    private static DeviceDrop DropOf(PackedPass pass, DropoutSite site)
+    private static DeviceDrop DropOf(FusedPass pass, DropoutSite site)
     {
         var probability = pass.IsTraining ? site.Probability : 0;
         return new() { Stream = (ulong)site.Stream, Threshold = DropoutStream.ThresholdOf(probability), Scale = DropoutStream.ScaleOf(probability) };

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>
 /// Where the gradients of an encoder's parameters are added up. Through a training each has its memory once, from before the first activation, and takes it

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 // The structs of lib/Kernels/Cuda/layers.cu, field by field.
 #pragma warning disable CS0649 // Read by the kernels.
@@ -93,7 +93,7 @@ internal sealed class PassTables : IDisposable
     public int MostRelatives { get; }
 
     /// <summary>Makes the tables of a pass.</summary>
-    public static PassTables Of(PackedPass pass, Device device)
+    public static PassTables Of(FusedPass pass, Device device)
     {
         List<int> groups = [], sentences = [], tiles = [], groupOfRow = [], groupOfRelative = [], distances = [], firstDistances = [], counts = [];
         for (var g = 0; g < pass.Groups.Count; g++)
@@ -158,7 +158,7 @@ internal sealed class PassTables : IDisposable
         to.Add((int)(value >> 32));
     }
 
-    private static void AddDistances(PackedGroup group, List<int> distances, List<int> first, List<int> counts)
+    private static void AddDistances(FusedGroup group, List<int> distances, List<int> first, List<int> counts)
     {
         var rows = group.Distances.RowOfEachDistance;
         distances.AddRange(rows.Select(row => group.FirstRelativeRow + row));

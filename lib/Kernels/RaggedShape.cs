@@ -1,7 +1,7 @@
 namespace NotebookLib.Kernels;
 
-/// <summary>Where each sentence lies in a packed batch: N real pieces in all, no padding, sentences one after another.</summary>
-public sealed class PackedShape
+/// <summary>Where each sentence lies in a ragged batch: N real pieces in all, no padding, sentences one after another.</summary>
+public sealed class RaggedShape
 {
     /// <summary>
     /// Pieces that a sentence has at most: one head's attention over so many takes a gigabyte, and the kernels count within a sentence in 32 bits.
@@ -11,12 +11,12 @@ public sealed class PackedShape
     /// <summary>Lays the sentences out.</summary>
     /// <param name="lengths">Pieces of each sentence, from 1 to <see cref="MostPieces"/>.</param>
     /// <exception cref="ArgumentException">There is no sentence, or one is empty or too long.</exception>
-    public PackedShape(IReadOnlyList<int> lengths)
+    public RaggedShape(IReadOnlyList<int> lengths)
     {
         ArgumentNullException.ThrowIfNull(lengths);
         if (lengths.Count == 0 || lengths.Any(length => length <= 0))
         {
-            throw new ArgumentException($"A packed batch needs sentences of at least one piece; found lengths [{string.Join(", ", lengths)}].",
+            throw new ArgumentException($"A ragged batch needs sentences of at least one piece; found lengths [{string.Join(", ", lengths)}].",
                 nameof(lengths));
         }
 

@@ -3,7 +3,7 @@ using NotebookLib.Kernels;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>A layer's operations on the CPU: products through oneDNN, the rest by the C# kernels, group after group.</summary>
 internal sealed unsafe class CpuOperations : LayerOperations
@@ -38,7 +38,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type)
+    public override Tensor Drop(Tensor rows, FusedPass pass, DropoutSite site, ScalarType type)
     {
         if (!pass.Stream(0, site).IsActive)
         {
@@ -47,7 +47,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
         using var part = StepClock.Part("dropout of relative rows");
         var dropped = rows.clone();
-        var values = PackedMemory.Floats(dropped);
+        var values = CpuMemory.Floats(dropped);
         foreach (var segment in Segments(pass, site, (int)rows.shape[0]))
         {
             var columns = rows.shape[1];
@@ -70,7 +70,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site)
+    public override Tensor Attend(AttentionTensors tensors, FusedPass pass, FusedLayerSettings settings, DropoutSite site)
     {
         using var part = StepClock.Part("attention, forward");
         var context = New(tensors.Query.dtype, tensors.Query.shape);
@@ -96,7 +96,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+    public override AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, FusedPass pass, FusedLayerSettings settings,
         DropoutSite site)
     {
         using var part = StepClock.Part("attention, gradient");
@@ -116,9 +116,9 @@ internal sealed unsafe class CpuOperations : LayerOperations
                 Query = At(query, group.FirstRow),
                 Key = At(key, group.FirstRow),
                 Value = At(value, group.FirstRow),
-                PositionKey = positionKey is null ? null : PackedMemory.Floats(positionKey) + relative,
-                PositionQuery = positionQuery is null ? null : PackedMemory.Floats(positionQuery) + relative,
-                ColumnSums = PackedMemory.Floats(columnSums),
+                PositionKey = positionKey is null ? null : CpuMemory.Floats(positionKey) + relative,
+                PositionQuery = positionQuery is null ? null : CpuMemory.Floats(positionQuery) + relative,
+                ColumnSums = CpuMemory.Floats(columnSums),
             };
             ThreadTeam.Run(settings.Heads, head =>
             {
@@ -148,7 +148,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
         return both.unsqueeze(0);
     }
 
-    private static AttentionKernel.Inputs Pointers(AttentionTensors t, Tensor? context, PackedPass pass, int g, PackedLayerSettings settings, DropoutSite site)
+    private static AttentionKernel.Inputs Pointers(AttentionTensors t, Tensor? context, FusedPass pass, int g, FusedLayerSettings settings, DropoutSite site)
     {
         var group = pass.Groups[g];
         return new()
@@ -158,8 +158,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
             Value = At(t.Value, group.FirstRow),
             PositionKey = t.PositionKey is null ? null : At(t.PositionKey, group.FirstRelativeRow),
             PositionQuery = t.PositionQuery is null ? null : At(t.PositionQuery, group.FirstRelativeRow),
-            RelativeRows = (int*)PackedMemory.Address(group.Distances.PackedRows),
-            Probabilities = PackedMemory.Floats(t.Probabilities) + (settings.Heads * group.FirstScore),
+            RelativeRows = (int*)CpuMemory.Address(group.Distances.PackedRows),
+            Probabilities = CpuMemory.Floats(t.Probabilities) + (settings.Heads * group.FirstScore),
             Context = context is null ? null : At(context, group.FirstRow),
             C = settings.Heads * settings.HeadSize,
             D = settings.HeadSize,
@@ -169,7 +169,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+    public override (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, FusedNorm norm, float epsilon, FusedPass pass,
         DropoutSite site, bool keeps)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
@@ -209,14 +209,14 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+    public override (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, FusedNorm norm, OutputGradient upper, FusedPass pass, DropoutSite site,
         ScalarType type)
     {
         using var part = StepClock.Part("dropout + residual + LayerNorm, gradient");
         int rowCount = (int)state.Sum.shape[0], columns = (int)state.Sum.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         var hidden = New(type, state.Sum.shape);
         var sums = zeros(parts, 3, columns, float32);
-        var partial = PackedMemory.Floats(sums);
+        var partial = CpuMemory.Floats(sums);
         foreach (var segment in Segments(pass, site, rowCount))
         {
             var rows = Pointers(state, norm, segment);
@@ -247,12 +247,12 @@ internal sealed unsafe class CpuOperations : LayerOperations
         return (hidden, sums);
     }
 
-    private static NormKernel.Rows Pointers(NormState state, PackedNorm norm, Segment segment) => new()
+    private static NormKernel.Rows Pointers(NormState state, FusedNorm norm, Segment segment) => new()
     {
         Sum = (float*)At(state.Sum, segment.First),
         Statistics = (float*)At(state.Statistics, segment.First),
-        Weight = PackedMemory.Floats(norm.Weight),
-        Bias = PackedMemory.Floats(norm.Bias),
+        Weight = CpuMemory.Floats(norm.Weight),
+        Bias = CpuMemory.Floats(norm.Bias),
         C = (int)state.Sum.shape[1],
         Dropout = segment.Stream,
     };
@@ -262,7 +262,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     {
         using var part = StepClock.Part("GELU, forward");
         var isHalf = inner.dtype == ScalarType.BFloat16;
-        void* from = PackedMemory.Address(inner), to = PackedMemory.Address(output);
+        void* from = CpuMemory.Address(inner), to = CpuMemory.Address(output);
         var columns = inner.shape[1];
         ThreadTeam.RunRanges((int)inner.shape[0], 4, (_, start, end) =>
         {
@@ -284,8 +284,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
         int rowCount = (int)inner.shape[0], columns = (int)inner.shape[1], parts = ThreadTeam.RangeCount(rowCount, 8);
         var sums = zeros(parts, 1, columns, float32);
         var isHalf = inner.dtype == ScalarType.BFloat16;
-        void* x = PackedMemory.Address(inner), g = PackedMemory.Address(gradient);
-        var partial = PackedMemory.Floats(sums);
+        void* x = CpuMemory.Address(inner), g = CpuMemory.Address(gradient);
+        var partial = CpuMemory.Floats(sums);
         ThreadTeam.RunRanges(rowCount, 8, (range, start, end) =>
         {
             var own = partial + ((long)range * columns);
@@ -303,7 +303,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
     /// <inheritdoc />
     /// <remarks>A and B take part in float32, whatever the type of x.</remarks>
-    public override void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output)
+    public override void AddAdapter(ILowRankAdapter adapter, Tensor x, FusedPass pass, DropoutSite site, Tensor output)
     {
         using var part = StepClock.Part("adapters, forward");
         using Tensor down = Down(adapter), up = UpTransposed(adapter);
@@ -327,7 +327,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <inheritdoc />
-    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+    public override (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, FusedPass pass, DropoutSite site,
         Tensor? inputGradient)
     {
         using var part = StepClock.Part("adapters, gradient");
@@ -339,7 +339,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
         // Each part writes its own sums; they are added in one order, whoever computed them.
         var partial = empty([segments.Sum(segment => PartCount(segment.Count)), downLength + upLength], float32);
         var isHalf = x.dtype == ScalarType.BFloat16;
-        var sums = PackedMemory.Floats(partial);
+        var sums = CpuMemory.Floats(partial);
         foreach (var segment in segments)
         {
             void* upper = At(gradient, segment.First), input = At(x, segment.First), lower = inputGradient is null ? null : At(inputGradient, segment.First);
@@ -383,8 +383,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
     private static AdapterKernel.Weights Weights(ILowRankAdapter adapter, Tensor down, Tensor up) => new()
     {
-        Down = PackedMemory.Floats(down),
-        UpTransposed = PackedMemory.Floats(up),
+        Down = CpuMemory.Floats(down),
+        UpTransposed = CpuMemory.Floats(up),
         Rank = (int)down.shape[0],
         In = (int)down.shape[1],
         Out = (int)up.shape[1],
@@ -401,8 +401,8 @@ internal sealed unsafe class CpuOperations : LayerOperations
             return;
         }
 
-        var to = PackedMemory.Floats(sum);
-        var from = PackedMemory.Address(values);
+        var to = CpuMemory.Floats(sum);
+        var from = CpuMemory.Address(values);
         ThreadTeam.RunRanges(checked((int)sum.numel()), 1 << 14, (_, start, end) =>
         {
             if (isHalf)
@@ -417,7 +417,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     /// <summary>Rows that draw one stream: a group's, or all rows where nothing is dropped.</summary>
-    private static IEnumerable<Segment> Segments(PackedPass pass, DropoutSite site, int rows)
+    private static IEnumerable<Segment> Segments(FusedPass pass, DropoutSite site, int rows)
     {
         if (!pass.Stream(0, site).IsActive)
         {
@@ -435,7 +435,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     }
 
     private static void* At(Tensor tensor, int row) =>
-        (byte*)PackedMemory.Address(tensor) + (row * (tensor.numel() / Math.Max(1, tensor.shape[0])) * tensor.element_size());
+        (byte*)CpuMemory.Address(tensor) + (row * (tensor.numel() / Math.Max(1, tensor.shape[0])) * tensor.element_size());
 
     private readonly record struct Segment(int First, int Count, DropoutStream Stream);
 }

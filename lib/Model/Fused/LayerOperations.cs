@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>A layer's rows in float32 and in the element type of the products (the same tensor when that is float32).</summary>
 /// <param name="Exact">[N, C], float32.</param>
@@ -74,7 +74,7 @@ internal sealed record NormState(Tensor Sum, Tensor Statistics);
 
 /// <summary>
 /// How an encoder layer's arithmetic is done: on a CPU by the C# kernels (<see cref="CpuOperations"/>), on a CUDA device by their twins there
-/// (<see cref="DeviceOperations"/>). Which arithmetic, and in which order, says <see cref="PackedLayer"/> for both.
+/// (<see cref="DeviceOperations"/>). Which arithmetic, and in which order, says <see cref="FusedLayer"/> for both.
 /// </summary>
 internal abstract class LayerOperations
 {
@@ -117,14 +117,14 @@ internal abstract class LayerOperations
     /// <param name="site">Which dropout.</param>
     /// <param name="type">Element type of the result.</param>
     /// <returns>A handle of its own, also where nothing is dropped.</returns>
-    public abstract Tensor Drop(Tensor rows, PackedPass pass, DropoutSite site, ScalarType type);
+    public abstract Tensor Drop(Tensor rows, FusedPass pass, DropoutSite site, ScalarType type);
 
     /// <summary>Adds rows, through dropout, to a sum.</summary>
     /// <param name="sum">[rows, C], float32.</param>
     /// <param name="summands">[rows, C] each, element type of the products; one or two.</param>
     /// <param name="pass">Groups and seed.</param>
     /// <param name="site">Which dropout.</param>
-    public virtual void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, PackedPass pass, DropoutSite site)
+    public virtual void AddDropped(Tensor sum, IReadOnlyList<Tensor> summands, FusedPass pass, DropoutSite site)
     {
         foreach (var summand in summands)
         {
@@ -136,7 +136,7 @@ internal abstract class LayerOperations
 
     /// <summary>Fills <see cref="AttentionTensors.Probabilities"/>.</summary>
     /// <returns>The context, [N, C].</returns>
-    public abstract Tensor Attend(AttentionTensors tensors, PackedPass pass, PackedLayerSettings settings, DropoutSite site);
+    public abstract Tensor Attend(AttentionTensors tensors, FusedPass pass, FusedLayerSettings settings, DropoutSite site);
 
     /// <summary>The gradients of attention.</summary>
     /// <param name="tensors">As the forward pass left them.</param>
@@ -144,7 +144,7 @@ internal abstract class LayerOperations
     /// <param name="pass">The forward pass's.</param>
     /// <param name="settings">Heads and scale.</param>
     /// <param name="site">The dropout of the probabilities.</param>
-    public abstract AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, PackedPass pass, PackedLayerSettings settings,
+    public abstract AttentionGradients AttendBackward(AttentionTensors tensors, Tensor contextGradient, FusedPass pass, FusedLayerSettings settings,
         DropoutSite site);
 
     /// <summary>LayerNorm(dropout(hidden) + residual).</summary>
@@ -156,7 +156,7 @@ internal abstract class LayerOperations
     /// <param name="site">Which dropout.</param>
     /// <param name="keeps">Whether a gradient will be asked for.</param>
     /// <returns>The rows, and what the gradient needs.</returns>
-    public abstract (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, float epsilon, PackedPass pass,
+    public abstract (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, FusedNorm norm, float epsilon, FusedPass pass,
         DropoutSite site, bool keeps);
 
     /// <summary>
@@ -169,7 +169,7 @@ internal abstract class LayerOperations
     /// <param name="site">The dropout of the forward pass.</param>
     /// <param name="type">Element type of the result.</param>
     /// <returns>∂L/∂hidden [N, C], and the column sums, in parts [parts, 3, C], that are the gradients of γ, β and the bias of hidden's product.</returns>
-    public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, PackedNorm norm, OutputGradient upper, PackedPass pass, DropoutSite site,
+    public abstract (Tensor Hidden, Tensor ColumnSums) Denormalise(NormState state, FusedNorm norm, OutputGradient upper, FusedPass pass, DropoutSite site,
         ScalarType type);
 
     /// <summary>output = gelu(inner); the two may be one tensor.</summary>
@@ -180,11 +180,11 @@ internal abstract class LayerOperations
     public abstract Tensor GeluBackward(Tensor inner, Tensor gradient);
 
     /// <summary>output += scale · B(A(dropout(x))), in place.</summary>
-    public abstract void AddAdapter(ILowRankAdapter adapter, Tensor x, PackedPass pass, DropoutSite site, Tensor output);
+    public abstract void AddAdapter(ILowRankAdapter adapter, Tensor x, FusedPass pass, DropoutSite site, Tensor output);
 
     /// <summary>The gradients of A and B; the adapter's part of ∂L/∂x is added to <paramref name="inputGradient"/> where that is wanted.</summary>
     /// <returns>∂L/∂A [rank, in] and ∂L/∂B [out, rank].</returns>
-    public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, PackedPass pass, DropoutSite site,
+    public abstract (Tensor Down, Tensor Up) AdapterBackward(ILowRankAdapter adapter, Tensor gradient, Tensor x, FusedPass pass, DropoutSite site,
         Tensor? inputGradient);
 
     /// <summary>target = aᵀ · b, or target += aᵀ · b.</summary>

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>What a layer needs of the model's settings.</summary>
 /// <param name="Heads">Attention heads, H.</param>
@@ -11,14 +11,14 @@ namespace NotebookLib.Model.Packed;
 /// <param name="HiddenDropout">Probability that a sub-layer's output element becomes zero.</param>
 /// <param name="ContentToPosition">Whether the model scores content against position.</param>
 /// <param name="PositionToContent">Whether the model scores position against content.</param>
-internal sealed record PackedLayerSettings(
+internal sealed record FusedLayerSettings(
     int Heads, int HeadSize, float Epsilon, float InverseScale, double AttentionDropout, double HiddenDropout, bool ContentToPosition, bool PositionToContent);
 
 /// <summary>
-/// One encoder layer on packed rows, forward and gradient written out by hand: matrix products, and everything else in one pass over memory each.
+/// One encoder layer on ragged rows, forward and gradient written out by hand: matrix products, and everything else in one pass over memory each.
 /// The numbers are those of the module that autograd differentiates (a test says so); only the order of float additions differs.
 /// </summary>
-internal sealed partial class PackedLayer(int index, PackedLayerSettings settings, PackedLayerParameters parameters, GradientBuffers buffers,
+internal sealed partial class FusedLayer(int index, FusedLayerSettings settings, FusedLayerParameters parameters, GradientBuffers buffers,
     LayerOperations operations)
 {
     /// <summary>What the gradient needs from the forward pass and nothing more; N rows.</summary>
@@ -56,24 +56,24 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
     }
 
     /// <summary>The parameters, for the encoder to refresh their copies.</summary>
-    public PackedLayerParameters Parameters => parameters;
+    public FusedLayerParameters Parameters => parameters;
 
     /// <summary>Computes the layer.</summary>
     /// <param name="x">Rows from the layer below, [N, C].</param>
     /// <param name="pass">What all layers share.</param>
     /// <param name="saved">Receives what the gradient needs; the caller disposes it.</param>
     /// <returns>The layer's rows, [N, C].</returns>
-    public Rows Forward(Rows x, PackedPass pass, out Saved saved)
+    public Rows Forward(Rows x, FusedPass pass, out Saved saved)
     {
         var attention = ProjectForAttention(x.Copy, pass, out var relative);
         var context = operations.Attend(attention, pass, settings, WeightsSite);
-        using var attended = Project(parameters.AttentionOutput, context, pass, PackedStream.AttentionOutput);
-        var (middle, attentionNorm) = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum, keeps: true);
+        using var attended = Project(parameters.AttentionOutput, context, pass, LayerStream.AttentionOutput);
+        var (middle, attentionNorm) = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, LayerStream.AttentionSum, keeps: true);
 
-        var inner = Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate);
+        var inner = Project(parameters.Intermediate, middle.Copy, pass, LayerStream.Intermediate);
         using var activated = Activated(inner);
-        using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
-        var (output, outputNorm) = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum, keeps: true);
+        using var fed = Project(parameters.Output, activated, pass, LayerStream.Output);
+        var (output, outputNorm) = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, LayerStream.OutputSum, keeps: true);
 
         saved = new()
         {
@@ -90,7 +90,7 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
         return output;
     }
 
-    private static Tensor? Needed(Tensor input, PackedProjection projection)
+    private static Tensor? Needed(Tensor input, FusedProjection projection)
     {
         if (projection.NeedsInput)
         {
@@ -104,32 +104,32 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
     /// <summary>Computes the layer and keeps nothing for a gradient: the same numbers up to rounding.</summary>
     /// <inheritdoc cref="Forward" path="/param"/>
     /// <inheritdoc cref="Forward" path="/returns"/>
-    public Rows Infer(Rows x, PackedPass pass)
+    public Rows Infer(Rows x, FusedPass pass)
     {
         using var context = InferContext(x.Copy, pass);
-        using var attended = Project(parameters.AttentionOutput, context, pass, PackedStream.AttentionOutput);
-        var (middle, _) = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, PackedStream.AttentionSum, keeps: false);
+        using var attended = Project(parameters.AttentionOutput, context, pass, LayerStream.AttentionOutput);
+        var (middle, _) = AddAndNormalise(attended, x.Exact, parameters.AttentionNorm, pass, LayerStream.AttentionSum, keeps: false);
         using var activated = parameters.Intermediate.ForwardGelu(middle.Copy)
-            ?? ActivateInPlace(Project(parameters.Intermediate, middle.Copy, pass, PackedStream.Intermediate));
-        using var fed = Project(parameters.Output, activated, pass, PackedStream.Output);
-        var (output, _) = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, PackedStream.OutputSum, keeps: false);
+            ?? ActivateInPlace(Project(parameters.Intermediate, middle.Copy, pass, LayerStream.Intermediate));
+        using var fed = Project(parameters.Output, activated, pass, LayerStream.Output);
+        var (output, _) = AddAndNormalise(fed, middle.Exact, parameters.OutputNorm, pass, LayerStream.OutputSum, keeps: false);
         middle.Dispose();
         return output;
     }
 
-    private Tensor InferContext(Tensor x, PackedPass pass)
+    private Tensor InferContext(Tensor x, FusedPass pass)
     {
         using var scope = NewDisposeScope();
         return operations.Attend(ProjectForAttention(x, pass, out _), pass, settings, WeightsSite).MoveToOuterDisposeScope();
     }
 
-    private AttentionTensors ProjectForAttention(Tensor x, PackedPass pass, out Tensor relative)
+    private AttentionTensors ProjectForAttention(Tensor x, FusedPass pass, out Tensor relative)
     {
-        var projected = PackedProjection.ForwardEach(
-            [At(parameters.Key, PackedStream.Key), At(parameters.Query, PackedStream.Query), At(parameters.Value, PackedStream.Value)], x, pass);
+        var projected = FusedProjection.ForwardEach(
+            [At(parameters.Key, LayerStream.Key), At(parameters.Query, LayerStream.Query), At(parameters.Value, LayerStream.Value)], x, pass);
         // This layer's own dropout (transformers' pos_dropout).
         relative = HasPositions ? operations.Drop(pass.RelativeRows, pass, RelativeSite, x.dtype) : pass.RelativeRows.alias();
-        Tensor?[] positions = HasPositions ? PackedProjection.ForwardEach(Positions, relative, pass) : [];
+        Tensor?[] positions = HasPositions ? FusedProjection.ForwardEach(Positions, relative, pass) : [];
         return new(projected[1], projected[0], projected[2], settings.ContentToPosition ? positions[0] : null,
             settings.PositionToContent ? positions[^1] : null,
             operations.New(float32, settings.Heads * pass.ScoresPerHead));
@@ -137,11 +137,11 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
 
     private bool HasPositions => settings.ContentToPosition || settings.PositionToContent;
 
-    private (PackedProjection Projection, DropoutSite Site)[] Positions =>
-        [.. settings.ContentToPosition ? [At(parameters.PositionKey, PackedStream.PositionKey)] : Array.Empty<(PackedProjection, DropoutSite)>(),
-         .. settings.PositionToContent ? [At(parameters.PositionQuery, PackedStream.PositionQuery)] : Array.Empty<(PackedProjection, DropoutSite)>()];
+    private (FusedProjection Projection, DropoutSite Site)[] Positions =>
+        [.. settings.ContentToPosition ? [At(parameters.PositionKey, LayerStream.PositionKey)] : Array.Empty<(FusedProjection, DropoutSite)>(),
+         .. settings.PositionToContent ? [At(parameters.PositionQuery, LayerStream.PositionQuery)] : Array.Empty<(FusedProjection, DropoutSite)>()];
 
-    private (PackedProjection Projection, DropoutSite Site) At(PackedProjection projection, PackedStream stream) =>
+    private (FusedProjection Projection, DropoutSite Site) At(FusedProjection projection, LayerStream stream) =>
         (projection, Site(stream, projection.AdapterDropout));
 
     private Tensor Activated(Tensor inner)
@@ -157,15 +157,15 @@ internal sealed partial class PackedLayer(int index, PackedLayerSettings setting
         return inner;
     }
 
-    private DropoutSite RelativeSite => Site(PackedStream.Relative, settings.HiddenDropout);
+    private DropoutSite RelativeSite => Site(LayerStream.Relative, settings.HiddenDropout);
 
-    private DropoutSite WeightsSite => Site(PackedStream.Weights, settings.AttentionDropout);
+    private DropoutSite WeightsSite => Site(LayerStream.Weights, settings.AttentionDropout);
 
-    private DropoutSite Site(PackedStream stream, double probability) => DropoutSite.Of(index, stream, probability);
+    private DropoutSite Site(LayerStream stream, double probability) => DropoutSite.Of(index, stream, probability);
 
-    private Tensor Project(PackedProjection projection, Tensor x, PackedPass pass, PackedStream stream) =>
+    private Tensor Project(FusedProjection projection, Tensor x, FusedPass pass, LayerStream stream) =>
         projection.Forward(x, pass, Site(stream, projection.AdapterDropout));
 
-    private (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, PackedNorm norm, PackedPass pass, PackedStream stream, bool keeps) =>
+    private (Rows Rows, NormState? State) AddAndNormalise(Tensor hidden, Tensor residual, FusedNorm norm, FusedPass pass, LayerStream stream, bool keeps) =>
         operations.AddAndNormalise(hidden, residual, norm, settings.Epsilon, pass, Site(stream, settings.HiddenDropout), keeps);
 }

@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>Small services around the raw memory of CPU tensors.</summary>
-internal static unsafe class PackedMemory
+internal static unsafe class CpuMemory
 {
     /// <summary>Address of a contiguous CPU tensor's first element; valid while the tensor lives.</summary>
     public static void* Address(Tensor tensor)

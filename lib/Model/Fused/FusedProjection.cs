@@ -1,7 +1,7 @@
 using NotebookLib.Platform;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>
 /// A linear layer with its gradient written out: y = x · Wᵀ + b in the element type of x. Frozen weights cost no gradient.
@@ -11,7 +11,7 @@ namespace NotebookLib.Model.Packed;
 /// <param name="gradients">Where the gradients of W and b go.</param>
 /// <param name="operations">How products are done.</param>
 /// <param name="adapter">A low-rank adapter on top, or null: y += scale · B(A(dropout(x))).</param>
-internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, LayerOperations operations,
+internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, GradientBuffers gradients, LayerOperations operations,
     ILowRankAdapter? adapter = null)
 {
     // Bytes after which addresses fall into the same set of a first-level cache.
@@ -62,7 +62,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="pass">Groups and seed.</param>
     /// <param name="site">The adapter's dropout.</param>
     /// <returns>[M, out], the type of x.</returns>
-    public Tensor Forward(Tensor x, PackedPass pass, DropoutSite site)
+    public Tensor Forward(Tensor x, FusedPass pass, DropoutSite site)
     {
         using var part = StepClock.Part("products, forward");
         var isPacked = UsesPackedWeight && _isDense;
@@ -83,7 +83,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="x">[M, in].</param>
     /// <param name="pass">Groups and seed.</param>
     /// <returns>[M, out] each.</returns>
-    public static Tensor[] ForwardEach(IReadOnlyList<(PackedProjection Projection, DropoutSite Site)> projections, Tensor x, PackedPass pass)
+    public static Tensor[] ForwardEach(IReadOnlyList<(FusedProjection Projection, DropoutSite Site)> projections, Tensor x, FusedPass pass)
     {
         var operations = projections[0].Projection._operations;
         using (StepClock.Part("products, forward"))
@@ -127,7 +127,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="pass">The forward pass's.</param>
     /// <param name="site">The adapter's dropout, as in the forward pass.</param>
     /// <returns>[M, in], the type of the gradient.</returns>
-    public Tensor BackwardInput(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site)
+    public Tensor BackwardInput(Tensor gradient, Tensor? x, FusedPass pass, DropoutSite site)
     {
         using var part = StepClock.Part("products, gradient of the input");
         using Tensor weight = Weight(gradient.dtype, isPacked: false), transposed = weight.t();
@@ -141,8 +141,8 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <param name="x">Their input, [M, in].</param>
     /// <param name="pass">The forward pass's.</param>
     /// <returns>[M, in] each.</returns>
-    public static Tensor[] BackwardInputEach(IReadOnlyList<(PackedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x,
-        PackedPass pass)
+    public static Tensor[] BackwardInputEach(IReadOnlyList<(FusedProjection Projection, Tensor Gradient, DropoutSite Site)> projections, Tensor x,
+        FusedPass pass)
     {
         using (StepClock.Part("products, gradient of the input"))
         {
@@ -164,7 +164,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// <summary><see cref="AccumulateWeight"/> of several projections of the same rows, in one product where the device has such a call.</summary>
     /// <param name="projections">With ∂L/∂y [M, out].</param>
     /// <param name="x">Their input, [M, in].</param>
-    public static void AccumulateWeightEach(IEnumerable<(PackedProjection Projection, Tensor Gradient)> projections, Tensor x)
+    public static void AccumulateWeightEach(IEnumerable<(FusedProjection Projection, Tensor Gradient)> projections, Tensor x)
     {
         var trained = projections.Where(each => !each.Projection.IsFrozen).ToList();
         if (trained.Count > 0)
@@ -175,7 +175,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     }
 
     /// <summary>The weights as products of a type take them, without handles of their own; null where one would have to be made for the product.</summary>
-    private static Tensor[]? InProductsType(PackedProjection[] projections, ScalarType type)
+    private static Tensor[]? InProductsType(FusedProjection[] projections, ScalarType type)
     {
         var weights = new Tensor[projections.Length];
         for (var i = 0; i < weights.Length; i++)
@@ -209,9 +209,9 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
     /// </summary>
     /// <param name="projections">In the order in which products will ask for them.</param>
     /// <param name="type">The products' type.</param>
-    public static void ReserveCopies(IEnumerable<PackedProjection> projections, ScalarType type)
+    public static void ReserveCopies(IEnumerable<FusedProjection> projections, ScalarType type)
     {
-        List<PackedProjection> row = [];
+        List<FusedProjection> row = [];
         foreach (var projection in projections.Where(each => type != ScalarType.Float32 && each._isDense && !each._copies.ContainsKey((type, false))))
         {
             if (row.Count > 0 && (!row[0]._weight.shape.AsSpan().SequenceEqual(projection._weight.shape) || row[0].Bias is null != projection.Bias is null))
@@ -226,7 +226,7 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
         ReserveCopies(row, type);
     }
 
-    private static void ReserveCopies(List<PackedProjection> row, ScalarType type)
+    private static void ReserveCopies(List<FusedProjection> row, ScalarType type)
     {
         if (row.Count == 0)
         {
@@ -252,10 +252,10 @@ internal sealed class PackedProjection(StoredWeight stored, Tensor? bias, Gradie
 
     /// <summary>The adapter's own gradients alone, where nothing below the layer is trained.</summary>
     /// <inheritdoc cref="BackwardInput" path="/param"/>
-    public void BackwardAdapter(Tensor gradient, Tensor x, PackedPass pass, DropoutSite site) =>
+    public void BackwardAdapter(Tensor gradient, Tensor x, FusedPass pass, DropoutSite site) =>
         AccumulateAdapter(gradient, x, pass, site, inputGradient: null);
 
-    private void AccumulateAdapter(Tensor gradient, Tensor? x, PackedPass pass, DropoutSite site, Tensor? inputGradient)
+    private void AccumulateAdapter(Tensor gradient, Tensor? x, FusedPass pass, DropoutSite site, Tensor? inputGradient)
     {
         if (_adapter is null)
         {

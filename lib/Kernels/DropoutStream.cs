@@ -11,7 +11,7 @@ namespace NotebookLib.Kernels;
 /// Mixing: the two-multiply 32-bit finaliser "lowbias32" (C. Wellons, hash-prospector) over the counter; two keys, before and between the products, so that
 /// the masks of two streams are not rearrangements of each other.
 /// </remarks>
-internal readonly struct DropoutStream
+internal readonly unsafe struct DropoutStream
 {
     private readonly uint _key;
     private readonly uint _secondKey;
@@ -42,6 +42,9 @@ internal readonly struct DropoutStream
     /// <summary>1 / (1 − p), what a kept element is multiplied by.</summary>
     public float Scale { get; }
 
+    /// <summary>The two keys and the threshold, for kernels on a device.</summary>
+    public (uint Key, uint SecondKey, uint Threshold) Keys => (_key, _secondKey, _threshold);
+
     /// <summary>False when nothing is ever dropped.</summary>
     public bool IsActive => _threshold != 0;
 
@@ -57,5 +60,23 @@ internal readonly struct DropoutStream
         x ^= Vector512.ShiftRightLogical(x, 16);
         return Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(x, Vector512.Create(_threshold)).AsSingle(), Vector512.Create(Scale),
             Vector512<float>.Zero);
+    }
+
+    /// <summary>Writes the factors of the first elements.</summary>
+    /// <param name="values">Room for <paramref name="count"/> of them.</param>
+    /// <param name="count">How many.</param>
+    public void Fill(float* values, long count)
+    {
+        var whole = count - (count % Vector512<float>.Count);
+        for (long i = 0; i < whole; i += Vector512<float>.Count)
+        {
+            Factors(i).Store(values + i);
+        }
+
+        var rest = Factors(whole);
+        for (var i = whole; i < count; i++)
+        {
+            values[i] = rest[(int)(i - whole)];
+        }
     }
 }

@@ -1,19 +1,20 @@
+using System.Runtime.CompilerServices;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>How far a gradient has to go.</summary>
 /// <param name="LowestLayer">The first layer with anything that is trained; those below it leave nothing behind.</param>
 /// <param name="TrainsInputs">Whether embedding rows or relative rows want a gradient.</param>
 /// <param name="TrainsRelative">Whether relative rows do.</param>
-internal readonly record struct PackedReach(int LowestLayer, bool TrainsInputs, bool TrainsRelative);
+internal readonly record struct FusedReach(int LowestLayer, bool TrainsInputs, bool TrainsRelative);
 
 /// <summary>One pass through the encoder: what the forward half leaves for the backward half.</summary>
-internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarType type, PackedReach reach)
+internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType type, FusedReach reach)
 {
-    private readonly Stack<PackedLayer.Saved> _saved = new();
+    private readonly Stack<FusedLayer.Saved> _saved = new();
     private readonly Stack<Rows> _inputs = new();
-    private PackedPass _pass = pass;
+    private FusedPass _pass = pass;
     private Rows _last;
 
     /// <summary>The rows of the last layer, nothing kept.</summary>
@@ -21,7 +22,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     {
         using var scope = NewDisposeScope();
         _pass = _pass with { RelativeRows = relative.contiguous() };
-        return PassThrough(FirstRows(embedded), encoder.Layers.Count).Exact.MoveToOuterDisposeScope();
+        return PassThrough(FirstRows(embedded), engine.Layers.Count).Exact.MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows of the last layer; keeps what the gradient needs, beyond any dispose scope.</summary>
@@ -30,18 +31,18 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         using var scope = NewDisposeScope();
         _pass = _pass with { RelativeRows = relative.contiguous() };
         var rows = PassThrough(FirstRows(embedded), reach.LowestLayer);
-        var layersKept = encoder.Layers.Count;
-        for (var i = reach.LowestLayer; i < encoder.Layers.Count; i++)
+        var layersKept = engine.Layers.Count;
+        for (var i = reach.LowestLayer; i < engine.Layers.Count; i++)
         {
             var input = rows;
-            rows = encoder.Layers[i].Forward(input, _pass, out var saved);
-            if (i == reach.LowestLayer && encoder.ActivationBudget is { } bytes)
+            rows = engine.Layers[i].Forward(input, _pass, out var saved);
+            if (i == reach.LowestLayer && engine.ActivationBudget is { } bytes)
             {
                 layersKept = (int)Math.Min(layersKept, bytes / saved.Bytes);
             }
 
             // The last layers' activations live shortest: what fits is theirs.
-            if (i >= encoder.Layers.Count - layersKept)
+            if (i >= engine.Layers.Count - layersKept)
             {
                 input.DisposeExact();
                 _saved.Push(saved);
@@ -68,10 +69,10 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         var relative = reach.TrainsRelative ? zeros(_pass.RelativeRows.shape, float32, _pass.RelativeRows.device) : null;
         // The kernels write into the residual gradient: it has to be ours.
         var upper = new OutputGradient(gradient.to(float32).contiguous().clone(), []);
-        for (var i = encoder.Layers.Count - 1; i >= reach.LowestLayer; i--)
+        for (var i = engine.Layers.Count - 1; i >= reach.LowestLayer; i--)
         {
             var input = _inputs.Pop();
-            var layer = encoder.Layers[i];
+            var layer = engine.Layers[i];
             var saved = _saved.TryPop(out var kept) ? kept : Recompute(layer, input);
             upper = layer.Backward(saved, upper, _pass, relative, wantsInput: i > reach.LowestLayer || reach.TrainsInputs);
             saved.Dispose();
@@ -94,7 +95,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     /// <summary>Runs the first layers and keeps nothing of them.</summary>
     private Rows PassThrough(Rows rows, int count)
     {
-        foreach (var layer in encoder.Layers.Take(count))
+        foreach (var layer in engine.Layers.Take(count))
         {
             var next = layer.Infer(rows, _pass);
             rows.Dispose();
@@ -104,7 +105,7 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
         return rows;
     }
 
-    private PackedLayer.Saved Recompute(PackedLayer layer, Rows input)
+    private FusedLayer.Saved Recompute(FusedLayer layer, Rows input)
     {
         layer.Forward(input, _pass, out var saved).Dispose();
         return saved;
@@ -114,5 +115,46 @@ internal sealed class PackedCall(PackedEncoder encoder, PackedPass pass, ScalarT
     {
         var exact = embedded.contiguous();
         return new(exact, type == ScalarType.Float32 ? exact : exact.to(type));
+    }
+}
+
+/// <summary>
+/// Joins the fused layers to autograd: (embedding rows, relative rows, anchor, call) → last rows. Differentiable once: the activations are freed on the way
+/// back.
+/// </summary>
+internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunction>
+{
+    // TorchSharp's context keeps tensors only, and is the same object in both halves.
+    private static readonly ConditionalWeakTable<autograd.AutogradContext, FusedCall> Calls = [];
+
+    public override string Name => nameof(FusedFunction);
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        var call = (FusedCall)vars[3];
+        Calls.Add(ctx, call);
+        return call.Forward((Tensor)vars[0], (Tensor)vars[1]);
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+#pragma warning disable CA1031 // See BackwardPass.
+        try
+        {
+            if (!Calls.TryGetValue(ctx, out var call) || !Calls.Remove(ctx))
+            {
+                throw new InvalidOperationException("the fused layers was differentiated twice; its activations are freed the first time. "
+                    + "Run the forward pass again.");
+            }
+
+            var (embedded, relative) = call.Backward(grad_output);
+            return [embedded!, relative!, null!, null!];
+        }
+        catch (Exception error)
+        {
+            BackwardPass.Fail(error);
+            return [null!, null!, null!, null!];
+        }
+#pragma warning restore CA1031
     }
 }

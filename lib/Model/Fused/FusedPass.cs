@@ -1,10 +1,10 @@
 using NotebookLib.Kernels;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Model.Packed;
+namespace NotebookLib.Model.Fused;
 
 /// <summary>
-/// What all layers of one pass share. A pass may hold the sentences of several micro-batches at once: each is a <see cref="PackedGroup"/> that draws its
+/// What all layers of one pass share. A pass may hold the sentences of several micro-batches at once: each is a <see cref="FusedGroup"/> that draws its
 /// dropout and reads its relative rows as if it went through alone, so that one pass gives the gradient of many.
 /// </summary>
 /// <param name="Groups">At least one; their rows, and their relative rows, lie one after another.</param>
@@ -13,11 +13,8 @@ namespace NotebookLib.Model.Packed;
 /// <param name="FirstStream">Number of the first group's first dropout stream; 0 streams are used where nothing is dropped.</param>
 /// <param name="StreamStep">From a group's first stream to the next one's.</param>
 /// <param name="IsTraining">Whether dropout is on.</param>
-internal sealed record PackedPass(IReadOnlyList<PackedGroup> Groups, Tensor RelativeRows, ulong Seed, ulong FirstStream, ulong StreamStep, bool IsTraining)
+internal sealed record FusedPass(IReadOnlyList<FusedGroup> Groups, Tensor RelativeRows, ulong Seed, ulong FirstStream, ulong StreamStep, bool IsTraining)
 {
-    /// <summary>Streams that one layer takes, one for each <see cref="PackedStream"/>.</summary>
-    public const int StreamsPerLayer = (int)PackedStream.Output + 1;
-
     /// <summary>N, pieces of all groups.</summary>
     public int RowCount => Groups[^1].FirstRow + Groups[^1].Shape.Rows;
 
@@ -38,18 +35,18 @@ internal sealed record PackedPass(IReadOnlyList<PackedGroup> Groups, Tensor Rela
 /// <param name="FirstRow">Its first row among the pass's.</param>
 /// <param name="FirstRelativeRow">Its first relative row among the pass's.</param>
 /// <param name="FirstScore">Scores of one head in the groups before it.</param>
-internal sealed record PackedGroup(PackedShape Shape, RelativePositions Distances, int FirstRow, int FirstRelativeRow, long FirstScore)
+internal sealed record FusedGroup(RaggedShape Shape, RelativePositions Distances, int FirstRow, int FirstRelativeRow, long FirstScore)
 {
     /// <summary>Lays groups one after another.</summary>
     /// <param name="lengths">Pieces of each sentence, group by group.</param>
     /// <param name="positions">The relative positions of a group whose longest sentence has so many pieces.</param>
-    public static IReadOnlyList<PackedGroup> Chain(IReadOnlyList<int[]> lengths, Func<int, RelativePositions> positions)
+    public static IReadOnlyList<FusedGroup> Chain(IReadOnlyList<int[]> lengths, Func<int, RelativePositions> positions)
     {
-        List<PackedGroup> groups = [];
+        List<FusedGroup> groups = [];
         var (row, relative, score) = (0, 0, 0L);
         foreach (var own in lengths)
         {
-            var shape = new PackedShape(own);
+            var shape = new RaggedShape(own);
             groups.Add(new(shape, positions(shape.Longest), row, relative, score));
             (row, relative, score) = (row + shape.Rows, relative + groups[^1].Distances.Count, score + shape.ScoresPerHead);
         }
@@ -65,47 +62,7 @@ internal sealed record PackedGroup(PackedShape Shape, RelativePositions Distance
 internal readonly record struct DropoutSite(int Stream, double Probability, bool IsRelative)
 {
     /// <summary>The site of one of a layer's streams.</summary>
-    public static DropoutSite Of(int layer, PackedStream stream, double probability) => new(
-        (layer * PackedPass.StreamsPerLayer) + (int)stream, probability,
-        stream is PackedStream.Relative or PackedStream.PositionKey or PackedStream.PositionQuery);
-}
-
-/// <summary>The places of a layer where something is dropped: four of the model, then the adapters' inputs.</summary>
-internal enum PackedStream
-{
-    /// <summary>Attention probabilities.</summary>
-    Weights,
-
-    /// <summary>Output of the attention block.</summary>
-    AttentionSum,
-
-    /// <summary>Output of the feed-forward block.</summary>
-    OutputSum,
-
-    /// <summary>Relative rows.</summary>
-    Relative,
-
-    /// <summary>Adapter on the queries.</summary>
-    Query,
-
-    /// <summary>Adapter on the keys.</summary>
-    Key,
-
-    /// <summary>Adapter on the values.</summary>
-    Value,
-
-    /// <summary>Adapter on the relative rows' keys.</summary>
-    PositionKey,
-
-    /// <summary>Adapter on the relative rows' queries.</summary>
-    PositionQuery,
-
-    /// <summary>Adapter on the attention's output projection.</summary>
-    AttentionOutput,
-
-    /// <summary>Adapter on the widening projection.</summary>
-    Intermediate,
-
-    /// <summary>Adapter on the narrowing projection.</summary>
-    Output,
+    public static DropoutSite Of(int layer, LayerStream stream, double probability) => new(
+        (layer * LayerStreams.Count) + (int)stream, probability,
+        stream is LayerStream.Relative or LayerStream.PositionKey or LayerStream.PositionQuery);
 }

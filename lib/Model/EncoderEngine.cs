@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using NotebookLib.Model.Fused;
+using NotebookLib.Platform;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model;
+
+/// <summary>One way of computing the encoder's layers.</summary>
+internal interface IEncoderEngine
+{
+    /// <summary>Runs the layers.</summary>
+    /// <param name="embedded_NC">The embedded real pieces.</param>
+    /// <param name="layout">Where they lie in the batch.</param>
+    /// <param name="firstStream">Number of the first layer's first dropout stream; <see cref="LayerStreams.Count"/> follow for each layer.</param>
+    /// <returns>The last layer's output, [N, C].</returns>
+    Tensor Run(Tensor embedded_NC, PaddedLayout layout, ulong firstStream);
+}
+
+/// <summary>
+/// How the encoder's layers are computed, and what that may cost in memory: by fused kernels with their gradient written out, or as modules under autograd.
+/// Both draw the same dropout: switching from one to the other changes rounding and speed only.
+/// </summary>
+public sealed class EncoderEngine
+{
+    private readonly DebertaV2Encoder _encoder;
+    private readonly DebertaConfig _config;
+    private readonly DropoutRandom _random;
+    private readonly ConcurrentDictionary<(int Length, string Device), RelativePositions> _positionsByLength = [];
+    private readonly Projection[] _projections;
+    private FusedEngine? _fused;
+
+    internal EncoderEngine(DebertaV2Encoder encoder, DebertaConfig config, DropoutRandom random)
+    {
+        (_encoder, _config, _random) = (encoder, config, random);
+        _projections = [.. encoder.Layers.SelectMany(layer => layer.modules().OfType<Projection>()).Distinct()];
+    }
+
+    /// <summary>
+    /// Whether the layers run on kernels wherever those can (GELU, widths that are multiples of 16, no convolution, plain low-rank adapters); off, they run as
+    /// modules. Several times the speed on a CPU.
+    /// </summary>
+    public bool UsesKernels { get; set; } = true;
+
+    /// <summary>
+    /// Recompute activations in the backward pass instead of keeping them, on the kernels and by modules alike: less memory for more time
+    /// (docs/TRAINING.md has both, measured).
+    /// </summary>
+    public bool RecomputesActivations { get; set; }
+
+    /// <summary>
+    /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not
+    /// recomputed. A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules
+    /// always do.
+    /// </summary>
+    public long ActivationBudget { get; set; } = 192L << 20;
+
+    /// <summary>How the kernels compute, where it is not left to their device: set before the first pass.</summary>
+    internal LayerOperations? Operations { get; set; }
+
+    /// <summary>
+    /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,
+    /// or an evaluation.
+    /// </summary>
+    public IDisposable KeepWeightCopies() => Fused()?.KeepCopies() ?? NothingKept.Instance;
+
+    /// <summary>
+    /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be
+    /// made anew for each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
+    /// </summary>
+    public IDisposable KeepTrainingMemory() => Fused()?.KeepForTraining() ?? NothingKept.Instance;
+
+    /// <summary>Whether rows of a type run on the kernels, which alone can take several micro-batches in one pass.</summary>
+    internal bool TakesGroups(ScalarType dtype, ScalarType productType) =>
+        UsesKernels && FusedEngine.Supports(_config, _projections[0].Weight.device_type, dtype, productType) && Fused() is not null;
+
+    /// <summary>Dropout streams that one pass through the layers takes: the same number always, whether all are used or not.</summary>
+    internal int StreamsPerPass => _encoder.training ? _config.NumHiddenLayers * LayerStreams.Count : 0;
+
+    /// <summary>Runs the layers.</summary>
+    /// <param name="embedded_NC">The embedded real pieces.</param>
+    /// <param name="layout">Where they lie in the batch.</param>
+    /// <param name="observe">Sees each layer's output, [N, C], and so has the layers run as modules; what it wants to keep it must copy or detach.</param>
+    /// <returns>The last layer's output, [N, C].</returns>
+    internal Tensor Run(Tensor embedded_NC, PaddedLayout layout, Action<Tensor>? observe = null)
+    {
+        var firstStream = (ulong)_random.Counter;
+        _random.Counter += StreamsPerPass;
+        IEncoderEngine engine = observe is null && layout.Groups is not null
+            && TakesGroups(embedded_NC.dtype, Autocast.ProductType(embedded_NC.device.type))
+            ? Fused()! : new ModulesEngine(_encoder, this, _random, observe);
+        return engine.Run(embedded_NC, layout, firstStream);
+    }
+
+    /// <summary>The relative positions of sentences up to a length.</summary>
+    // Kept without relative attention too: the kernels' way back reads them after the forward's scope has ended.
+    internal RelativePositions PositionsFor(int length, Device device) =>
+        _positionsByLength.GetOrAdd((length, device.ToString()), key => new RelativePositions(_config, key.Length, device));
+
+    // Adapters come and go, and moving a network replaces its parameters: then the fused layers are made anew.
+    private FusedEngine? Fused()
+    {
+        if (_fused is not { IsCurrent: true })
+        {
+            _fused = FusedEngine.CanRun(_projections) ? new FusedEngine(_encoder, _projections, this, _config, _random) : null;
+        }
+
+        return _fused;
+    }
+
+    private sealed class NothingKept : IDisposable
+    {
+        public static NothingKept Instance { get; } = new();
+
+        public void Dispose()
+        {
+            // Modules make no copies.
+        }
+    }
+}
