@@ -97,7 +97,7 @@ internal sealed class TrainingPair : IDisposable
         return new(kind.Config, weights) { Adapters = adapters, UsesCheckpoints = kind.IsLora };
     }
 
-    /// <summary>How much of its activations our network keeps when it may recompute them; see <see cref="DebertaV2Encoder.ActivationBudget"/>.</summary>
+    /// <summary>How much of its activations our network keeps when it may recompute them; see <see cref="EncoderEngine.ActivationBudget"/>.</summary>
     public long ActivationBudget
     {
         get => _model.Engine.ActivationBudget;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using NotebookLib.Model.Fused;
 using NotebookLib.Platform;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
