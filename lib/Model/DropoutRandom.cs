@@ -29,13 +29,17 @@ public sealed class DropoutRandom(long seed)
     /// <summary>Masks that one micro-batch of the pass takes; 0 outside <see cref="InGroups"/>.</summary>
     internal long GroupStep { get; private set; }
 
-    /// <summary>The first stream of the layer that is running as modules; its dropouts draw by their place from there on, in any order, as often as asked.</summary>
+    /// <summary>
+    /// The first stream of the layer that is running as modules; its dropouts draw by their place from there on, in any order, as often as asked.
+    /// </summary>
     internal ulong LayerStart { get; set; }
 
     /// <summary>Until the result is disposed, projections are given relative rows.</summary>
     internal IDisposable OnPositions() => new PositionScope(this);
 
-    /// <summary>A mask to multiply with in a layer: the one that the fused layers draw at this place, so that both give the same numbers up to rounding.</summary>
+    /// <summary>
+    /// A mask to multiply with in a layer: the one that the fused layers draw at this place, so that both give the same numbers up to rounding.
+    /// </summary>
     /// <param name="place">Which of the layer's dropouts.</param>
     /// <param name="shape">The mask's shape; its elements are counted row by row.</param>
     /// <param name="probability">Share of zeros, at least 0 and below 1.</param>

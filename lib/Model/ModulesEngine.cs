@@ -117,7 +117,8 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
     }
 
     private sealed record Call(
-        DebertaV2Layer Layer, PaddedLayout Layout, RelativePositions? Positions, DropoutRandom Random, ulong FirstStream, DeviceType Device, ScalarType? ProductType)
+        DebertaV2Layer Layer, PaddedLayout Layout, RelativePositions? Positions, DropoutRandom Random, ulong FirstStream, DeviceType Device,
+        ScalarType? ProductType)
     {
         public Tensor Run(Tensor hidden_NC, Tensor? rows_RC) =>
             Layer.Run(hidden_NC, Layout, rows_RC is null ? null : new RelativeEmbeddings(rows_RC, Positions!));

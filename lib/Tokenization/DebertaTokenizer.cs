@@ -196,7 +196,6 @@ public sealed class DebertaTokenizer : Tokenizer
     /// <inheritdoc />
     protected override EncodeResults<int> EncodeToIds(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         text ??= textSpan.ToString();
         var (encoding, consumed) = Front(text, settings.MaxTokenCount);
         return new() { Tokens = encoding.Ids, CharsConsumed = consumed };
@@ -205,7 +204,6 @@ public sealed class DebertaTokenizer : Tokenizer
     /// <inheritdoc />
     protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         text ??= textSpan.ToString();
         var (encoding, consumed) = Front(text, settings.MaxTokenCount);
         var places = CodePoints.ToUtf16(text, encoding.Offsets);
@@ -223,7 +221,6 @@ public sealed class DebertaTokenizer : Tokenizer
     /// <inheritdoc />
     protected override int CountTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         return Front(text ?? textSpan.ToString(), settings.MaxTokenCount).Encoding.Ids.Length;
     }
 
@@ -231,7 +228,6 @@ public sealed class DebertaTokenizer : Tokenizer
     protected override int GetIndexByTokenCount(
         string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings, bool fromEnd, out string? normalizedText, out int tokenCount)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         text ??= textSpan.ToString();
         var encoding = Encode(text);
         normalizedText = null;
