@@ -26,7 +26,7 @@ internal static class Agreement
         using var memory = isHalf ? ours.Engine.KeepTrainingMemory() : null;
         using var copies = isHalf ? ours.Engine.KeepWeightCopies() : null;
         using var half = isHalf ? Platform.Autocast.Enter(ScalarType.BFloat16, plain.Device.type) : null;
-        using var batch = Batch.Pad(rows);
+        using var batch = PaddedBatch.Pad(rows);
         Tensor ids = batch.InputIds.to(plain.Device), mask = batch.AttentionMask.to(plain.Device), labels = batch.Labels.to(plain.Device);
         ours.eval();
         plain.IsTraining = false;

@@ -36,7 +36,7 @@ internal sealed class PlainTrainer : IDisposable
     public void MicroBatch(IReadOnlyList<EncodedSentence> rows, bool isHalf)
     {
         using var scope = NewDisposeScope();
-        using var batch = Batch.Pad(rows);
+        using var batch = PaddedBatch.Pad(rows);
         var device = Model.Device;
         Tensor loss;
         using (isHalf ? Autocast.Enter(ScalarType.BFloat16, device.type) : null)

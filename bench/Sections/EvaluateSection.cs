@@ -114,7 +114,7 @@ internal sealed class EvaluateSection : ISection
         {
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
-            using var batch = Batch.Pad(rows);
+            using var batch = PaddedBatch.Pad(rows);
             var isReal = batch.AttentionMask.to(ScalarType.Bool);
             var exact = _ours.call(batch.InputIds, batch.AttentionMask)[isReal];
             List<(string, double)> differences = [("transcription", Agreement.Relative(exact, _plain.Run(batch.InputIds, batch.AttentionMask).Logits[isReal]))];
@@ -138,11 +138,11 @@ internal sealed class EvaluateSection : ISection
 
         private void Plain(EncodedSentence[] rows, bool isHalf) => Torch(rows, isHalf, batch => _plain.Run(batch.InputIds, batch.AttentionMask).Logits);
 
-        private static void Torch(EncodedSentence[] rows, bool isHalf, Func<Batch, Tensor> run)
+        private static void Torch(EncodedSentence[] rows, bool isHalf, Func<PaddedBatch, Tensor> run)
         {
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
-            using var batch = Batch.Pad(rows);
+            using var batch = PaddedBatch.Pad(rows);
             using var autocast = isHalf ? Autocast.Enter(ScalarType.BFloat16) : null;
             run(batch);
         }

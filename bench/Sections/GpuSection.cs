@@ -146,7 +146,7 @@ internal sealed class GpuSection : ISection
             foreach (var rows in few.Chunk(8))
             {
                 using var scope = NewDisposeScope();
-                using var batch = Batch.Pad(rows);
+                using var batch = PaddedBatch.Pad(rows);
                 _ = plain.Run(batch.InputIds.to(Where), batch.AttentionMask.to(Where)).Logits.to(float32).cpu();
             }
         }

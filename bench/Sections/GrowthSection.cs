@@ -3,6 +3,7 @@ using NotebookLib.Batching;
 using NotebookLib.Bench.Inputs;
 using NotebookLib.Bench.Measuring;
 using NotebookLib.Bench.Onnx;
+using NotebookLib.Bench.Reference;
 using NotebookLib.Bench.Reports;
 using NotebookLib.Data;
 using NotebookLib.Model;
@@ -104,7 +105,7 @@ internal sealed class GrowthSection : ISection
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var batch = Batch.Pad(rows);
+        using var batch = PaddedBatch.Pad(rows);
         using var autocast = isHalf ? Autocast.Enter(ScalarType.BFloat16) : null;
         model.call(batch.InputIds, batch.AttentionMask);
     }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using NotebookLib.Batching;
 using NotebookLib.Bench.Inputs;
 using NotebookLib.Bench.Measuring;
 using NotebookLib.Bench.Onnx;
@@ -135,7 +134,7 @@ internal sealed class MemorySection : ISection
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
             using var autocast = isHalf ? Autocast.Enter(ScalarType.BFloat16) : null;
-            using var batch = Batch.Pad(rows);
+            using var batch = PaddedBatch.Pad(rows);
             _ = network is not null ? network.Run(rows) : plain is not null
                 ? plain.Run(batch.InputIds, batch.AttentionMask).Logits : model!.call(batch.InputIds, batch.AttentionMask);
         }

@@ -1,98 +1,94 @@
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Batching;
 
+// N real pieces of all sentences
+
 /// <summary>
-/// Rows padded to the longest of them, as the data collator of the Python stack does it: ids and mask with 0, labels with −100.
-/// Owns its tensors, which live outside every dispose scope: whoever asked for the batch disposes it.
+/// Sentences one after another, without padding. Several micro-batches may go through the network together: each is a group that keeps its own dropout and its
+/// own mean. Its tensors live outside every dispose scope: whoever asked for the batch disposes it.
 /// </summary>
-// B rows, L length of the longest row in pieces
 public sealed class Batch : IDisposable
 {
-    /// <summary>The label of positions that are not to be predicted (PyTorch's ignore_index).</summary>
+    /// <summary>The label of pieces that are not to be predicted (PyTorch's ignore_index).</summary>
     public const int IgnoredLabel = -100;
 
-    private Batch(Tensor inputIds_BL, Tensor attentionMask_BL, Tensor labels_BL, int[] lengths, int labelledCount)
+    private Batch(Tensor pieces_2N, int[][] groups, int[] ids, int labelledCount)
     {
-        InputIds = inputIds_BL;
-        AttentionMask = attentionMask_BL;
-        Labels = labels_BL;
-        Lengths = lengths;
-        LabelledCount = labelledCount;
+        Pieces = pieces_2N;
+        (InputIds, Labels) = (pieces_2N[0].DetachFromDisposeScope(), pieces_2N[1].DetachFromDisposeScope());
+        (Groups, Ids, LabelledCount) = (groups, ids, labelledCount);
+        Lengths = groups.Length == 1 ? groups[0] : [.. groups.SelectMany(group => group)];
     }
 
-    /// <summary>Piece ids, [B, L], int64.</summary>
+    /// <summary>Piece ids, [N], int64.</summary>
     public Tensor InputIds { get; }
 
-    /// <summary>1 on pieces, 0 on padding, [B, L], int64.</summary>
-    public Tensor AttentionMask { get; }
-
-    /// <summary>Label ids, −100 where nothing is to be predicted, [B, L], int64.</summary>
+    /// <summary>Label ids, −100 where nothing is to be predicted, [N], int64.</summary>
     public Tensor Labels { get; }
 
-    /// <summary>Real length of each row in pieces, [B]; kept on the host so that nobody waits for the device to learn it.</summary>
+    /// <summary>Pieces of each sentence; kept on the host so that nobody waits for the device to learn it.</summary>
     public int[] Lengths { get; }
 
-    /// <summary>Rows, B.</summary>
+    /// <summary>Sentences.</summary>
     public int RowCount => Lengths.Length;
 
-    /// <summary>Length of the longest row in pieces, L.</summary>
-    public int PaddedLength => checked((int)InputIds.shape[1]);
+    /// <summary>N.</summary>
+    public int PieceCount => Ids.Length;
 
-    /// <summary>Pieces without padding.</summary>
-    public int PieceCount => Lengths.Sum();
-
-    /// <summary>Positions with a label, over which the loss is a mean.</summary>
+    /// <summary>Pieces with a label, over which the loss is a mean.</summary>
     public int LabelledCount { get; }
 
-    /// <summary>Pads rows into a batch.</summary>
+    /// <summary>Pieces of each sentence, by micro-batch.</summary>
+    internal int[][] Groups { get; }
+
+    /// <summary>Pieces of each micro-batch.</summary>
+    internal IReadOnlyList<int> PiecesOfGroups => [.. Groups.Select(group => group.Sum())];
+
+    /// <summary>The ids on the host, [N].</summary>
+    internal int[] Ids { get; }
+
+    private Tensor Pieces { get; }
+
+    /// <summary>Sentences of one batch.</summary>
     /// <param name="rows">At least one row.</param>
     /// <param name="device">Where the tensors go; null is the CPU.</param>
     /// <exception cref="ArgumentException">There is no row, a row is empty, or a row's ids and labels differ in length.</exception>
-    public static Batch Pad(IReadOnlyList<EncodedSentence> rows, Device? device = null)
+    public static Batch Of(IReadOnlyList<EncodedSentence> rows, Device? device = null) => OfGroups([rows], device);
+
+    /// <summary>Sentences of several micro-batches.</summary>
+    /// <param name="groups">At least one micro-batch of at least one row.</param>
+    /// <param name="device">Where the tensors go; null is the CPU.</param>
+    /// <inheritdoc cref="Of" path="/exception"/>
+    public static Batch OfGroups(IReadOnlyList<IReadOnlyList<EncodedSentence>> groups, Device? device = null)
     {
-        ArgumentNullException.ThrowIfNull(rows);
-        ThrowIfUnfit([rows]);
-        int[] lengths = [.. rows.Select(row => row.Length)];
-        var width = lengths.Max();
-        var inputIds = new long[rows.Count * width];
-        var attentionMask = new long[rows.Count * width];
-        var labels = new long[rows.Count * width];
-        Array.Fill(labels, IgnoredLabel);
-        var labelledCount = 0;
-        for (var r = 0; r < rows.Count; r++)
+        ArgumentNullException.ThrowIfNull(groups);
+        ThrowIfUnfit(groups);
+        var count = groups.Sum(group => group.Sum(row => row.Length));
+        var ids = new int[count];
+        var pieces = new long[2 * count];
+        var (at, labelled) = (0, 0);
+        foreach (var row in groups.SelectMany(group => group))
         {
-            for (var i = 0; i < lengths[r]; i++)
+            row.InputIds.CopyTo(ids, at);
+            for (var i = 0; i < row.Length; i++, at++)
             {
-                var at = (r * width) + i;
-                inputIds[at] = rows[r].InputIds[i];
-                attentionMask[at] = 1;
-                labels[at] = rows[r].Labels[i];
-                labelledCount += rows[r].Labels[i] == IgnoredLabel ? 0 : 1;
+                (pieces[at], pieces[count + at]) = (row.InputIds[i], row.Labels[i]);
+                labelled += row.Labels[i] == IgnoredLabel ? 0 : 1;
             }
         }
 
-        Tensor OnDevice(long[] values) => tensor(values, [rows.Count, width], dtype: ScalarType.Int64, device: device ?? CPU).DetachFromDisposeScope();
-        return new(OnDevice(inputIds), OnDevice(attentionMask), OnDevice(labels), lengths, labelledCount);
-    }
-
-    /// <summary>Pads the rows of one batch of an order.</summary>
-    /// <param name="rows">All rows.</param>
-    /// <param name="indices">Which of them, as <see cref="RowOrder.Batches"/> gives them.</param>
-    /// <param name="device">Where the tensors go; null is the CPU.</param>
-    /// <inheritdoc cref="Pad(IReadOnlyList{EncodedSentence}, Device?)" path="/exception"/>
-    public static Batch Pad(IReadOnlyList<EncodedSentence> rows, IEnumerable<int> indices, Device? device = null)
-    {
-        ArgumentNullException.ThrowIfNull(rows);
-        return Pad([.. indices.Select(index => rows[index])], device);
+        return new(DeviceMemory.Send(tensor(pieces, [2, count], ScalarType.Int64), device ?? CPU),
+            [.. groups.Select(group => group.Select(row => row.Length).ToArray())], ids, labelled);
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
         InputIds.Dispose();
-        AttentionMask.Dispose();
         Labels.Dispose();
+        Pieces.Dispose();
     }
 
     internal static void ThrowIfUnfit(IReadOnlyList<IReadOnlyList<EncodedSentence>> groups)

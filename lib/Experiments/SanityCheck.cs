@@ -144,9 +144,9 @@ public static class SanityCheck
     private static Tensor Loss(DebertaV2ForTokenClassification model, List<EncodedSentence> rows, TrainingSettings settings)
     {
         var device = model.parameters().First().device;
-        using var batch = Batch.Pad(rows, device);
+        using var batch = Batch.Of(rows, device);
         using var precision = new PrecisionPolicy(settings.Precision, device.type).Enter();
-        return DebertaV2ForTokenClassification.Loss(model.call(batch.InputIds, batch.AttentionMask), batch.Labels);
+        return DebertaV2ForTokenClassification.Loss(model.Score(batch), batch.Labels);
     }
 
     private static TableView Table(IReadOnlyList<SanityFinding> findings) => new(

@@ -42,7 +42,6 @@ public sealed class ModelPieceScorer : IPieceScorer
         ArgumentNullException.ThrowIfNull(inputIds);
         var wasTraining = _model.training;
         _model.eval();
-        using var held = _model.Engine.KeepWeightCopies();
         try
         {
             var order = BatchOrder.SortedByLength([.. inputIds.Select(ids => ids.Length)]);
@@ -50,12 +49,8 @@ public sealed class ModelPieceScorer : IPieceScorer
                 [.. order.Batches(EvenSize(inputIds.Count))
                 .Select(rows => rows.Select(row => new EncodedSentence(inputIds[row], new int[inputIds[row].Length], [])).ToArray())];
             var logits = new List<float[]>(inputIds.Count);
-            PassMemory.InPasses([.. batches.Select(batch => batch.Sum(row => row.Length))], PiecesAtOnce(inputIds), (first, count) =>
-            {
-                cancellation.ThrowIfCancellationRequested();
-                AddLogits([.. batches.Skip(first).Take(count).SelectMany(batch => batch)], logits);
-            });
-
+            ScoringPasses.Run(_model, batches, piecesPerPass: null, enterPrecision: null, (_, _, batch, logits_NK) => AddRows(batch, logits_NK, logits),
+                cancellation);
             return order.PutBack(logits);
         }
         finally
@@ -70,26 +65,14 @@ public sealed class ModelPieceScorer : IPieceScorer
         return Math.Max(1, (count + batches - 1) / batches);
     }
 
-    private int PiecesAtOnce(IReadOnlyList<int[]> inputIds)
+    private void AddRows(Batch batch, Tensor logits_NK, List<float[]> logits)
     {
-        var weight = _model.Classifier.Weight;
-        return inputIds.Count > 0 && _model.TakesGroups
-            ? PassMemory.PiecesThatFit(_model, inputIds.Max(ids => ids.Length), Autocast.ProductType(weight.device_type), trains: false) ?? 0
-            : 0;
-    }
-
-    private void AddLogits(IReadOnlyList<EncodedSentence> rows, List<float[]> logits)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradients = no_grad();
-        using var batch = RaggedBatch.Of(rows, _model.Classifier.Weight.device);
         PiecesScored += batch.PieceCount;
-        var logits_NK = _model.Score(batch);
         var width = (int)logits_NK.shape[1];
         ReadOnlySpan<float> values = DeviceRead.Floats([logits_NK.to(ScalarType.Float32)]);
-        foreach (var row in rows)
+        foreach (var length in batch.Lengths)
         {
-            var row_LK = values[..(row.Length * width)].ToArray();
+            var row_LK = values[..(length * width)].ToArray();
             values = values[row_LK.Length..];
             if (!Array.TrueForAll(row_LK, float.IsFinite))
             {

@@ -32,7 +32,7 @@ public sealed class ConvolutionLayer : Module
     /// <param name="residual_NC">What came out of it.</param>
     /// <param name="layout">Where the pieces lie: neighbours matter here, and padding counts as zero.</param>
     /// <returns>[N, C].</returns>
-    internal Tensor Run(Tensor embeddings_NC, Tensor residual_NC, PaddedLayout layout)
+    internal Tensor Run(Tensor embeddings_NC, Tensor residual_NC, BatchLayout layout)
     {
         using var scope = NewDisposeScope();
         var mixed_BCL = conv.call(layout.ToPadded(embeddings_NC).transpose(1, 2));

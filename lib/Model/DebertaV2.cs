@@ -47,7 +47,7 @@ public sealed class DebertaV2Embeddings : Module
     /// <summary>Embeds the real pieces of a batch.</summary>
     /// <returns>[N, C].</returns>
     /// <exception cref="ArgumentException">The batch is longer than the table of absolute positions.</exception>
-    internal Tensor Run(PaddedLayout layout)
+    internal Tensor Run(BatchLayout layout)
     {
         using var scope = NewDisposeScope();
         using var part = Platform.StepClock.Part("embeddings");
@@ -69,7 +69,7 @@ public sealed class DebertaV2Embeddings : Module
     }
 
     // nn.Embedding(padding_idx) gives the padding row no gradient, wherever it stands.
-    private Tensor Words(PaddedLayout layout)
+    private Tensor Words(BatchLayout layout)
     {
         var rows = word_embeddings.call(layout.PieceIds);
         return layout.HasRealPadPiece ? where(layout.PieceIds.eq(_config.PadTokenId).unsqueeze(1), rows.detach(), rows) : rows;
@@ -109,7 +109,7 @@ public sealed class DebertaV2Attention : Module
     public ResidualOutput Output => output;
 
     /// <inheritdoc cref="DisentangledSelfAttention.Run"/>
-    internal Tensor Run(Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative)
+    internal Tensor Run(Tensor hidden_NC, BatchLayout layout, RelativeEmbeddings? relative)
     {
         using var context_NC = self.Run(hidden_NC, layout, relative);
         return output.call(context_NC, hidden_NC);
@@ -187,7 +187,7 @@ public sealed class DebertaV2Layer : Module
     /// <param name="layout">Where they lie in the batch.</param>
     /// <param name="relative">Relative embeddings; null without relative attention.</param>
     /// <returns>[N, C].</returns>
-    internal Tensor Run(Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative)
+    internal Tensor Run(Tensor hidden_NC, BatchLayout layout, RelativeEmbeddings? relative)
     {
         using var scope = NewDisposeScope();
         var attended_NC = attention.Run(hidden_NC, layout, relative);
@@ -299,7 +299,7 @@ public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
     public override Tensor forward(Tensor input1, Tensor input2)
     {
         using var scope = NewDisposeScope();
-        var layout = new PaddedLayout(input1, input2, _config);
+        var layout = new BatchLayout(input1, input2, _config);
         return layout.ToPadded(Run(layout)).MoveToOuterDisposeScope();
     }
 
@@ -310,7 +310,7 @@ public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
     public IReadOnlyList<Tensor> HiddenStates(Tensor inputIds, Tensor attentionMask)
     {
         using var scope = NewDisposeScope();
-        var layout = new PaddedLayout(inputIds, attentionMask, _config);
+        var layout = new BatchLayout(inputIds, attentionMask, _config);
         List<Tensor> states = [];
         Run(layout, state_NC =>
         {
@@ -323,7 +323,7 @@ public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
     }
 
     /// <summary>The real pieces' last hidden states, [N, C].</summary>
-    internal Tensor Run(PaddedLayout layout, Action<Tensor>? observe = null)
+    internal Tensor Run(BatchLayout layout, Action<Tensor>? observe = null)
     {
         using var scope = NewDisposeScope();
         var embedded_NC = embeddings.Run(layout);
@@ -392,7 +392,7 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     public override Tensor forward(Tensor input1, Tensor input2)
     {
         using var scope = NewDisposeScope();
-        var layout = new PaddedLayout(input1, input2, Config);
+        var layout = new BatchLayout(input1, input2, Config);
         var logits_NK = classifier.call(dropout.call(deberta.Run(layout)));
         return layout.ToPadded(logits_NK).MoveToOuterDisposeScope();
     }
@@ -402,7 +402,7 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     /// <returns>Logits, [N, K].</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
     /// <exception cref="NotSupportedException">There are several micro-batches, and the network runs as modules, which draw one mask for all.</exception>
-    public Tensor Score(RaggedBatch batch)
+    public Tensor Score(Batch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
@@ -413,7 +413,7 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
                 + "Score them one by one.");
         }
 
-        var layout = new PaddedLayout(batch, Config, withGrid: !takesGroups);
+        var layout = new BatchLayout(batch, Config, withGrid: !takesGroups);
         var masks = deberta.Embeddings.MasksPerPass + Engine.StreamsPerPass + dropout.MasksPerPass;
         using var groups = batch.Groups.Length > 1 ? Random.InGroups([.. batch.Groups.Select(group => group.Sum())], masks) : null;
         return classifier.call(dropout.call(deberta.Run(layout))).MoveToOuterDisposeScope();

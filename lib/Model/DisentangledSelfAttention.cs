@@ -76,7 +76,7 @@ public sealed class DisentangledSelfAttention : Module
     /// <param name="layout">Where they lie in the batch.</param>
     /// <param name="relative">Relative embeddings and their distances; null without relative attention.</param>
     /// <returns>The context of each real piece, [N, C].</returns>
-    internal Tensor Run(Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative)
+    internal Tensor Run(Tensor hidden_NC, BatchLayout layout, RelativeEmbeddings? relative)
     {
         using var scope = NewDisposeScope();
         var (queries, keys) = (query_proj.call(hidden_NC), key_proj.call(hidden_NC));
@@ -96,13 +96,13 @@ public sealed class DisentangledSelfAttention : Module
     }
 
     /// <summary>[N, C] → [H, B·L, D], contiguous.</summary>
-    private Tensor ByHead(Tensor ragged_NC, PaddedLayout layout) =>
+    private Tensor ByHead(Tensor ragged_NC, BatchLayout layout) =>
         layout.ToGrid(ragged_NC).view(-1, _config.NumAttentionHeads, _config.HeadSize).permute(1, 0, 2).contiguous();
 
     /// <summary>[H, B·L, D] → [H·B, L, D], a view.</summary>
-    private Tensor Grouped(Tensor byHead_HPD, PaddedLayout layout) => byHead_HPD.view(-1, layout.Length, _config.HeadSize);
+    private Tensor Grouped(Tensor byHead_HPD, BatchLayout layout) => byHead_HPD.view(-1, layout.Length, _config.HeadSize);
 
-    private static Tensor Weights(Tensor scores_GLL, PaddedLayout layout)
+    private static Tensor Weights(Tensor scores_GLL, BatchLayout layout)
     {
         if (layout.KeyMask(scores_GLL.dtype) is { } mask_1B1L)
         {

@@ -46,7 +46,7 @@ public sealed class Dropout : Module<Tensor, Tensor>
     /// <summary>Drops attention weights.</summary>
     /// <param name="weights_GLL">By head, then sentence, [H·B, L, L].</param>
     /// <param name="layout">Where the sentences' own weights lie in that grid: masks are drawn for them alone.</param>
-    internal Tensor OnScores(Tensor weights_GLL, PaddedLayout layout)
+    internal Tensor OnScores(Tensor weights_GLL, BatchLayout layout)
     {
         if (!IsActive)
         {

@@ -13,7 +13,7 @@ internal interface IEncoderEngine
     /// <param name="layout">Where they lie in the batch.</param>
     /// <param name="firstStream">Number of the first layer's first dropout stream; <see cref="LayerStreams.Count"/> follow for each layer.</param>
     /// <returns>The last layer's output, [N, C].</returns>
-    Tensor Run(Tensor embedded_NC, PaddedLayout layout, ulong firstStream);
+    Tensor Run(Tensor embedded_NC, BatchLayout layout, ulong firstStream);
 }
 
 /// <summary>
@@ -81,7 +81,7 @@ public sealed class EncoderEngine
     /// <param name="layout">Where they lie in the batch.</param>
     /// <param name="observe">Sees each layer's output, [N, C], and so has the layers run as modules; what it wants to keep it must copy or detach.</param>
     /// <returns>The last layer's output, [N, C].</returns>
-    internal Tensor Run(Tensor embedded_NC, PaddedLayout layout, Action<Tensor>? observe = null)
+    internal Tensor Run(Tensor embedded_NC, BatchLayout layout, Action<Tensor>? observe = null)
     {
         var firstStream = (ulong)_random.Counter;
         _random.Counter += StreamsPerPass;

@@ -13,7 +13,7 @@ namespace NotebookLib.Model;
 internal sealed class ModulesEngine(DebertaV2Encoder encoder, EncoderEngine settings, DropoutRandom random, Action<Tensor>? observe) : IEncoderEngine
 {
     /// <inheritdoc />
-    public Tensor Run(Tensor embedded_NC, PaddedLayout layout, ulong firstStream)
+    public Tensor Run(Tensor embedded_NC, BatchLayout layout, ulong firstStream)
     {
         using var scope = NewDisposeScope();
         var positions = settings.PositionsFor(layout.Length, embedded_NC.device);
@@ -36,7 +36,7 @@ internal sealed class ModulesEngine(DebertaV2Encoder encoder, EncoderEngine sett
         return hidden_NC.MoveToOuterDisposeScope();
     }
 
-    private Tensor RunLayer(DebertaV2Layer layer, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative, ulong firstStream)
+    private Tensor RunLayer(DebertaV2Layer layer, Tensor hidden_NC, BatchLayout layout, RelativeEmbeddings? relative, ulong firstStream)
     {
         random.LayerStart = firstStream;
         return settings.RecomputesActivations && is_grad_enabled()
@@ -60,7 +60,7 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
 
     /// <summary>Runs a layer.</summary>
     /// <inheritdoc cref="DebertaV2Layer.Run" path="/returns"/>
-    public static Tensor Run(DebertaV2Layer layer, Tensor hidden_NC, PaddedLayout layout, RelativeEmbeddings? relative, DropoutRandom random)
+    public static Tensor Run(DebertaV2Layer layer, Tensor hidden_NC, BatchLayout layout, RelativeEmbeddings? relative, DropoutRandom random)
     {
         var device = hidden_NC.device_type;
         var call = new Call(layer, layout, relative?.Positions, random, random.LayerStart, device,
@@ -117,7 +117,7 @@ internal sealed class LayerRecomputation : autograd.SingleTensorFunction<LayerRe
     }
 
     private sealed record Call(
-        DebertaV2Layer Layer, PaddedLayout Layout, RelativePositions? Positions, DropoutRandom Random, ulong FirstStream, DeviceType Device,
+        DebertaV2Layer Layer, BatchLayout Layout, RelativePositions? Positions, DropoutRandom Random, ulong FirstStream, DeviceType Device,
         ScalarType? ProductType)
     {
         public Tensor Run(Tensor hidden_NC, Tensor? rows_RC) =>

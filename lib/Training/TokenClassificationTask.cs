@@ -82,10 +82,10 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public IDisposable HoldWeights() => _model.Engine.KeepWeightCopies();
 
-    private RaggedBatch Gather(IReadOnlyList<ReadOnlyMemory<int>> microBatches)
+    private Batch Gather(IReadOnlyList<ReadOnlyMemory<int>> microBatches)
     {
         using var part = Platform.StepClock.Part("making the batch");
-        return RaggedBatch.OfGroups([.. microBatches.Select(rows => MemoryMarshal.ToEnumerable(rows).Select(row => _training[row]).ToArray())], _device);
+        return Batch.OfGroups([.. microBatches.Select(rows => MemoryMarshal.ToEnumerable(rows).Select(row => _training[row]).ToArray())], _device);
     }
 
     public object Describe(int row) => new { inputIds = _training[row].InputIds, labels = _training[row].Labels };

@@ -45,31 +45,24 @@ public static class TokenEvaluation
         int[][] indices = [.. (order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count))
             .Batches(batchSize)];
         EncodedSentence[][] batches = [.. indices.Select(batch => batch.Select(index => rows[index]).ToArray())];
-        int[] pieces = [.. batches.Select(batch => batch.Sum(row => row.Length))];
         var (losses, predicted) = (new List<Tensor>(), new List<Tensor>());
         using var scope = NewDisposeScope();
-        using var held = model.Engine.KeepWeightCopies();
-        using var noGrad = no_grad(); // Not inference_mode: tables that the model caches on the way must serve training afterwards.
         using var loss = new LossFunction(new(), device);
-        PassMemory.InPasses(pieces, PiecesAtOnce(model, rows, precision, piecesPerPass), (first, count) =>
+        ScoringPasses.Run(model, batches, piecesPerPass, () => precision?.Enter(), (first, count, batch, logits_NK) =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            using var pass = NewDisposeScope();
-            var (losses_G, logits_NK) = Pass(model, loss, new(batches, first, count), precision);
-            var predicted_N = logits_NK.argmax(-1);
+            double[] divisors = [.. batches.Skip(first).Take(count).Select(own => own.Sum(row => loss.WeightOf(row.Labels)))];
+            losses.Add(loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope());
+            predicted.Add(logits_NK.argmax(-1).MoveToOuterDisposeScope());
             if (predictions is not null)
             {
-                Keep(predictions, rows, indices.Skip(first).Take(count).SelectMany(batch => batch), logits_NK);
+                Keep(predictions, rows, indices.Skip(first).Take(count).SelectMany(own => own), logits_NK);
             }
-
-            losses.Add(losses_G.MoveToOuterDisposeScope());
-            predicted.Add(predicted_N.MoveToOuterDisposeScope());
-        });
+        }, cancellation);
 
         // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.
         var lossSum = DeviceRead.Floats(losses).Zip(batches).Sum(pair => (double)pair.First * pair.Second.Length);
         var scorer = labels is null ? null : Scored(new(labels), batches, predicted);
-        return new(lossSum / Math.Max(1, rows.Count), rows.Count, pieces.Sum(count => (long)count), clock.Elapsed.TotalSeconds,
+        return new(lossSum / Math.Max(1, rows.Count), rows.Count, rows.Sum(row => (long)row.Length), clock.Elapsed.TotalSeconds,
             scorer?.Scores(EntityScheme.Lenient), scorer?.Scores(EntityScheme.StrictIob2));
     }
 
@@ -114,30 +107,6 @@ public static class TokenEvaluation
                 }
             }
         }
-    }
-
-    /// <summary>The losses of some batches, [G], and the scores of each of their pieces, [N, K]; nothing is read from the device.</summary>
-    private static (Tensor Losses, Tensor Logits) Pass(
-        DebertaV2ForTokenClassification model, LossFunction loss, ArraySegment<EncodedSentence[]> batches, PrecisionPolicy? precision)
-    {
-        using var scope = NewDisposeScope();
-        using var batch = RaggedBatch.OfGroups(batches, model.Classifier.Weight.device);
-        Tensor logits_NK;
-        using (precision?.Enter())
-        {
-            logits_NK = model.Score(batch);
-        }
-
-        double[] divisors = [.. batches.Select(rows => rows.Sum(row => loss.WeightOf(row.Labels)))];
-        return (loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope(), logits_NK.MoveToOuterDisposeScope());
-    }
-
-    private static int PiecesAtOnce(DebertaV2ForTokenClassification model, IReadOnlyList<EncodedSentence> rows, PrecisionPolicy? precision, int? piecesPerPass)
-    {
-        using var open = precision?.Enter();
-        return rows.Count > 0 && model.TakesGroups
-            ? piecesPerPass ?? PassMemory.PiecesThatFit(model, rows.Max(row => row.Length), precision?.ProductType ?? ScalarType.Float32, trains: false) ?? 0
-            : 0;
     }
 
     private static SequenceScorer Scored(SequenceScorer scorer, IEnumerable<EncodedSentence[]> batches, IReadOnlyList<Tensor> predicted_N)

@@ -10,25 +10,25 @@ public class BatchTests
     private static readonly EncodedSentence Short = new([1, 5, 2], [-100, 1, -100], [-1, 0, -1]);
 
     [Fact]
-    public void Rows_are_padded_to_the_longest_with_zero_zero_and_minus_one_hundred()
+    public void Sentences_lie_one_after_another_without_padding()
     {
-        using var batch = Batch.Pad([Short, Long]);
+        using var batch = Batch.Of([Short, Long]);
 
-        Assert.Equal([2, 5], batch.InputIds.shape);
-        Assert.All([batch.InputIds, batch.AttentionMask, batch.Labels], tensor => Assert.Equal(ScalarType.Int64, tensor.dtype));
-        Assert.Equal([1, 5, 2, 0, 0, 1, 8, 9, 7, 2], batch.InputIds.data<long>().ToArray());
-        Assert.Equal([1, 1, 1, 0, 0, 1, 1, 1, 1, 1], batch.AttentionMask.data<long>().ToArray());
-        Assert.Equal([-100, 1, -100, -100, -100, -100, 3, 4, 0, -100], batch.Labels.data<long>().ToArray());
+        Assert.All([batch.InputIds, batch.Labels], tensor => Assert.Equal(ScalarType.Int64, tensor.dtype));
+        Assert.Equal([1, 5, 2, 1, 8, 9, 7, 2], batch.InputIds.data<long>().ToArray());
+        Assert.Equal([-100, 1, -100, -100, 3, 4, 0, -100], batch.Labels.data<long>().ToArray());
         Assert.Equal([3, 5], batch.Lengths);
-        Assert.Equal((2, 5, 8, 4), (batch.RowCount, batch.PaddedLength, batch.PieceCount, batch.LabelledCount));
+        Assert.Equal((2, 8, 4), (batch.RowCount, batch.PieceCount, batch.LabelledCount));
     }
 
     [Fact]
-    public void A_batch_of_chosen_rows_holds_them_in_the_chosen_order()
+    public void Micro_batches_stay_apart()
     {
-        using var batch = Batch.Pad([Short, Long, Short], [1, 0]);
+        using var batch = Batch.OfGroups([[Short, Long], [Long]]);
 
-        Assert.Equal([5, 3], batch.Lengths);
+        Assert.Equal([[3, 5], [5]], batch.Groups);
+        Assert.Equal([8, 5], batch.PiecesOfGroups);
+        Assert.Equal([3, 5, 5], batch.Lengths);
     }
 
     [Fact]
@@ -37,23 +37,23 @@ public class BatchTests
         Batch batch;
         using (NewDisposeScope())
         {
-            batch = Batch.Pad([Long]);
+            batch = Batch.Of([Long]);
         }
 
         Assert.Equal(1 + 8 + 9 + 7 + 2, batch.InputIds.sum().item<long>());
         batch.Dispose();
-        Assert.All([batch.InputIds, batch.AttentionMask, batch.Labels], tensor => Assert.True(tensor.IsInvalid));
+        Assert.All([batch.InputIds, batch.Labels], tensor => Assert.True(tensor.IsInvalid));
     }
 
     [Fact]
     public void Many_batches_leave_no_tensors_behind()
     {
-        Batch.Pad([Long]).Dispose();
+        Batch.Of([Long]).Dispose();
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
 
         for (var i = 0; i < 100; i++)
         {
-            Batch.Pad([Short, Long]).Dispose();
+            Batch.Of([Short, Long]).Dispose();
         }
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
@@ -62,8 +62,8 @@ public class BatchTests
     [Fact]
     public void Rows_that_make_no_batch_are_refused()
     {
-        Assert.Contains("at least one row", Assert.Throws<ArgumentException>(() => Batch.Pad([])).Message, StringComparison.Ordinal);
-        var error = Assert.Throws<ArgumentException>(() => Batch.Pad([new EncodedSentence([1, 2], [0], [-1, -1])]));
+        Assert.Contains("at least one row", Assert.Throws<ArgumentException>(() => Batch.Of([])).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => Batch.Of([new EncodedSentence([1, 2], [0], [-1, -1])]));
         Assert.Contains("2 piece ids and 1 labels", error.Message, StringComparison.Ordinal);
     }
 }

@@ -67,8 +67,8 @@ public class JudgedSplitTests
         using var quiet = TorchSharp.torch.no_grad();
         foreach (var (row, pieces) in TinyRun.Evaluation.Zip(kept.Predictions!))
         {
-            using var batch = Batch.Pad([row], TorchSharp.torch.CPU);
-            var probabilities_LK = model.call(batch.InputIds, batch.AttentionMask)[0].softmax(-1);
+            using var batch = Batch.Of([row]);
+            var probabilities_LK = model.Score(batch).softmax(-1);
             var best_L = probabilities_LK.max(-1).values.data<float>().ToArray();
             // An untrained head has near ties, which another batch may decide otherwise: what counts is that the tag is a best one, with its probability.
             Assert.All(best_L.Zip(pieces.Tags, pieces.Scores),

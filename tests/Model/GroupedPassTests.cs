@@ -46,7 +46,7 @@ public sealed class GroupedPassTests : IDisposable
     {
         using var model = GroupedPasses.New();
         var groups = GroupedPasses.Sentences(model.Config);
-        using var batch = RaggedBatch.OfGroups(groups);
+        using var batch = Batch.OfGroups(groups);
         Tensor Score(long seed)
         {
             (model.Random.Seed, model.Random.Counter) = (seed, 17);
@@ -62,7 +62,7 @@ public sealed class GroupedPassTests : IDisposable
     {
         using var model = GroupedPasses.New();
         model.Engine.UsesKernels = false;
-        using var batch = RaggedBatch.OfGroups(GroupedPasses.Sentences(model.Config));
+        using var batch = Batch.OfGroups(GroupedPasses.Sentences(model.Config));
 
         Assert.False(model.TakesGroups);
         Assert.Contains("3 micro-batches", Assert.Throws<NotSupportedException>(() => model.Score(batch)).Message, StringComparison.Ordinal);

@@ -74,7 +74,7 @@ internal static class GroupedPasses
         {
             foreach (var pass in together ? [groups] : groups.Select(group => (IReadOnlyList<IReadOnlyList<EncodedSentence>>)[group]))
             {
-                using var batch = RaggedBatch.OfGroups(pass);
+                using var batch = Batch.OfGroups(pass);
                 logits.Add(Score(model, batch, type));
                 if (model.training)
                 {
@@ -102,7 +102,7 @@ internal static class GroupedPasses
             Numbers.AssertClose(actual[pair.Key], pair.Value, tolerance * Math.Max(least, pair.Value.abs().max().item<float>()), pair.Key));
     }
 
-    private static Tensor Score(DebertaV2ForTokenClassification model, RaggedBatch batch, ScalarType type)
+    private static Tensor Score(DebertaV2ForTokenClassification model, Batch batch, ScalarType type)
     {
         using var autocast = type == ScalarType.Float32 ? null : Autocast.Enter(type);
         return model.Score(batch).to(ScalarType.Float32);

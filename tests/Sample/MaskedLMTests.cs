@@ -1,3 +1,4 @@
+using NotebookLib.Batching;
 using NotebookLib.Model;
 using NotebookLib.SampleMaker.Model;
 using NotebookLib.Tests.Model;
@@ -45,7 +46,8 @@ public sealed class MaskedLMTests : IDisposable
 
         var isReal = mask.to(ScalarType.Bool);
         Numbers.AssertClose(model.call(ids, mask)[isReal], expected[isReal], 1e-12, "scores");
-        Numbers.AssertClose(model.ScoresAt(ids, mask, tensor(new long[] { 2, 5 })), stack([expected[0, 2], expected[1, 1]]), 1e-12, "chosen scores");
+        using var batch = Batch.Of([new EncodedSentence([1, 5, 9, 2], new int[4], []), new([1, 6, 2], new int[3], [])]);
+        Numbers.AssertClose(model.ScoresAt(batch, tensor(new long[] { 2, 5 })), stack([expected[0, 2], expected[1, 1]]), 1e-12, "chosen scores");
     }
 
     [Fact]

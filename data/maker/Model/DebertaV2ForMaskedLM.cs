@@ -1,3 +1,4 @@
+using NotebookLib.Batching;
 using NotebookLib.Model;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -42,21 +43,18 @@ internal sealed class DebertaV2ForMaskedLM : Module<Tensor, Tensor, Tensor>
     public override Tensor forward(Tensor input1, Tensor input2)
     {
         using var scope = NewDisposeScope();
-        var layout = new PaddedLayout(input1, input2, Config);
+        var layout = new BatchLayout(input1, input2, Config);
         return layout.ToPadded(Scores(deberta.Run(layout))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Scores at chosen places only: pre-training hides 15 % of the pieces, so this saves most of the widest product.</summary>
-    /// <param name="inputIds">[B, L] int64.</param>
-    /// <param name="attentionMask">[B, L]; 0 marks padding.</param>
-    /// <param name="places">Flat indices into B·L of the places to score, [M] int64; none of them padding.</param>
+    /// <param name="batch">N pieces.</param>
+    /// <param name="places">Which of them to score, [M] int64.</param>
     /// <returns>Logits, [M, V].</returns>
-    public Tensor ScoresAt(Tensor inputIds, Tensor attentionMask, Tensor places)
+    public Tensor ScoresAt(Batch batch, Tensor places)
     {
         using var scope = NewDisposeScope();
-        var layout = new PaddedLayout(inputIds, attentionMask, Config);
-        var hidden_BLC = layout.ToPadded(deberta.Run(layout));
-        return Scores(hidden_BLC.view(-1, Config.HiddenSize).index_select(0, places)).MoveToOuterDisposeScope();
+        return Scores(deberta.Run(new BatchLayout(batch, Config, withGrid: true)).index_select(0, places)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Loads one; a checkpoint without that head gets a new one.</summary>

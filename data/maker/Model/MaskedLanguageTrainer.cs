@@ -72,7 +72,7 @@ internal sealed class MaskedLanguageTask(
     public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor)
     {
         using var scope = NewDisposeScope();
-        using var batch = Batch.Pad([.. MemoryMarshal.ToEnumerable(microBatches.Single()).Select(row => masker.Mask(training[row], first, row))], _device);
+        using var batch = Batch.Of([.. MemoryMarshal.ToEnumerable(microBatches.Single()).Select(row => masker.Mask(training[row], first, row))], _device);
         return Loss(batch).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
@@ -91,7 +91,7 @@ internal sealed class MaskedLanguageTask(
             {
                 cancellation.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
-                using var batch = Batch.Pad([.. rows.Select(row => masker.Mask(evaluation[row], EvaluationDraw, row))], _device);
+                using var batch = Batch.Of([.. rows.Select(row => masker.Mask(evaluation[row], EvaluationDraw, row))], _device);
                 using var open = precision.Enter();
                 lossSum += DeviceRead.Scalar(Loss(batch)) * (double)batch.LabelledCount;
                 guesses += batch.LabelledCount;
@@ -127,9 +127,8 @@ internal sealed class MaskedLanguageTask(
     private Tensor Loss(Batch batch)
     {
         using var scope = NewDisposeScope();
-        var labels_N = batch.Labels.view(-1);
-        var places_M = labels_N.ne(Batch.IgnoredLabel).nonzero().view(-1);
-        var scores_MV = model.ScoresAt(batch.InputIds, batch.AttentionMask, places_M);
-        return nn.functional.cross_entropy(scores_MV.to(ScalarType.Float32), labels_N.index_select(0, places_M)).MoveToOuterDisposeScope();
+        var places_M = batch.Labels.ne(Batch.IgnoredLabel).nonzero().view(-1);
+        var scores_MV = model.ScoresAt(batch, places_M);
+        return nn.functional.cross_entropy(scores_MV.to(ScalarType.Float32), batch.Labels.index_select(0, places_M)).MoveToOuterDisposeScope();
     }
 }

@@ -64,7 +64,7 @@ internal sealed class FusedEngine : IEncoderEngine
         && projections.All(projection => projection.Adapter is null or ILowRankAdapter { IsPlain: true });
 
     /// <inheritdoc />
-    public Tensor Run(Tensor embedded_NC, PaddedLayout layout, ulong firstStream)
+    public Tensor Run(Tensor embedded_NC, BatchLayout layout, ulong firstStream)
     {
         using var scope = NewDisposeScope();
         var device = embedded_NC.device;

@@ -9,7 +9,7 @@ namespace NotebookLib.Model;
 /// grid [B, L]. Random batches of sentences are about half padding, so that halves the work and changes no number that counts.
 /// </summary>
 /// <remarks>Its tensors belong to the forward's dispose scope, unless somebody <see cref="Retain"/>s them beyond it.</remarks>
-internal sealed class PaddedLayout
+internal sealed class BatchLayout
 {
     private readonly Tensor? _realPlaces;
     private readonly Tensor? _gridSources;
@@ -24,7 +24,7 @@ internal sealed class PaddedLayout
     /// <param name="attentionMask">[B, L]; 0 marks padding.</param>
     /// <param name="config">For the number of ids.</param>
     /// <exception cref="ArgumentException">The shapes differ, or an id is outside the vocabulary.</exception>
-    public PaddedLayout(Tensor inputIds, Tensor attentionMask, DebertaConfig config)
+    public BatchLayout(Tensor inputIds, Tensor attentionMask, DebertaConfig config)
     {
         if (inputIds.dim() != 2 || !inputIds.shape.SequenceEqual(attentionMask.shape))
         {
@@ -52,7 +52,7 @@ internal sealed class PaddedLayout
     /// <param name="config">For the number of ids.</param>
     /// <param name="withGrid">Whether somebody will ask for the grid [B, L].</param>
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
-    public PaddedLayout(RaggedBatch batch, DebertaConfig config, bool withGrid)
+    public BatchLayout(Batch batch, DebertaConfig config, bool withGrid)
     {
         (Batch, Length, Groups, PieceIds) = (batch.RowCount, batch.Lengths.Max(), batch.Groups, batch.InputIds);
         EnsureKnownIds(batch.Ids, config);
