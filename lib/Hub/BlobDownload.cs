@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using NotebookLib.Net;
 
 namespace NotebookLib.Hub;
@@ -33,7 +35,7 @@ internal sealed class BlobDownload(HubSession session)
         for (var isSecond = false; ; isSecond = true)
         {
             await TransferAsync(url, place, remote, incomplete, meter, cancel).ConfigureAwait(false);
-            var found = await BlobHash.OfAsync(incomplete, remote.Etag, cancel).ConfigureAwait(false);
+            var found = await HashAsync(incomplete, remote.Etag, cancel).ConfigureAwait(false);
             if (found is null || found == remote.Etag)
             {
                 return;
@@ -182,5 +184,34 @@ internal sealed class BlobDownload(HubSession session)
             throw new IOException(Invariant($"{file}: {neededBytes / 1e6:0} MB are still to come, {Path.GetDirectoryName(path)} has {free / 1e6:0} MB free. ")
                 + "Make room, or set HF_HOME to another disk");
         }
+    }
+
+    /// <summary>Hashes a file as an etag asks: sha256 of the content (64 digits, large files) or git's sha1 of a blob (40 digits, small ones).</summary>
+    /// <returns>Hexadecimal, lower case; null when the etag is neither.</returns>
+    private static async Task<string?> HashAsync(string path, string etag, CancellationToken cancel)
+    {
+        if (etag.Length is not (64 or 40) || !HubNames.IsLowerHex(etag))
+        {
+            return null;
+        }
+
+        using var hash = IncrementalHash.CreateHash(etag.Length == 64 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+        await using (file.ConfigureAwait(false))
+        {
+            if (etag.Length == 40)
+            {
+                hash.AppendData(Encoding.ASCII.GetBytes($"blob {file.Length}\0"));
+            }
+
+            var buffer = new byte[1 << 20];
+            int count;
+            while ((count = await file.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
+            {
+                hash.AppendData(buffer, 0, count);
+            }
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

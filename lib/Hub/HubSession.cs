@@ -127,7 +127,7 @@ internal sealed class HubSession : IDisposable
 
     /// <summary>The exception for a refused request about a repository, or about a file of it.</summary>
     public HubException Refusal(NetAnswer answer, HubRepo repo, string revision = "main", string? file = null)
-        => HubRefusals.For(Settings, answer, repo, revision, file);
+        => HubException.Of(Settings, answer, repo, revision, file);
 
     /// <summary>An answer's body as JSON.</summary>
     /// <exception cref="HubException">It is none.</exception>

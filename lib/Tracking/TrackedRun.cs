@@ -313,6 +313,8 @@ public sealed class TrackedRun : IAsyncDisposable
     private void Open(RunJournal journal, bool isFresh)
     {
         _journal = journal;
+        // One that an earlier session left says that the run has ended.
+        Keep(kept => File.Delete(kept.Folder.TransactionLog));
         _sender = _settings.ResolvedMode is TrackingMode.Online ? new RunSender(journal, _settings, isFresh, _clock) : null;
         _sampler = _settings.SystemMetricsSeconds == 0 ? null : StartSampling(journal);
         _console = _settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
@@ -348,7 +350,7 @@ public sealed class TrackedRun : IAsyncDisposable
                 work(journal);
             }
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             if (_said.TryAdd(fault.Message, true))
             {

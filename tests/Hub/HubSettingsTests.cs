@@ -7,7 +7,7 @@ public sealed class HubSettingsTests
     private static HubSettings Read(params (string Name, string Value)[] variables)
     {
         var table = variables.ToDictionary(pair => pair.Name, pair => pair.Value);
-        return HubEnvironment.Read(name => table.GetValueOrDefault(name));
+        return HubSettings.Read(name => table.GetValueOrDefault(name));
     }
 
     [Fact]

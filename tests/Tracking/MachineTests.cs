@@ -15,10 +15,10 @@ public sealed class MachineTests
     public void Of_a_progress_bar_the_last_state_stays(string printed, string? expected)
     {
         List<string> found = [];
-        var lines = new OutputLines(found.Add);
+        using var lines = new LineTee(TextWriter.Null, found.Add);
         foreach (var c in printed)
         {
-            lines.Add([c]);
+            lines.Write(c);
         }
 
         lines.End();
@@ -29,7 +29,8 @@ public sealed class MachineTests
     public void A_line_without_end_is_cut()
     {
         List<string> found = [];
-        new OutputLines(found.Add).Add(new string('x', 200_000));
+        using var lines = new LineTee(TextWriter.Null, found.Add);
+        lines.Write(new string('x', 200_000));
 
         Assert.Equal([1 << 16, 1 << 16, 1 << 16], found.Select(line => line.Length));
     }

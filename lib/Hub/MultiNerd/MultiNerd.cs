@@ -19,9 +19,51 @@ public sealed record MultiNerdOptions
     public string? Folder { get; init; }
 }
 
+/// <summary>MultiNERD's English part as Parquet files.</summary>
+/// <param name="Folder">Holds the files and their manifest.</param>
+/// <param name="Manifest">Source, hashes, counts, licence.</param>
+public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
+{
+    /// <summary>The Parquet file of a split.</summary>
+    /// <param name="split">train, validation or test.</param>
+    /// <exception cref="ArgumentException">That split was not asked for.</exception>
+    public string PathOf(string split) => Manifest.Splits.TryGetValue(split, out var made)
+        ? Path.Combine(Folder, made.File)
+        : throw new ArgumentException($"split '{split}' is not here; expected one of {string.Join(", ", Manifest.Splits.Keys)}", nameof(split));
+
+    /// <summary>The sentences of a split, streaming.</summary>
+    /// <param name="split">train, validation or test.</param>
+    /// <param name="target">Give tags as ids of this set (System B); null for System A's.</param>
+    /// <param name="asPublished">The whole listing twice, as the original notebooks had it.</param>
+    /// <inheritdoc cref="PathOf" path="/exception"/>
+    public SentenceSource Open(string split, LabelSet? target = null, bool asPublished = false)
+        => SentenceReader.Open(PathOf(split), LabelSet.SystemA,
+            new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
+
+    /// <summary>What differs from the source that the original notebooks had; empty when nothing does.</summary>
+    public IReadOnlyList<string> Differences =>
+    [
+        .. Manifest.Splits.Where(split => split.Value is { KnownSentences: not null, IsKnown: false }).Select(split => Invariant(
+            $"{split.Key}: {split.Value.Sentences:N0} sentences, the original notebooks had {split.Value.KnownSentences:N0}: ")
+                + Invariant($"{Manifest.Repository} changed (commit {Manifest.Revision[..8]}), so scores are not comparable with the published ones")),
+    ];
+}
+
 /// <summary>MultiNERD, English: fetched from the Hub for whoever runs this, never shipped (CC BY-NC-SA 4.0), kept as Parquet by source commit.</summary>
 public static class MultiNerd
 {
+    private static readonly string[] SourceExtensions = [".jsonl", ".json", ".jsonl.gz", ".json.gz"];
+
+    private static readonly Dictionary<string, string[]> SplitWords = new(StringComparer.Ordinal)
+    {
+        ["train"] = ["train", "training"],
+        ["validation"] = ["val", "valid", "validation", "dev"],
+        ["test"] = ["test"],
+    };
+
+    /// <summary>The splits, in the order of use.</summary>
+    private static IReadOnlyList<string> Splits { get; } = ["train", "validation", "test"];
+
     /// <summary>Fetches the data set, or finds it where an earlier run left it.</summary>
     /// <param name="observer">Follows the transfers.</param>
     /// <param name="options">What to fetch; null for all of it.</param>
@@ -34,9 +76,9 @@ public static class MultiNerd
         IHubObserver? observer = null, MultiNerdOptions? options = null, HubSettings? settings = null, CancellationToken cancel = default)
     {
         options ??= new MultiNerdOptions();
-        if (options.Splits.Count == 0 || options.Splits.Any(split => !MultiNerdSource.Splits.Contains(split)))
+        if (options.Splits.Count == 0 || options.Splits.Any(split => !Splits.Contains(split)))
         {
-            throw new ArgumentException($"splits: expected some of {string.Join(", ", MultiNerdSource.Splits)}, found {string.Join(", ", options.Splits)}",
+            throw new ArgumentException($"splits: expected some of {string.Join(", ", Splits)}, found {string.Join(", ", options.Splits)}",
                 nameof(options));
         }
 
@@ -51,6 +93,31 @@ public static class MultiNerd
 
         return files;
     }
+
+    /// <summary>The one English file of a split among all that the data set's tree lists: by what their names say, not by a guess at the names.</summary>
+    /// <exception cref="HubException">None or several fit; the message lists what is there.</exception>
+    private static string Choose(IReadOnlyList<HubEntry> tree, string split, HubRepo repo)
+    {
+        var candidates = tree.Select(entry => entry.Path).Where(path => IsEnglish(path) && SplitsOf(path) is [var only] && only == split).ToList();
+        if (candidates is [var file])
+        {
+            return file;
+        }
+
+        var lines = tree.Select(entry => entry.Path).Where(HasLines).Take(12).ToList();
+        throw new HubException(HubFault.EntryNotFound, candidates.Count == 0
+            ? $"{repo}: none of its {tree.Count} files looks like the English {split} split (expected a name such as train/train_en.jsonl); JSON lines there: "
+                + $"{(lines.Count == 0 ? "none" : string.Join(", ", lines))}"
+            : $"{repo}: {candidates.Count} files look like the English {split} split: {string.Join(", ", candidates.Take(12))}; expected one");
+    }
+
+    private static bool HasLines(string path) => SourceExtensions.Any(extension => path.EndsWith(extension, StringComparison.OrdinalIgnoreCase));
+
+    private static bool IsEnglish(string path) => HasLines(path) && WordsOf(path).Any(word => word is "en" or "english");
+
+    private static List<string> SplitsOf(string path) => [.. Splits.Where(split => WordsOf(path).Any(SplitWords[split].Contains))];
+
+    private static IEnumerable<string> WordsOf(string path) => path.ToLowerInvariant().Split(['/', '_', '-', '.', ' '], StringSplitOptions.RemoveEmptyEntries);
 
     private sealed class Download(HubClient client, HubSettings settings, MultiNerdOptions options, IHubObserver? observer, CancellationToken cancel)
     {
@@ -81,7 +148,7 @@ public static class MultiNerd
             try
             {
                 _tree = await client.ListAsync(_repo, options.Revision, cancel).ConfigureAwait(false);
-                return await client.CommitAsync(_repo, MultiNerdSource.Choose(_tree, options.Splits[0], _repo), options.Revision, cancel).ConfigureAwait(false);
+                return await client.CommitAsync(_repo, Choose(_tree, options.Splits[0], _repo), options.Revision, cancel).ConfigureAwait(false);
             }
             catch (HubException fault) when ((settings.IsOffline || fault.Fault is HubFault.Unreachable) && Latest() is { } latest)
             {
@@ -104,7 +171,7 @@ public static class MultiNerd
 
         private async Task<MultiNerdSplit> MakeAsync(string split, string commit, string folder)
         {
-            var name = MultiNerdSource.Choose(_tree, split, _repo);
+            var name = Choose(_tree, split, _repo);
             var source = await client.DownloadAsync(_repo, name, commit, cancel).ConfigureAwait(false);
             var made = await Task.Run(() => SplitMaker.Make(split, source.Path, name, folder, cancel), cancel).ConfigureAwait(false);
             observer?.Noticed(Invariant($"{split}: {made.Sentences:N0} sentences, {made.Words:N0} words, {made.Entities:N0} entities ({made.Choice}) ")

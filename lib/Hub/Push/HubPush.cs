@@ -1,4 +1,6 @@
+using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Platform;
 
@@ -76,8 +78,8 @@ public static class HubPush
             var kept = files.Where(file => modes[file.Name] != "ignored").ToList();
             var large = kept.Where(file => modes[file.Name] == "lfs").ToList();
             var present = await new LfsUpload(session, repo).RunAsync(large, cancel).ConfigureAwait(false);
-            var body = CommitBody.Make(options.Summary, kept.Except(large), large);
-            var answer = await AskAsync($"{repo}: the commit", HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => CommitBody.Content(body))
+            var body = Lines(options.Summary, kept.Except(large), large);
+            var answer = await AskAsync($"{repo}: the commit", HttpMethod.Post, $"{repo.ApiPath}/commit/main", () => Content(body))
                 .ConfigureAwait(false);
             var commit = answer["commitOid"]?.ToString();
             return HubNames.IsCommit(commit)
@@ -141,6 +143,40 @@ public static class HubPush
         {
             var answer = await session.SendAsync(repo.ToString(), method, session.Url(path), body, cancel).ConfigureAwait(false);
             return answer.IsSuccess ? HubSession.Json(answer, what) : throw session.Refusal(answer, repo);
+        }
+
+        /// <summary>The lines of a commit: a header, then each file, small ones with their content, large ones, which the storage has, by hash.</summary>
+        private static byte[] Lines(string summary, IEnumerable<PushFile> regular, IEnumerable<PushFile> large)
+        {
+            using var body = new MemoryStream();
+            Write("header", new JsonObject { ["summary"] = summary, ["description"] = "" });
+            foreach (var file in regular)
+            {
+                var content = Convert.ToBase64String(File.ReadAllBytes(file.Path));
+                Write("file", new JsonObject { ["path"] = file.Name, ["content"] = content, ["encoding"] = "base64" });
+            }
+
+            foreach (var file in large)
+            {
+                Write("lfsFile", new JsonObject { ["path"] = file.Name, ["algo"] = "sha256", ["oid"] = file.Sha256, ["size"] = file.SizeBytes });
+            }
+
+            return body.ToArray();
+
+            void Write(string key, JsonObject value)
+            {
+                using var json = new Utf8JsonWriter(body);
+                new JsonObject { ["key"] = key, ["value"] = value }.WriteTo(json);
+                json.Flush();
+                body.WriteByte((byte)'\n');
+            }
+        }
+
+        private static HttpContent Content(byte[] lines)
+        {
+            var content = new ByteArrayContent(lines);
+            content.Headers.ContentType = new MediaTypeHeaderValue("application/x-ndjson");
+            return content;
         }
 
         private static StringContent Json(JsonObject body) => new(body.ToJsonString(), Encoding.UTF8, "application/json");

@@ -34,7 +34,7 @@ internal sealed class RunReplay
     private readonly List<MetricDefinition> _metrics = [];
     private readonly List<ArtifactRequest> _artifacts = [];
     private readonly List<ReplaySession> _sessions = [];
-    private readonly Dictionary<string, MarkedState> _marks = [];
+    private readonly Dictionary<string, (RowMark Mark, int Session, long KeptRows, bool HasOwnSteps, SummaryValues Summary)> _marks = [];
     private readonly List<long> _returns = [];
     private (long Number, string Text)? _open;
     private SessionStart? _gap;
@@ -214,7 +214,7 @@ internal sealed class RunReplay
     private IReadOnlyList<StreamLine> SetMark(RowMark mark)
     {
         var closed = CloseRow();
-        _marks[mark.Name] = new(mark, _sessions.Count - 1, KeptRows, HasOwnSteps, Summary.Copy());
+        _marks[mark.Name] = (mark, _sessions.Count - 1, KeptRows, HasOwnSteps, Summary.Copy());
         return closed;
     }
 
@@ -350,7 +350,4 @@ internal sealed class RunReplay
     }
 
     private static long StepOf(string row) => long.Parse(JsonMembers.Split(row).First(member => member.Key == "_step").Value, CultureInfo.InvariantCulture);
-
-    /// <summary>What the run was at a mark.</summary>
-    private sealed record MarkedState(RowMark Mark, int Session, long KeptRows, bool HasOwnSteps, SummaryValues Summary);
 }

@@ -7,16 +7,16 @@ internal sealed class ConsoleTee : IDisposable
 {
     private readonly TextWriter _out = Console.Out;
     private readonly TextWriter _error = Console.Error;
-    private readonly Tee _outTee;
-    private readonly Tee _errorTee;
+    private readonly LineTee _outTee;
+    private readonly LineTee _errorTee;
     private readonly (TextWriter Out, TextWriter Error) _ours;
 
     /// <summary>Begins to copy.</summary>
     /// <param name="onLine">Takes a line and whether it went to standard error.</param>
     public ConsoleTee(Action<string, bool> onLine)
     {
-        _outTee = new Tee(_out, new OutputLines(line => onLine(line, false)));
-        _errorTee = new Tee(_error, new OutputLines(line => onLine(line, true)));
+        _outTee = new LineTee(_out, line => onLine(line, false));
+        _errorTee = new LineTee(_error, line => onLine(line, true));
         Console.SetOut(_outTee);
         Console.SetError(_errorTee);
         // The console wraps what it is given.
@@ -40,94 +40,80 @@ internal sealed class ConsoleTee : IDisposable
         _outTee.End();
         _errorTee.End();
     }
-
-    private sealed class Tee(TextWriter inner, OutputLines lines) : TextWriter
-    {
-        [ThreadStatic]
-        private static bool s_isCopying;
-
-        private bool _isOver;
-
-        public override Encoding Encoding => inner.Encoding;
-
-        public override void Write(char value)
-        {
-            inner.Write(value);
-            Copy([value]);
-        }
-
-        public override void Write(char[] buffer, int index, int count) => Write(buffer.AsSpan(index, count));
-
-        public override void Write(string? value) => Write(value.AsSpan());
-
-        public override void WriteLine(string? value) => Write(string.Concat(value, NewLine).AsSpan());
-
-        public override void Write(ReadOnlySpan<char> buffer)
-        {
-            inner.Write(buffer);
-            Copy(buffer);
-        }
-
-        public override void Flush() => inner.Flush();
-
-        public void End()
-        {
-            _isOver = true;
-            lines.End();
-        }
-
-        private void Copy(ReadOnlySpan<char> text)
-        {
-            // A notice printed while a line is being copied would come back here.
-            if (s_isCopying || _isOver)
-            {
-                return;
-            }
-
-            s_isCopying = true;
-            try
-            {
-                lines.Add(text);
-            }
-            finally
-            {
-                s_isCopying = false;
-            }
-        }
-    }
 }
 
 /// <summary>
-/// Makes lines out of printed text: a carriage return begins the line anew, so of a progress bar only the last state stays.
+/// Passes printed text on, and makes lines of it: a carriage return begins the line anew, so of a progress bar only the last state stays.
 /// </summary>
+/// <param name="inner">Where the text goes.</param>
 /// <param name="onLine">Takes each line.</param>
-internal sealed class OutputLines(Action<string> onLine)
+internal sealed class LineTee(TextWriter inner, Action<string> onLine) : TextWriter
 {
+    [ThreadStatic]
+    private static bool s_isCopying;
+
     private readonly Lock _lock = new();
     private readonly StringBuilder _line = new();
     private bool _returned;
+    private bool _isOver;
 
-    /// <summary>Adds printed text.</summary>
-    public void Add(ReadOnlySpan<char> text)
+    public override Encoding Encoding => inner.Encoding;
+
+    public override void Write(char value)
     {
-        lock (_lock)
-        {
-            foreach (var c in text)
-            {
-                Add(c);
-            }
-        }
+        inner.Write(value);
+        Copy([value]);
     }
 
-    /// <summary>Ends a line that has no end yet.</summary>
+    public override void Write(char[] buffer, int index, int count) => Write(buffer.AsSpan(index, count));
+
+    public override void Write(string? value) => Write(value.AsSpan());
+
+    public override void WriteLine(string? value) => Write(string.Concat(value, NewLine).AsSpan());
+
+    public override void Write(ReadOnlySpan<char> buffer)
+    {
+        inner.Write(buffer);
+        Copy(buffer);
+    }
+
+    public override void Flush() => inner.Flush();
+
+    /// <summary>Copies no more; half a line counts as a line.</summary>
     public void End()
     {
+        _isOver = true;
         lock (_lock)
         {
             if (_line.Length > 0)
             {
                 Emit();
             }
+        }
+    }
+
+    private void Copy(ReadOnlySpan<char> text)
+    {
+        // A notice printed while a line is being copied would come back here.
+        if (s_isCopying || _isOver)
+        {
+            return;
+        }
+
+        s_isCopying = true;
+        try
+        {
+            lock (_lock)
+            {
+                foreach (var c in text)
+                {
+                    Add(c);
+                }
+            }
+        }
+        finally
+        {
+            s_isCopying = false;
         }
     }
 

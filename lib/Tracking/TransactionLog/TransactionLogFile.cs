@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.IO.Hashing;
+using Google.Protobuf;
 using Google.Protobuf.Collections;
 using NotebookLib.Platform;
 
@@ -10,9 +13,54 @@ namespace NotebookLib.Tracking.TransactionLog;
 /// out. The end of the run is its last record, because wandb 0.31 reads no further. Artifacts are not in it: W&amp;B's tool would look for them in a staging
 /// folder of its own.
 /// </summary>
-internal static class TransactionLogFile
+/// <remarks>
+/// The form: a 7-byte file header, then 32 KiB blocks of chunks. A chunk is CRC-32 (over type and data), length, type, data; type 1 is a whole record, 2, 3 and
+/// 4 are its first, middle and last part; fewer than 7 bytes at a block's end are zero.
+/// </remarks>
+internal sealed class TransactionLogFile
 {
-    /// <summary>Writes the whole log anew.</summary>
+    private const int BlockBytes = 32 << 10;
+    private const int ChunkHeaderBytes = 7;
+    private const byte Whole = 1;
+    private const byte First = 2;
+    private const byte Middle = 3;
+    private const byte Last = 4;
+
+    private readonly Stream _stream;
+    private long _position;
+    private long _records;
+
+    /// <summary>Begins a log; the stream stays its owner's.</summary>
+    public TransactionLogFile(Stream stream)
+    {
+        _stream = stream;
+        Put([.. ":W&B"u8, 0xE1, 0xBE, 0]);
+    }
+
+    /// <summary>Appends a record and numbers it.</summary>
+    public void Append(LogRecord record)
+    {
+        record.Num = ++_records;
+        ReadOnlySpan<byte> data = record.ToByteArray();
+        var isFirst = true;
+        do
+        {
+            var left = BlockBytes - (int)(_position % BlockBytes);
+            if (left < ChunkHeaderBytes)
+            {
+                Put(new byte[left]);
+                left = BlockBytes;
+            }
+
+            var part = data[..Math.Min(data.Length, left - ChunkHeaderBytes)];
+            data = data[part.Length..];
+            PutChunk(isFirst ? (data.IsEmpty ? Whole : First) : data.IsEmpty ? Last : Middle, part);
+            isFirst = false;
+        }
+        while (!data.IsEmpty);
+    }
+
+    /// <summary>Writes the whole log of a run anew.</summary>
     /// <exception cref="IOException">The journal cannot be read, or the disk is full.</exception>
     /// <exception cref="InvalidDataException">The journal has no header.</exception>
     public static void Write(RunFolder folder)
@@ -21,7 +69,7 @@ internal static class TransactionLogFile
         var header = survey.Header ?? throw new InvalidDataException($"{folder.Journal}: the journal has no header");
         AtomicFile.Write(folder.TransactionLog, stream =>
         {
-            var log = new TransactionLogWriter(stream);
+            var log = new TransactionLogFile(stream);
             log.Append(Header());
             log.Append(Run(header, survey.Config));
             var replay = new RunReplay();
@@ -33,10 +81,10 @@ internal static class TransactionLogFile
                     log.Append(Metric(JournalJson.Read<MetricDefinition>(record.Json)));
                 }
 
-                Append(replay.Apply(record));
+                AppendLines(replay.Apply(record));
             }
 
-            Append(replay.CloseRow());
+            AppendLines(replay.CloseRow());
             log.Append(Summary(replay.Summary));
             log.Append(Files(folder));
             if (replay.Exit is { } exit)
@@ -44,7 +92,7 @@ internal static class TransactionLogFile
                 log.Append(Exit(exit));
             }
 
-            void Append(IReadOnlyList<StreamLine> lines)
+            void AppendLines(IReadOnlyList<StreamLine> lines)
             {
                 foreach (var line in lines.Where(line => !survey.IsSuperseded(line)))
                 {
@@ -147,5 +195,24 @@ internal static class TransactionLogFile
     {
         var ticks = (time - DateTimeOffset.UnixEpoch).Ticks;
         return new() { Seconds = ticks / TimeSpan.TicksPerSecond, Nanos = (int)(ticks % TimeSpan.TicksPerSecond) * 100 };
+    }
+
+    private void PutChunk(byte type, ReadOnlySpan<byte> data)
+    {
+        var checksum = new Crc32();
+        checksum.Append([type]);
+        checksum.Append(data);
+        Span<byte> header = stackalloc byte[ChunkHeaderBytes];
+        BinaryPrimitives.WriteUInt32LittleEndian(header, checksum.GetCurrentHashAsUInt32());
+        BinaryPrimitives.WriteUInt16LittleEndian(header[4..], (ushort)data.Length);
+        header[6] = type;
+        Put(header);
+        Put(data);
+    }
+
+    private void Put(ReadOnlySpan<byte> bytes)
+    {
+        _stream.Write(bytes);
+        _position += bytes.Length;
     }
 }

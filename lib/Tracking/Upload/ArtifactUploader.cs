@@ -45,14 +45,14 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
     {
         var entries = await DigestsAsync(artifact, cancel).ConfigureAwait(false);
         await CheckTypeAsync(artifact, cancel).ConfigureAwait(false);
-        var created = await CreateAsync(artifact, DigestOf(entries), cancel).ConfigureAwait(false);
-        if (created.IsCommitted)
+        var (id, latestId, isCommitted) = await CreateAsync(artifact, DigestOf(entries), cancel).ConfigureAwait(false);
+        if (isCommitted)
         {
             return;
         }
 
-        var (manifestId, _) = await CreateManifestAsync(created, "", upload: false, cancel).ConfigureAwait(false);
-        var targets = await CreateFilesAsync(created.Id, manifestId, entries, cancel).ConfigureAwait(false);
+        var (manifestId, _) = await CreateManifestAsync(id, latestId, "", upload: false, cancel).ConfigureAwait(false);
+        var targets = await CreateFilesAsync(id, manifestId, entries, cancel).ConfigureAwait(false);
         foreach (var (entry, target) in entries.Zip(targets))
         {
             if (target.Upload.Url is not null)
@@ -62,8 +62,8 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         }
 
         var births = entries.Zip(targets).ToDictionary(pair => pair.First.Name, pair => pair.Second.ArtifactId);
-        await UploadManifestAsync(created, artifact, ManifestOf(entries, births), cancel).ConfigureAwait(false);
-        await api.QueryAsync("CommitArtifact", GraphQLQueries.CommitArtifact, new() { ["artifactID"] = created.Id }, cancel).ConfigureAwait(false);
+        await UploadManifestAsync(id, latestId, artifact, ManifestOf(entries, births), cancel).ConfigureAwait(false);
+        await api.QueryAsync("CommitArtifact", GraphQLQueries.CommitArtifact, new() { ["artifactID"] = id }, cancel).ConfigureAwait(false);
     }
 
     private async Task<IReadOnlyList<ArtifactEntry>> DigestsAsync(ArtifactRequest artifact, CancellationToken cancel)
@@ -99,7 +99,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         }
     }
 
-    private async Task<Created> CreateAsync(ArtifactRequest artifact, string digest, CancellationToken cancel)
+    private async Task<(string Id, string? LatestId, bool IsCommitted)> CreateAsync(ArtifactRequest artifact, string digest, CancellationToken cancel)
     {
         var input = new JsonObject
         {
@@ -127,19 +127,20 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         };
         var data = await api.QueryAsync("CreateArtifact", GraphQLQueries.CreateArtifact, new() { ["input"] = input }, cancel).ConfigureAwait(false);
         var answer = WandbApi.Find(data, "createArtifact", "artifact");
-        return new Created(
+        return (
             WandbApi.Text(answer, "id") ?? throw Unusable("CreateArtifact"),
-            WandbApi.Text(answer, "state") == "COMMITTED",
-            WandbApi.Text(WandbApi.Find(answer, "artifactSequence", "latestArtifact"), "id"));
+            WandbApi.Text(WandbApi.Find(answer, "artifactSequence", "latestArtifact"), "id"),
+            WandbApi.Text(answer, "state") == "COMMITTED");
     }
 
     /// <summary>Asked twice with one name: the second replaces.</summary>
-    private async Task<(string Id, UploadTarget Upload)> CreateManifestAsync(Created created, string digest, bool upload, CancellationToken cancel)
+    private async Task<(string Id, UploadTarget Upload)> CreateManifestAsync(
+        string artifactId, string? latestId, string digest, bool upload, CancellationToken cancel)
     {
         var variables = new JsonObject
         {
-            ["artifactID"] = created.Id,
-            ["baseArtifactID"] = created.LatestId,
+            ["artifactID"] = artifactId,
+            ["baseArtifactID"] = latestId,
             ["name"] = ManifestName,
             ["digest"] = digest,
             ["entityName"] = run.Entity,
@@ -184,12 +185,12 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
                 new UploadTarget(entry.Name, WandbApi.Text(node, "uploadUrl"), WandbApi.Texts(node["uploadHeaders"]))))];
     }
 
-    private async Task UploadManifestAsync(Created created, ArtifactRequest artifact, string json, CancellationToken cancel)
+    private async Task UploadManifestAsync(string artifactId, string? latestId, ArtifactRequest artifact, string json, CancellationToken cancel)
     {
         var path = Path.Combine(folder.Artifacts, artifact.ClientId[..16] + ".manifest.json");
         AtomicFile.WriteText(path, json);
         var digest = await FileDigestAsync(path, cancel).ConfigureAwait(false);
-        var (_, target) = await CreateManifestAsync(created, digest, upload: true, cancel).ConfigureAwait(false);
+        var (_, target) = await CreateManifestAsync(artifactId, latestId, digest, upload: true, cancel).ConfigureAwait(false);
         if (target.Url is null)
         {
             throw Unusable("CreateArtifactManifest");
@@ -232,7 +233,4 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         return MD5.HashData(bytes);
 #pragma warning restore CA5351
     }
-
-    /// <summary>A new artifact, and the one before it.</summary>
-    private sealed record Created(string Id, bool IsCommitted, string? LatestId);
 }

@@ -27,7 +27,7 @@ internal sealed class StreamBatch
     private const int KeptOutputCharacters = 200;
 
     private readonly int _limit;
-    private readonly Dictionary<StreamKind, Chunk> _chunks = [];
+    private readonly Dictionary<StreamKind, (long Offset, List<JsonEncodedText> Lines)> _chunks = [];
     private JsonEncodedText? _summary;
     private bool _isEmptied;
 
@@ -58,15 +58,15 @@ internal sealed class StreamBatch
     /// <returns>False: send what is there first.</returns>
     public bool TryAdd(StreamKind stream, long offset, string text)
     {
-        var chunk = _chunks.GetValueOrDefault(stream);
+        var isOpen = _chunks.TryGetValue(stream, out var chunk);
         var line = JsonEncodedText.Encode(text, Encoder);
         var size = line.EncodedUtf8Bytes.Length + 3;
-        if ((chunk is not null && chunk.Offset + chunk.Lines.Count != offset) || (!IsEmpty && Bytes + size > _limit))
+        if ((isOpen && chunk.Offset + chunk.Lines.Count != offset) || (!IsEmpty && Bytes + size > _limit))
         {
             return false;
         }
 
-        _chunks[stream] = chunk ??= new Chunk(offset, []);
+        _chunks[stream] = chunk = isOpen ? chunk : (offset, []);
         chunk.Lines.Add(line);
         Bytes += size;
         return true;
@@ -184,7 +184,7 @@ internal sealed class StreamBatch
     {
         if (lines.Count > 0)
         {
-            _chunks[stream] = new Chunk(offset, lines);
+            _chunks[stream] = (offset, lines);
         }
     }
 
@@ -208,6 +208,4 @@ internal sealed class StreamBatch
         StreamKind.Events => "wandb-events.jsonl",
         _ => "output.log",
     };
-
-    private sealed record Chunk(long Offset, List<JsonEncodedText> Lines);
 }

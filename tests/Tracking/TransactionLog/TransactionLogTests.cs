@@ -96,13 +96,12 @@ public sealed class TransactionLogTests
         const int block = 32 << 10;
         int[] lengths = [.. Enumerable.Range(block - 60, 120), 3 * block, (3 * block) + 11, 1, 2, 200_000];
         using var file = new MemoryStream();
-        var writer = new TransactionLogWriter(file);
+        var writer = new TransactionLogFile(file);
         foreach (var length in lengths)
         {
             writer.Append(new LogRecord { OutputRaw = new() { Line = new string('x', length) } });
         }
 
-        writer.Flush();
         var lines = LogFileReader.Records(file.ToArray()).Select(record => LogRecord.Parser.ParseFrom(record).OutputRaw.Line);
 
         Assert.Equal(lengths, lines.Select(line => line.Length));

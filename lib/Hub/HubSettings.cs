@@ -8,6 +8,8 @@ public sealed record HubSettings
     /// <summary>The public Hub.</summary>
     public const string PublicEndpoint = "https://huggingface.co";
 
+    private const int LargestTokenFileBytes = 1 << 16;
+
     /// <summary>The Hub's address, without a slash at the end.</summary>
     public string Endpoint { get; init; } = PublicEndpoint;
 
@@ -15,7 +17,7 @@ public sealed record HubSettings
     public Secret? Token { get; init; }
 
     /// <summary>The folder of Hugging Face's own files, <c>~/.cache/huggingface</c>.</summary>
-    public string HomeFolder { get; init; } = HubEnvironment.DefaultHome(Environment.GetEnvironmentVariable);
+    public string HomeFolder { get; init; } = DefaultHome(Environment.GetEnvironmentVariable);
 
     /// <summary>Downloaded files, shared with Python; null is <c>hub</c> in <see cref="HomeFolder"/>.</summary>
     public string? CacheFolder { get; init; }
@@ -40,7 +42,7 @@ public sealed record HubSettings
     /// as the Python client reads them.
     /// </summary>
     /// <exception cref="ArgumentException">A variable holds a value that means nothing; all such variables are named.</exception>
-    public static HubSettings FromEnvironment() => HubEnvironment.Read(Environment.GetEnvironmentVariable);
+    public static HubSettings FromEnvironment() => Read(Environment.GetEnvironmentVariable);
 
     /// <summary>Wraps an access token.</summary>
     /// <param name="text">The token as the Hub gives it; line ends around it are dropped.</param>
@@ -96,4 +98,84 @@ public sealed record HubSettings
             }
         }
     }
+
+    /// <summary>Settings from variables and, for the token, from <c>$HF_HOME/token</c>.</summary>
+    /// <param name="read">Looks up a variable.</param>
+    /// <exception cref="ArgumentException">Variables hold values that mean nothing; all are named.</exception>
+    internal static HubSettings Read(Func<string, string?> read)
+    {
+        List<string> faults = [];
+        var home = DefaultHome(read);
+        var settings = new HubSettings
+        {
+            Endpoint = (Text(read, "HF_ENDPOINT") ?? PublicEndpoint).TrimEnd('/'),
+            HomeFolder = home,
+            CacheFolder = Text(read, "HF_HUB_CACHE") is { } cache ? Expand(cache, read) : null,
+            IsOffline = Switch(Text(read, "HF_HUB_OFFLINE"), faults),
+            Token = TokenFrom(read, home, faults),
+        };
+        try
+        {
+            settings.Validate();
+        }
+        catch (ArgumentException fault)
+        {
+            faults.Add(fault.Message);
+        }
+
+        return faults.Count == 0 ? settings : throw new ArgumentException(string.Join("; ", faults));
+    }
+
+    /// <summary>HF_HOME, else <c>huggingface</c> in XDG_CACHE_HOME, else <c>~/.cache/huggingface</c>.</summary>
+    private static string DefaultHome(Func<string, string?> read)
+        => Text(read, "HF_HOME") is { } home ? Expand(home, read)
+            : Path.Combine(Text(read, "XDG_CACHE_HOME") is { } cache ? Expand(cache, read) : Path.Combine(UserFolder(read), ".cache"), "huggingface");
+
+    private static Secret? TokenFrom(Func<string, string?> read, string home, List<string> faults)
+    {
+        try
+        {
+            var file = Text(read, "HF_TOKEN_PATH") is { } path ? Expand(path, read) : Path.Combine(home, "token");
+            return (Text(read, "HF_TOKEN") ?? Text(read, "HUGGING_FACE_HUB_TOKEN") ?? TokenFile(file)) is { } text ? TokenOf(text) : null;
+        }
+        catch (Exception fault) when (fault is ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            faults.Add(fault.Message);
+            return null;
+        }
+    }
+
+    private static string? TokenFile(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        return new FileInfo(path).Length <= LargestTokenFileBytes
+            ? File.ReadAllText(path).Trim() is { Length: > 0 } text ? text : null
+            : throw new ArgumentException($"{path}: expected a token of one line; the file is larger than {LargestTokenFileBytes} bytes");
+    }
+
+    private static bool Switch(string? value, List<string> faults)
+    {
+        switch (value?.ToUpperInvariant())
+        {
+            case "1" or "ON" or "YES" or "TRUE":
+                return true;
+            case null or "0" or "OFF" or "NO" or "FALSE":
+                return false;
+            default:
+                faults.Add($"HF_HUB_OFFLINE: expected 1 or 0, found \"{value}\"");
+                return false;
+        }
+    }
+
+    private static string Expand(string path, Func<string, string?> read)
+        => path == "~" || path.StartsWith("~/", StringComparison.Ordinal) ? Path.Join(UserFolder(read), path[1..]) : path;
+
+    private static string UserFolder(Func<string, string?> read)
+        => Text(read, "HOME") ?? Text(read, "USERPROFILE") ?? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+
+    private static string? Text(Func<string, string?> read, string name) => read(name)?.Trim() is { Length: > 0 } value ? value : null;
 }
