@@ -32,8 +32,7 @@ internal sealed class CostSection : ISection
         using var model = TrainingPair.OurModel(kind);
         using var trainer = new OurTrainer(model, batches, kind.Accumulation);
         var stepSeconds = StepSeconds(trainer, kind.Accumulation);
-        var summary = RunSummary.Of(model, new TrainingSettings { MaximumUpdates = Logs * 10 },
-            new TrainingPlan(new TrainingSettings { MaximumUpdates = Logs * 10 }, 100_000), 1000);
+        var summary = RunSummary.Of(model, new TrainingSettings { MaximumUpdates = Logs * 10 }, trainingRows: 100_000, evaluationRows: 1000);
         var (perLog, perSecond, onThread) = Watch(summary);
 
         // Logged at every update, ten times as often as the original does.

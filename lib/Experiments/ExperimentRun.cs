@@ -1,4 +1,3 @@
-using System.Text.Json;
 using NotebookLib.Charts;
 using NotebookLib.Data;
 using NotebookLib.Hub;
@@ -15,7 +14,6 @@ namespace NotebookLib.Experiments;
 public sealed class ExperimentRun
 {
     private static readonly string[] Profiles = ["demo", "small", "full", "published"];
-    private static readonly JsonSerializerOptions Compact = new() { Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter() } };
 
     private readonly InputSettings _inputs;
     private readonly TrainingSettings _settings;
@@ -121,54 +119,64 @@ public sealed class ExperimentRun
         }
     }
 
-    /// <summary>What a model's card says of this run.</summary>
-    /// <param name="repository">Where the model is published, or null.</param>
-    /// <param name="labels">Its labels.</param>
+    /// <summary>Everything about the run in one record, of which its model's card and its row in the table of all runs are made.</summary>
+    /// <param name="model">Its model.</param>
+    /// <param name="labels">The model's labels.</param>
     /// <param name="splits">Its sentences.</param>
     /// <param name="words">Its test.</param>
-    /// <param name="trained">Its training.</param>
-    public ModelFacts Facts(string? repository, LabelSet labels, Splits splits, JudgedSplit words, TrainingResult trained)
+    /// <param name="trained">Its training; null where nothing was trained.</param>
+    /// <param name="classWeights">How rare labels counted in the loss.</param>
+    public RunRecord RecordOf(
+        DebertaV2ForTokenClassification model, LabelSet labels, Splits splits, JudgedSplit words, TrainingResult? trained,
+        ClassWeighting classWeights = ClassWeighting.None)
     {
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(splits);
         ArgumentNullException.ThrowIfNull(words);
         var isOnHub = !_inputs.IsOwn && _inputs.Dataset == InputSettings.MultiNerd;
         return new()
         {
-            Repository = repository ?? Id,
+            Id = Id,
+            Started = Started,
+            System = System,
+            Profile = Profile,
+            Folder = Folder,
+            Model = _inputs.Model,
             BaseModel = _inputs.BaseModel is [not '.', ..] name ? name.Split('@')[0] : null,
-            Adapter = _inputs.AdapterName,
+            Adapter = Trains ? _inputs.AdapterName : null,
             Labels = labels,
             DataName = _inputs.DataName,
             Dataset = isOnHub ? _inputs.Dataset : null,
             Language = _inputs.IsOwn ? null : "en",
-            TestIsValidation = splits.TestIsValidation,
             // Of data of somebody's own we know no licence; the sample is ours.
             Licence = isOnHub ? "cc-by-nc-sa-4.0" : _inputs.IsOwn ? null : "mit",
+            Listing = _inputs.Listing,
             Splits = splits.Statistics,
+            TestIsValidation = splits.TestIsValidation,
+            Settings = _settings,
+            ClassWeights = classWeights,
+            TotalParameters = LoraAdapters.CountParameters(model),
+            Device = model.parameters().First().device_type.ToString().ToLowerInvariant(),
+            FrozenBase = model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Adapter is not null)?.Storage,
+            Training = trained,
             Scores = words.Scores,
             Strict = words.Strict,
-            Training = trained,
         };
     }
 
     /// <summary>Adds the run to the table of all runs and hands its scores to the program that runs the notebook.</summary>
-    /// <param name="model">Its model.</param>
-    /// <param name="trained">Its training; null where nothing was trained.</param>
-    /// <param name="words">Its test.</param>
-    /// <param name="classWeights">How rare labels counted in the loss.</param>
+    /// <param name="record">The run.</param>
     /// <param name="table">Where to; null for <c>results/</c> of this repository.</param>
     /// <returns>The table.</returns>
     /// <exception cref="IOException">The folder cannot be written; the message says where.</exception>
-    public RunTable Record(
-        DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights = ClassWeighting.None,
-        RunTable? table = null)
+    public RunTable AddToTable(RunRecord record, RunTable? table = null)
     {
-        ArgumentNullException.ThrowIfNull(words);
+        ArgumentNullException.ThrowIfNull(record);
         table ??= new RunTable(RepositoryFiles.PathOf("results"));
-        var row = RowOf(model, trained, words, classWeights);
+        var row = RunRow.Of(record);
         _ = RunScores.Publish(row);
-        _ = RunScores.Describe(About(row.TotalParameters ?? 0));
-        table.Append(row, TypesOf(words.Scores));
+        _ = RunScores.Describe(About(record.TotalParameters));
+        table.Append(row, TypeRow.Of(record));
         // A reader of all runs wants to know which of those beside this one are no longer at work.
         LostRuns.MarkIn(Path.GetDirectoryName(Folder)!);
         return table;
@@ -179,71 +187,4 @@ public sealed class ExperimentRun
     private string About(long parameters) =>
         Invariant($"{Profile}: {_inputs.ModelName}{(_inputs.AdapterName is { } adapter ? $" with {adapter}" : "")} ({parameters / 1e6:0.0} million ")
             + Invariant($"parameters), {_inputs.DataName}");
-
-    internal RunRow RowOf(DebertaV2ForTokenClassification model, TrainingResult? trained, JudgedSplit words, ClassWeighting classWeights)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        var (scores, summary, best, adapters) = (words.Scores, trained?.Summary, trained?.History.Best, trained?.Summary.Adapters);
-        var adapted = model.modules().OfType<Projection>().FirstOrDefault(projection => projection.Adapter is not null);
-        return new RunRow
-        {
-            RunId = Id,
-            Started = Started,
-            System = System,
-            Profile = Profile,
-            Model = Trains && _inputs.AdapterName is { } adapter ? $"{_inputs.Model} + {adapter}" : _inputs.Model,
-            Data = _inputs.DataName,
-            Seed = _settings.Seed,
-            LearningRate = trained is null ? null : _settings.LearningRate,
-            Epochs = trained is not null && _settings.MaximumUpdates is null ? _settings.Epochs : null,
-            Updates = trained?.Updates,
-            EffectiveBatch = trained is null ? null : _settings.EffectiveBatchSize,
-            Precision = _settings.Precision.ToString().ToLowerInvariant(),
-            TrainedParameters = summary?.TrainedParameters,
-            TotalParameters = LoraAdapters.CountParameters(model),
-            TrainSeconds = trained?.ElapsedSeconds,
-            TokensPerSecond = trained is { History.Steps.Count: > 0 } ? trained.History.Steps.Average(step => step.TokensPerSecond) : null,
-            PeakMemoryBytes = trained?.PeakMemoryBytes,
-            BestUpdate = best?.Update,
-            ValidationF1 = best?.Metrics.GetValueOrDefault("f1"),
-            TestPrecision = scores.Micro.Precision,
-            TestRecall = scores.Micro.Recall,
-            TestF1 = scores.Micro.F1,
-            TestF1Macro = scores.Macro.F1,
-            TestF1Weighted = scores.Weighted.F1,
-            TestF1Strict = words.Strict.Micro.F1,
-            TestAccuracy = scores.Accuracy,
-            TestEntities = scores.Micro.Support,
-            TestSentences = words.Sentences.Count,
-            Commit = summary?.Commit ?? "",
-            Parameters = JsonSerializer.Serialize(summary?.Settings ?? _settings, Compact),
-            Link = Folder,
-            TrainingSentences = summary?.TrainingRows,
-            Method = trained is null ? "" : adapters is null ? "full" : adapters.TrainsHeadOnly ? "head" : "lora",
-            Types = string.Join(',', model.Config.Labels.Where(label => label.StartsWith("B-", StringComparison.Ordinal)).Select(label => label[2..])),
-            LoraRank = adapters?.Rank,
-            LoraAlpha = adapters?.Alpha,
-            FrozenBase = adapters is null ? "" : adapted?.Storage.ToString().ToLowerInvariant() ?? "",
-            BatchSize = summary?.Settings.BatchSize,
-            WarmupRatio = summary?.Settings.WarmupRatio,
-            LossAverage = summary?.Settings.LossAverage.ToString().ToLowerInvariant() ?? "",
-            FocalGamma = summary?.Settings.FocalGamma,
-            ClassWeights = trained is null ? "" : classWeights.ToString().ToLowerInvariant(),
-            Listing = _inputs.Listing.ToString().ToLowerInvariant(),
-            Keep = trained is null ? "" : _settings.LoadBestAtEnd ? "best" : "last",
-            Device = model.parameters().First().device_type.ToString().ToLowerInvariant(),
-        };
-    }
-
-    private List<TypeRow> TypesOf(SequenceScores scores) =>
-        [.. scores.Types.Append(scores.Micro).Append(scores.Macro).Append(scores.Weighted).Select(score => new TypeRow
-    {
-        RunId = Id,
-        Row = score.Name,
-        Precision = score.Precision,
-        Recall = score.Recall,
-        F1 = score.F1,
-        Support = score.Support,
-        Predicted = score.Predicted,
-    })];
 }

@@ -1,3 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using NotebookLib.Training;
+
 namespace NotebookLib.Results;
 
 /// <summary>One run in the table of all runs; what a run does not have stays empty.</summary>
@@ -139,6 +143,65 @@ public sealed record RunRow
 
     /// <summary>Where it was computed: <c>cpu</c>, <c>cuda</c>.</summary>
     public string Device { get; init; } = "";
+
+    private static readonly JsonSerializerOptions Compact = new() { Converters = { new JsonStringEnumConverter() } };
+
+    /// <summary>The row of a run.</summary>
+    internal static RunRow Of(RunRecord run)
+    {
+        var (trained, summary) = (run.Training, run.Training?.Summary);
+        var (settings, best, adapters) = (summary?.Settings, trained?.History.Best, summary?.Adapters);
+        return new()
+        {
+            RunId = run.Id,
+            Started = run.Started,
+            System = run.System,
+            Profile = run.Profile,
+            Model = run.Adapter is null ? run.Model : $"{run.Model} + {run.Adapter}",
+            Data = run.DataName,
+            Seed = run.Settings.Seed,
+            LearningRate = settings?.LearningRate,
+            Epochs = settings is { MaximumUpdates: null } ? settings.Epochs : null,
+            Updates = trained?.Updates,
+            EffectiveBatch = settings?.EffectiveBatchSize,
+            Precision = Word(run.Settings.Precision),
+            TrainedParameters = summary?.TrainedParameters,
+            TotalParameters = run.TotalParameters,
+            TrainSeconds = trained?.ElapsedSeconds,
+            TokensPerSecond = trained is { History.Steps.Count: > 0 } ? trained.History.Steps.Average(step => step.TokensPerSecond) : null,
+            PeakMemoryBytes = trained?.PeakMemoryBytes,
+            BestUpdate = best?.Update,
+            ValidationF1 = best?.Metrics.GetValueOrDefault("f1"),
+            TestPrecision = run.Scores.Micro.Precision,
+            TestRecall = run.Scores.Micro.Recall,
+            TestF1 = run.Scores.Micro.F1,
+            TestF1Macro = run.Scores.Macro.F1,
+            TestF1Weighted = run.Scores.Weighted.F1,
+            TestF1Strict = run.Strict.Micro.F1,
+            TestAccuracy = run.Scores.Accuracy,
+            TestEntities = run.Scores.Micro.Support,
+            TestSentences = run.Scores.SentenceCount,
+            Commit = summary?.Commit ?? "",
+            Parameters = JsonSerializer.Serialize(settings ?? run.Settings, Compact),
+            Link = run.Folder,
+            TrainingSentences = summary?.TrainingRows,
+            Method = trained is null ? "" : adapters is null ? "full" : adapters.TrainsHeadOnly ? "head" : "lora",
+            Types = string.Join(',', run.Labels.Types),
+            LoraRank = adapters?.Rank,
+            LoraAlpha = adapters?.Alpha,
+            FrozenBase = adapters is null ? "" : Word(run.FrozenBase),
+            BatchSize = settings?.BatchSize,
+            WarmupRatio = settings?.WarmupRatio,
+            LossAverage = Word(settings?.LossAverage),
+            FocalGamma = settings?.FocalGamma,
+            ClassWeights = trained is null ? "" : Word(run.ClassWeights),
+            Listing = Word(run.Listing),
+            Keep = settings is null ? "" : settings.LoadBestAtEnd ? "best" : "last",
+            Device = run.Device,
+        };
+    }
+
+    private static string Word(Enum? value) => value?.ToString().ToLowerInvariant() ?? "";
 }
 
 /// <summary>One score of one experiment: runs that differ in their seeds alone.</summary>
@@ -231,4 +294,19 @@ public sealed record TypeRow
 
     /// <summary>Predicted entities.</summary>
     public long Predicted { get; init; }
+
+    /// <summary>The rows of a run: its types, then their averages.</summary>
+    internal static IReadOnlyList<TypeRow> Of(RunRecord run) =>
+    [
+        .. run.Scores.Types.Append(run.Scores.Micro).Append(run.Scores.Macro).Append(run.Scores.Weighted).Select(score => new TypeRow
+        {
+            RunId = run.Id,
+            Row = score.Name,
+            Precision = score.Precision,
+            Recall = score.Recall,
+            F1 = score.F1,
+            Support = score.Support,
+            Predicted = score.Predicted,
+        }),
+    ];
 }

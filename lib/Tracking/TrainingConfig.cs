@@ -69,20 +69,15 @@ internal static class TrainingConfig
         };
     }
 
-    private static Dictionary<string, object?> Plan(RunSummary summary) => new()
+    /// <summary>What the run decided, without what the configuration says elsewhere.</summary>
+    private static JsonObject Plan(RunSummary summary)
     {
-        ["device"] = summary.Device,
-        ["precision"] = summary.Precision,
-        ["totalParameters"] = summary.TotalParameters,
-        ["trainedParameters"] = summary.TrainedParameters,
-        ["trainingRows"] = summary.TrainingRows,
-        ["evaluationRows"] = summary.EvaluationRows,
-        ["effectiveBatch"] = summary.EffectiveBatch,
-        ["microBatchesPerEpoch"] = summary.MicroBatchesPerEpoch,
-        ["updatesPerEpoch"] = summary.UpdatesPerEpoch,
-        ["updates"] = summary.Updates,
-        ["warmupUpdates"] = summary.WarmupUpdates,
-        ["versions"] = summary.Versions.ToDictionary(pair => pair.Key, pair => (object?)pair.Value),
-        ["commit"] = summary.Commit,
-    };
+        var plan = JsonSerializer.SerializeToNode(summary, StateJson.Options)!.AsObject();
+        foreach (var name in (ReadOnlySpan<string>)["seed", "settings", "adapters", "adaptedLayers"])
+        {
+            plan.Remove(name);
+        }
+
+        return plan;
+    }
 }

@@ -42,7 +42,7 @@ public sealed class Trainer
         var isCuda = model.parameters().First().device_type == DeviceType.CUDA;
         TrainingSettingsRules.ThrowIfFaulty(TrainingSettingsRules.FindFaults(settings, training.Count, evaluation.Count, labels.Count, isCuda));
         RefuseForeignLabels(model.Config.Labels.Count);
-        Summary = RunSummary.Of(model, settings, new TrainingPlan(settings, training.Count), evaluation.Count);
+        Summary = RunSummary.Of(model, settings, training.Count, evaluation.Count);
     }
 
     /// <summary>What the run decides: known before it starts.</summary>

@@ -62,7 +62,7 @@ internal sealed class TrainingLoop : IDisposable
         _passes = new(task, settings, _order, _precision, _observers);
         _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers);
         _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers);
-        Summary = RunSummary.Of(task.Model, settings, _plan, task.EvaluationRowCount);
+        Summary = RunSummary.Of(task.Model, settings, task.RowCount, task.EvaluationRowCount);
     }
 
     /// <summary>What the run decided.</summary>

@@ -11,9 +11,18 @@ public sealed class LivePanelTests
     private readonly FakeTimeProvider _time = new();
 
     // 100 updates of 16 × 8 sentences, a log every 10, an evaluation of 1,280 sentences every 25.
-    internal static readonly RunSummary Summary = new(
-        "cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 per micro-batch × 8 micro-batches = 128 sentences per update", 800, 100, 100, 0, 42,
-        new Dictionary<string, string>(), "unknown", new TrainingSettings { MaximumUpdates = 100, LogEvery = 10, EvaluateEvery = 25 });
+    internal static readonly RunSummary Summary = new()
+    {
+        Device = "cpu, 2 threads",
+        TotalParameters = 1000,
+        TrainedParameters = 900,
+        TrainingRows = 12800,
+        EvaluationRows = 1280,
+        Commit = "unknown",
+        Settings = new TrainingSettings { MaximumUpdates = 100, LogEvery = 10, EvaluateEvery = 25 },
+    };
+
+    private static RunSummary Planned(int updates) => Summary with { Settings = Summary.Settings with { MaximumUpdates = updates } };
 
     [Fact]
     public void The_panel_is_drawn_at_most_once_a_second()
@@ -92,7 +101,7 @@ public sealed class LivePanelTests
     {
         var host = new RecordingHost();
         using var panel = Panel(host);
-        panel.RunStarted(Summary with { Updates = 1000 }, new());
+        panel.RunStarted(Planned(1000), new());
         panel.EvaluationDone(Evaluation(25, 0.9, isBest: true), null!);
         for (var i = 2; i <= 20; i++)
         {
@@ -130,7 +139,7 @@ public sealed class LivePanelTests
     [InlineData(6, 0, "Update 6 of 6, epoch 0.06 · finished")]
     public void At_the_end_it_stands_at_the_last_update_also_when_that_was_not_logged(int updates, int logged, string expected)
     {
-        var summary = Summary with { Updates = updates };
+        var summary = Planned(updates);
         using var panel = Panel(new RecordingHost());
         panel.RunStarted(summary, new());
         for (var update = 10; update <= logged; update += 10)
@@ -186,7 +195,7 @@ public sealed class LivePanelTests
     {
         var host = new RecordingHost();
         using var panel = Panel(host);
-        panel.RunStarted(Summary with { Updates = 100_000 }, new());
+        panel.RunStarted(Planned(100_000), new());
         for (var i = 1; i <= 10_000; i++)
         {
             panel.StepLogged(Step(i * 10, i * 0.0001));
@@ -205,7 +214,7 @@ public sealed class LivePanelTests
         const int Logs = 2000;
         var host = new RecordingHost();
         using var panel = Panel(host);
-        panel.RunStarted(Summary with { Updates = Logs }, new());
+        panel.RunStarted(Planned(Logs), new());
         var steps = Enumerable.Range(1, Logs).Select(i => Step(i, i)).ToArray();
         panel.StepLogged(steps[0]);
         var before = GC.GetAllocatedBytesForCurrentThread();

@@ -7,9 +7,17 @@ namespace NotebookLib.Tests.Display;
 
 public class RunViewsTests
 {
-    private static readonly RunSummary Summary = new(
-        "cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 per micro-batch × 8 micro-batches = 128 sentences per update", 800, 100, 100, 5, 42,
-        new Dictionary<string, string> { ["libtorch"] = "2.10" }, "0123456789abcdef", new TrainingSettings { MaximumUpdates = 100 });
+    private static readonly RunSummary Summary = new()
+    {
+        Device = "cpu, 2 threads",
+        TotalParameters = 1000,
+        TrainedParameters = 900,
+        TrainingRows = 12800,
+        EvaluationRows = 1280,
+        Versions = new Dictionary<string, string> { ["libtorch"] = "2.10" },
+        Commit = "0123456789abcdef",
+        Settings = new TrainingSettings { MaximumUpdates = 100, WarmupUpdates = 5 },
+    };
 
     private static readonly TrainingHistory History = new(
         [new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20) { MemoryBytes = 3L << 30 }],

@@ -11,19 +11,33 @@ namespace NotebookLib.Tests.Hub;
 
 public sealed class ModelReadmeTests
 {
-    private static ModelFacts Facts()
+    private const string Place = "org/tuned: a \"name\"";
+
+    private static RunRecord Facts()
     {
         string[][] gold = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-PER"]];
         string[][] predicted = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-LOC"]];
-        var summary = new RunSummary("cpu, 2 threads", "float32", 1000, 900, 12800, 1280, "16 × 8 = 128", 800, 100, 100, 5, 42,
-            new Dictionary<string, string> { ["libtorch"] = "2.10" }, "0123456789abcdef", new TrainingSettings());
+        var summary = new RunSummary
+        {
+            Device = "cpu, 2 threads",
+            TotalParameters = 1000,
+            TrainedParameters = 900,
+            TrainingRows = 12800,
+            EvaluationRows = 1280,
+            Versions = new Dictionary<string, string> { ["libtorch"] = "2.10" },
+            Commit = "0123456789abcdef",
+            Settings = new TrainingSettings { WarmupUpdates = 5 },
+        };
         LoggedEvaluation At(int update, double f1, bool isBest) =>
             new(update, 0.1, new Dictionary<string, double> { ["loss"] = 0.5, ["f1"] = f1 }, new Dictionary<string, double>(), 1, isBest);
         var history = new TrainingHistory([new(10, 0.1, 2.5, 5e-5, 1, 1000, 10), new(20, 0.2, 1.5, 2.5e-5, 1, 3000, 20)],
             [At(10, 0.4, true), At(20, 0.6, true)]);
-        return new ModelFacts
+        return new RunRecord
         {
-            Repository = "org/tuned: a \"name\"",
+            Id = "20261127-demo",
+            Started = DateTimeOffset.UnixEpoch,
+            System = "base-B",
+            Profile = "demo",
             BaseModel = "microsoft/deberta-v3-base",
             Labels = LabelSet.SystemB,
             DataName = "MultiNERD | English",
@@ -40,7 +54,7 @@ public sealed class ModelReadmeTests
     [Fact]
     public void The_header_is_YAML_that_the_Hub_reads()
     {
-        var text = ModelReadme.Write(Facts());
+        var text = ModelReadme.Write(Facts(), Place);
         var header = new DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(text.Split("---\n")[1]);
 
         Assert.StartsWith("---\n", text, StringComparison.Ordinal);
@@ -55,7 +69,7 @@ public sealed class ModelReadmeTests
     [Fact]
     public void The_card_holds_counts_scores_settings_and_curves_of_the_run()
     {
-        var text = ModelReadme.Write(Facts());
+        var text = ModelReadme.Write(Facts(), Place);
 
         Assert.Contains("| LOC | 0.5000 | 1.0000 | 0.6667 | 1 |", text, StringComparison.Ordinal);
         Assert.Contains("| train | 1 | 1 | 1 |", text, StringComparison.Ordinal);
@@ -75,14 +89,14 @@ public sealed class ModelReadmeTests
     {
         var facts = Facts();
 
-        Assert.Contains("| epochs, updates | 0.06, 6 |", ModelReadme.Write(facts with { Training = facts.Training with { Updates = 6 } }),
+        Assert.Contains("| epochs, updates | 0.06, 6 |", ModelReadme.Write(facts with { Training = facts.Training! with { Updates = 6 } }),
             StringComparison.Ordinal);
     }
 
     [Fact]
     public void Scores_on_validation_are_called_so_and_a_language_that_nobody_knows_is_left_out()
     {
-        var (tested, own) = (ModelReadme.Write(Facts()), ModelReadme.Write(Facts() with { Language = null, TestIsValidation = true }));
+        var (tested, own) = (ModelReadme.Write(Facts(), Place), ModelReadme.Write(Facts() with { Language = null, TestIsValidation = true }));
 
         Assert.Contains("language:\n- en\n", tested, StringComparison.Ordinal);
         Assert.Contains("split: test\n", tested, StringComparison.Ordinal);
@@ -98,8 +112,8 @@ public sealed class ModelReadmeTests
     public void An_adapter_s_card_names_its_base_and_how_to_put_it_on()
     {
         var facts = Facts();
-        facts = facts with { Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = new LoraSettings(), AdaptedLayers = 24 } } };
-        var text = ModelReadme.Write(facts);
+        facts = facts with { Training = facts.Training! with { Summary = facts.Training!.Summary with { Adapters = new LoraSettings(), AdaptedLayers = 24 } } };
+        var text = ModelReadme.Write(facts, Place);
 
         Assert.Contains("library_name: peft", text, StringComparison.Ordinal);
         Assert.Contains("| adapters | r 4, alpha 8, dropout 0.1 on query_proj, key_proj; 24 layers |", text, StringComparison.Ordinal);
@@ -108,7 +122,7 @@ public sealed class ModelReadmeTests
         Assert.Contains("EntityTagger.LoadAsync(\"org/tuned: a \\\"name\\\"\");", text, StringComparison.Ordinal);
         Assert.Contains(
             "EntityTagger.LoadAsync(\"path/to/this/folder\", baseModel: \"path/to/the/base/model\");",
-            ModelReadme.Write(facts with { Repository = "20261127-demo", BaseModel = null }), StringComparison.Ordinal);
+            ModelReadme.Write(facts with { BaseModel = null }), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -120,9 +134,9 @@ public sealed class ModelReadmeTests
         facts = facts with
         {
             BaseModel = null,
-            Training = facts.Training with { Summary = facts.Training.Summary with { Adapters = isAdapter ? new LoraSettings() : null } }
+            Training = facts.Training! with { Summary = facts.Training!.Summary with { Adapters = isAdapter ? new LoraSettings() : null } }
         };
-        var code = ModelReadme.Write(facts).Split("```csharp\n")[1].Split("```")[0];
+        var code = ModelReadme.Write(facts, Place).Split("```csharp\n")[1].Split("```")[0];
         var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Append(typeof(ModelReadme).Assembly.Location)
             .Distinct();
 

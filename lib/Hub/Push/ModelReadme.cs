@@ -1,54 +1,10 @@
 using System.Globalization;
 using System.Text;
-using NotebookLib.Data;
-using NotebookLib.Metrics;
+using NotebookLib.Lora;
 using NotebookLib.Platform;
 using NotebookLib.Training;
 
 namespace NotebookLib.Hub;
-
-/// <summary>What a run knows about the model that it made.</summary>
-public sealed record ModelFacts
-{
-    /// <summary>Where it is published, <c>organisation/name</c>.</summary>
-    public required string Repository { get; init; }
-
-    /// <summary>The model that it was fine-tuned from, by its name on the Hub; null when that came from a local folder.</summary>
-    public string? BaseModel { get; init; }
-
-    /// <summary>The trained adapters that it went on from; null when it began with none.</summary>
-    public string? Adapter { get; init; }
-
-    /// <summary>Its labels.</summary>
-    public required LabelSet Labels { get; init; }
-
-    /// <summary>What it was trained on, for people.</summary>
-    public required string DataName { get; init; }
-
-    /// <summary>The data set on the Hub, or null.</summary>
-    public string? Dataset { get; init; }
-
-    /// <summary>The language of the sentences, as the Hub writes it: <c>en</c>; null where nobody knows.</summary>
-    public string? Language { get; init; }
-
-    /// <summary>The licence that the weights come under, as the Hub writes it; null leaves it open.</summary>
-    public string? Licence { get; init; }
-
-    /// <summary>Counts of the splits.</summary>
-    public IReadOnlyList<SplitStatistics> Splits { get; init; } = [];
-
-    /// <summary>True when there was no test data, and the scores are those of the validation sentences.</summary>
-    public bool TestIsValidation { get; init; }
-
-    /// <summary>Scores on the test split, words.</summary>
-    public required SequenceScores Scores { get; init; }
-
-    /// <summary>The same under strict IOB2.</summary>
-    public required SequenceScores Strict { get; init; }
-
-    /// <summary>How it was trained.</summary>
-    public required TrainingResult Training { get; init; }
-}
 
 /// <summary>Writes a model's or adapter's card, README.md, from what its run recorded.</summary>
 public static class ModelReadme
@@ -57,57 +13,62 @@ public static class ModelReadme
 
     /// <summary>Writes the card into a saved model's folder, where the Hub expects it.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="facts">What the run recorded.</param>
+    /// <param name="run">The run that made it; one that trained.</param>
+    /// <param name="repository">Where it is published, <c>organisation/name</c>; null takes the run's name.</param>
+    /// <exception cref="ArgumentException">Nothing was trained.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    public static void Save(string folder, ModelFacts facts) => AtomicFile.WriteText(Path.Combine(folder, "README.md"), Write(facts));
+    public static void Save(string folder, RunRecord run, string? repository = null) =>
+        AtomicFile.WriteText(Path.Combine(folder, "README.md"), Write(run, repository));
 
     /// <summary>The card's text.</summary>
-    public static string Write(ModelFacts facts)
+    public static string Write(RunRecord run, string? repository = null)
     {
-        ArgumentNullException.ThrowIfNull(facts);
-        var text = new StringBuilder(ReadmeHeader.Write(facts));
-        text.Append(CultureInfo.InvariantCulture, $"\n# {facts.Repository.Split('/')[^1]}\n\n{Opening(facts)}\n");
-        text.Append("\n## Scores\n\n").Append(ScoresTable(facts));
-        text.Append("\n## Data\n\n").Append(DataTable(facts));
-        text.Append("\n## Training\n\n").Append(SettingsTable(facts.Training));
-        text.Append(Curves(facts.Training.History));
-        text.Append("\n## How to use it\n\n").Append(ReadmeCode.Write(facts));
-        text.Append("\n## Licence\n\n").Append(LicenceText(facts)).Append('\n');
+        ArgumentNullException.ThrowIfNull(run);
+        var training = run.Training ?? throw new ArgumentException($"{run.Id} trained nothing; expected a run that made the model.", nameof(run));
+        var (place, adapters) = (repository ?? run.Id, training.Summary.Adapters);
+        var text = new StringBuilder(ReadmeHeader.Write(run, place, isAdapter: adapters is not null));
+        text.Append(CultureInfo.InvariantCulture, $"\n# {place.Split('/')[^1]}\n\n{Opening(run, adapters)}\n");
+        text.Append("\n## Scores\n\n").Append(ScoresTable(run));
+        text.Append("\n## Data\n\n").Append(DataTable(run));
+        text.Append("\n## Training\n\n").Append(SettingsTable(training));
+        text.Append(Curves(training.History));
+        text.Append("\n## How to use it\n\n").Append(ReadmeCode.Write(run, place, isAdapter: adapters is not null));
+        text.Append("\n## Licence\n\n").Append(LicenceText(run)).Append('\n');
         return text.ToString();
     }
 
-    private static string Opening(ModelFacts facts)
+    private static string Opening(RunRecord run, LoraSettings? adapters)
     {
-        var what = facts.Training.Summary.Adapters switch
+        var what = adapters switch
         {
             null => "A token classifier",
             { TrainsHeadOnly: true } => "A new head, with frozen features below,",
             _ => "Low-rank adapters and a head",
         };
         return $"{what} for named entity recognition: "
-            + $"{(facts.BaseModel is null ? "DeBERTa-v3" : $"[{facts.BaseModel}](https://huggingface.co/{facts.BaseModel})")}"
-            + $"{(facts.Adapter is null ? "" : $" with the adapters {facts.Adapter}")} fine-tuned on "
-            + $"{(facts.Dataset is null ? facts.DataName : $"[{facts.DataName}](https://huggingface.co/datasets/{facts.Dataset})")}, "
-            + $"{facts.Labels.Count} labels: O, and B and I of {string.Join(", ", facts.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); "
+            + $"{(run.BaseModel is null ? "DeBERTa-v3" : $"[{run.BaseModel}](https://huggingface.co/{run.BaseModel})")}"
+            + $"{(run.Adapter is null ? "" : $" with the adapters {run.Adapter}")} fine-tuned on "
+            + $"{(run.Dataset is null ? run.DataName : $"[{run.DataName}](https://huggingface.co/datasets/{run.Dataset})")}, "
+            + $"{run.Labels.Count} labels: O, and B and I of {string.Join(", ", run.Labels.Types)}. Trained in C# with TorchSharp (NotebookLib); "
                 + "the files are those of the Python libraries.";
     }
 
-    private static string ScoresTable(ModelFacts facts)
+    private static string ScoresTable(RunRecord run)
     {
-        var rows = facts.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(facts.Scores.Micro)
-            .Append(facts.Scores.Macro).Append(facts.Scores.Weighted)
+        var rows = run.Scores.Types.OrderByDescending(row => row.Support).ThenBy(row => row.Name, StringComparer.Ordinal).Append(run.Scores.Micro)
+            .Append(run.Scores.Macro).Append(run.Scores.Weighted)
             .Select(row => (string[])[row.Name, Score(row.Precision), Score(row.Recall), Score(row.F1), Count(row.Support)]);
-        return $"{(facts.TestIsValidation ? "Validation" : "Test")} split, {Count(facts.Scores.SentenceCount)} sentences, "
-            + $"{Count(facts.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default."
-            + (facts.TestIsValidation
+        return $"{(run.TestIsValidation ? "Validation" : "Test")} split, {Count(run.Scores.SentenceCount)} sentences, "
+            + $"{Count(run.Scores.TokenCount)} words; labels of pieces brought back to words, entities as seqeval counts them by default."
+            + (run.TestIsValidation
                 ? " There was no test data: training was evaluated on these sentences too, and its best checkpoint is chosen by them." : "") + "\n\n"
             + Table(["type", "precision", "recall", "F1", "entities"], rows)
-            + $"\nAccuracy {Score(facts.Scores.Accuracy)}; F1 under strict IOB2 {Score(facts.Strict.Micro.F1)}.\n";
+            + $"\nAccuracy {Score(run.Scores.Accuracy)}; F1 under strict IOB2 {Score(run.Strict.Micro.F1)}.\n";
     }
 
-    private static string DataTable(ModelFacts facts) => facts.Splits.Count == 0 ? facts.DataName + "\n" : Table(
+    private static string DataTable(RunRecord run) => run.Splits.Count == 0 ? run.DataName + "\n" : Table(
         ["split", "sentences", "words", "entities", "entities that training never saw"],
-        facts.Splits.Select(split =>
+        run.Splits.Select(split =>
             (string[])[split.Name, Count(split.Sentences), Count(split.Words), Count(split.EntityCount),
                 split.UnseenEntities is { } unseen ? Count(unseen) : ""]));
 
@@ -163,11 +124,11 @@ public static class ModelReadme
             + $"[{string.Join(", ", shown.Select(evaluation => evaluation.Update))}]\n  y-axis 0 --> 1\n  line [{values}]\n```\n";
     }
 
-    private static string LicenceText(ModelFacts facts) => facts.Dataset == "Babelscape/multinerd"
+    private static string LicenceText(RunRecord run) => run.Dataset == "Babelscape/multinerd"
         ? "The weights were trained on MultiNERD, CC BY-NC-SA 4.0 (Tedeschi and Navigli, Findings of NAACL 2022): attribution, no commerce, share alike. "
             + "DeBERTa-v3 is MIT, by Microsoft."
-        : facts.Licence is null
-        ? "Not stated: see the licences of the data and of the base model." : $"{facts.Licence}, as far as the data and the base model allow.";
+        : run.Licence is null
+        ? "Not stated: see the licences of the data and of the base model." : $"{run.Licence}, as far as the data and the base model allow.";
 
     private static string Table(IReadOnlyList<string> header, IEnumerable<string[]> rows)
     {

@@ -1,14 +1,16 @@
+using NotebookLib.Training;
+
 namespace NotebookLib.Hub;
 
 /// <summary>How to use the model, in Python and in C#.</summary>
 internal static class ReadmeCode
 {
-    public static string Write(ModelFacts facts)
+    public static string Write(RunRecord run, string repository, bool isAdapter)
     {
         // A run's own name, which stands there until it is published, is no place.
-        var place = facts.Repository.Contains('/', StringComparison.Ordinal) ? Quoted(facts.Repository) : "path/to/this/folder";
-        var start = Quoted(facts.BaseModel ?? "path/to/the/base/model");
-        return (facts.Training.Summary.Adapters is null
+        var place = repository.Contains('/', StringComparison.Ordinal) ? Quoted(repository) : "path/to/this/folder";
+        var start = Quoted(run.BaseModel ?? "path/to/the/base/model");
+        return (!isAdapter
             ? $"""
             ```python
             # pip install torch "transformers>=4.35"
@@ -35,7 +37,7 @@ internal static class ReadmeCode
             // the package NotebookLib, and one of libtorch's
             using NotebookLib.Inference;
 
-            using var tagger = await EntityTagger.LoadAsync("{{place}}"{{(facts is { Training.Summary.Adapters: not null, BaseModel: null } ? $", baseModel: \"{start}\"" : "")}});
+            using var tagger = await EntityTagger.LoadAsync("{{place}}"{{(isAdapter && run.BaseModel is null ? $", baseModel: \"{start}\"" : "")}});
             foreach (var entity in tagger.Tag("Marie Curie was born in Warsaw.").Entities)
             {
                 Console.WriteLine($"{entity.Type} {entity.Start}-{entity.End} {entity.Text} {entity.Score:0.00}");

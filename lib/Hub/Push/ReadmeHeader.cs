@@ -1,3 +1,4 @@
+using NotebookLib.Training;
 using YamlDotNet.Serialization;
 
 namespace NotebookLib.Hub;
@@ -5,37 +6,36 @@ namespace NotebookLib.Hub;
 /// <summary>The card's YAML header, which the Hub reads.</summary>
 internal static class ReadmeHeader
 {
-    public static string Write(ModelFacts facts)
+    public static string Write(RunRecord run, string place, bool isAdapter)
     {
-        var isAdapter = facts.Training.Summary.Adapters is not null;
         var header = new Dictionary<string, object>();
-        AddIf(header, "language", facts.Language is null ? null : new[] { facts.Language });
-        AddIf(header, "license", facts.Licence);
+        AddIf(header, "language", run.Language is null ? null : new[] { run.Language });
+        AddIf(header, "license", run.Licence);
         header["library_name"] = isAdapter ? "peft" : "transformers";
         header["pipeline_tag"] = "token-classification";
-        AddIf(header, "base_model", facts.BaseModel);
-        AddIf(header, "datasets", facts.Dataset is null ? null : new[] { facts.Dataset });
+        AddIf(header, "base_model", run.BaseModel);
+        AddIf(header, "datasets", run.Dataset is null ? null : new[] { run.Dataset });
         header["metrics"] = new[] { "f1", "precision", "recall", "accuracy" };
         header["tags"] = isAdapter ? new[] { "named-entity-recognition", "deberta-v2", "lora" } : ["named-entity-recognition", "deberta-v2"];
-        header["model-index"] = new[] { Index(facts) };
+        header["model-index"] = new[] { Index(run, place) };
         return $"---\n{new SerializerBuilder().Build().Serialize(header).ReplaceLineEndings("\n")}---\n";
     }
 
-    private static Dictionary<string, object> Index(ModelFacts facts)
+    private static Dictionary<string, object> Index(RunRecord run, string place)
     {
-        var scores = facts.Scores;
+        var scores = run.Scores;
         var metrics = new (string Type, double Value)[] { ("f1", scores.Micro.F1), ("precision", scores.Micro.Precision), ("recall", scores.Micro.Recall),
             ("accuracy", scores.Accuracy) };
         return new()
         {
-            ["name"] = facts.Repository.Split('/')[^1],
+            ["name"] = place.Split('/')[^1],
             ["results"] = new[]
             {
                 new Dictionary<string, object>
                 {
                     ["task"] = new Dictionary<string, object> { ["type"] = "token-classification", ["name"] = "Named entity recognition" },
-                    ["dataset"] = new Dictionary<string, object> { ["name"] = facts.DataName, ["type"] = facts.Dataset ?? facts.DataName,
-                        ["split"] = facts.TestIsValidation ? "validation" : "test" },
+                    ["dataset"] = new Dictionary<string, object> { ["name"] = run.DataName, ["type"] = run.Dataset ?? run.DataName,
+                        ["split"] = run.TestIsValidation ? "validation" : "test" },
                     ["metrics"] = metrics.Select(metric => new Dictionary<string, object> { ["type"] = metric.Type, ["value"] = Math.Round(metric.Value, 4) })
                         .ToArray(),
                 },
