@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Data;
 
 /// <summary>How a data file is laid out.</summary>
@@ -85,15 +87,19 @@ public sealed record ReaderOptions
     public RowListing Rows { get; init; } = RowListing.Distinct;
 
     /// <summary>How many faults the exception lists; the others are counted.</summary>
+    [Expected("at least 1", Least = 1)]
     public int FaultLimit { get; init; } = 20;
 
     /// <summary>Longest line allowed in text files, in bytes (16 MiB).</summary>
+    [Expected("at least 2", Least = 2)]
     public int MaxLineBytes { get; init; } = 16 << 20;
 
     /// <summary>Most words allowed in a sentence.</summary>
+    [Expected("at least 1", Least = 1)]
     public int MaxWordsPerSentence { get; init; } = 10_000;
 
     /// <summary>Most words allowed in a row group of a Parquet file, which is held in memory at once (64 Mi words, near 2 GB).</summary>
+    [Expected("at least 1", Least = 1)]
     public int MaxWordsPerRowGroup { get; init; } = 64 << 20;
 
     /// <summary>How the tags mark entities; null goes by what the file shows, over all of it.</summary>
@@ -124,19 +130,10 @@ public sealed record ReaderOptions
     /// <exception cref="ArgumentException">Names every setting that is out of range, with its value.</exception>
     public void Validate()
     {
-        var wrong = new (string Name, int Value, int Least)[]
-            {
-                (nameof(FaultLimit), FaultLimit, 1),
-                (nameof(MaxLineBytes), MaxLineBytes, 2),
-                (nameof(MaxWordsPerSentence), MaxWordsPerSentence, 1),
-                (nameof(MaxWordsPerRowGroup), MaxWordsPerRowGroup, 1),
-            }
-            .Where(setting => setting.Value < setting.Least)
-            .Select(setting => Invariant($"{setting.Name} is {setting.Value}; expected at least {setting.Least}."))
-            .Concat(Fields is not null && NamedFields is null
-                ? [$"{nameof(Fields)} is \"{Fields}\"; expected two names with a comma between: that of the words and that of the tags."] : [])
-            .Concat(MaxLineBytes > 1 << 29 ? [$"{nameof(MaxLineBytes)} is {MaxLineBytes}; expected at most {1 << 29}."] : [])
-            .ToList();
+        var wrong = SettingRules.FindFaults(this);
+        SettingRules.Require(Fields is null || NamedFields is not null, nameof(Fields), $"\"{Fields}\"",
+            "two names with a comma between: that of the words and that of the tags", wrong);
+        SettingRules.Require(MaxLineBytes <= 1 << 29, nameof(MaxLineBytes), MaxLineBytes, $"at most {1 << 29}", wrong);
         if (wrong.Count > 0)
         {
             throw new ArgumentException(string.Join(' ', wrong));

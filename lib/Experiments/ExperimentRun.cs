@@ -1,9 +1,7 @@
 using NotebookLib.Charts;
 using NotebookLib.Data;
-using NotebookLib.Hub;
 using NotebookLib.Inference;
 using NotebookLib.Lora;
-using NotebookLib.Metrics;
 using NotebookLib.Model;
 using NotebookLib.Results;
 using NotebookLib.Training;

@@ -93,7 +93,7 @@ public sealed class LoraAdapters : IDisposable
             return Restore(start, model, settings);
         }
 
-        LoraSettings.ThrowIfFaulty(FindFaults(model, settings));
+        SettingRules.ThrowIfFaulty("LoRA", FindFaults(model, settings));
         var places = PlacesIn(model, settings);
         using var generator = new Generator((ulong)seed);
         return new(model, settings, places, generator);
@@ -292,7 +292,7 @@ public sealed class LoraAdapters : IDisposable
         using var file = AdapterFile.Open(folder);
         var head = SavedHead.Of(folder, file, model, isTrained: asked is not null);
         var settings = (asked?.StartingFrom(there) ?? there) with { TrainsHead = head.IsTrained };
-        LoraSettings.ThrowIfFaulty(asked?.FindConflicts(settings, folder) ?? []);
+        SettingRules.ThrowIfFaulty("LoRA", asked?.FindConflicts(settings, folder) ?? []);
         var places = PlacesIn(model, settings);
         if (places.Count == 0)
         {

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Lora;
 
@@ -29,14 +29,17 @@ public enum TrainedBiases
 public sealed record LoraSettings
 {
     /// <summary>Width of the adapters' inner layer; null takes that of the adapters that training starts from.</summary>
+    [Expected(Width, Least = 1, Most = LargestRank, IsNeeded = true)]
     public int? Rank { get; init; } = 4;
 
     /// <summary>The adapters' output is multiplied by alpha / rank; null takes the alpha of the adapters that training starts from.</summary>
+    [Expected("above 0, for instance 8 (twice the rank)", Above = 0, IsNeeded = true)]
     public double? Alpha { get; init; } = 8;
 
     /// <summary>
     /// Probability that an element of an adapter's input becomes zero in training; null takes that of the adapters that training starts from.
     /// </summary>
+    [Expected("a probability from 0 to below 1, for instance 0.1", Least = 0, Below = 1, IsNeeded = true)]
     public double? Dropout { get; init; } = 0.1;
 
     /// <summary>
@@ -45,6 +48,7 @@ public sealed record LoraSettings
     /// <c>all-linear</c> is every linear layer; <c>word_embeddings</c> adapts the table of word vectors. Null takes those of the adapters that training starts
     /// from.
     /// </summary>
+    [Expected("at least one name, for instance query_proj", IsNeeded = true)]
     public IReadOnlyList<string>? Targets { get; init; } = ["query_proj", "key_proj"];
 
     /// <summary>Of these, which are left out, by names as in <see cref="Targets"/>; null leaves out none.</summary>
@@ -107,26 +111,23 @@ public sealed record LoraSettings
     /// <returns>One line per fault, each with the value seen and one that would work; empty when all is well.</returns>
     public IReadOnlyList<string> FindFaults()
     {
-        var faults = new List<string>();
-        Require(Rank is >= 1 and <= LargestRank, nameof(Rank), Rank, "a width from 1 to 4096, for instance 4", faults);
-        Require(Alpha is > 0 and < double.PositiveInfinity, nameof(Alpha), Alpha, "above 0, for instance 8 (twice the rank)", faults);
-        Require(Dropout is >= 0 and < 1, nameof(Dropout), Dropout, "a probability from 0 to below 1, for instance 0.1", faults);
-        Require(Targets is { Count: > 0 }, nameof(Targets), Targets is null ? "null" : "empty", "at least one name, for instance query_proj", faults);
-        Require(BaseModel is not null, nameof(BaseModel), "null", "a name, for instance microsoft/deberta-v3-large, or nothing", faults);
-        Require(TrainsHead || !TrainsHeadOnly, nameof(TrainsHeadOnly), true, "false where TrainsHead is false", faults);
-        Require(!UsesMagnitudes || !HasBias, nameof(HasBias), true, "false where UsesMagnitudes is true", faults);
+        var faults = SettingRules.FindFaults(this);
+        void Require(bool holds, string name, object? seen, string expected) => SettingRules.Require(holds, name, seen, expected, faults);
+        Require(BaseModel is not null, nameof(BaseModel), "null", "a name, for instance microsoft/deberta-v3-large, or nothing");
+        Require(TrainsHead || !TrainsHeadOnly, nameof(TrainsHeadOnly), true, "false where TrainsHead is false");
+        Require(!UsesMagnitudes || !HasBias, nameof(HasBias), true, "false where UsesMagnitudes is true");
         faults.AddRange((Targets ?? []).Select(target => ModuleNames.FindFault(nameof(Targets), target)).OfType<string>());
         faults.AddRange((Excluded ?? []).Select(name => ModuleNames.FindFault(nameof(Excluded), name)).OfType<string>());
         faults.AddRange((RankPattern?.Keys ?? []).Select(key => ModuleNames.FindPatternFault(nameof(RankPattern), key)).OfType<string>());
         faults.AddRange((AlphaPattern?.Keys ?? []).Select(key => ModuleNames.FindPatternFault(nameof(AlphaPattern), key)).OfType<string>());
         foreach (var (name, rank) in RankPattern ?? new Dictionary<string, int>())
         {
-            Require(rank is >= 1 and <= LargestRank, $"{nameof(RankPattern)}[{name}]", rank, "a width from 1 to 4096, for instance 4", faults);
+            Require(rank is >= 1 and <= LargestRank, $"{nameof(RankPattern)}[{name}]", rank, Width);
         }
 
         foreach (var (name, alpha) in AlphaPattern ?? new Dictionary<string, double>())
         {
-            Require(alpha > 0 && double.IsFinite(alpha), $"{nameof(AlphaPattern)}[{name}]", alpha, "above 0, for instance 8", faults);
+            Require(alpha > 0 && double.IsFinite(alpha), $"{nameof(AlphaPattern)}[{name}]", alpha, "above 0, for instance 8");
         }
 
         return faults;
@@ -134,7 +135,7 @@ public sealed record LoraSettings
 
     /// <summary>Refuses settings that cannot work.</summary>
     /// <exception cref="ArgumentException">All faults together, a line each.</exception>
-    public void Validate() => ThrowIfFaulty(FindFaults());
+    public void Validate() => SettingRules.ThrowIfFaulty("LoRA", FindFaults());
 
     /// <summary>The rank of one module's adapter.</summary>
     internal int RankOf(string module) =>
@@ -188,28 +189,11 @@ public sealed record LoraSettings
         }
     }
 
-    /// <exception cref="ArgumentException">There are faults: all together.</exception>
-    internal static void ThrowIfFaulty(IReadOnlyList<string> faults)
-    {
-        if (faults.Count > 0)
-        {
-            throw new ArgumentException($"The LoRA settings have {faults.Count} {(faults.Count == 1 ? "fault" : "faults")}:\n"
-                + string.Join('\n', faults.Select(fault => "  " + fault)));
-        }
-    }
-
     private const int LargestRank = 4096;
+    private const string Width = "a width from 1 to 4096, for instance 4";
 
     private static string? Listed<T>(IEnumerable<T>? items) =>
         items is null ? null : string.Join(", ", items.Select(item => Invariant($"{item}")).Order(StringComparer.Ordinal));
 
     private double ScaleOf(int rank, double alpha) => UsesRankStabilisation ? alpha / Math.Sqrt(rank) : alpha / rank;
-
-    private static void Require(bool holds, string name, object? seen, string expected, List<string> faults)
-    {
-        if (!holds)
-        {
-            faults.Add($"{name} is {(seen is null ? "null" : Convert.ToString(seen, CultureInfo.InvariantCulture))}; expected {expected}.");
-        }
-    }
 }

@@ -40,7 +40,7 @@ public sealed class Trainer
         ArgumentNullException.ThrowIfNull(observers);
         (_model, _labels, _training, _evaluation, _settings, _observers) = (model, labels, training, evaluation, settings, observers);
         var isCuda = model.parameters().First().device_type == DeviceType.CUDA;
-        TrainingSettingsRules.ThrowIfFaulty(TrainingSettingsRules.FindFaults(settings, training.Count, evaluation.Count, labels.Count, isCuda));
+        SettingRules.ThrowIfFaulty("training", TrainingSettingsRules.FindFaults(settings, training.Count, evaluation.Count, labels.Count, isCuda));
         RefuseForeignLabels(model.Config.Labels.Count);
         Summary = RunSummary.Of(model, settings, training.Count, evaluation.Count);
     }

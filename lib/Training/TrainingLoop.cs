@@ -17,7 +17,6 @@ internal sealed class TrainingLoop : IDisposable
     private readonly ITrainingTask _task;
     private readonly TrainingSettings _settings;
     private readonly TrainingPlan _plan;
-    private readonly LearningRateSchedule _schedule;
     private readonly MicroBatchOrder _order;
     private readonly PrecisionPolicy _precision;
     private readonly AdamWOptimiser _optimiser;
@@ -48,7 +47,6 @@ internal sealed class TrainingLoop : IDisposable
         var groups = ParameterGroups.Of(task.Model);
         _device = groups.Decayed.Concat(groups.Undecayed).First().Value.device;
         _plan = new(settings, task.RowCount);
-        _schedule = new(settings.Schedule, settings.LearningRate, _plan.WarmupUpdates, _plan.Updates);
         _order = new(_plan, settings.Seed);
         _precision = new(settings.Precision, _device.type);
         _precision.EnsureAvailable();
@@ -229,7 +227,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             Clip(norm);
             OwnRuns.AddTrained(_task.Model);
-            _optimiser.Step(_schedule.RateAt(ScheduleSteps));
+            _optimiser.Step(_plan.RateAt(ScheduleSteps));
             _ledger.CommitUpdate();
             _position.UpdatesSinceLog++;
         }
@@ -254,7 +252,7 @@ internal sealed class TrainingLoop : IDisposable
         var skip = _health.Note(_position.Update + 1, norm, microBatches, _ledger.TakePasses());
         Clip(norm);
         OwnRuns.AddTrained(_task.Model);
-        _optimiser.Step(_schedule.RateAt(ScheduleSteps), skip);
+        _optimiser.Step(_plan.RateAt(ScheduleSteps), skip);
         _ledger.CommitUpdate(skip);
     }
 
@@ -320,7 +318,7 @@ internal sealed class TrainingLoop : IDisposable
         var device = DeviceUsage.Of(_device);
         var step = new LoggedStep(
             _position.Update, _plan.EpochAt(_position.MicroBatches), _position.UpdatesSinceLog == 0 ? double.NaN : (double)loss / _position.UpdatesSinceLog,
-            _schedule.RateAt(ScheduleSteps), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds)
+            _plan.RateAt(ScheduleSteps), _lastNorm, _position.TokensSinceLog / Math.Max(_position.SecondsSinceLog, 1e-9), ElapsedSeconds)
         {
             MemoryBytes = ResidentMemory.CurrentBytes,
             DeviceMemoryBytes = device?.UsedBytes ?? 0,

@@ -1,12 +1,14 @@
 namespace NotebookLib.Training;
 
 /// <summary>
-/// When what happens in a run: micro-batches, updates, logs, evaluations, saves. The rules are those of transformers 4.35.2 (trainer.py,
+/// When what happens in a run, and at which rate: micro-batches, updates, logs, evaluations, saves. The rules are those of transformers 4.35.2 (trainer.py,
 /// <c>_inner_training_loop</c>; trainer_callback.py, <c>DefaultFlowCallback</c>): accumulation runs on across the end of an epoch, an epoch counts as
 /// floor(micro-batches / accumulation) updates, and the run stops at the planned update even when an epoch is not over.
 /// </summary>
 public sealed record TrainingPlan
 {
+    private readonly (ScheduleShape Shape, double Peak) _schedule;
+
     /// <summary>Plans a run.</summary>
     /// <param name="settings">Valid settings.</param>
     /// <param name="rows">Training rows, at least 1.</param>
@@ -21,6 +23,7 @@ public sealed record TrainingPlan
         UpdatesPerEpoch = Math.Max(1, MicroBatchesPerEpoch / AccumulationSteps);
         Updates = settings.MaximumUpdates ?? checked((int)Math.Ceiling(settings.Epochs * UpdatesPerEpoch));
         WarmupUpdates = settings.WarmupUpdates > 0 ? settings.WarmupUpdates : (int)Math.Ceiling(Updates * settings.WarmupRatio);
+        _schedule = (settings.Schedule, settings.LearningRate);
         LogEvery = settings.LogEvery.InUpdates(Updates);
         EvaluateEvery = settings.EvaluateEvery.InUpdates(Updates);
         SaveEvery = settings.SaveEvery.InUpdates(Updates);
@@ -62,6 +65,12 @@ public sealed record TrainingPlan
     /// <summary>The updates after which a checkpoint is written by interval, in order; the end of the run writes one besides.</summary>
     public IEnumerable<int> Saves => Multiples(SaveEvery);
 
+    /// <summary>
+    /// The learning rate with which an update is made (optimization.py: <c>get_linear_…</c> and <c>get_cosine_schedule_with_warmup</c>).
+    /// </summary>
+    /// <param name="update">Updates made before it: 0 for the first. At <see cref="Updates"/> the rate is 0, and that is what the reference logs last.</param>
+    public double RateAt(int update) => _schedule.Peak * FactorAt(update);
+
     /// <summary>True when an interval is due after an update.</summary>
     public static bool IsDue(int update, int every) => every > 0 && update % every == 0;
 
@@ -90,6 +99,24 @@ public sealed record TrainingPlan
         }
 
         return EpochAt(microBatches);
+    }
+
+    // The divisions and their order are the reference's, so that rates agree to the last bits.
+    private double FactorAt(int update)
+    {
+        if (update < WarmupUpdates)
+        {
+            return (double)update / Math.Max(1, WarmupUpdates);
+        }
+
+        var remaining = Math.Max(1, Updates - WarmupUpdates);
+        return _schedule.Shape switch
+        {
+            ScheduleShape.Constant => 1,
+            ScheduleShape.Linear => Math.Max(0, (double)(Updates - update) / remaining),
+            ScheduleShape.Cosine => Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * 0.5 * 2 * ((double)(update - WarmupUpdates) / remaining)))),
+            _ => throw new InvalidOperationException($"{_schedule.Shape} is no schedule."),
+        };
     }
 
     private IEnumerable<int> Multiples(int every)

@@ -1,5 +1,6 @@
 using NotebookLib.Lora;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Training;
 
@@ -10,9 +11,11 @@ namespace NotebookLib.Training;
 public sealed record TrainingSettings
 {
     /// <summary>Sentences per micro-batch.</summary>
+    [Expected("a number of sentences from 1 on, for instance 16", Least = 1)]
     public int BatchSize { get; init; } = 16;
 
     /// <summary>Micro-batches per update. 16 sentences × 8 = 128 sentences an update.</summary>
+    [Expected("a number of micro-batches from 1 on, for instance 8", Least = 1)]
     public int AccumulationSteps { get; init; } = 8;
 
     /// <summary>
@@ -20,47 +23,62 @@ public sealed record TrainingSettings
     /// update's as the free memory holds by an estimate on CUDA. The update is the same up to rounding: <see cref="BatchSize"/> and
     /// <see cref="AccumulationSteps"/> alone decide the numbers.
     /// </summary>
+    [ChangesNoWeight]
+    [Expected("a number of pieces from 1 on, for instance 4096, or null to let the device decide", Least = 1)]
     public int? PiecesPerPass { get; init; }
 
     /// <summary>
     /// Sentences per evaluation batch, of which the evaluation loss is made; how many batches go through at once, <see cref="PiecesPerPass"/> says.
     /// </summary>
+    [ChangesNoWeight]
+    [Expected("a number of sentences from 1 on, for instance 16", Least = 1)]
     public int EvaluationBatchSize { get; init; } = 16;
 
     /// <summary>In which order evaluation rows form batches.</summary>
+    [ChangesNoWeight]
     public EvaluationOrder EvaluationOrder { get; init; } = EvaluationOrder.SortedByLength;
 
     /// <summary>Passes over the training rows; may be a fraction. Ignored when <see cref="MaximumUpdates"/> is set.</summary>
+    [Expected("a number of passes above 0, for instance 3", Above = 0, Most = 1e6, Unless = nameof(MaximumUpdates))]
     public double Epochs { get; init; } = 3;
 
     /// <summary>Updates of the whole run, or null to let <see cref="Epochs"/> decide.</summary>
+    [Expected("a number of updates from 1 on, or null to let Epochs decide", Least = 1)]
     public int? MaximumUpdates { get; init; }
 
     /// <summary>Largest learning rate, reached at the end of the warm-up.</summary>
+    [Expected("a rate above 0, for instance 5e-5", Above = 0)]
     public double LearningRate { get; init; } = 5e-5;
 
     /// <summary>Decoupled weight decay per unit of learning rate; biases and LayerNorm weights are left out.</summary>
+    [Expected("0 or more, for instance 0.01", Least = 0)]
     public double WeightDecay { get; init; } = 0.01;
 
     /// <summary>AdamW's decay of the running mean of gradients.</summary>
+    [Expected("0 up to below 1, for instance 0.9", Least = 0, Below = 1)]
     public double Beta1 { get; init; } = 0.9;
 
     /// <summary>AdamW's decay of the running mean of squared gradients.</summary>
+    [Expected("0 up to below 1, for instance 0.999", Least = 0, Below = 1)]
     public double Beta2 { get; init; } = 0.999;
 
     /// <summary>AdamW's addend of the denominator.</summary>
+    [Expected("above 0, for instance 1e-8", Above = 0)]
     public double Epsilon { get; init; } = 1e-8;
 
     /// <summary>How the learning rate falls after the warm-up.</summary>
     public ScheduleShape Schedule { get; init; } = ScheduleShape.Linear;
 
     /// <summary>Updates over which the learning rate rises from 0; when 0, <see cref="WarmupRatio"/> decides.</summary>
+    [Expected("0 or more", Least = 0)]
     public int WarmupUpdates { get; init; }
 
     /// <summary>Warm-up as a fraction of all updates, rounded up.</summary>
+    [Expected("a fraction of the run between 0 and 1, for instance 0.05", Least = 0, Most = 1)]
     public double WarmupRatio { get; init; }
 
     /// <summary>Gradients whose total 2-norm is larger are scaled down to it; 0 switches clipping off.</summary>
+    [Expected("a norm above 0, for instance 1, or 0 for no clipping", Least = 0, Most = double.PositiveInfinity)]
     public double MaximumGradientNorm { get; init; } = 1;
 
     /// <summary>Seed of the batch order (epoch e, from 0, uses seed + e · (e + 1) / 2, as the original's stack does: 42, 43, 45, 48) and of dropout.</summary>
@@ -76,15 +94,22 @@ public sealed record TrainingSettings
     public IReadOnlyList<double>? ClassWeights { get; init; }
 
     /// <summary>Focal loss exponent γ (Lin et al. 2017): pieces that are already right count less. 0 is cross-entropy.</summary>
+    [Expected("0 for cross-entropy, or for instance 2", Least = 0)]
     public double FocalGamma { get; init; }
 
     /// <summary>How often loss, rate, norm and speed are logged.</summary>
+    [ChangesNoWeight]
+    [Expected(Interval.Words)]
     public Interval LogEvery { get; init; } = 10;
 
     /// <summary>How often the evaluation rows are scored.</summary>
+    [ChangesNoWeight]
+    [Expected(Interval.Words)]
     public Interval EvaluateEvery { get; init; } = 257;
 
     /// <summary>How often a checkpoint is written; the end of the run always writes one.</summary>
+    [ChangesNoWeight]
+    [Expected(Interval.Words)]
     public Interval SaveEvery { get; init; } = 1026;
 
     /// <summary>
@@ -97,21 +122,30 @@ public sealed record TrainingSettings
     /// At the end the model holds the weights of the best evaluation, not the last ones (transformers' <c>load_best_model_at_end</c>); a run without evaluation
     /// keeps the last.
     /// </summary>
+    [ChangesNoWeight]
     public bool LoadBestAtEnd { get; init; }
 
     /// <summary>The run ends after so many evaluations in a row without a new best; null to go on to the end.</summary>
+    [ChangesNoWeight]
+    [Expected("evaluations from 1 on, for instance 3, or null", Least = 1)]
     public int? EarlyStoppingPatience { get; init; }
 
     /// <summary>Newest checkpoints kept, the last one included; the best model is kept besides.</summary>
+    [ChangesNoWeight]
+    [Expected("at least 1, for instance 2", Least = 1)]
     public int KeepCheckpoints { get; init; } = 2;
 
     /// <summary>What happens at a loss or gradient norm that is not finite.</summary>
+    [ChangesNoWeight]
     public NonFiniteAction OnNonFinite { get; init; } = NonFiniteAction.Stop;
 
     /// <summary>Where checkpoints go: <c>checkpoint-N</c>, <c>best</c>.</summary>
+    [ChangesNoWeight]
+    [Expected("a folder, for instance runs/base-A")]
     public string OutputFolder { get; init; } = "output";
 
     /// <summary>What to do when the output folder holds a run already.</summary>
+    [ChangesNoWeight]
     public ExistingRun ExistingRun { get; init; } = ExistingRun.Refuse;
 
     /// <summary>Sentences per update: batch × accumulation.</summary>
@@ -123,15 +157,19 @@ public sealed record TrainingSettings
 
     /// <summary>Refuses settings that cannot work.</summary>
     /// <exception cref="ArgumentException">All faults together, a line each.</exception>
-    public void Validate() => TrainingSettingsRules.ThrowIfFaulty(FindFaults());
+    public void Validate() => SettingRules.ThrowIfFaulty("training", FindFaults());
 
     /// <summary>Refuses settings of a training and its adapters that cannot work, before a long load or run.</summary>
     /// <param name="model">The base.</param>
     /// <param name="adapters">What will be attached to it.</param>
     /// <exception cref="ArgumentException">All faults of both together, a line each.</exception>
     public void Validate(DebertaV2ForTokenClassification model, LoraSettings adapters) =>
-        TrainingSettingsRules.ThrowIfFaulty([.. FindFaults(), .. LoraAdapters.FindFaults(model, adapters)]);
+        SettingRules.ThrowIfFaulty("training", [.. FindFaults(), .. LoraAdapters.FindFaults(model, adapters)]);
 }
+
+/// <summary>A setting that may be another when a run goes on: the same weights come out.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class ChangesNoWeightAttribute : Attribute;
 
 /// <summary>How the learning rate falls after the warm-up.</summary>
 public enum ScheduleShape

@@ -14,7 +14,7 @@ public class LearningRateScheduleTests
     public void Rates_equal_those_of_the_published_runs(string name, ScheduleShape shape, double peak, int warmup)
     {
         var published = Published().GetProperty(name);
-        var schedule = new LearningRateSchedule(shape, peak, warmup, published.GetProperty("steps").GetInt32());
+        var schedule = Schedule(shape, peak, warmup, published.GetProperty("steps").GetInt32());
 
         var rates = published.GetProperty("learning_rate_used_at_update").EnumerateObject().ToList();
 
@@ -25,11 +25,14 @@ public class LearningRateScheduleTests
     [Fact]
     public void A_constant_rate_stays_after_its_warm_up()
     {
-        var schedule = new LearningRateSchedule(ScheduleShape.Constant, 0.5, 4, 100);
+        var schedule = Schedule(ScheduleShape.Constant, 0.5, 4, 100);
 
         Assert.Equal([0, 0.125, 0.25, 0.375, 0.5, 0.5], Enumerable.Range(0, 6).Select(schedule.RateAt));
         Assert.Equal(0.5, schedule.RateAt(99));
     }
+
+    private static TrainingPlan Schedule(ScheduleShape shape, double peak, int warmup, int updates) =>
+        new(new() { Schedule = shape, LearningRate = peak, WarmupUpdates = warmup, MaximumUpdates = updates }, rows: 1);
 
     internal static JsonElement Published() =>
         JsonDocument.Parse(File.ReadAllText(Repository.PathOf("tests", "goldens", "training", "schedule.json"))).RootElement;

@@ -29,7 +29,8 @@ internal static class MaskedLanguageTrainer
         IReadOnlyList<int[]>? evaluation = null, IReadOnlyList<ITrainingObserver>? observers = null, CancellationToken cancellation = default)
     {
         settings = settings with { BestMetric = EvaluationResult.LossMetric };
-        TrainingSettingsRules.ThrowIfFaulty(TrainingSettingsRules.FindFaults(settings, sequences.Count, evaluation?.Count ?? 0, labels: null, isCuda: false));
+        SettingRules.ThrowIfFaulty(
+            "training", TrainingSettingsRules.FindFaults(settings, sequences.Count, evaluation?.Count ?? 0, labels: null, isCuda: false));
         var model = new DebertaV2ForMaskedLM(new ModelBuild(config));
         try
         {

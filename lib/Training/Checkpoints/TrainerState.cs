@@ -104,12 +104,10 @@ internal sealed record TrainerState
         }
     }
 
-    // What may change between a run and its continuation without changing the weights that come out.
-    private static readonly HashSet<string> FreeSettings = new(StringComparer.Ordinal)
-    {
-        "piecesPerPass", "evaluationBatchSize", "evaluationOrder", "logEvery", "evaluateEvery", "saveEvery", "earlyStoppingPatience",
-        "keepCheckpoints", "loadBestAtEnd", "onNonFinite", "outputFolder", "existingRun", "effectiveBatchSize",
-    };
+    // Computed ones follow from others.
+    private static readonly HashSet<string> FreeSettings = typeof(TrainingSettings).GetProperties()
+        .Where(property => property.IsDefined(typeof(ChangesNoWeightAttribute), inherit: false) || !property.CanWrite)
+        .Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Settings whose change would make this another run, by name, with both values.</summary>
     public IEnumerable<string> FindContradictions(TrainingSettings now)
