@@ -39,7 +39,7 @@ internal sealed record Corpus(string Source, IReadOnlyList<Sentence> Sentences, 
         [.. BatchOrder.Reference(Rows.Length, seed: 42, epoch: 0).Batches(batchSize).Take(count).Select(batch => batch.Select(row => Rows[row]).ToArray())];
 
     /// <summary>Evaluation batches spread evenly over the first sentences.</summary>
-    /// <param name="sentences">How many sentences stand for the split: 1,024 in PERFORMANCE.md.</param>
+    /// <param name="sentences">How many sentences stand for the split.</param>
     /// <param name="batchSize">Sentences in each batch.</param>
     /// <param name="isSorted">Longest first, or as the file has them.</param>
     /// <param name="count">How many of the batches to take, evenly from first to last.</param>

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Bench.Inputs;
 
-/// <summary>How a network is trained, after the original's notebooks (RECIPE.md).</summary>
+/// <summary>How a network is trained, after the original's notebooks.</summary>
 /// <param name="Name">What the tables call it.</param>
 /// <param name="Config">The network.</param>
 /// <param name="BatchSize">Sentences per micro-batch.</param>

@@ -6,7 +6,7 @@ using static TorchSharp.torch.nn.functional;
 
 namespace NotebookLib.Bench.Sections;
 
-/// <summary>The peak of the machine's matrix products, as PERFORMANCE.md tabulates it.</summary>
+/// <summary>The peak of the machine's matrix products.</summary>
 internal sealed class ProbeSection : ISection
 {
     private static readonly (int M, int K, int N)[] Shapes = [(512, 768, 3072), (1024, 1024, 4096), (2048, 2048, 2048)];

@@ -9,7 +9,7 @@ namespace NotebookLib.Bench.Sections;
 /// <summary>Words and tags to pieces and aligned labels, on one thread and on all.</summary>
 internal sealed class TokenizeSection : ISection
 {
-    // PERFORMANCE.md, "Tokenise and align": 11,590 sentences, 313,000 pieces, one thread, Rust tokenizers 0.96 s, with the aligner 1.5 s.
+    // Measured once, on another machine of this kind: 11,590 sentences, 313,000 pieces, one thread, Rust tokenizers 0.96 s, with the aligner 1.5 s.
     private const double RustPiecesPerSecond = 313_000 / 0.96, RustAlignedPiecesPerSecond = 313_000 / 1.5;
 
     public string Verb => "tokenize";
@@ -43,7 +43,7 @@ internal sealed class TokenizeSection : ISection
         report.Tables.Add(new(
             $"{corpus.Sentences.Count:N0} sentences, {pieces:N0} pieces ({corpus.Source}): words in, ids, word ids and aligned labels out.",
             new(["", "sentences/s", "pieces/s", "× Rust with aligner", "probe GFLOP/s"], rows)));
-        report.Notes.Add($"Rust, one thread, in PERFORMANCE.md's run: {RustPiecesPerSecond:N0} pieces/s, with the aligner {RustAlignedPiecesPerSecond:N0}. "
+        report.Notes.Add($"Rust, one thread, measured once elsewhere: {RustPiecesPerSecond:N0} pieces/s, with the aligner {RustAlignedPiecesPerSecond:N0}. "
             + "That ran at another time, so take the ratio as an order of magnitude.");
         report.Targets.Add(
             Target.AtLeast("tokenise + align, first pass, × Rust with aligner", 1, Spread.Of([contest.Rate(0, pieces).Median / RustAlignedPiecesPerSecond]),

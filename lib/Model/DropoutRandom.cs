@@ -7,7 +7,7 @@ namespace NotebookLib.Model;
 /// <summary>
 /// Makes dropout masks from a seed and a counter alone: mask n of seed s is always the same, whatever ran before, on any number of threads.
 /// That lets a checkpoint continue bit for bit, and activation checkpointing replay a forward. libtorch's own generator is serial and cost 11 % of a
-/// training step (ENGINEERING measurements); this one hashes sixteen counters at a time.
+/// training step; this one hashes sixteen counters at a time.
 /// </summary>
 /// <remarks>
 /// Each 32-bit hash of (seed, mask, element pair) decides two elements by 16 bits each: probabilities are rounded to 1/65,536 and the scale uses the

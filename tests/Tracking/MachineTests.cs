@@ -46,7 +46,7 @@ public sealed class MachineTests
     }
 
     [Theory]
-    // WANDB.md §7: both SDKs give these digests.
+    // Both SDKs give these digests.
     [InlineData("30278767e421ba1d71a57fffbd1f362b", "config.json:oFK0NtGMiXMcY/H8iwHmJw==", "model.safetensors:K808TeIMkY4Z+rXDYknHDQ==")]
     [InlineData("033d5da6e2f9f3db2102c12c397bbda6", "sub/naïve file.txt:QBsw47i11iljWlxhPNt5GQ==", "model.safetensors:K808TeIMkY4Z+rXDYknHDQ==",
         "config.json:VPJMpN75LCZ3Qz4dJqIT/Q==")]

@@ -7,7 +7,7 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking;
 
-/// <summary>Values on the wire, as W&amp;B's clients write them (WANDB.md §4).</summary>
+/// <summary>Values on the wire, as W&amp;B's clients write them.</summary>
 public sealed class RowTextTests
 {
     public static TheoryData<object?, string> Values => new()

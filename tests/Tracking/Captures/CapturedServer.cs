@@ -46,7 +46,7 @@ internal static class CapturedServer
         }
     }
 
-    /// <summary>0.16.1 sends an artifact's fields flat, 0.31.0 in one input (WANDB.md §7).</summary>
+    /// <summary>0.16.1 sends an artifact's fields flat, 0.31.0 in one input.</summary>
     private static JsonObject Newer(Exchange exchange)
     {
         var variables = exchange.Variables;

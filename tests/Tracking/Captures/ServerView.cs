@@ -39,7 +39,7 @@ internal static partial class ServerView
     private static JsonNode? Entry(KeyValuePair<string, JsonNode?> member)
     {
         var entry = (JsonObject)member.Value!.DeepClone();
-        // 0.16.1 adds "desc": null (WANDB.md §3).
+        // 0.16.1 adds "desc": null.
         entry.Remove("desc");
         return entry;
     }

@@ -4,7 +4,7 @@ using System.IO.Hashing;
 namespace NotebookLib.Tests.Tracking.TransactionLog;
 
 /// <summary>
-/// Reads W&amp;B's transaction log by the description in WANDB.md §11, and nothing of the library's: blocks, checksums, protobuf's wire format.
+/// Reads W&amp;B's transaction log by its format alone, and nothing of the library's: blocks, checksums, protobuf's wire format.
 /// </summary>
 internal static class LogFileReader
 {

@@ -6,8 +6,7 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 namespace NotebookLib.Tests.Tracking.TransactionLog;
 
 /// <summary>
-/// Our run-*.wandb is one that both versions of W&amp;B's own tool read: its structure is that of the hand-made sample, which they were seen to accept
-/// (WANDB.md §11).
+/// Our run-*.wandb is one that both versions of W&amp;B's own tool read: its structure is that of the hand-made sample, which they were seen to accept.
 /// </summary>
 public sealed class TransactionLogTests
 {
