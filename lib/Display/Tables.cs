@@ -167,7 +167,7 @@ public static class Tables
     /// <param name="title">What was scored, for instance <c>Test split, words</c>.</param>
     /// <param name="scores">Scores as seqeval counts by default.</param>
     /// <param name="strict">The same under strict IOB2, or null.</param>
-    /// <param name="publishedSystem">One of <see cref="Published.Systems"/>, or null.</param>
+    /// <param name="publishedSystem"><c>base-A</c>, <c>base-B</c>, <c>large-LoRA-A</c>, or null.</param>
     public static TableView Report(string title, SequenceScores scores, SequenceScores? strict = null, string? publishedSystem = null)
     {
         ArgumentNullException.ThrowIfNull(scores);

@@ -21,7 +21,7 @@ public sealed unsafe class Autocast : IDisposable
     private readonly sbyte _previousType;
     private bool _isDisposed;
 
-    private Autocast(DeviceType device, ScalarType type, bool enabled)
+    private Autocast(DeviceType device, ScalarType type)
     {
         EnsureAvailable();
         var native = Native.Value;
@@ -29,7 +29,7 @@ public sealed unsafe class Autocast : IDisposable
         _wasEnabled = native.IsEnabled(_device) != 0;
         _previousType = native.GetType(_device);
         native.SetType(_device, (sbyte)type);
-        native.SetEnabled(_device, enabled ? (byte)1 : (byte)0);
+        native.SetEnabled(_device, 1);
         native.IncrementNesting();
     }
 
@@ -58,15 +58,7 @@ public sealed unsafe class Autocast : IDisposable
     /// <param name="type">bfloat16 (CPU and CUDA) or float16.</param>
     /// <param name="device">The device type whose operators are cast.</param>
     /// <exception cref="PlatformNotSupportedException">See <see cref="EnsureAvailable"/>.</exception>
-    public static Autocast Enter(ScalarType type, DeviceType device = DeviceType.CPU) => new(device, type, enabled: true);
-
-    /// <summary>Turns autocast off until the result is disposed: an island of float32.</summary>
-    /// <exception cref="PlatformNotSupportedException">See <see cref="EnsureAvailable"/>.</exception>
-    public static Autocast Suspend(DeviceType device = DeviceType.CPU)
-    {
-        EnsureAvailable();
-        return new(device, (ScalarType)Native.Value.GetType((sbyte)device), enabled: false);
-    }
+    public static Autocast Enter(ScalarType type, DeviceType device = DeviceType.CPU) => new(device, type);
 
     /// <inheritdoc />
     public void Dispose()

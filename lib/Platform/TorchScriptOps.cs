@@ -26,10 +26,6 @@ public static class TorchScriptOps
         def copy(targets: List[Tensor], sources: List[Tensor]) -> Tensor:
             torch._foreach_copy_(targets, sources)
             return targets[0]
-
-        def zero(tensors: List[Tensor]) -> Tensor:
-            torch._foreach_zero_(tensors)
-            return tensors[0]
         """;
 
     private static readonly Lazy<jit.CompilationUnit> Unit = new(Compile);
@@ -116,16 +112,6 @@ public static class TorchScriptOps
         if (tensors.Length > 0)
         {
             (Invoke("scale", tensors, factor) as Tensor)?.Dispose();
-        }
-    }
-
-    /// <summary>Sets many tensors to zero in one call.</summary>
-    public static void ZeroInPlace(Tensor[] tensors)
-    {
-        ArgumentNullException.ThrowIfNull(tensors);
-        if (tensors.Length > 0)
-        {
-            (Invoke("zero", [tensors]) as Tensor)?.Dispose();
         }
     }
 

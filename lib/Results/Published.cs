@@ -47,11 +47,8 @@ public static class Published
     /// <summary>All published scores on the test split.</summary>
     public static IReadOnlyList<PublishedRow> Rows => LoadedRows.Value;
 
-    /// <summary>The names of the published systems.</summary>
-    public static IReadOnlyList<string> Systems { get; } = ["base-A", "base-B", "large-LoRA-A"];
-
     /// <summary>The word-level row of a system, or null when it was not published.</summary>
-    /// <param name="system">One of <see cref="Systems"/>.</param>
+    /// <param name="system"><c>base-A</c>, <c>base-B</c> or <c>large-LoRA-A</c>.</param>
     /// <param name="row">Entity type, or <c>micro avg</c>, <c>macro avg</c>, <c>weighted avg</c>.</param>
     public static PublishedRow? Find(string system, string row) =>
         Rows.FirstOrDefault(published => published.System == system && published.Level == "words" && published.Row == row);
@@ -59,7 +56,7 @@ public static class Published
     /// <summary>
     /// Whether a run is a repetition of a published one: the same pre-trained model, or the author's own weights, on all of MultiNERD's English part.
     /// </summary>
-    /// <param name="system">One of <see cref="Systems"/>.</param>
+    /// <param name="system"><c>base-A</c>, <c>base-B</c> or <c>large-LoRA-A</c>.</param>
     /// <param name="model">The run's model, by its name on the Hub; empty in a row that does not say.</param>
     /// <param name="data">The run's data, as its row names them; empty in a row that does not say.</param>
     public static bool IsOf(string system, string model, string data)

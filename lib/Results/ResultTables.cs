@@ -75,29 +75,6 @@ public static class ResultTables
                 [.. group.GroupBy(run => run.Seed).Select(seed => seed.Last())], RunGroups.DifferencesOf(group.First(), [.. onTheSame[group.Key.Test]])))];
     }
 
-    /// <summary>One run's scores per type beside the published ones.</summary>
-    /// <param name="types">The run's rows.</param>
-    /// <param name="system">The published system to compare with.</param>
-    public static TableView Types(IReadOnlyList<TypeRow> types, string system)
-    {
-        ArgumentNullException.ThrowIfNull(types);
-        var rows = types.Select(type =>
-        {
-            var published = Published.Find(system, type.Row);
-            var isTotal = type.Row.EndsWith(" avg", StringComparison.Ordinal);
-            return new Row(
-                [type.Row, Share(type.Precision), Share(type.Recall), new(Share(type.F1), Bar: type.F1), Count(type.Support), Share(published?.F1),
-                    Difference(type.F1, published?.F1)],
-                isTotal ? Mark.Total : Mark.None);
-        });
-        return new(
-            "Scores of each type",
-            [new("type"), new("precision", true), new("recall", true), new("F1", true), new("support", true), new($"published F1, {system}", true),
-                new("difference", true)],
-            [.. rows],
-            "Test split, words, entities that agree in words and type; 0 to 1. Support: gold entities.");
-    }
-
     private static IEnumerable<ComparisonRow> ComparisonRows(List<RunRow> runs, string differences)
     {
         var one = runs[0];

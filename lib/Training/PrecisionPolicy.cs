@@ -9,10 +9,6 @@ namespace NotebookLib.Training;
 /// <param name="Device">Where the model lies.</param>
 public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Device)
 {
-    /// <summary>What runs in float32 whatever the precision: autocast's own list for these models, and what the trainer does itself.</summary>
-    public static IReadOnlyList<string> AlwaysFloat32 { get; } =
-        ["weights", "gradients", "AdamW moments and update", "gradient norm", "loss (logits are cast first)"];
-
     /// <summary>
     /// Half precision as it is worth its while here: bfloat16, which needs no loss scale, on a CPU and on a CUDA device that has it in hardware (compute
     /// capability 8.0 on); float16 on an older one.

@@ -1,4 +1,5 @@
 using CsCheck;
+using NotebookLib.Bench.Inputs;
 using NotebookLib.Data;
 
 namespace NotebookLib.Tests.Data;

@@ -1,12 +1,13 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using NotebookLib.Data;
 using NotebookLib.Platform;
 
-namespace NotebookLib.Data;
+namespace NotebookLib.Bench.Inputs;
 
 /// <summary>Writes sentences as text that <see cref="SentenceReader"/> reads back; <see cref="ParquetSentences"/> writes Parquet.</summary>
-public static class SentenceWriter
+internal static class SentenceWriter
 {
     // The content is data, not HTML: words stay readable (é, not \u00E9).
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
