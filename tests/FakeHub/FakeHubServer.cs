@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace NotebookLib.FakeHub;
 
 /// <summary>
-/// A Hub that behaves as the real one was seen to, on two ports of the loopback: the Hub itself and its storage host, which is another origin and must never see a token.
-/// Keeps repositories in memory, records every request, misbehaves on request.
+/// A Hub that behaves as the real one was seen to, on two ports of the loopback: the Hub itself and its storage host, which is another origin and must never
+/// see a token. Keeps repositories in memory, records every request, misbehaves on request.
 /// </summary>
 public sealed class FakeHubServer : IAsyncDisposable
 {

@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 namespace NotebookLib.Tests.Tracking.FakeWandb;
 
 /// <summary>
-/// What the server remembers, with the rules of the real one as far as captured traffic shows them. Whatever a client does that the real server or its storage would
-/// not like is written down in <see cref="Problems"/>; a test that ends well has none.
+/// What the server remembers, with the rules of the real one as far as captured traffic shows them. Whatever a client does that the real server or its storage
+/// would not like is written down in <see cref="Problems"/>; a test that ends well has none.
 /// </summary>
 internal sealed class FakeState
 {
