@@ -46,13 +46,13 @@ internal sealed partial class AdapterFile : IDisposable
         var found = ((string[])[SafetensorsName, PickleName]).Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
         return found is null
             ? throw new FileNotFoundException($"{folder}: no adapter weights found; expected {SafetensorsName} or {PickleName}.")
-            : new(Checkpoint.OpenFile(found));
+            : new(WeightFiles.OpenFile(found));
     }
 
     /// <summary>Our name of a tensor, whether it is spelled as PEFT saves it, as it is called in memory, or as a wrapper around the model calls it.</summary>
     public static string Canonical(string name)
     {
-        name = CheckpointNames.WithoutWrappers(name);
+        name = TensorNames.WithoutWrappers(name);
         name = SavedModule().Replace(name, ".");
         name = AdapterName().Replace(name, "$1$2$3$4");
         return name.Replace(".base_layer.", ".", StringComparison.Ordinal);

@@ -148,7 +148,7 @@ public static class ModelFolder
     {
         try
         {
-            using var source = Checkpoint.OpenFolder(folder);
+            using var source = WeightFiles.OpenFolder(folder);
             var parameters = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter, StringComparer.Ordinal);
             var report = Match(source, [.. parameters.Keys], isWanted, out var places);
             Refuse(source, config, parameters, places, report, options.IsStrict);
@@ -174,7 +174,7 @@ public static class ModelFolder
         List<string> unexpected = [], ignored = [];
         foreach (var stored in source.Tensors.Keys.Order(StringComparer.Ordinal))
         {
-            var name = CheckpointNames.Canonical(stored);
+            var name = TensorNames.Canonical(stored);
             if (wanted.Contains(name) && isWanted(name))
             {
                 if (!places.TryAdd(name, stored))
@@ -184,12 +184,12 @@ public static class ModelFolder
             }
             else
             {
-                (CheckpointNames.IsIgnorable(name) ? ignored : unexpected).Add(stored);
+                (TensorNames.IsIgnorable(name) ? ignored : unexpected).Add(stored);
             }
         }
 
         var found = places;
-        var wrapped = places.Values.Where(stored => CheckpointNames.WithoutWrappers(stored) != stored).ToList();
+        var wrapped = places.Values.Where(stored => TensorNames.WithoutWrappers(stored) != stored).ToList();
         return new LoadReport(source.Path, [.. places.Keys], [.. wanted.Where(name => !found.ContainsKey(name)).Order(StringComparer.Ordinal)], unexpected,
             ignored)
         {
@@ -208,7 +208,7 @@ public static class ModelFolder
         var quantised = places.Where(place =>
             source.Tensors[place.Value].Dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
             .Select(place => $"{place.Value}: stored as {source.Tensors[place.Value].Dtype}, quantised weights, which are not read here").ToList();
-        var adapter = source.Tensors.Keys.FirstOrDefault(CheckpointNames.IsAdapter) is { } name
+        var adapter = source.Tensors.Keys.FirstOrDefault(TensorNames.IsAdapter) is { } name
             ? (string[])[$"{name}: weights of an adapter among the model's; merge them in Python (merge_and_unload), "
                 + "or save the adapter alone (save_pretrained)"] : [];
         var absent = report.Missing.Where(name => !IsHead(name)).Select(name => $"{name}: missing").ToList();
@@ -218,7 +218,7 @@ public static class ModelFolder
         if (faults.Count > 0)
         {
             throw new InvalidDataException($"{source.Path} does not fit config.json:\n  {string.Join("\n  ", faults.Take(8))}"
-                + (faults.Count > 8 ? $"\n  … and {faults.Count - 8} more" : "") + $"\n{KnownCheckpoints.Compare(source.Tensors, config)}");
+                + (faults.Count > 8 ? $"\n  … and {faults.Count - 8} more" : "") + $"\n{KnownModels.Compare(source.Tensors, config)}");
         }
     }
 

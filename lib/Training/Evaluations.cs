@@ -8,10 +8,10 @@ internal sealed class Evaluations(
     public bool AreDue(int update) => task.EvaluationRowCount > 0 && TrainingPlan.IsDue(update, plan.EvaluateEvery);
 
     /// <summary>True when so many evaluations brought nothing better that the run ends.</summary>
-    public bool IsPatienceOver(RunPosition position) => settings.EarlyStoppingPatience is { } patience && position.EvaluationsSinceBest >= patience;
+    public bool IsPatienceOver(TrainerState position) => settings.EarlyStoppingPatience is { } patience && position.EvaluationsSinceBest >= patience;
 
     /// <summary>Scores the rows where the run stands. When the token ends it, the position remembers that it is due.</summary>
-    public void Run(RunPosition position, CancellationToken cancellation)
+    public void Run(TrainerState position, CancellationToken cancellation)
     {
         position.IsEvaluationPending = true;
         EvaluationResult result;
@@ -32,7 +32,7 @@ internal sealed class Evaluations(
         observers.Tell(observer => observer.EvaluationDone(evaluation, result));
     }
 
-    private LoggedEvaluation Log(RunPosition position, EvaluationResult result)
+    private LoggedEvaluation Log(TrainerState position, EvaluationResult result)
     {
         var metrics = result.Metrics;
         var types = result.Scores?.Types.ToDictionary(row => row.Name, row => row.F1, StringComparer.Ordinal) ?? [];

@@ -59,7 +59,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public string DataFingerprint => RowFingerprint.Of(_training.Select(row => (row.InputIds, row.Labels)));
 
-    public IReadOnlyDictionary<string, byte[]> RandomStates => DropoutState.Of(_model.Random);
+    public IReadOnlyDictionary<string, byte[]> RandomStates => RandomState.OfDropout(_model.Random);
 
     public int TokensOf(int row) => _training[row].Length;
 
@@ -117,7 +117,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
 
     public void Seed(long seed) => (_model.Random.Seed, _model.Random.Counter) = (seed, 0);
 
-    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => DropoutState.Restore(_model.Random, states);
+    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => RandomState.RestoreDropout(_model.Random, states);
 
     public void Dispose()
     {

@@ -33,7 +33,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly HeapTrimmer _heap = new();
     private readonly Device _device;
     private readonly bool _readsLate;
-    private RunPosition _position = new();
+    private TrainerState _position = new();
     private double _secondsBefore;
     private double _lastNorm;
     private string? _savedFolder;

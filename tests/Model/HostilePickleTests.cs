@@ -207,7 +207,7 @@ public sealed class HostilePickleTests : IDisposable
 
     private string Refusal()
     {
-        var error = Assert.Throws<InvalidDataException>(() => PickleCheckpoint.Open(_path));
+        var error = Assert.Throws<InvalidDataException>(() => PickleFile.Open(_path));
         Assert.Contains(_path, error.Message);
         return error.Message;
     }

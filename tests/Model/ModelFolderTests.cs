@@ -185,7 +185,7 @@ public sealed class ModelFolderTests : IDisposable
             ["deberta.encoder.layer.23.output.dense.bias"] = new(float16, [1024]),
         };
 
-        var text = KnownCheckpoints.Compare(tensors, new DebertaConfig { HiddenSize = 768, NumHiddenLayers = 12, NumAttentionHeads = 12 });
+        var text = KnownModels.Compare(tensors, new DebertaConfig { HiddenSize = 768, NumHiddenLayers = 12, NumAttentionHeads = 12 });
 
         Assert.Contains("weights look like microsoft/deberta-v3-large", text);
         Assert.Contains("describes microsoft/deberta-v3-base", text);

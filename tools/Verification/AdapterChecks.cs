@@ -82,7 +82,7 @@ internal static class LoraChecks
         {
             adapters.Save(saved.FullName);
             using var ours = SafetensorsFile.Open(Path.Combine(saved.FullName, "adapter_model.safetensors"));
-            using var theirs = Checkpoint.OpenFile(Directory.EnumerateFiles(golden, "adapter_model.*").First());
+            using var theirs = WeightFiles.OpenFile(Directory.EnumerateFiles(golden, "adapter_model.*").First());
             var different = ours.Tensors.Keys.Union(theirs.Tensors.Keys).Where(name => !ours.Tensors.ContainsKey(name) || !theirs.Tensors.ContainsKey(name)
                 || !ours.Tensors[name].Shape.SequenceEqual(theirs.Tensors[name].Shape) || GoldenFolder.Difference(ours.Read(name), theirs.Read(name)) != 0)
                     .ToList();

@@ -102,7 +102,7 @@ internal static class ModelChecks
     private static CheckResult ComparePickle(string folder)
     {
         using var scope = NewDisposeScope();
-        using ITensorSource pickle = PickleCheckpoint.Open(Path.Combine(folder, "pytorch_model.bin")),
+        using ITensorSource pickle = PickleFile.Open(Path.Combine(folder, "pytorch_model.bin")),
         safetensors = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
         var differing = safetensors.Tensors.Keys.Count(name => !pickle.Tensors.ContainsKey(name) || Difference(pickle.Read(name), safetensors.Read(name)) != 0);
         return new("", "pytorch_model.bin equals model.safetensors", differing, 0, $"{safetensors.Tensors.Count} tensors");

@@ -99,7 +99,7 @@ internal static class TrainingChecks
             ? ("final weights", model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal))
             : ("final adapter", adapters.TensorsByFileName());
         using var expected = adapters is null
-            ? Checkpoint.OpenFolder(Path.Combine(folder, "final")) : Checkpoint.OpenFile(Path.Combine(folder, "adapter-final", AdapterFile.SafetensorsName));
+            ? WeightFiles.OpenFolder(Path.Combine(folder, "final")) : WeightFiles.OpenFile(Path.Combine(folder, "adapter-final", AdapterFile.SafetensorsName));
         if (expected.Tensors.Keys.Except(ours.Keys).FirstOrDefault() is { } missing)
         {
             return CheckResult.Failed(name, quantity, $"our model has no {missing}");

@@ -64,7 +64,7 @@ internal sealed class MaskedLanguageTask(
 
     public string DataFingerprint => RowFingerprint.Of(training.Select(ids => (ids, Array.Empty<int>())));
 
-    public IReadOnlyDictionary<string, byte[]> RandomStates => DropoutState.Of(model.Random);
+    public IReadOnlyDictionary<string, byte[]> RandomStates => RandomState.OfDropout(model.Random);
 
     public int TokensOf(int row) => training[row].Length;
 
@@ -109,7 +109,7 @@ internal sealed class MaskedLanguageTask(
 
     public void SaveWeights(string folder) => model.Save(folder);
 
-    public void LoadWeights(string folder) => Weights.Load(model, folder);
+    public void LoadWeights(string folder) => WeightFiles.LoadInto(model, folder);
 
     public IDisposable HoldWeights() => model.Deberta.Encoder.Engine.KeepWeightCopies();
 
@@ -117,7 +117,7 @@ internal sealed class MaskedLanguageTask(
 
     public void Seed(long seed) => (model.Random.Seed, model.Random.Counter) = (seed, 0);
 
-    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => DropoutState.Restore(model.Random, states);
+    public void RestoreRandomStates(IReadOnlyDictionary<string, byte[]> states) => RandomState.RestoreDropout(model.Random, states);
 
     public void Dispose()
     {

@@ -1,12 +1,14 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Training;
 
 /// <summary>
-/// Everything of a run that is not a weight or a moment: where it stands, what it has seen, and the random states. Together with the weights and the
-/// optimiser's tensors it continues the run to the bit.
+/// Everything of a run that is not a weight or a moment: where it stands, which the loop moves on, what it has seen, and the random states. Together with the
+/// weights and the optimiser's tensors it continues the run to the bit.
 /// </summary>
 internal sealed record TrainerState
 {
@@ -16,16 +18,16 @@ internal sealed record TrainerState
     public int Version { get; init; } = 1;
 
     /// <summary>Updates done.</summary>
-    public int Update { get; init; }
+    public int Update { get; set; }
 
     /// <summary>Epochs done, for readers; the position that counts is <see cref="MicroBatches"/>.</summary>
     public double Epoch { get; init; }
 
     /// <summary>Micro-batches done since the start: the position in the order of rows.</summary>
-    public long MicroBatches { get; init; }
+    public long MicroBatches { get; set; }
 
     /// <summary>Micro-batches of the unfinished update whose gradients are in the optimiser's file.</summary>
-    public int Accumulated { get; init; }
+    public int Accumulated { get; set; }
 
     /// <summary>Updates that the optimiser made; fewer than <see cref="Update"/> when some were skipped.</summary>
     public int OptimiserUpdates { get; init; }
@@ -37,28 +39,28 @@ internal sealed record TrainerState
     public float LossSinceLog { get; init; }
 
     /// <summary>Updates made since the last log.</summary>
-    public int UpdatesSinceLog { get; init; }
+    public int UpdatesSinceLog { get; set; }
 
     /// <summary>Summed losses up to the last log.</summary>
-    public double LossBeforeLog { get; init; }
+    public double LossBeforeLog { get; set; }
 
     /// <summary>Pieces read since the last log.</summary>
-    public long TokensSinceLog { get; init; }
+    public long TokensSinceLog { get; set; }
 
     /// <summary>Seconds of training since the last log.</summary>
-    public double SecondsSinceLog { get; init; }
+    public double SecondsSinceLog { get; set; }
 
     /// <summary>Seconds of the whole run.</summary>
-    public double ElapsedSeconds { get; init; }
+    public double ElapsedSeconds { get; set; }
 
     /// <summary>The best value of the best metric, or null before the first evaluation.</summary>
-    public double? BestValue { get; init; }
+    public double? BestValue { get; set; }
 
     /// <summary>Evaluations since the best one.</summary>
-    public int EvaluationsSinceBest { get; init; }
+    public int EvaluationsSinceBest { get; set; }
 
     /// <summary>True when a stop cut off the evaluation that is due here.</summary>
-    public bool IsEvaluationPending { get; init; }
+    public bool IsEvaluationPending { get; set; }
 
     /// <summary>States of the random generators, base64, by name.</summary>
     public IReadOnlyDictionary<string, string> RandomStates { get; init; } = new Dictionary<string, string>();
@@ -70,7 +72,27 @@ internal sealed record TrainerState
     public int GoodUpdates { get; init; }
 
     /// <summary>All that was logged.</summary>
-    public TrainingHistory History { get; init; } = TrainingHistory.Empty;
+    public TrainingHistory History
+    {
+        get => new([.. Steps], [.. Evaluations]);
+        init
+        {
+            Steps.AddRange(value.Steps);
+            Evaluations.AddRange(value.Evaluations);
+        }
+    }
+
+    /// <summary>The logged steps so far.</summary>
+    [JsonIgnore]
+    public List<LoggedStep> Steps { get; } = [];
+
+    /// <summary>The evaluations so far.</summary>
+    [JsonIgnore]
+    public List<LoggedEvaluation> Evaluations { get; } = [];
+
+    /// <summary>The checkpoint's name here.</summary>
+    [JsonIgnore]
+    public CheckpointName Name => new(Update, Accumulated);
 
     /// <summary>Hash over the training rows.</summary>
     public string DataFingerprint { get; init; } = "";
@@ -120,4 +142,17 @@ internal sealed record TrainerState
     }
 
     private static string Text(JsonNode? node) => node?.ToJsonString() ?? "null";
+}
+
+/// <summary>How the trainer writes JSON: readable, enums by name, NaN and infinities by name (a diverged run has them).</summary>
+internal static class StateJson
+{
+    public static JsonSerializerOptions Options { get; } = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
 }

@@ -6,7 +6,7 @@ namespace NotebookLib.Model;
 /// Foreign weight names → ours: the one place that knows how checkpoints of other writers spell things
 /// (encoders saved without prefix, wrappers around a model, TensorFlow's gamma and beta, Microsoft's language-model head).
 /// </summary>
-internal static partial class CheckpointNames
+internal static partial class TensorNames
 {
     /// <summary>The parameter that a checkpoint's tensor belongs to.</summary>
     public static string Canonical(string name)

@@ -7,7 +7,7 @@ namespace NotebookLib.Model;
 /// Reads <c>pytorch_model.bin</c>: a zip file with a pickle (<c>data.pkl</c>) that describes tensors, and one stored entry per storage.
 /// The pickle is read by <see cref="RestrictedUnpickler"/>; a storage is read only when its tensor is asked for.
 /// </summary>
-public sealed class PickleCheckpoint : ITensorSource
+public sealed class PickleFile : ITensorSource
 {
     // Real ones have 100 to 300 bytes per tensor.
     private const long LargestPickle = 64 << 20;
@@ -19,7 +19,7 @@ public sealed class PickleCheckpoint : ITensorSource
     private readonly Dictionary<string, PickledTensor> _tensors;
     private readonly string _prefix;
 
-    private PickleCheckpoint(string path, ZipArchive zip)
+    private PickleFile(string path, ZipArchive zip)
     {
         Path = path;
         _zip = zip;
@@ -39,14 +39,14 @@ public sealed class PickleCheckpoint : ITensorSource
     /// <summary>Opens a file and reads its pickle.</summary>
     /// <exception cref="FileNotFoundException">No such file.</exception>
     /// <exception cref="InvalidDataException">The file is not such a zip file, is damaged, or its pickle names anything but tensors.</exception>
-    public static PickleCheckpoint Open(string path)
+    public static PickleFile Open(string path)
     {
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
         ZipArchive? zip = null;
         try
         {
             zip = new ZipArchive(stream, ZipArchiveMode.Read);
-            return new PickleCheckpoint(path, zip);
+            return new PickleFile(path, zip);
         }
         catch (Exception error)
         {

@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>Several files that together are one checkpoint, as <c>*.index.json</c> lists them (<c>weight_map</c>: tensor name → file name).</summary>
-public sealed class ShardedCheckpoint : ITensorSource
+public sealed class ShardedFiles : ITensorSource
 {
     private const long LargestIndex = 64 << 20;
     private readonly Dictionary<string, ITensorSource> _shards;
     private readonly Dictionary<string, string> _shardOf;
 
-    private ShardedCheckpoint(string path, Dictionary<string, ITensorSource> shards, Dictionary<string, string> shardOf)
+    private ShardedFiles(string path, Dictionary<string, ITensorSource> shards, Dictionary<string, string> shardOf)
     {
         Path = path;
         _shards = shards;
@@ -28,7 +28,7 @@ public sealed class ShardedCheckpoint : ITensorSource
     /// <param name="path">The index, for instance <c>model.safetensors.index.json</c>.</param>
     /// <exception cref="InvalidDataException">The index is damaged, or a name leads out of its folder.</exception>
     /// <exception cref="FileNotFoundException">A named file is missing.</exception>
-    public static ShardedCheckpoint Open(string path)
+    public static ShardedFiles Open(string path)
     {
         var shardOf = ReadMap(path);
         var folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
@@ -38,10 +38,10 @@ public sealed class ShardedCheckpoint : ITensorSource
             foreach (var file in shardOf.Values.Distinct(StringComparer.Ordinal))
             {
                 EnsurePlainName(path, file);
-                shards[file] = Checkpoint.OpenFile(System.IO.Path.Combine(folder, file));
+                shards[file] = WeightFiles.OpenFile(System.IO.Path.Combine(folder, file));
             }
 
-            return new ShardedCheckpoint(path, shards, shardOf);
+            return new ShardedFiles(path, shards, shardOf);
         }
         catch (Exception error)
         {
@@ -93,7 +93,7 @@ public sealed class ShardedCheckpoint : ITensorSource
     private static void EnsurePlainName(string index, string file)
     {
         if (file is "" or "." or ".." || file.AsSpan().ContainsAny("/\\:\0") || System.IO.Path.IsPathRooted(file)
-            || file.EndsWith(Checkpoint.IndexEnding, StringComparison.OrdinalIgnoreCase))
+            || file.EndsWith(WeightFiles.IndexEnding, StringComparison.OrdinalIgnoreCase))
         {
             throw new InvalidDataException($"{index}: weight_map names the file \"{file}\"; expected the plain name of a file of tensors beside the index.");
         }

@@ -22,7 +22,7 @@ internal sealed class CheckpointKeeper(
     /// <returns>Where the run stands, and the checkpoint that it goes on from.</returns>
     /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or
     /// another run writes there now.</exception>
-    public (RunPosition Position, ResumePoint? Resumed) Start()
+    public (TrainerState Position, ResumePoint? Resumed) Start()
     {
         var hadBegun = _store.HasBegun;
         _lock ??= _store.Lock();
@@ -44,8 +44,8 @@ internal sealed class CheckpointKeeper(
             var state = TrainerState.Load(folder);
             if (settings.ExistingRun == ExistingRun.Resume || !IsFinished(state))
             {
-                var position = Restore(folder, state);
-                return (position, new(Path.GetFileName(folder), position.Update, position.History));
+                Restore(folder, state);
+                return (state, new(Path.GetFileName(folder), state.Update, state.History));
             }
 
             RefuseTrainedModel();
@@ -59,7 +59,7 @@ internal sealed class CheckpointKeeper(
 
         RefuseTrainedModel();
         OwnRuns.Add(_store.Folder);
-        return (new RunPosition(), null);
+        return (new TrainerState(), null);
     }
 
     /// <summary>A run that may be one of several of the same model begins with the weights that were loaded, not with those that an earlier run left.</summary>
@@ -82,7 +82,7 @@ internal sealed class CheckpointKeeper(
     /// <summary>Writes a checkpoint from which the run can go on, then removes the oldest.</summary>
     /// <returns>Its folder.</returns>
     /// <exception cref="IOException">It could not be written; the older ones are whole.</exception>
-    public string Save(RunPosition position, RunSummary summary)
+    public string Save(TrainerState position, RunSummary summary)
     {
         var folder = _store.Write(position.Name.ToString(), temporary =>
         {
@@ -108,38 +108,26 @@ internal sealed class CheckpointKeeper(
         observers.Tell(observer => observer.CheckpointSaved(folder, CheckpointKind.Best));
     }
 
-    private TrainerState Capture(RunPosition position, RunSummary summary)
+    private TrainerState Capture(TrainerState position, RunSummary summary)
     {
         var (sinceLog, update) = ledger.Read();
         var random = task.RandomStates.Append(new(RandomState.LibtorchName, RandomState.OfLibtorch()));
-        return new()
+        return position with
         {
-            Update = position.Update,
             Epoch = plan.EpochAt(position.MicroBatches),
-            MicroBatches = position.MicroBatches,
-            Accumulated = position.Accumulated,
             OptimiserUpdates = optimiser.UpdateCount,
             UpdateLoss = update,
             LossSinceLog = sinceLog,
-            UpdatesSinceLog = position.UpdatesSinceLog,
-            LossBeforeLog = position.LossBeforeLog,
-            TokensSinceLog = position.TokensSinceLog,
-            SecondsSinceLog = position.SecondsSinceLog,
-            ElapsedSeconds = position.ElapsedSeconds,
-            BestValue = position.BestValue,
-            EvaluationsSinceBest = position.EvaluationsSinceBest,
-            IsEvaluationPending = position.IsEvaluationPending,
             RandomStates = random.ToDictionary(pair => pair.Key, pair => Convert.ToBase64String(pair.Value), StringComparer.Ordinal),
             LossScale = scaler?.Scale,
             GoodUpdates = scaler?.GoodUpdates ?? 0,
-            History = position.History,
             DataFingerprint = task.DataFingerprint,
             Settings = settings,
             Summary = summary,
         };
     }
 
-    private RunPosition Restore(string folder, TrainerState state)
+    private void Restore(string folder, TrainerState state)
     {
         RefuseContradictions(folder, state);
         task.LoadWeights(folder);
@@ -157,7 +145,6 @@ internal sealed class CheckpointKeeper(
             ? Invariant($"The run is finished: {Path.GetFileName(folder)} holds its {state.Update} updates; nothing is trained again.")
             : Invariant($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}."));
         RestoredFrom = folder;
-        return RunPosition.From(state);
     }
 
     private void RestoreOptimiser(string folder, TrainerState state)

@@ -1,7 +1,7 @@
 namespace NotebookLib.Model;
 
 /// <summary>Finds and opens the weights of a model folder, whatever form they have.</summary>
-public static class Checkpoint
+public static class WeightFiles
 {
     /// <summary>How the name of an index of several files ends.</summary>
     internal const string IndexEnding = ".index.json";
@@ -26,7 +26,19 @@ public static class Checkpoint
     {
         ArgumentNullException.ThrowIfNull(path);
         return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path)
-            : path.EndsWith(IndexEnding, StringComparison.Ordinal) ? ShardedCheckpoint.Open(path)
-            : PickleCheckpoint.Open(path);
+            : path.EndsWith(IndexEnding, StringComparison.Ordinal) ? ShardedFiles.Open(path)
+            : PickleFile.Open(path);
+    }
+
+    /// <summary>Puts a folder's weights back into the model that wrote them.</summary>
+    /// <exception cref="KeyNotFoundException">A parameter is missing in the folder.</exception>
+    /// <exception cref="InvalidDataException">A parameter has another shape there.</exception>
+    public static void LoadInto(TorchSharp.torch.nn.Module model, string folder)
+    {
+        using var source = OpenFolder(folder);
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            source.ReadInto(name, parameter);
+        }
     }
 }

@@ -1,7 +1,7 @@
 namespace NotebookLib.Model;
 
 /// <summary>Recognises the published DeBERTa checkpoints by their sizes, so that a wrong file is called by its name.</summary>
-internal static class KnownCheckpoints
+internal static class KnownModels
 {
     private static readonly (string Name, int Hidden, int Layers)[] Known =
     [
@@ -17,9 +17,9 @@ internal static class KnownCheckpoints
     public static string Compare(IReadOnlyDictionary<string, TensorInfo> tensors, DebertaConfig config)
     {
         var hidden = tensors.Where(pair =>
-            CheckpointNames.Canonical(pair.Key).EndsWith("LayerNorm.weight", StringComparison.Ordinal) && pair.Value.Shape.Count == 1)
+            TensorNames.Canonical(pair.Key).EndsWith("LayerNorm.weight", StringComparison.Ordinal) && pair.Value.Shape.Count == 1)
             .Select(pair => pair.Value.Shape[0]).FirstOrDefault();
-        var layers = CheckpointNames.CountLayers(tensors.Keys.Select(CheckpointNames.Canonical));
+        var layers = TensorNames.CountLayers(tensors.Keys.Select(TensorNames.Canonical));
         return $"The weights look like {Name(hidden, layers)}; config.json describes {Name(config.HiddenSize, config.NumHiddenLayers)}.";
     }
 

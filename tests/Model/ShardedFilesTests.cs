@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Model;
 
-public sealed class ShardedCheckpointTests : IDisposable
+public sealed class ShardedFilesTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("shards-").FullName;
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -25,7 +25,7 @@ public sealed class ShardedCheckpointTests : IDisposable
         File.WriteAllText(
             Index, """{"metadata":{"total_size":20},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}""");
 
-        using var checkpoint = Checkpoint.OpenFolder(_folder);
+        using var checkpoint = WeightFiles.OpenFolder(_folder);
 
         Assert.Equal(["a", "b"], checkpoint.Tensors.Keys.Order());
         Numbers.AssertClose(checkpoint.Read("a"), ones(2), 0, "a");
@@ -45,7 +45,7 @@ public sealed class ShardedCheckpointTests : IDisposable
     {
         File.WriteAllText(Index, $$$"""{"weight_map":{"a":"{{{file}}}"}}""");
 
-        Assert.Contains("plain name", Assert.Throws<InvalidDataException>(() => ShardedCheckpoint.Open(Index)).Message);
+        Assert.Contains("plain name", Assert.Throws<InvalidDataException>(() => ShardedFiles.Open(Index)).Message);
     }
 
     [Theory]
@@ -58,17 +58,17 @@ public sealed class ShardedCheckpointTests : IDisposable
     {
         File.WriteAllText(Index, json);
 
-        Assert.Contains(Index, Assert.Throws<InvalidDataException>(() => ShardedCheckpoint.Open(Index)).Message);
+        Assert.Contains(Index, Assert.Throws<InvalidDataException>(() => ShardedFiles.Open(Index)).Message);
     }
 
     [Fact]
     public void A_missing_shard_and_a_missing_tensor_are_named()
     {
         File.WriteAllText(Index, """{"weight_map":{"a":"one.safetensors"}}""");
-        Assert.Contains("one.safetensors", Assert.Throws<FileNotFoundException>(() => ShardedCheckpoint.Open(Index)).Message);
+        Assert.Contains("one.safetensors", Assert.Throws<FileNotFoundException>(() => ShardedFiles.Open(Index)).Message);
 
         Shard("one.safetensors", "other", ones(1));
-        Assert.Contains("no tensor named a", Assert.Throws<InvalidDataException>(() => ShardedCheckpoint.Open(Index)).Message);
+        Assert.Contains("no tensor named a", Assert.Throws<InvalidDataException>(() => ShardedFiles.Open(Index)).Message);
     }
 
     private void Shard(string file, string name, Tensor tensor) =>

@@ -37,7 +37,7 @@ internal sealed class TaggerWeights(DebertaV2ForTokenClassification model)
         }
         else
         {
-            Weights.Load(model, folder);
+            WeightFiles.LoadInto(model, folder);
         }
     }
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Model;
 
-public sealed class PickleCheckpointTests : IDisposable
+public sealed class PickleFileTests : IDisposable
 {
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.bin");
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -27,7 +27,7 @@ public sealed class PickleCheckpointTests : IDisposable
             .Tensor("scalar", "FloatStorage", "0", 12, 11, [], [])
             .Tensor("parameter", "FloatStorage", "0", 12, 4, [2, 2], [2, 1], asParameter: true)
             .CloseDictionary().Storage("0", values).Save(_path);
-        using var file = PickleCheckpoint.Open(_path);
+        using var file = PickleFile.Open(_path);
         var grid = values.view(3, 4);
 
         Assert.Equal(6, file.Tensors.Count);
@@ -49,7 +49,7 @@ public sealed class PickleCheckpointTests : IDisposable
     {
         new PickledFile().OpenDictionary().Tensor("w", storage, "7", 6, 0, [2, 3], [3, 1]).CloseDictionary()
             .Storage("7", arange(6, float32).to(dtype)).Save(_path);
-        using var file = PickleCheckpoint.Open(_path);
+        using var file = PickleFile.Open(_path);
 
         Assert.Equal(dtype, file.Tensors["w"].Dtype);
         Numbers.AssertClose(file.Read("w", float32), arange(6, float32).view(2, 3), 0, "w");
@@ -60,7 +60,7 @@ public sealed class PickleCheckpointTests : IDisposable
     [InlineData("v3-heads6")]
     public void A_file_that_PyTorch_wrote_equals_its_safetensors_twin(string name)
     {
-        using var pickle = PickleCheckpoint.Open(Repository.Shared("reference", "model", name, "pytorch_model.bin"));
+        using var pickle = PickleFile.Open(Repository.Shared("reference", "model", name, "pytorch_model.bin"));
         using var twin = SafetensorsFile.Open(Repository.Shared("reference", "model", name, "model.safetensors"));
 
         Assert.Equal(twin.Tensors.Keys.Order(), pickle.Tensors.Keys.Order());
