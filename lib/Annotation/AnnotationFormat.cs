@@ -1,7 +1,7 @@
 namespace NotebookLib.Annotation;
 
 /// <summary>How texts stand in a file that is annotated.</summary>
-public enum TextFormat
+internal enum TextFormat
 {
     /// <summary>A text a line.</summary>
     Text,
@@ -20,7 +20,7 @@ public enum TextFormat
 }
 
 /// <summary>How annotated texts are written.</summary>
-public enum AnnotationFormat
+internal enum AnnotationFormat
 {
     /// <summary>
     /// A JSON object a line: text, entities with start, end, type, score and text, and where the text stood. Places count characters, as Python does.

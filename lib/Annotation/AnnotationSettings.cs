@@ -3,7 +3,7 @@ using NotebookLib.Inference;
 namespace NotebookLib.Annotation;
 
 /// <summary>What is annotated, how, and where the result goes.</summary>
-public sealed record AnnotationSettings
+internal sealed record AnnotationSettings
 {
     /// <summary>The name of standard input and standard output.</summary>
     public const string Standard = "-";
@@ -123,7 +123,7 @@ public sealed record AnnotationSettings
 /// <param name="Seconds">Since this run began.</param>
 /// <param name="Fraction">How much of the input has been read, 0 to 1.</param>
 /// <param name="FractionAtStart">How much of it an earlier run had done.</param>
-public sealed record AnnotationProgress(long Rows, long Entities, long Skipped, long NewRows, long Tokens, double Seconds, double Fraction,
+internal sealed record AnnotationProgress(long Rows, long Entities, long Skipped, long NewRows, long Tokens, double Seconds, double Fraction,
     double FractionAtStart)
 {
     /// <summary>The time left at this run's rate; null before there is one.</summary>

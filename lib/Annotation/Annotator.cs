@@ -11,7 +11,7 @@ namespace NotebookLib.Annotation;
 /// Tags the texts of files and writes them with what was found. Memory does not grow with the input; a run that was killed goes on where it was when it is
 /// started again; the output is whole or absent.
 /// </summary>
-public static class Annotator
+internal static class Annotator
 {
     // Texts that are tagged together: as many as keep a batch's time between these, so that progress is seen and little is lost by a kill.
     private const double ShortBatchSeconds = 1;
@@ -42,8 +42,6 @@ public static class Annotator
         EntityTagger tagger, AnnotationSettings settings, Action<AnnotationProgress>? progress = null, Action<DataFault>? skipped = null,
         CancellationToken cancellation = default)
     {
-        ArgumentNullException.ThrowIfNull(tagger);
-        ArgumentNullException.ThrowIfNull(settings);
         settings.Validate();
         var format = settings.OutputFormat;
         var output = settings.Output == AnnotationSettings.Standard ? null : Path.GetFullPath(settings.Output);

@@ -9,7 +9,7 @@ namespace NotebookLib.Batching;
 /// Sentences one after another, without padding. Several micro-batches may go through the network together: each is a group that keeps its own dropout and its
 /// own mean. Its tensors live outside every dispose scope: whoever asked for the batch disposes it.
 /// </summary>
-public sealed class Batch : IDisposable
+internal sealed class Batch : IDisposable
 {
     /// <summary>The label of pieces that are not to be predicted (PyTorch's ignore_index).</summary>
     public const int IgnoredLabel = -100;
@@ -63,7 +63,6 @@ public sealed class Batch : IDisposable
     /// <inheritdoc cref="Of" path="/exception"/>
     public static Batch OfGroups(IReadOnlyList<IReadOnlyList<EncodedSentence>> groups, Device? device = null)
     {
-        ArgumentNullException.ThrowIfNull(groups);
         ThrowIfUnfit(groups);
         var count = groups.Sum(group => group.Sum(row => row.Length));
         var ids = new int[count];

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Batching;
 
 /// <summary>The orders in which training and evaluation read their rows.</summary>
-public static class BatchOrder
+internal static class BatchOrder
 {
     /// <summary>
     /// The Python stack's order: torch.randperm from a CPU generator of its own, seeded seed + epoch · (epoch + 1) / 2: with seed 42 that is 42, 43, 45, 48, …
@@ -41,7 +41,6 @@ public static class BatchOrder
     /// <param name="lengths">Length of each row in pieces.</param>
     public static RowOrder SortedByLength(IReadOnlyList<int> lengths)
     {
-        ArgumentNullException.ThrowIfNull(lengths);
         return new([.. Enumerable.Range(0, lengths.Count).OrderByDescending(row => lengths[row])]);
     }
 
@@ -49,7 +48,6 @@ public static class BatchOrder
     /// <param name="rows">The rows.</param>
     public static RowOrder SortedByLength(IReadOnlyList<EncodedSentence> rows)
     {
-        ArgumentNullException.ThrowIfNull(rows);
         return SortedByLength([.. rows.Select(row => row.Length)]);
     }
 

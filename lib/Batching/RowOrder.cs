@@ -2,7 +2,7 @@ namespace NotebookLib.Batching;
 
 /// <summary>In which order to take rows, and the way back.</summary>
 /// <param name="Rows">Row indices, each of 0 … count − 1 once.</param>
-public sealed record RowOrder(int[] Rows)
+internal sealed record RowOrder(int[] Rows)
 {
     /// <summary>How many batches of a size there are; the last may be smaller.</summary>
     public int BatchCount(int batchSize)
@@ -25,7 +25,6 @@ public sealed record RowOrder(int[] Rows)
     /// <exception cref="ArgumentException">There is not one result per row.</exception>
     public T[] PutBack<T>(IReadOnlyList<T> inThisOrder)
     {
-        ArgumentNullException.ThrowIfNull(inThisOrder);
         if (inThisOrder.Count != Rows.Length)
         {
             throw new ArgumentException($"{inThisOrder.Count} results for {Rows.Length} rows; expected one per row.", nameof(inThisOrder));

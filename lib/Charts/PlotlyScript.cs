@@ -8,7 +8,7 @@ namespace NotebookLib.Charts;
 /// <c>AppContext.SetData("NotebookHost.EmbedsPlotly", true)</c>. In any other host (Polyglot, Jupyter) no page includes it: there the set-up view carries it
 /// (<see cref="Element"/>), or else the first chart that is shown; later outputs of the same page find it in <c>window.Plotly</c>.
 /// </remarks>
-public static class PlotlyScript
+internal static class PlotlyScript
 {
     /// <summary>The name of the data slot in <see cref="AppContext"/> that a host sets to <c>true</c> when its page holds plotly.js already.</summary>
     public const string EmbeddedByHost = "NotebookHost.EmbedsPlotly";

@@ -21,7 +21,6 @@ internal static partial class CsvText
     /// <returns>The same for usual text and plain numbers.</returns>
     public static string Harmless(string text)
     {
-        ArgumentNullException.ThrowIfNull(text);
         var shown = text.Any(IsControl) ? WithPictures(text) : text;
         return BeginsLikeFormula(shown) && !PlainNumber().IsMatch(shown) ? TextMark + shown : shown;
     }

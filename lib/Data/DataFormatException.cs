@@ -6,7 +6,7 @@ namespace NotebookLib.Data;
 /// <param name="File">The file's path.</param>
 /// <param name="Line">Line (row, in a Parquet file), counted from 1; 0 for the file as a whole.</param>
 /// <param name="Problem">What was expected and what was found.</param>
-public sealed record DataFault(string File, long Line, string Problem)
+internal sealed record DataFault(string File, long Line, string Problem)
 {
     /// <inheritdoc />
     public override string ToString() => Line == 0 ? $"{File}: {Problem}" : $"{File}:{Line}: {Problem}";
@@ -33,7 +33,7 @@ public sealed class DataFormatException : FormatException
     /// <param name="faults">The first faults, in file order.</param>
     /// <param name="faultCount">How many there are altogether.</param>
     /// <param name="innerException">The cause, when one exception is.</param>
-    public DataFormatException(IReadOnlyList<DataFault> faults, long faultCount, Exception? innerException = null)
+    internal DataFormatException(IReadOnlyList<DataFault> faults, long faultCount, Exception? innerException = null)
         : base(Describe(faults, faultCount), innerException)
     {
         Faults = faults;
@@ -41,7 +41,7 @@ public sealed class DataFormatException : FormatException
     }
 
     /// <summary>The first faults, in file order.</summary>
-    public IReadOnlyList<DataFault> Faults { get; }
+    internal IReadOnlyList<DataFault> Faults { get; }
 
     /// <summary>How many faults there are altogether, listed or not.</summary>
     public long FaultCount { get; }

@@ -5,7 +5,7 @@ using Parquet.Schema;
 namespace NotebookLib.Data;
 
 /// <summary>How to pack a Parquet file.</summary>
-public enum ParquetCompression
+internal enum ParquetCompression
 {
     /// <summary>Smallest; what pyarrow, DuckDB and Spark all read.</summary>
     Zstd,
@@ -21,13 +21,13 @@ public enum ParquetCompression
 /// <param name="Language">Value of the column <c>lang</c>.</param>
 /// <param name="RowGroupSize">Sentences in a row group, which a reader holds in memory at once.</param>
 /// <param name="Compression">How to pack it.</param>
-public sealed record ParquetWriteOptions(string Language = "en", int RowGroupSize = 10_000, ParquetCompression Compression = ParquetCompression.Zstd);
+internal sealed record ParquetWriteOptions(string Language = "en", int RowGroupSize = 10_000, ParquetCompression Compression = ParquetCompression.Zstd);
 
 /// <summary>
 /// Writes sentences as Parquet in MultiNERD's form: <c>tokens</c> list of strings, <c>ner_tags</c> list of int32, <c>lang</c> string; label names in the
 /// metadata as Python's datasets library keeps them. <see cref="SentenceReader"/> reads it back.
 /// </summary>
-public static class ParquetSentences
+internal static class ParquetSentences
 {
 
     /// <summary>Writes a file, atomically; sentences are taken one row group at a time.</summary>
@@ -39,8 +39,6 @@ public static class ParquetSentences
     /// <exception cref="IOException">The file cannot be written; an old one is untouched.</exception>
     public static void Write(string path, IEnumerable<Sentence> sentences, LabelSet labels, ParquetWriteOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(sentences);
-        ArgumentNullException.ThrowIfNull(labels);
         options ??= new ParquetWriteOptions();
         ArgumentOutOfRangeException.ThrowIfLessThan(options.RowGroupSize, 1);
         AtomicFile.Write(path, stream => Task.Run(() => WriteAsync(stream, sentences, labels, options)).GetAwaiter().GetResult());

@@ -3,7 +3,7 @@ using NotebookLib.Platform;
 namespace NotebookLib.Data;
 
 /// <summary>How a data file is laid out.</summary>
-public enum DataFormat
+internal enum DataFormat
 {
     /// <summary>
     /// JSON objects, one a line, in one array, or in an array within an object: words and tags (<c>tokens</c>, <c>ner_tags</c> or other usual names), or a text
@@ -69,7 +69,7 @@ public enum RowListing
 }
 
 /// <summary>How to read a data file. The defaults read every language, each sentence once, and refuse whatever looks wrong.</summary>
-public sealed record ReaderOptions
+internal sealed record ReaderOptions
 {
     /// <summary>The layout; null goes by the file's extension.</summary>
     public DataFormat? Format { get; init; }

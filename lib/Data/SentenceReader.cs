@@ -1,7 +1,7 @@
 namespace NotebookLib.Data;
 
 /// <summary>Opens data files by one call: JSON, CoNLL and CoNLL-U, CSV, Parquet, packed or not.</summary>
-public static class SentenceReader
+internal static class SentenceReader
 {
     private static readonly (string Extension, DataFormat Format)[] Extensions =
     [
@@ -25,7 +25,6 @@ public static class SentenceReader
     public static SentenceSource Open(string path, LabelSet source, ReaderOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        ArgumentNullException.ThrowIfNull(source);
         options ??= new ReaderOptions();
         options.Validate();
         if (!File.Exists(path))

@@ -7,7 +7,7 @@ namespace NotebookLib.Data;
 /// <param name="SentenceCount">Sentences given.</param>
 /// <param name="OtherLanguageCount">Rows left out for their language.</param>
 /// <param name="RepeatCount">Rows left out since the same words and tags had come before.</param>
-public sealed record ReadSummary(long RowCount, long SentenceCount, long OtherLanguageCount, long RepeatCount);
+internal sealed record ReadSummary(long RowCount, long SentenceCount, long OtherLanguageCount, long RepeatCount);
 
 /// <summary>What was decided about a file, for people to check.</summary>
 /// <param name="File">Its name.</param>
@@ -25,7 +25,7 @@ public sealed record SourceReport(string File, long Sentences, string Format, st
 /// The sentences of one file. It is gone through once to see how it is laid out and how its tags are to be read, then streamed. Wrong rows are gathered, and
 /// from the first one on no sentence is given: the rest of the file is only searched for further faults, then all are reported together.
 /// </summary>
-public sealed class SentenceSource : IEnumerable<Sentence>
+internal sealed class SentenceSource : IEnumerable<Sentence>
 {
     // Nobody writes sentences so long: blank lines are missing.
     private const int LongestSingleSentence = 500;

@@ -7,22 +7,25 @@ namespace NotebookLib.Html;
 /// <param name="Value">With unit.</param>
 /// <param name="Hint">What it means, or how it came about.</param>
 /// <param name="Link">Where the value leads: an address beginning with http; anything else is not linked.</param>
-public sealed record Fact(string Label, string Value, string Hint = "", string Link = "");
+internal sealed record Fact(string Label, string Value, string Hint = "", string Link = "");
 
 /// <summary>A card: facts about one thing, warnings first, tables below.</summary>
-/// <param name="title">The thing.</param>
-/// <param name="facts">What there is to know.</param>
-public sealed class CardView(string title, IReadOnlyList<Fact> facts) : HtmlView
+public sealed class CardView : HtmlView
 {
     private const string Style = ".nl-card{border:1px solid var(--nl-line);border-radius:8px;padding:.7em 1em}"
         + ".nl-card dl{display:grid;grid-template-columns:max-content 1fr;gap:.12em 1.2em;margin:.4em 0}.nl-card dt{opacity:.74}.nl-card "
             + "dd{margin:0;overflow-wrap:anywhere}";
 
+    /// <summary>Makes a card.</summary>
+    /// <param name="title">The thing.</param>
+    /// <param name="facts">What there is to know.</param>
+    internal CardView(string title, IReadOnlyList<Fact> facts) => (Title, Facts) = (title, facts);
+
     /// <summary>The thing.</summary>
-    public string Title { get; } = title;
+    public string Title { get; }
 
     /// <summary>What there is to know.</summary>
-    public IReadOnlyList<Fact> Facts { get; } = facts;
+    internal IReadOnlyList<Fact> Facts { get; }
 
     /// <summary>A line under the title.</summary>
     public string Subtitle { get; init; } = "";

@@ -3,7 +3,7 @@ namespace NotebookLib.Html;
 /// <summary>What is shown instead of a chart or table that has nothing to show: its title, and why it is empty.</summary>
 /// <param name="title">What would have been seen.</param>
 /// <param name="reason">Why there is nothing, and what would change that.</param>
-public sealed class EmptyView(string title, string reason) : HtmlView
+internal sealed class EmptyView(string title, string reason) : HtmlView
 {
     /// <inheritdoc />
     public override string ToHtml() =>

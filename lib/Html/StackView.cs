@@ -2,7 +2,7 @@ namespace NotebookLib.Html;
 
 /// <summary>Views below one another, shown and replaced as one.</summary>
 /// <param name="views">Top to bottom.</param>
-public sealed class StackView(params IReadOnlyList<HtmlView> views) : HtmlView
+internal sealed class StackView(params IReadOnlyList<HtmlView> views) : HtmlView
 {
     /// <summary>Top to bottom.</summary>
     public IReadOnlyList<HtmlView> Views { get; } = views;

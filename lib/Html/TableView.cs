@@ -5,10 +5,10 @@ namespace NotebookLib.Html;
 /// <summary>A column of a <see cref="TableView"/>.</summary>
 /// <param name="Header">Name, with unit where there is one.</param>
 /// <param name="IsNumber">Aligned to the right.</param>
-public readonly record struct Column(string Header, bool IsNumber = false);
+internal readonly record struct Column(string Header, bool IsNumber = false);
 
 /// <summary>What a cell or a row is marked as; never by colour alone, the text says it too.</summary>
-public enum Mark
+internal enum Mark
 {
     /// <summary>Nothing special.</summary>
     None,
@@ -34,19 +34,16 @@ public enum Mark
 /// <param name="Mark">What it is marked as.</param>
 /// <param name="Bar">A bar before the text, 0 to 1 of its full length, or null.</param>
 /// <param name="IsCode">In a typewriter's letters: names of files, pieces, parameters.</param>
-public readonly record struct Cell(string Text, Mark Mark = Mark.None, double? Bar = null, bool IsCode = false)
+internal readonly record struct Cell(string Text, Mark Mark = Mark.None, double? Bar = null, bool IsCode = false)
 {
     /// <summary>A cell of plain text.</summary>
     public static implicit operator Cell(string text) => new(text);
-
-    /// <inheritdoc cref="op_Implicit(string)"/>
-    public static Cell FromString(string text) => new(text);
 }
 
 /// <summary>A row of a <see cref="TableView"/>.</summary>
 /// <param name="Cells">One cell for each column.</param>
 /// <param name="Mark">What the whole row is marked as.</param>
-public sealed record Row(IReadOnlyList<Cell> Cells, Mark Mark = Mark.None);
+internal sealed record Row(IReadOnlyList<Cell> Cells, Mark Mark = Mark.None);
 
 /// <summary>A table with a title, as HTML and as aligned text.</summary>
 public sealed class TableView : HtmlView
@@ -58,10 +55,8 @@ public sealed class TableView : HtmlView
     /// <param name="subtitle">Units, and how to read it.</param>
     /// <param name="note">A line below it.</param>
     /// <exception cref="ArgumentException">A row has another number of cells than there are columns.</exception>
-    public TableView(string title, IReadOnlyList<Column> columns, IReadOnlyList<Row> rows, string subtitle = "", string note = "")
+    internal TableView(string title, IReadOnlyList<Column> columns, IReadOnlyList<Row> rows, string subtitle = "", string note = "")
     {
-        ArgumentNullException.ThrowIfNull(columns);
-        ArgumentNullException.ThrowIfNull(rows);
         if (rows.Index().FirstOrDefault(row => row.Item.Cells.Count != columns.Count) is { Item: { } wrong, Index: var index })
         {
             throw new ArgumentException($"Table '{title}', row {index}: expected {columns.Count} cells, one for each column, found {wrong.Cells.Count}.",
@@ -81,10 +76,10 @@ public sealed class TableView : HtmlView
     public string Note { get; }
 
     /// <summary>Its columns.</summary>
-    public IReadOnlyList<Column> Columns { get; }
+    internal IReadOnlyList<Column> Columns { get; }
 
     /// <summary>Its rows.</summary>
-    public IReadOnlyList<Row> Rows { get; }
+    internal IReadOnlyList<Row> Rows { get; }
 
     /// <inheritdoc />
     public override string ToHtml() => Markup.Fragment("nl-table", Body());

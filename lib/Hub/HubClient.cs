@@ -257,7 +257,6 @@ public sealed class HubClient : IDisposable
 
     private static void ThrowIfNoRevision(string revision)
     {
-        ArgumentNullException.ThrowIfNull(revision);
         if (!HubNames.IsRevision(revision))
         {
             throw new ArgumentException($"\"{HubNames.Excerpt(revision)}\" is no branch, tag or commit", nameof(revision));

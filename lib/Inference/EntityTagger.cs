@@ -30,8 +30,6 @@ public sealed class EntityTagger : IDisposable
 
     internal EntityTagger(DebertaTokenizer tokenizer, IPieceScorer scorer, IDisposable? owned)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
-        ArgumentNullException.ThrowIfNull(scorer);
         (Tokenizer, Scorer, _owned) = (tokenizer, scorer, owned);
         _foreignLabel = LabelIds.FindForeign(scorer.Labels);
         _ids = _foreignLabel is null ? LabelIds.Of(scorer.Labels) : null;
@@ -134,9 +132,8 @@ public sealed class EntityTagger : IDisposable
     /// <param name="texts">The texts.</param>
     /// <param name="threshold">Entities with a lower score are left out.</param>
     /// <exception cref="NotSupportedException">The model's labels are not O, B-type, I-type.</exception>
-    public PreparedTexts<TaggedText> Prepare(IReadOnlyList<string> texts, double threshold = 0)
+    internal PreparedTexts<TaggedText> Prepare(IReadOnlyList<string> texts, double threshold = 0)
     {
-        ArgumentNullException.ThrowIfNull(texts);
         EnsureTagsWords();
         SplitText[] split = [.. texts.Select(SplitText.Of)];
         var encodings = EncodeWords(split);

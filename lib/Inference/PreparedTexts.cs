@@ -5,7 +5,7 @@ namespace NotebookLib.Inference;
 /// (<see cref="TokenClassificationPipeline.Prepare"/>, <see cref="EntityTagger.Prepare"/>).
 /// </summary>
 /// <typeparam name="TResult">What becomes of a text.</typeparam>
-public sealed class PreparedTexts<TResult>
+internal sealed class PreparedTexts<TResult>
 {
     private readonly List<PieceWindows.Window> _windows;
     private readonly int _labels;
@@ -34,7 +34,6 @@ public sealed class PreparedTexts<TResult>
     /// <exception cref="InvalidOperationException">A window has not as many logits as pieces and labels.</exception>
     public IReadOnlyList<TResult> Read(IReadOnlyList<float[]> logits)
     {
-        ArgumentNullException.ThrowIfNull(logits);
         if (logits.Count != _windows.Count)
         {
             throw new ArgumentException($"There are {_windows.Count} windows and logits of {logits.Count}; expected as many, in the same order.",

@@ -46,10 +46,9 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     /// <param name="strategy">How pieces become entities.</param>
     /// <param name="ignoredLabels">Results with these labels are left out; null for O alone.</param>
     /// <returns>What gives for each text its results in reading order.</returns>
-    public PreparedTexts<IReadOnlyList<TokenEntity>> Prepare(
+    internal PreparedTexts<IReadOnlyList<TokenEntity>> Prepare(
         IReadOnlyList<string> texts, AggregationStrategy strategy = AggregationStrategy.None, IReadOnlyCollection<string>? ignoredLabels = null)
     {
-        ArgumentNullException.ThrowIfNull(texts);
         Encoding[] encodings = [.. texts.Select(tokenizer.Encode)];
         return new(scorer, encodings, () => Begin(texts, encodings, strategy, ignoredLabels));
     }

@@ -1,7 +1,7 @@
 namespace NotebookLib.Kernels;
 
 /// <summary>Where each sentence lies in a ragged batch: N real pieces in all, no padding, sentences one after another.</summary>
-public sealed class RaggedShape
+internal sealed class RaggedShape
 {
     /// <summary>
     /// Pieces that a sentence has at most: one head's attention over so many takes a gigabyte, and the kernels count within a sentence in 32 bits.
@@ -13,7 +13,6 @@ public sealed class RaggedShape
     /// <exception cref="ArgumentException">There is no sentence, or one is empty or too long.</exception>
     public RaggedShape(IReadOnlyList<int> lengths)
     {
-        ArgumentNullException.ThrowIfNull(lengths);
         if (lengths.Count == 0 || lengths.Any(length => length <= 0))
         {
             throw new ArgumentException($"A ragged batch needs sentences of at least one piece; found lengths [{string.Join(", ", lengths)}].",

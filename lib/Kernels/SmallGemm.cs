@@ -7,7 +7,7 @@ namespace NotebookLib.Kernels;
 /// Products of matrices with tens of rows, as attention over one sentence needs them: C (+)= A · B in float32, row-major, on the calling thread.
 /// Library calls cost more than such a product itself. Column counts are padded by the caller to a multiple of <see cref="Lane"/>.
 /// </summary>
-public static unsafe class SmallGemm
+internal static unsafe class SmallGemm
 {
     /// <summary>Floats in one vector; row strides of B and C must be at least the column count rounded up to it.</summary>
     public const int Lane = 16;

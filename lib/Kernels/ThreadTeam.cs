@@ -9,7 +9,7 @@ namespace NotebookLib.Kernels;
 /// milliseconds after each matrix product. Where libgomp is not what libtorch uses (Windows, macOS), <see cref="Parallel"/> takes over.
 /// </summary>
 /// <remarks>GOMP_parallel: gcc libgomp/parallel.c; the entry point that compiled "#pragma omp parallel" calls.</remarks>
-public static unsafe class ThreadTeam
+internal static unsafe class ThreadTeam
 {
     private static readonly delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void> Fork;
 
@@ -33,7 +33,6 @@ public static unsafe class ThreadTeam
     /// <exception cref="AggregateException">One or more parts threw.</exception>
     public static void Run(int parts, Action<int> body)
     {
-        ArgumentNullException.ThrowIfNull(body);
         var threads = Math.Min(Size, parts);
         var work = new Work(parts, body);
         if (threads <= 1)
@@ -70,7 +69,6 @@ public static unsafe class ThreadTeam
     /// <exception cref="AggregateException">One or more ranges threw.</exception>
     public static void RunRanges(int count, int smallest, Action<int, int, int> body)
     {
-        ArgumentNullException.ThrowIfNull(body);
         var length = RangeLength(count, smallest);
         Run(RangeCount(count, smallest), part => body(part, part * length, Math.Min(count, (part + 1) * length)));
     }

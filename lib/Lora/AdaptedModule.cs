@@ -5,7 +5,7 @@ namespace NotebookLib.Lora;
 /// <param name="InputWidth">Columns of its weight; for word embeddings the vocabulary.</param>
 /// <param name="OutputWidth">Rows of its weight; for word embeddings the vectors' width.</param>
 /// <param name="Rank">Width of the adapter's inner layer.</param>
-public sealed record AdaptedModule(string Name, long InputWidth, long OutputWidth, int Rank)
+internal sealed record AdaptedModule(string Name, long InputWidth, long OutputWidth, int Rank)
 {
     /// <summary>Parameters of A and B, and of a bias or magnitudes where the adapter has them.</summary>
     public long Parameters { get; init; } = Rank * (InputWidth + OutputWidth);

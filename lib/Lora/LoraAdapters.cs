@@ -44,7 +44,7 @@ public sealed class LoraAdapters : IDisposable
     public LoraSettings Settings { get; }
 
     /// <summary>The adapted layers, in the model's order.</summary>
-    public IReadOnlyList<AdaptedModule> Modules => [.. _adapted.Select(adapted => adapted.Module)];
+    internal IReadOnlyList<AdaptedModule> Modules => [.. _adapted.Select(adapted => adapted.Module)];
 
     /// <summary>Parameters that are trained: adapters, head, and what else the settings name.</summary>
     public long TrainableParameters { get; }
@@ -287,7 +287,6 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Puts saved adapters on a model: as they are, or to be trained further as it was asked.</summary>
     private static LoraAdapters Restore(string folder, DebertaV2ForTokenClassification model, LoraSettings? asked)
     {
-        ArgumentNullException.ThrowIfNull(model);
         var there = AdapterConfig.Read(folder);
         using var file = AdapterFile.Open(folder);
         var head = SavedHead.Of(folder, file, model, isTrained: asked is not null);

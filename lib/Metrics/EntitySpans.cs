@@ -3,7 +3,7 @@ using NotebookLib.Data;
 namespace NotebookLib.Metrics;
 
 /// <summary>Reads tag sequences as entities; scores, error analysis and statistics all count what this finds.</summary>
-public static class EntitySpans
+internal static class EntitySpans
 {
     /// <summary>The entities of one sentence, given as label ids.</summary>
     /// <param name="tags">Label ids of <paramref name="labels"/>, one per word.</param>
@@ -13,8 +13,6 @@ public static class EntitySpans
     /// <exception cref="ArgumentOutOfRangeException">An id is not of <paramref name="labels"/>.</exception>
     public static IReadOnlyList<Entity> Find(IReadOnlyList<int> tags, LabelSet labels, EntityScheme scheme)
     {
-        ArgumentNullException.ThrowIfNull(tags);
-        ArgumentNullException.ThrowIfNull(labels);
         foreach (var tag in tags)
         {
             ThrowIfNoLabel(tag, labels.Count);
@@ -30,7 +28,6 @@ public static class EntitySpans
     /// <exception cref="ArgumentException">A tag is none of IOB2.</exception>
     public static IReadOnlyList<Entity> Find(IReadOnlyList<string> tags, EntityScheme scheme)
     {
-        ArgumentNullException.ThrowIfNull(tags);
         var codes = new TagCodes();
         return Named([.. tags.Select(codes.Encode)], codes.Types, scheme);
     }

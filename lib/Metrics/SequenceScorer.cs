@@ -6,7 +6,7 @@ namespace NotebookLib.Metrics;
 /// Counts entities sentence by sentence and gives seqeval 1.2.2's scores, in its default and its strict IOB2 mode at once.
 /// Keeps a few numbers per type, so an evaluation can stream through it. Not for several threads at once.
 /// </summary>
-public sealed class SequenceScorer
+internal sealed class SequenceScorer
 {
     private readonly LabelSet? _labels;
     private readonly TagCodes _codes;
@@ -25,7 +25,6 @@ public sealed class SequenceScorer
     /// <param name="labels">Names the ids.</param>
     public SequenceScorer(LabelSet labels)
     {
-        ArgumentNullException.ThrowIfNull(labels);
         _labels = labels;
         _codes = new TagCodes(labels);
     }
@@ -34,8 +33,6 @@ public sealed class SequenceScorer
     /// <exception cref="ArgumentException">The lengths differ, or a tag is none of IOB2.</exception>
     public void Add(IReadOnlyList<string> gold, IReadOnlyList<string> predicted)
     {
-        ArgumentNullException.ThrowIfNull(gold);
-        ArgumentNullException.ThrowIfNull(predicted);
         Reserve(gold.Count, predicted.Count);
         for (var i = 0; i < gold.Count; i++)
         {

@@ -4,7 +4,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace NotebookLib.Model;
 
 /// <summary>Activation functions by their names in <c>config.json</c> (transformers 4.35.2 <c>activations.py</c>, ACT2FN).</summary>
-public static class Activation
+internal static class Activation
 {
     /// <summary>The function of a name.</summary>
     /// <param name="name">For instance <c>gelu</c>.</param>

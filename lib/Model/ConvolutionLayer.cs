@@ -8,7 +8,7 @@ namespace NotebookLib.Model;
 /// The convolution beside the first layer that DeBERTa-v2-xlarge has and v3 lacks: LayerNorm(layer output + act(dropout(conv(embeddings)))).
 /// transformers 4.35.2 modeling_deberta_v2.py, ConvLayer; DeBERTa's release notes call it nGiE.
 /// </summary>
-public sealed class ConvolutionLayer : Module
+internal sealed class ConvolutionLayer : Module
 {
     private readonly ChannelMixer conv;
     private readonly LayerNorm LayerNorm;
@@ -19,7 +19,6 @@ public sealed class ConvolutionLayer : Module
     public ConvolutionLayer(ModelBuild build)
         : base(nameof(ConvolutionLayer))
     {
-        ArgumentNullException.ThrowIfNull(build);
         conv = new ChannelMixer(build);
         LayerNorm = build.NewLayerNorm(build.Config.HiddenSize);
         dropout = new Dropout(build.Config.HiddenDropoutProb, build.Dropout);

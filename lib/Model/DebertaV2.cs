@@ -12,7 +12,7 @@ namespace NotebookLib.Model;
 /// <summary>
 /// Pieces to vectors: word (and, where configured, position and segment) embeddings, LayerNorm, dropout (transformers 4.35.2 DebertaV2Embeddings).
 /// </summary>
-public sealed class DebertaV2Embeddings : Module
+internal sealed class DebertaV2Embeddings : Module
 {
     private readonly EmbeddingTable word_embeddings;
     private readonly EmbeddingTable? position_embeddings;
@@ -26,7 +26,6 @@ public sealed class DebertaV2Embeddings : Module
     public DebertaV2Embeddings(ModelBuild build)
         : base(nameof(DebertaV2Embeddings))
     {
-        ArgumentNullException.ThrowIfNull(build);
         _config = build.Config;
         var width = _config.EmbeddingSize ?? _config.HiddenSize;
         word_embeddings = new EmbeddingTable(build, _config.VocabSize, width);
@@ -86,7 +85,7 @@ public sealed class DebertaV2Embeddings : Module
 }
 
 /// <summary>Attention, its output projection, and the residual: transformers 4.35.2 DebertaV2Attention.</summary>
-public sealed class DebertaV2Attention : Module
+internal sealed class DebertaV2Attention : Module
 {
     // The checkpoint's names: attention.self and attention.output.
     private readonly DisentangledSelfAttention self;
@@ -96,7 +95,6 @@ public sealed class DebertaV2Attention : Module
     public DebertaV2Attention(ModelBuild build)
         : base(nameof(DebertaV2Attention))
     {
-        ArgumentNullException.ThrowIfNull(build);
         self = new DisentangledSelfAttention(build);
         output = new ResidualOutput(build, build.Config.HiddenSize, LayerStream.AttentionSum, LayerStream.AttentionOutput);
         RegisterComponents();
@@ -117,7 +115,7 @@ public sealed class DebertaV2Attention : Module
 }
 
 /// <summary>LayerNorm(residual + dropout(dense(x))): ends the attention and the feed-forward block (DebertaV2SelfOutput and DebertaV2Output).</summary>
-public sealed class ResidualOutput : Module<Tensor, Tensor, Tensor>
+internal sealed class ResidualOutput : Module<Tensor, Tensor, Tensor>
 {
     private readonly Projection dense;
     private readonly LayerNorm LayerNorm;
@@ -131,7 +129,6 @@ public sealed class ResidualOutput : Module<Tensor, Tensor, Tensor>
     internal ResidualOutput(ModelBuild build, int inputWidth, LayerStream sum, LayerStream adapter)
         : base(nameof(ResidualOutput))
     {
-        ArgumentNullException.ThrowIfNull(build);
         dense = new Projection(build, inputWidth, build.Config.HiddenSize, adapterStream: adapter);
         LayerNorm = build.NewLayerNorm(build.Config.HiddenSize);
         dropout = new Dropout(build.Config.HiddenDropoutProb, build.Dropout, sum);
@@ -156,7 +153,7 @@ public sealed class ResidualOutput : Module<Tensor, Tensor, Tensor>
 }
 
 /// <summary>One encoder layer: attention, then feed-forward (transformers 4.35.2 DebertaV2Layer).</summary>
-public sealed class DebertaV2Layer : Module
+internal sealed class DebertaV2Layer : Module
 {
     private readonly DebertaV2Attention attention;
     private readonly Intermediate intermediate;
@@ -166,7 +163,6 @@ public sealed class DebertaV2Layer : Module
     public DebertaV2Layer(ModelBuild build)
         : base(nameof(DebertaV2Layer))
     {
-        ArgumentNullException.ThrowIfNull(build);
         attention = new DebertaV2Attention(build);
         intermediate = new Intermediate(build);
         output = new ResidualOutput(build, build.Config.IntermediateSize, LayerStream.OutputSum, LayerStream.Output);
@@ -196,7 +192,7 @@ public sealed class DebertaV2Layer : Module
 }
 
 /// <summary>The widening half of the feed-forward block: act(dense(x)) (DebertaV2Intermediate).</summary>
-public sealed class Intermediate : Module<Tensor, Tensor>
+internal sealed class Intermediate : Module<Tensor, Tensor>
 {
     private readonly Projection dense;
     private readonly Func<Tensor, Tensor> _activation;
@@ -205,7 +201,6 @@ public sealed class Intermediate : Module<Tensor, Tensor>
     public Intermediate(ModelBuild build)
         : base(nameof(Intermediate))
     {
-        ArgumentNullException.ThrowIfNull(build);
         dense = new Projection(build, build.Config.HiddenSize, build.Config.IntermediateSize, adapterStream: LayerStream.Intermediate);
         _activation = Activation.ByName(build.Config.HiddenAct, "hidden_act");
         RegisterComponents();
@@ -223,7 +218,7 @@ public sealed class Intermediate : Module<Tensor, Tensor>
 }
 
 /// <summary>The stack of layers and the relative table that they share (transformers 4.35.2 DebertaV2Encoder).</summary>
-public sealed class DebertaV2Encoder : Module
+internal sealed class DebertaV2Encoder : Module
 {
     private readonly ModuleList<DebertaV2Layer> layer;
     private readonly EmbeddingTable? rel_embeddings;
@@ -234,7 +229,6 @@ public sealed class DebertaV2Encoder : Module
     public DebertaV2Encoder(ModelBuild build)
         : base(nameof(DebertaV2Encoder))
     {
-        ArgumentNullException.ThrowIfNull(build);
         var config = build.Config;
         layer = new ModuleList<DebertaV2Layer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(_ => new DebertaV2Layer(build))]);
         rel_embeddings = config.RelativeAttention ? new EmbeddingTable(build, 2L * config.RelativeSpan, config.HiddenSize) : null;
@@ -269,7 +263,7 @@ public sealed class DebertaV2Encoder : Module
 }
 
 /// <summary>Embeddings and encoder, without a head: <c>deberta.*</c> in checkpoints (transformers 4.35.2 DebertaV2Model).</summary>
-public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
+internal sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
 {
     private readonly DebertaV2Embeddings embeddings;
     private readonly DebertaV2Encoder encoder;
@@ -279,7 +273,6 @@ public sealed class DebertaV2Model : Module<Tensor, Tensor, Tensor>
     public DebertaV2Model(ModelBuild build)
         : base(nameof(DebertaV2Model))
     {
-        ArgumentNullException.ThrowIfNull(build);
         _config = build.Config.Validate();
         embeddings = new DebertaV2Embeddings(build);
         encoder = new DebertaV2Encoder(build);
@@ -342,10 +335,9 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     /// <summary>Makes the network; parameters are uninitialised until <see cref="ModelFolder"/> or <see cref="WeightInitializer"/> fills them.</summary>
     /// <exception cref="InvalidDataException">The configuration contradicts itself.</exception>
     /// <exception cref="NotSupportedException">The configuration asks for what this port lacks.</exception>
-    public DebertaV2ForTokenClassification(ModelBuild build)
+    internal DebertaV2ForTokenClassification(ModelBuild build)
         : base(nameof(DebertaV2ForTokenClassification))
     {
-        ArgumentNullException.ThrowIfNull(build);
         Config = build.Config;
         Random = build.Dropout;
         deberta = new DebertaV2Model(build);
@@ -358,16 +350,16 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     public DebertaConfig Config { get; }
 
     /// <summary>The one source of dropout masks; a checkpoint keeps its seed and counter.</summary>
-    public DropoutRandom Random { get; }
+    internal DropoutRandom Random { get; }
 
     /// <summary>The network without its head.</summary>
-    public DebertaV2Model Deberta => deberta;
+    internal DebertaV2Model Deberta => deberta;
 
     /// <summary>How the layers are computed, and what that may cost in memory.</summary>
     public EncoderEngine Engine => deberta.Encoder.Engine;
 
     /// <summary>The head, C → K.</summary>
-    public Projection Classifier => classifier;
+    internal Projection Classifier => classifier;
 
     /// <summary>True when no file had a head for these labels: it began as it was initialised.</summary>
     internal bool HasNewHead { get; set; }
@@ -402,9 +394,8 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
     /// <returns>Logits, [N, K].</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
     /// <exception cref="NotSupportedException">There are several micro-batches, and the network runs as modules, which draw one mask for all.</exception>
-    public Tensor Score(Batch batch)
+    internal Tensor Score(Batch batch)
     {
-        ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
         var takesGroups = TakesGroups;
         if (batch.Groups.Length > 1 && !takesGroups)

@@ -20,7 +20,7 @@ namespace NotebookLib.Model;
 ///   row i=2   [  g  h  i  .  . ]                      g  h  i
 /// </code>
 /// </remarks>
-public sealed class DisentangledSelfAttention : Module
+internal sealed class DisentangledSelfAttention : Module
 {
     private readonly Projection query_proj;
     private readonly Projection key_proj;
@@ -37,7 +37,6 @@ public sealed class DisentangledSelfAttention : Module
     public DisentangledSelfAttention(ModelBuild build)
         : base(nameof(DisentangledSelfAttention))
     {
-        ArgumentNullException.ThrowIfNull(build);
         _config = build.Config;
         var width = _config.HiddenSize;
         query_proj = new Projection(build, width, width, adapterStream: LayerStream.Query);

@@ -7,7 +7,7 @@ namespace NotebookLib.Model;
 /// Dropout (transformers 4.35.2 StableDropout, in its effect): in training each value is zeroed with the given probability and the others scaled up;
 /// in evaluation nothing happens. Masks come from the network's <see cref="DropoutRandom"/>.
 /// </summary>
-public sealed class Dropout : Module<Tensor, Tensor>
+internal sealed class Dropout : Module<Tensor, Tensor>
 {
     private readonly double _probability;
     private readonly DropoutRandom _random;
@@ -34,7 +34,6 @@ public sealed class Dropout : Module<Tensor, Tensor>
     /// <returns>The input itself, under another handle, or a masked copy of the same shape and dtype.</returns>
     public override Tensor forward(Tensor input)
     {
-        ArgumentNullException.ThrowIfNull(input);
         return IsActive ? input * NextMask(input) : input.alias();
     }
 

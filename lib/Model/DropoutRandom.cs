@@ -13,7 +13,7 @@ namespace NotebookLib.Model;
 /// Each 32-bit hash of (seed, mask, element pair) decides two elements by 16 bits each: probabilities are rounded to 1/65,536 and the scale uses the
 /// rounded one, so the expectation is exact. The mixer is "lowbias32" by Chris Wellons (hash-prospector), applied twice with keys between.
 /// </remarks>
-public sealed class DropoutRandom(long seed)
+internal sealed class DropoutRandom(long seed)
 {
     private const long PieceElements = 1 << 28;
 
@@ -77,7 +77,6 @@ public sealed class DropoutRandom(long seed)
     /// <param name="device">Where the mask is made: the same values everywhere.</param>
     public Tensor NextMask(long[] shape, double probability, ScalarType dtype, Device device)
     {
-        ArgumentNullException.ThrowIfNull(device);
         using var scope = NewDisposeScope();
         var counter = Counter++;
         var mask = _groups is null

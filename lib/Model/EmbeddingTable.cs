@@ -5,7 +5,7 @@ using static TorchSharp.torch.nn;
 namespace NotebookLib.Model;
 
 /// <summary>A table of vectors by id, left uninitialised: a checkpoint fills it.</summary>
-public sealed class EmbeddingTable : Module<Tensor, Tensor>, IAdaptedLayer
+internal sealed class EmbeddingTable : Module<Tensor, Tensor>, IAdaptedLayer
 {
     private readonly Parameter weight;
     private Module<Tensor, Tensor>? _adapter;
@@ -14,7 +14,6 @@ public sealed class EmbeddingTable : Module<Tensor, Tensor>, IAdaptedLayer
     public EmbeddingTable(ModelBuild build, long rows, long width)
         : base(nameof(EmbeddingTable))
     {
-        ArgumentNullException.ThrowIfNull(build);
         weight = build.NewParameter(rows, width);
         RegisterComponents();
     }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>What the fused layers has to know of an adapter on a projection: y += scale · B(A(dropout(x))) (LoRA, Hu et al. 2021, §4.1).</summary>
-public interface ILowRankAdapter
+internal interface ILowRankAdapter
 {
     /// <summary>A, [rank, in].</summary>
     Tensor Down { get; }

@@ -7,7 +7,7 @@ namespace NotebookLib.Model;
 /// <param name="Dtype">Dtype of the parameters: float32 or float64.</param>
 /// <param name="Device">Where the parameters live; <c>meta</c> gives shapes without memory.</param>
 /// <param name="Dropout">Dropout masks of the whole network come from here, so that a seed and a counter replay them.</param>
-public sealed record ModelBuild(DebertaConfig Config, ScalarType Dtype, Device Device, DropoutRandom Dropout)
+internal sealed record ModelBuild(DebertaConfig Config, ScalarType Dtype, Device Device, DropoutRandom Dropout)
 {
     /// <summary>A build on the CPU.</summary>
     public ModelBuild(DebertaConfig config, ScalarType dtype = ScalarType.Float32)

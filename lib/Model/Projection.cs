@@ -9,7 +9,7 @@ namespace NotebookLib.Model;
 /// A linear layer, y = x Wᵀ + b. Unlike TorchSharp's it leaves its parameters uninitialised (a checkpoint fills them), and it can carry an
 /// adapter whose output is added: that is where LoRA comes in, also for the relative positions that share the projection.
 /// </summary>
-public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
+internal sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
 {
     private readonly Parameter? bias;
     private readonly ScalarType _denseType;
@@ -81,7 +81,6 @@ public sealed class Projection : Module<Tensor, Tensor>, IAdaptedLayer
     /// <inheritdoc />
     public override Tensor forward(Tensor input)
     {
-        ArgumentNullException.ThrowIfNull(input);
         using var restored = Storage == WeightStorage.Dense ? null
             : FrozenWeights.Restore(weight, _scales, Autocast.IsEnabled(input.device_type) ? Autocast.ProductType(input.device_type) : input.dtype);
         var output = functional.linear(input, restored ?? weight, bias);

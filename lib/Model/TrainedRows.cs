@@ -12,7 +12,7 @@ namespace NotebookLib.Model;
 /// The rows of an embedding table that a training set can reach. Only they get a gradient and moments, [R, C] instead of [V, C]; the others would only decay,
 /// and their decay waits until somebody looks (<see cref="CatchUp"/>): the same numbers to the bit, and 1.2 GB less for deberta-v3-base.
 /// </summary>
-public sealed class TrainedRows : IDisposable
+internal sealed class TrainedRows : IDisposable
 {
     private readonly int[] _others;
     private readonly List<float> _waiting = [];
@@ -25,8 +25,6 @@ public sealed class TrainedRows : IDisposable
     /// <param name="rows">Row numbers, in any order, also repeated.</param>
     public TrainedRows(Parameter table, IEnumerable<int> rows)
     {
-        ArgumentNullException.ThrowIfNull(table);
-        ArgumentNullException.ThrowIfNull(rows);
         Table = table;
         var numbers = rows.Distinct().Order().ToArray();
         var isTrained = new bool[table.shape[0]];

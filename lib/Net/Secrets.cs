@@ -71,7 +71,6 @@ public sealed class Secrets
 
     private string Scrub(string text, Func<string, string> shown)
     {
-        ArgumentNullException.ThrowIfNull(text);
         foreach (var (secret, mask) in _masked)
         {
             text = text.Contains(secret, StringComparison.Ordinal) ? text.Replace(secret, shown(mask), StringComparison.Ordinal) : text;

@@ -43,10 +43,7 @@ public static class OnnxExport
     internal static IReadOnlyList<string> Write(
         DebertaV2ForTokenClassification model, DebertaTokenizer tokenizer, string folder, IReadOnlyList<OnnxPrecision> precisions, long mostBytes)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        ArgumentNullException.ThrowIfNull(precisions);
         ModelFolder.EnsureDense(model);
         var adapters = LoraAdapters.Of(model);
         adapters?.Merge();

@@ -6,7 +6,7 @@ namespace NotebookLib.Platform;
 /// <summary>
 /// Writes files so that a reader sees the old content or the new, never half of it: a temporary file beside the target, flushed to disk, then renamed.
 /// </summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     /// <summary>Writes a file through a stream.</summary>
     /// <param name="path">The target; its folder is made when missing.</param>
@@ -15,7 +15,6 @@ public static class AtomicFile
     /// whole.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        ArgumentNullException.ThrowIfNull(write);
         var target = Path.GetFullPath(path);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         ClearLeftOvers(target);

@@ -13,7 +13,7 @@ namespace NotebookLib.Platform;
 /// The cache of cast weights is one for the process: with two trainings at once, the end of one's scope empties it under the other, which then casts a
 /// shared weight twice; right all the same, but rounded otherwise, so bit-for-bit repetition holds for one training at a time.
 /// </remarks>
-public sealed unsafe class Autocast : IDisposable
+internal sealed unsafe class Autocast : IDisposable
 {
     private static readonly Lazy<Entries> Native = new(Find);
     private readonly sbyte _device;

@@ -8,7 +8,7 @@ namespace NotebookLib.Platform;
 /// <param name="Bytes">Memory of the card.</param>
 /// <param name="Capability">Compute capability, for instance 9.0.</param>
 /// <param name="DriverVersion">The newest CUDA that the driver serves, for instance 13.0.</param>
-public sealed unsafe record CudaCard(string Name, long Bytes, Version Capability, Version DriverVersion)
+internal sealed unsafe record CudaCard(string Name, long Bytes, Version Capability, Version DriverVersion)
 {
     // CUdevice_attribute of cuda.h.
     private const int MajorAttribute = 75;

@@ -10,7 +10,7 @@ namespace NotebookLib.Platform;
 /// Unlike a script compiled from text, a wrong name here throws instead of ending the process.
 /// </summary>
 /// <remarks>Archive layout: libtorch 2.10, torch/csrc/jit/serialization/import.cpp; operators: aten/src/ATen/native/mkldnn/Linear.cpp.</remarks>
-public static class DispatcherOperators
+internal static class DispatcherOperators
 {
     // M rows, N output width, K input width.
     private const string Code = """
@@ -76,7 +76,6 @@ public static class DispatcherOperators
     /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
     public static Tensor PackLinearWeight(Tensor weight)
     {
-        ArgumentNullException.ThrowIfNull(weight);
         return s_isPackable.GetOrAdd((weight.dtype, weight.shape[0], weight.shape[1]), _ => IsRightWhenPacked(weight))
             ? (Tensor)Module.invoke("pack", weight) : weight.alias();
     }

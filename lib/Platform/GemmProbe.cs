@@ -7,7 +7,7 @@ namespace NotebookLib.Platform;
 /// How fast this machine multiplies matrices right now: the yardstick that lets speeds of different machines, and of one machine at different hours, be
 /// compared.
 /// </summary>
-public static class GemmProbe
+internal static class GemmProbe
 {
     /// <summary>Multiplies square matrices in bfloat16 through libtorch's linear layer (oneDNN) and takes the median.</summary>
     /// <param name="size">Rows and columns; 2048 is what the project's tables use.</param>

@@ -5,7 +5,7 @@ namespace NotebookLib.Platform;
 /// without this it grows for hundreds of updates (deberta-v3-large with LoRA: by half a gigabyte in the first hundred micro-batches).
 /// </summary>
 /// <param name="time">The clock; null for the system's.</param>
-public sealed class HeapTrimmer(TimeProvider? time = null)
+internal sealed class HeapTrimmer(TimeProvider? time = null)
 {
     // A trim takes tens of milliseconds, and the pages have to be had anew: well below one per cent of the time.
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace NotebookLib.Platform;
 
 /// <summary>Freed pages of glibc's heap, on Linux. Elsewhere nothing happens.</summary>
-public static partial class MemoryReturn
+internal static partial class MemoryReturn
 {
     /// <summary>Gives all free pages back to the system (<c>malloc_trim(0)</c>).</summary>
     /// <returns>False where there is no such call.</returns>

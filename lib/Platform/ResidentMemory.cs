@@ -4,7 +4,7 @@ using System.Globalization;
 namespace NotebookLib.Platform;
 
 /// <summary>How much physical memory this process holds, native tensors included (the garbage collector does not see those).</summary>
-public static class ResidentMemory
+internal static class ResidentMemory
 {
     /// <summary>Bytes resident now.</summary>
     public static long CurrentBytes => FromStatus("VmRSS:") ?? Process.GetCurrentProcess().WorkingSet64;

@@ -7,7 +7,7 @@ namespace NotebookLib.Platform;
 /// Operators of libtorch that TorchSharp 0.107 has no binding for, reached through constant TorchScript.
 /// The script never changes at run time: a TorchScript compile error aborts the process, so a test compiles and runs every function here.
 /// </summary>
-public static class TorchScriptOps
+internal static class TorchScriptOps
 {
     private const string Script = """
         def adamw(parameters: List[Tensor], gradients: List[Tensor], first_moments: List[Tensor], second_moments: List[Tensor], steps: List[Tensor], skip: Optional[Tensor],
@@ -45,7 +45,6 @@ public static class TorchScriptOps
     public static void AdamWStep(Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, int step, AdamWRates rates,
         Tensor? skip = null)
     {
-        ArgumentNullException.ThrowIfNull(parameters);
         ArgumentOutOfRangeException.ThrowIfLessThan(step, 1);
         // Filled there: a number sent over would wait for what is queued on the device.
         using var count = full([], step, ScalarType.Float32, parameters.Length == 0 ? CPU : parameters[0].device);
@@ -63,12 +62,6 @@ public static class TorchScriptOps
     public static void AdamWStep(
         Tensor[] parameters, Tensor[] gradients, Tensor[] firstMoments, Tensor[] secondMoments, Tensor step, AdamWRates rates, Tensor? skip = null)
     {
-        ArgumentNullException.ThrowIfNull(parameters);
-        ArgumentNullException.ThrowIfNull(gradients);
-        ArgumentNullException.ThrowIfNull(firstMoments);
-        ArgumentNullException.ThrowIfNull(secondMoments);
-        ArgumentNullException.ThrowIfNull(step);
-        ArgumentNullException.ThrowIfNull(rates);
         if (gradients.Length != parameters.Length || firstMoments.Length != parameters.Length || secondMoments.Length != parameters.Length)
         {
             throw new ArgumentException($"AdamW needs as many gradients and moments as parameters: {parameters.Length} parameters, "
@@ -96,7 +89,6 @@ public static class TorchScriptOps
     /// <param name="sources">As many.</param>
     public static void CopyAll(Tensor[] targets, Tensor[] sources)
     {
-        ArgumentNullException.ThrowIfNull(targets);
         if (targets.Length > 0)
         {
             (Invoke("copy", targets, sources) as Tensor)?.Dispose();
@@ -108,7 +100,6 @@ public static class TorchScriptOps
     /// <param name="factor">Scalar tensor on the same device: the value need not leave it.</param>
     public static void ScaleInPlace(Tensor[] tensors, Tensor factor)
     {
-        ArgumentNullException.ThrowIfNull(tensors);
         if (tensors.Length > 0)
         {
             (Invoke("scale", tensors, factor) as Tensor)?.Dispose();
@@ -155,4 +146,4 @@ public static class TorchScriptOps
 /// <param name="Beta1">Decay of the running mean of gradients.</param>
 /// <param name="Beta2">Decay of the running mean of squared gradients.</param>
 /// <param name="Epsilon">Added to the denominator.</param>
-public sealed record AdamWRates(double LearningRate, double WeightDecay, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8);
+internal sealed record AdamWRates(double LearningRate, double WeightDecay, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8);

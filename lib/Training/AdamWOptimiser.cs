@@ -20,10 +20,8 @@ public sealed class AdamWOptimiser : IDisposable
     /// <param name="groups">What to train.</param>
     /// <param name="settings">Betas, decay, epsilon.</param>
     /// <param name="trainedRows">Rows of one of the parameters that alone are to be kept moments for; the caller owns it.</param>
-    public AdamWOptimiser(ParameterGroups groups, TrainingSettings settings, TrainedRows? trainedRows = null)
+    internal AdamWOptimiser(ParameterGroups groups, TrainingSettings settings, TrainedRows? trainedRows = null)
     {
-        ArgumentNullException.ThrowIfNull(groups);
-        ArgumentNullException.ThrowIfNull(settings);
         _settings = settings;
         _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
         _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];

@@ -37,8 +37,6 @@ public static class TokenEvaluation
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order,
         PrecisionPolicy? precision, int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(rows);
         RefuseForeignPieces(model, "evaluation", rows);
         var clock = Stopwatch.StartNew();
         var device = model.parameters().First().device;

@@ -46,19 +46,19 @@ public sealed class AnnotatorTests : IDisposable
     }
 
     [Theory]
-    [InlineData(AnnotationFormat.JsonLines, "o.jsonl")]
-    [InlineData(AnnotationFormat.Json, "o.json")]
-    [InlineData(AnnotationFormat.Conll, "o.conll")]
-    [InlineData(AnnotationFormat.Csv, "o.csv")]
-    [InlineData(AnnotationFormat.Parquet, "o.parquet")]
-    [InlineData(AnnotationFormat.Doccano, "o.jsonl")]
-    [InlineData(AnnotationFormat.LabelStudio, "o.json")]
-    [InlineData(AnnotationFormat.Spacy, "o.jsonl")]
-    public void What_our_own_readers_read_back_are_the_same_entities(AnnotationFormat format, string output)
+    [InlineData(nameof(AnnotationFormat.JsonLines), "o.jsonl")]
+    [InlineData(nameof(AnnotationFormat.Json), "o.json")]
+    [InlineData(nameof(AnnotationFormat.Conll), "o.conll")]
+    [InlineData(nameof(AnnotationFormat.Csv), "o.csv")]
+    [InlineData(nameof(AnnotationFormat.Parquet), "o.parquet")]
+    [InlineData(nameof(AnnotationFormat.Doccano), "o.jsonl")]
+    [InlineData(nameof(AnnotationFormat.LabelStudio), "o.json")]
+    [InlineData(nameof(AnnotationFormat.Spacy), "o.jsonl")]
+    public void What_our_own_readers_read_back_are_the_same_entities(string format, string output)
     {
         var lines = Text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var expected = _tagger.TagAll(lines, cancellation: TestContext.Current.CancellationToken);
-        Annotate("a.txt", Text, output, settings => settings with { Format = format });
+        Annotate("a.txt", Text, output, settings => settings with { Format = Enum.Parse<AnnotationFormat>(format) });
 
         var source = SentenceReader.Open(_folder.PathOf(output), new LabelSet(["X", "Y"]), new() { Rows = RowListing.AsListed });
 

@@ -36,7 +36,7 @@ public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
     /// <param name="target">Give tags as ids of this set (System B); null for System A's.</param>
     /// <param name="asPublished">The whole listing twice, as the original notebooks had it.</param>
     /// <inheritdoc cref="PathOf" path="/exception"/>
-    public SentenceSource Open(string split, LabelSet? target = null, bool asPublished = false)
+    internal SentenceSource Open(string split, LabelSet? target = null, bool asPublished = false)
         => SentenceReader.Open(PathOf(split), LabelSet.SystemA,
             new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
 

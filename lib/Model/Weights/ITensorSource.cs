@@ -5,7 +5,7 @@ namespace NotebookLib.Model;
 /// <summary>What a checkpoint says of one tensor before it is read.</summary>
 /// <param name="Dtype">Element type in the file.</param>
 /// <param name="Shape">Sizes; empty for a scalar.</param>
-public sealed record TensorInfo(ScalarType Dtype, IReadOnlyList<long> Shape)
+internal sealed record TensorInfo(ScalarType Dtype, IReadOnlyList<long> Shape)
 {
     /// <summary>Number of elements.</summary>
     public long ElementCount => Shape.Aggregate(1L, (product, size) => checked(product * size));
@@ -15,7 +15,7 @@ public sealed record TensorInfo(ScalarType Dtype, IReadOnlyList<long> Shape)
 }
 
 /// <summary>A file (or several) with named tensors, read one at a time straight into where they are wanted.</summary>
-public interface ITensorSource : IDisposable
+internal interface ITensorSource : IDisposable
 {
     /// <summary>Where it was read from, for messages.</summary>
     string Path { get; }
@@ -32,7 +32,7 @@ public interface ITensorSource : IDisposable
 }
 
 /// <summary>Conveniences over <see cref="ITensorSource"/>.</summary>
-public static class TensorSourceExtensions
+internal static class TensorSourceExtensions
 {
     /// <summary>Reads one tensor.</summary>
     /// <param name="source">The checkpoint.</param>
@@ -41,7 +41,6 @@ public static class TensorSourceExtensions
     /// <returns>A new tensor on the CPU, owned by the caller (or by the current dispose scope).</returns>
     public static Tensor Read(this ITensorSource source, string name, ScalarType? dtype = null)
     {
-        ArgumentNullException.ThrowIfNull(source);
         var info = source.InfoOf(name);
         var target = empty([.. info.Shape], dtype ?? info.Dtype, CPU);
         source.ReadInto(name, target);
@@ -51,7 +50,6 @@ public static class TensorSourceExtensions
     /// <summary>Reads every tensor; the caller owns them.</summary>
     public static Dictionary<string, Tensor> ReadAll(this ITensorSource source, ScalarType? dtype = null)
     {
-        ArgumentNullException.ThrowIfNull(source);
         return source.Tensors.Keys.ToDictionary(name => name, name => source.Read(name, dtype), StringComparer.Ordinal);
     }
 

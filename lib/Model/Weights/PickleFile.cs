@@ -7,7 +7,7 @@ namespace NotebookLib.Model;
 /// Reads <c>pytorch_model.bin</c>: a zip file with a pickle (<c>data.pkl</c>) that describes tensors, and one stored entry per storage.
 /// The pickle is read by <see cref="RestrictedUnpickler"/>; a storage is read only when its tensor is asked for.
 /// </summary>
-public sealed class PickleFile : ITensorSource
+internal sealed class PickleFile : ITensorSource
 {
     // Real ones have 100 to 300 bytes per tensor.
     private const long LargestPickle = 64 << 20;

@@ -9,7 +9,7 @@ namespace NotebookLib.Model;
 /// Reads and writes safetensors files: named tensors, no code. The header is bounded and checked before anything else is touched;
 /// each tensor is then read from its place, so files larger than 2 GB or than memory are no matter.
 /// </summary>
-public sealed class SafetensorsFile : ITensorSource
+internal sealed class SafetensorsFile : ITensorSource
 {
     private readonly FileStream _stream;
     private readonly Dictionary<string, SafetensorsEntry> _entries;

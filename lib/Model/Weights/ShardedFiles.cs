@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>Several files that together are one checkpoint, as <c>*.index.json</c> lists them (<c>weight_map</c>: tensor name → file name).</summary>
-public sealed class ShardedFiles : ITensorSource
+internal sealed class ShardedFiles : ITensorSource
 {
     private const long LargestIndex = 64 << 20;
     private readonly Dictionary<string, ITensorSource> _shards;

@@ -1,7 +1,7 @@
 namespace NotebookLib.Model;
 
 /// <summary>Finds and opens the weights of a model folder, whatever form they have.</summary>
-public static class WeightFiles
+internal static class WeightFiles
 {
     /// <summary>How the name of an index of several files ends.</summary>
     internal const string IndexEnding = ".index.json";
@@ -24,7 +24,6 @@ public static class WeightFiles
     /// <summary>Opens one file by its ending: <c>.safetensors</c>, <c>.index.json</c>, or a pickle (<c>.bin</c>, <c>.pt</c>).</summary>
     public static ITensorSource OpenFile(string path)
     {
-        ArgumentNullException.ThrowIfNull(path);
         return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path)
             : path.EndsWith(IndexEnding, StringComparison.Ordinal) ? ShardedFiles.Open(path)
             : PickleFile.Open(path);
