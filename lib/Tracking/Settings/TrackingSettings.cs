@@ -119,7 +119,7 @@ public sealed record TrackingSettings
     /// <summary>Seconds until one request counts as lost.</summary>
     public double RequestSeconds { get; init; } = 60;
 
-    /// <summary>Says what the user should know, once each: the mode, a refusal, an outage. Default: standard error.</summary>
+    /// <summary>Says what the user should know, once each: the mode, a refusal, an outage. Default: standard output.</summary>
     public Action<string> Notice { get; init; } = message => Console.Out.WriteLine("tracking: " + message);
 
     /// <summary>The mode that results from <see cref="Mode"/> and <see cref="Key"/>.</summary>
