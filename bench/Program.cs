@@ -71,7 +71,7 @@ return root.Parse(args).Invoke();
 
 int MeasureAll(ParseResult arguments)
 {
-    var facts = MachineFacts.Collect();
+    var facts = MeasuredMachine.Collect();
     var clock = Stopwatch.StartNew();
     var measured = new List<(string Title, SectionReport? Report, string? Failure)>();
     foreach (var section in sections)

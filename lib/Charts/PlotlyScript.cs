@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Charts;
 
 /// <summary>
@@ -10,9 +12,6 @@ namespace NotebookLib.Charts;
 /// </remarks>
 internal static class PlotlyScript
 {
-    /// <summary>The name of the data slot in <see cref="AppContext"/> that a host sets to <c>true</c> when its page holds plotly.js already.</summary>
-    public const string EmbeddedByHost = "NotebookHost.EmbedsPlotly";
-
     private static readonly Lazy<string> Loaded = new(PlotlyBridge.ScriptText);
     private static int s_isCarried;
 
@@ -26,7 +25,7 @@ internal static class PlotlyScript
     public static string Element => $"<script>if(!window.Plotly){{(function(define,module,exports){{{Text}\n}}).call(window);}}</script>";
 
     /// <summary>True for the one caller in this process that has to carry the script: no host embeds it and nobody carried it before.</summary>
-    internal static bool ShouldCarry() => AppContext.GetData(EmbeddedByHost) is not true && Interlocked.Exchange(ref s_isCarried, 1) == 0;
+    internal static bool ShouldCarry() => AppContext.GetData(HostContract.PlotlySlot) is not true && Interlocked.Exchange(ref s_isCarried, 1) == 0;
 
     /// <summary>Another view carries the script: no chart has to.</summary>
     internal static void CarriedElsewhere() => Interlocked.Exchange(ref s_isCarried, 1);

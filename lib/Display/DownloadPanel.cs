@@ -70,7 +70,7 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
         "Transfers",
         [new("file"), new("from"), new("size", true), new("state")],
         [.. _files.Values.OrderBy(KeyOf, StringComparer.Ordinal).Select(file => new Row(
-            [file.File, file.Origin, ByteText.Size(file.TotalBytes ?? file.DoneBytes),
+            [file.File, file.Origin, NumberText.Size(file.TotalBytes ?? file.DoneBytes),
                 new(Words(file), Bar: file is { Phase: HubTransferPhase.Running, TotalBytes: > 0 } ? file.DoneBytes / (double)file.TotalBytes : null)]))],
         note: string.Join(" · ", _notices.TakeLast(3)));
 
@@ -78,8 +78,8 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
     {
         HubTransferPhase.Done => file.IsUpload ? "is on the Hub" : "is here, hash checked",
         HubTransferPhase.AlreadyThere => "was there already",
-        HubTransferPhase.Failed => $"given up after {ByteText.Size(file.DoneBytes)}",
-        _ => $"{ByteText.Size(file.DoneBytes)}, "
-            + $"{ByteText.Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {PanelLines.Duration(left.TotalSeconds)} left" : "")}",
+        HubTransferPhase.Failed => $"given up after {NumberText.Size(file.DoneBytes)}",
+        _ => $"{NumberText.Size(file.DoneBytes)}, "
+            + $"{NumberText.Size((long)file.BytesPerSecond)}/s{(file.Remaining is { } left ? $", {NumberText.Duration(left.TotalSeconds)} left" : "")}",
     };
 }

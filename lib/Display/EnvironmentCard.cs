@@ -21,7 +21,7 @@ public static class EnvironmentCard
             .. profile.Length == 0 ? Array.Empty<Fact>() : [new Fact("profile", profile)],
             new("device", isCuda ? $"CUDA, {torch.cuda.device_count()} device(s){(CudaCard.First is { } card ? $": {card}" : "")}"
                 : Invariant($"CPU, {torch.get_num_threads()} threads of {Environment.ProcessorCount}"), ProcessorName()),
-            new("memory", ByteText.Gigabytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
+            new("memory", NumberText.Gigabytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)),
             new("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
             new("library", $"NotebookLib {library.Split('+')[0]}",
                 library.Split('+') is [_, var commit] ? "commit " + commit[..Math.Min(8, commit.Length)] : "commit unknown"),

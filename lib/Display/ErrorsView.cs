@@ -4,6 +4,7 @@ using NotebookLib.Data;
 using NotebookLib.Html;
 using NotebookLib.Inference;
 using NotebookLib.Metrics;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -114,8 +115,6 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
         row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture),
         row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
     ]);
-
-    private static string Share(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);
 
     private static string Nats(double loss) => Invariant($"{loss:0.000} nats per piece");
 }

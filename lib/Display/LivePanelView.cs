@@ -37,15 +37,15 @@ public sealed class LivePanelView : HtmlView
         _status = state.Phase == PanelPhase.Running ? "training" : state.EndText;
         _numbers =
         [
-            ("elapsed", PanelLines.Duration(elapsed.TotalSeconds)),
+            ("elapsed", NumberText.Duration(elapsed.TotalSeconds)),
             .. state.Phase == PanelPhase.Running ? [("left, evaluations included", LeftNow(state, elapsed))] : Array.Empty<(string, string)>(),
             .. step is null ? Array.Empty<(string, string)>() :
             [
-                ("loss", step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)), ("learning rate", PanelLines.Rate(step.LearningRate)),
+                ("loss", step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)), ("learning rate", NumberText.Rate(step.LearningRate)),
                 ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)),
                 ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
             ],
-            ("memory", ByteText.Gigabytes(memoryBytes)),
+            ("memory", NumberText.Gigabytes(memoryBytes)),
             .. PanelLines.OnDevice(step) is { Length: > 0 } device ? [("GPU", device)] : Array.Empty<(string, string)>(),
         ];
         _sparkline = Sparkline.Of(state.Steps, state.Evaluations, summary.Updates);
@@ -88,7 +88,7 @@ public sealed class LivePanelView : HtmlView
         // Lines that begin so are news, which a terminal prints once; the last line is what a host shows as progress.
         string[] lines =
         [
-            .. _news.Select(line => NotebookHost.NewsMark + line), .. _notices.Select(notice => "! " + notice),
+            .. _news.Select(line => HostContract.NewsMark + line), .. _notices.Select(notice => "! " + notice),
             _status == "training" ? _head : $"{_head} · {_status}",
             string.Join(" · ", _numbers.Select(number => $"{number.Name} {number.Value}")),
         ];
@@ -117,7 +117,7 @@ public sealed class LivePanelView : HtmlView
                 (evaluation == best ? "★ " : "") + evaluation.Update.ToString("N0", CultureInfo.InvariantCulture),
                 evaluation.Epoch.ToString("0.00", CultureInfo.InvariantCulture),
                 .. metrics.Select(metric => (Cell)evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)),
-                PanelLines.Duration(evaluation.ElapsedSeconds),
+                NumberText.Duration(evaluation.ElapsedSeconds),
             ],
             evaluation == best ? Mark.Best : Mark.None)).ToList();
         var hidden = state.Evaluations.Count - rows.Count;

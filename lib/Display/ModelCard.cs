@@ -2,6 +2,7 @@ using System.Globalization;
 using NotebookLib.Html;
 using NotebookLib.Lora;
 using NotebookLib.Model;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -26,10 +27,10 @@ public static class ModelCard
             : "absolute only";
         List<Fact> facts =
         [
-            new("encoder", $"{config.NumHiddenLayers} layers, width {Number(config.HiddenSize)}, {config.NumAttentionHeads} heads of {config.HeadSize}, "
-                + $"feed-forward {Number(config.IntermediateSize)}"),
+            new("encoder", $"{config.NumHiddenLayers} layers, width {Count(config.HiddenSize)}, {config.NumAttentionHeads} heads of {config.HeadSize}, "
+                + $"feed-forward {Count(config.IntermediateSize)}"),
             new("positions", positions),
-            new("vocabulary", $"{Number(config.VocabSize)} pieces"),
+            new("vocabulary", $"{Count(config.VocabSize)} pieces"),
             new("head", $"{config.Labels.Count} labels", string.Join(" ", config.Labels.Take(7)) + (config.Labels.Count > 7 ? " …" : "")),
             new("dropout", config.HiddenDropoutProb.ToString("0.##", CultureInfo.InvariantCulture)),
             .. CountFacts(model),
@@ -55,7 +56,7 @@ public static class ModelCard
             "Weights of the checkpoint",
             [new("weights"), new("tensors", true), new("meaning"), new("names")],
             [.. report.Kinds.Select(kind => new Row(
-                [kind.Kind, Number(kind.Names.Count), new(meanings.FirstOrDefault(pair => pair.Kind == kind.Kind).Meaning ?? "", Mark.Dim),
+                [kind.Kind, Count(kind.Names.Count), new(meanings.FirstOrDefault(pair => pair.Kind == kind.Kind).Meaning ?? "", Mark.Dim),
                     new(kind.Kind == "matched" ? "" : Shortened(kind.Names), IsCode: true)]))],
             note: report.Source);
     }
@@ -71,13 +72,13 @@ public static class ModelCard
             .Select(pair => (pair.name, Projection: (IAdaptedLayer)pair.module)).ToList();
         var byTarget = adapted.GroupBy(pair => pair.name.Split('.')[^1]).Select(group => new Row(
         [
-            new(group.Key, IsCode: true), Number(group.Count()),
-            Number(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))),
+            new(group.Key, IsCode: true), Count(group.Count()),
+            Count(group.Sum(pair => pair.Projection.Adapter!.parameters().Sum(parameter => parameter.numel()))),
             new(group.First().name + (group.Count() > 1 ? ", …" : ""), IsCode: true),
         ]));
         var adapters = LoraAdapters.Of(model);
         return new("Low-rank adapters", [
-            new("adapted projections", Number(adapted.Count)), RankFact(settings, adapters?.Modules ?? []),
+            new("adapted projections", Count(adapted.Count)), RankFact(settings, adapters?.Modules ?? []),
             .. KindOf(settings) is { Length: > 0 } kind ? [new("kind", kind)] : Array.Empty<Fact>(),
             .. adapters is null ? Array.Empty<Fact>() : [new("begin", adapters.Folder ?? "new, so that they change nothing")],
             .. CountFacts(model),
@@ -126,18 +127,18 @@ public static class ModelCard
         var (total, trained) = (LoraAdapters.CountParameters(model),
             parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()));
         var kept = total - parameters.Sum(parameter => parameter.numel());
-        yield return new("parameters", Number(total),
+        yield return new("parameters", Count(total),
             Invariant($"{parameters.Sum(parameter => parameter.numel() * parameter.element_size()) / (double)(1 << 20):N0} MiB")
-            + (kept == 0 ? "" : $"; as PEFT counts, which keeps the {Number(kept)} of the head's beginning beside the trained ones"));
-        yield return new("trained", Number(trained), Invariant($"{trained / (double)Math.Max(1, total):0.00 %} of all"));
+            + (kept == 0 ? "" : $"; as PEFT counts, which keeps the {Count(kept)} of the head's beginning beside the trained ones"));
+        yield return new("trained", Count(trained), Invariant($"{trained / (double)Math.Max(1, total):0.00 %} of all"));
     }
 
     private static TableView Parts(DebertaV2ForTokenClassification model) => new(
         "Parts",
         [new("part"), new("tensors", true), new("parameters", true), new("trained", true)],
         [.. model.named_parameters().GroupBy(pair => PartOf(pair.name)).Select(group => new Row(
-            [group.Key, Number(group.Count()), Number(group.Sum(pair => pair.parameter.numel())),
-                Number(group.Where(pair => pair.parameter.requires_grad).Sum(pair => pair.parameter.numel()))]))]);
+            [group.Key, Count(group.Count()), Count(group.Sum(pair => pair.parameter.numel())),
+                Count(group.Where(pair => pair.parameter.requires_grad).Sum(pair => pair.parameter.numel()))]))]);
 
     private static string PartOf(string name) => name switch
     {
@@ -152,6 +153,4 @@ public static class ModelCard
 
     private static string Shortened(IReadOnlyList<string> names) =>
         string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", … ({names.Count - NamesShown} more)" : "");
-
-    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -6,11 +6,6 @@ namespace NotebookLib.Display;
 /// </summary>
 public static class NotebookHost
 {
-    /// <summary>
-    /// Begins a line of a view's plain text that is news: worth a line of its own in a terminal, once. The plain text's last line serves as progress.
-    /// </summary>
-    public const string NewsMark = "› ";
-
     private static INotebookHost? s_explicit;
 
     /// <summary>
@@ -19,7 +14,7 @@ public static class NotebookHost
     [System.Diagnostics.CodeAnalysis.AllowNull]
     public static INotebookHost Current
     {
-        get => s_explicit ?? (INotebookHost?)KernelHost.Find() ?? new TextHost(Console.Out);
+        get => s_explicit ?? (INotebookHost?)InteractiveHost.Find() ?? new TextHost(Console.Out);
         set => s_explicit = value;
     }
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using NotebookLib.Platform;
 using NotebookLib.Training;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -21,13 +21,13 @@ internal static class PanelLines
             CultureInfo.InvariantCulture,
             $"update {step.Update:N0}/{state.Summary.Updates:N0} ({state.Share:0 %}) · loss {step.Loss:0.0000} · lr {Rate(step.LearningRate)} · "
                 + $"{step.TokensPerSecond:N0} tokens/s · "
-                + $"{ByteText.Gigabytes(memoryBytes)}{(OnDevice(step) is { Length: > 0 } device ? " · GPU " + device : "")} · left "
+                + $"{Gigabytes(memoryBytes)}{(OnDevice(step) is { Length: > 0 } device ? " · GPU " + device : "")} · left "
                 + $"{Left(state.SecondsLeft())}");
     }
 
     /// <summary>What a CUDA device tells of itself: memory, and how busy it was; empty on a CPU.</summary>
     public static string OnDevice(LoggedStep? step) => step is not { DeviceMemoryBytes: > 0 } ? ""
-        : string.Create(CultureInfo.InvariantCulture, $"{ByteText.Gigabytes(step.DeviceMemoryBytes)} of {ByteText.Gigabytes(step.DeviceMemoryTotalBytes)}")
+        : string.Create(CultureInfo.InvariantCulture, $"{Gigabytes(step.DeviceMemoryBytes)} of {Gigabytes(step.DeviceMemoryTotalBytes)}")
             + (step.DeviceUtilisation is { } share ? string.Create(CultureInfo.InvariantCulture, $", {share:0 %} busy") : "");
 
     /// <summary>A line about an evaluation.</summary>
@@ -53,16 +53,4 @@ internal static class PanelLines
 
     /// <summary>Time left, or what is said while it is not known.</summary>
     public static string Left(double? seconds) => seconds is { } known ? Duration(known) : "not known yet";
-
-    /// <summary>A duration as people say it: 42 s, 3:07 min, 2:15 h.</summary>
-    public static string Duration(double seconds)
-    {
-        var whole = (long)Math.Round(Math.Max(0, seconds));
-        return whole < 60 ? $"{whole} s"
-            : whole < 3600 ? Invariant($"{whole / 60}:{whole % 60:00} min")
-            : Invariant($"{whole / 3600}:{whole / 60 % 60:00} h");
-    }
-
-    /// <summary>A learning rate: 5e-5.</summary>
-    public static string Rate(double rate) => rate == 0 ? "0" : rate.ToString("0.##e-0", CultureInfo.InvariantCulture);
 }

@@ -1,8 +1,8 @@
 using System.Globalization;
 using NotebookLib.Html;
 using NotebookLib.Hub;
-using NotebookLib.Platform;
 using NotebookLib.Training;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -27,19 +27,19 @@ public static class RunCard
         List<Fact> facts =
         [
             new("ended", PanelLines.WordFor(result.End), result.Reason),
-            new("updates", $"{Number(result.Updates)} of {Number(result.Summary.Updates)}"),
-            new("time", PanelLines.Duration(result.ElapsedSeconds), "evaluations included"),
+            new("updates", $"{Count(result.Updates)} of {Count(result.Summary.Updates)}"),
+            new("time", Duration(result.ElapsedSeconds), "evaluations included"),
             new("mean training loss", result.MeanLoss.ToString("0.0000", CultureInfo.InvariantCulture), "nats per labelled piece"),
         ];
         if (history.Steps.Count > 0)
         {
-            facts.Add(new("speed", $"{Number((long)history.Steps.Average(step => step.TokensPerSecond))} tokens/s", "mean over the logs, padding not counted"));
+            facts.Add(new("speed", $"{Count((long)history.Steps.Average(step => step.TokensPerSecond))} tokens/s", "mean over the logs, padding not counted"));
         }
 
         if (history.Best is { } best)
         {
             facts.Add(new("best evaluation",
-                $"{metric} {best.Metrics[metric].ToString("0.0000", CultureInfo.InvariantCulture)} at update {Number(best.Update)}",
+                $"{metric} {best.Metrics[metric].ToString("0.0000", CultureInfo.InvariantCulture)} at update {Count(best.Update)}",
                 $"epoch {best.Epoch.ToString("0.00", CultureInfo.InvariantCulture)}"));
         }
 
@@ -61,7 +61,7 @@ public static class RunCard
         return new(
             "The result",
             [new("folder", folder), .. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal)
-                .Select(file => new Fact(Path.GetFileName(file), ByteText.Size(new FileInfo(file).Length)))])
+                .Select(file => new Fact(Path.GetFileName(file), Size(new FileInfo(file).Length)))])
         {
             Subtitle = baseModel is null ? "A checkpoint in the Hub's layout." : $"An adapter in PEFT's format, for {baseModel}.",
             Tables = [new("How to load it", [new("language"), new("code")],
@@ -81,16 +81,16 @@ public static class RunCard
     private static IReadOnlyList<Fact> PlanFacts(RunSummary summary) =>
     [
         new("device", summary.Device, summary.Precision),
-        new("parameters", Number(summary.TotalParameters), $"{Number(summary.TrainedParameters)} trained"),
-        new("sentences", $"{Number(summary.TrainingRows)} to train on, {Number(summary.EvaluationRows)} to evaluate on"),
+        new("parameters", Count(summary.TotalParameters), $"{Count(summary.TrainedParameters)} trained"),
+        new("sentences", $"{Count(summary.TrainingRows)} to train on, {Count(summary.EvaluationRows)} to evaluate on"),
         .. summary.Adapters is { } adapters
             ? new Fact[] {
                 new("adapters", Invariant($"rank {adapters.Rank}, α {adapters.Alpha} on {string.Join(", ", adapters.Targets ?? [])}"),
                 $"{summary.AdaptedLayers} layers{(adapters.TrainsHeadOnly ? ", left as they begin: the head alone is trained" : "")}") }
             : [],
         new("effective batch", summary.EffectiveBatch),
-        new("updates", Number(summary.Updates), $"{Number(summary.UpdatesPerEpoch)} an epoch, {Number(summary.WarmupUpdates)} of warm-up"),
-        new("learning rate", $"{PanelLines.Rate(summary.Settings.LearningRate)}, {summary.Settings.Schedule.ToString().ToLowerInvariant()}",
+        new("updates", Count(summary.Updates), $"{Count(summary.UpdatesPerEpoch)} an epoch, {Count(summary.WarmupUpdates)} of warm-up"),
+        new("learning rate", $"{Rate(summary.Settings.LearningRate)}, {summary.Settings.Schedule.ToString().ToLowerInvariant()}",
             Invariant($"AdamW, weight decay {summary.Settings.WeightDecay}, gradients up to norm {summary.Settings.MaximumGradientNorm}")),
         new("loss", summary.Settings.FocalGamma == 0 ? "cross-entropy" : Invariant($"focal, γ {summary.Settings.FocalGamma}"),
             (summary.Settings.LossAverage == LossAverage.MeanOfMeans ? "mean of the micro-batches' means" : "mean over an update's labelled pieces")
@@ -103,6 +103,4 @@ public static class RunCard
         new("versions", string.Join(", ", summary.Versions.Select(pair => $"{pair.Key} {pair.Value}")),
             $"commit {summary.Commit[..Math.Min(8, summary.Commit.Length)]}"),
     ];
-
-    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -10,7 +10,7 @@ namespace NotebookLib.Display;
 /// </summary>
 public sealed class SetupView : HtmlView
 {
-    private readonly bool _carriesPlotly = AppContext.GetData(PlotlyScript.EmbeddedByHost) is not true;
+    private readonly bool _carriesPlotly = AppContext.GetData(HostContract.PlotlySlot) is not true;
 
     /// <summary>
     /// Makes the view, takes over the script from the charts, and sees to it that the native libraries are there before a cell needs them. From here on an

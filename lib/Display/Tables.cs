@@ -6,6 +6,7 @@ using NotebookLib.Inference;
 using NotebookLib.Metrics;
 using NotebookLib.Results;
 using NotebookLib.Tokenization;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -260,6 +261,4 @@ public static class Tables
     }
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using NotebookLib.Charts;
 using NotebookLib.Html;
 using NotebookLib.Tracking;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
@@ -29,7 +30,7 @@ public static class TrackingCard
         List<Fact> facts = [new("run", status.RunName, status.RunName == status.RunId ? "" : status.RunId), new("mode", Word(status.Mode), Meaning(status))];
         facts.AddRange(status.Link is { } link ? [new Fact("page", link, Link: link)] : []);
         facts.AddRange([
-            new("rows", $"{Number(status.RowsKept)} kept, {Number(status.RowsSent)} sent"),
+            new("rows", $"{Count(status.RowsKept)} kept, {Count(status.RowsSent)} sent"),
             new("folder", status.Folder ?? ""),
         ]);
         return new("Tracking", facts) { Warnings = status.Remark is { } remark ? [remark] : [] };
@@ -73,6 +74,4 @@ public static class TrackingCard
         (_, null) => "the server has not answered yet; rows are kept in the folder meanwhile",
         _ => "rows go to the folder first and from there to the server",
     };
-
-    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 }

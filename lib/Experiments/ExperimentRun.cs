@@ -3,6 +3,7 @@ using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Lora;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using NotebookLib.Results;
 using NotebookLib.Training;
 
@@ -74,7 +75,7 @@ public sealed class ExperimentRun
         var id = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{profile}-s{settings.Seed}");
         // Relative to the repository, where the command line is typed; the notebook itself runs in its own folder.
         var folder = Path.GetFullPath(
-            outputs.Output ?? (environment(RunScores.FolderVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)),
+            outputs.Output ?? (environment(HostContract.OutputVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)),
             RepositoryFiles.Root);
         var trains = profile != "published";
         List<string> faults =

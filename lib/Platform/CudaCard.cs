@@ -20,7 +20,7 @@ internal sealed unsafe record CudaCard(string Name, long Bytes, Version Capabili
     public static CudaCard? First => Found.Value;
 
     /// <inheritdoc />
-    public override string ToString() => Invariant($"{Name}, {ByteText.Gigabytes(Bytes)}, compute capability {Capability}, driver for CUDA {DriverVersion}");
+    public override string ToString() => Invariant($"{Name}, {NumberText.Gigabytes(Bytes)}, compute capability {Capability}, driver for CUDA {DriverVersion}");
 
     private static CudaCard? Find()
     {

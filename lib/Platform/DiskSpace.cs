@@ -30,8 +30,8 @@ internal static class DiskSpace
     private static string Sentence(string path, long? neededBytes)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        var free = FreeBytes(folder) is { } bytes ? $"{ByteText.Size(bytes)} free" : "nothing free";
-        var need = neededBytes is { } needed ? $"{Path.GetFileName(path)} needs {ByteText.Size(needed)}" : $"{Path.GetFileName(path)} needs more";
+        var free = FreeBytes(folder) is { } bytes ? $"{NumberText.Size(bytes)} free" : "nothing free";
+        var need = neededBytes is { } needed ? $"{Path.GetFileName(path)} needs {NumberText.Size(needed)}" : $"{Path.GetFileName(path)} needs more";
         return $"The disk of {folder} is full: {free}, {need}. Make room there, or choose a folder on another disk; what was written before is whole.";
     }
 

@@ -10,9 +10,6 @@ namespace NotebookLib.Platform;
 /// </summary>
 public static class Interruption
 {
-    /// <summary>The name under which a host publishes its token with <see cref="AppContext.SetData"/>.</summary>
-    public const string DataName = "NotebookHost.Interrupted";
-
     private static readonly Lazy<CancellationTokenSource> OwnSource = new(ListenToCtrlC);
     private static PosixSignalRegistration? _registration;
 
@@ -23,7 +20,7 @@ public static class Interruption
     internal static bool IsRequested => TokenOfHost?.IsCancellationRequested ?? (OwnSource.IsValueCreated && OwnSource.Value.IsCancellationRequested);
 
     /// <summary>The token of the notebook's host; null in a plain process, where asking for <see cref="Token"/> is what takes Ctrl-C over.</summary>
-    internal static CancellationToken? TokenOfHost => AppContext.GetData(DataName) is CancellationToken published
+    internal static CancellationToken? TokenOfHost => AppContext.GetData(HostContract.InterruptedSlot) is CancellationToken published
         ? published
         : InteractiveKernel.Find() is { } interactive ? InteractiveKernel.StopToken(interactive) : null;
 

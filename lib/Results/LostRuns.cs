@@ -10,12 +10,6 @@ namespace NotebookLib.Results;
 /// </summary>
 internal static class LostRuns
 {
-    /// <summary>The file that a runner keeps locked in a run's folder for as long as it lives.</summary>
-    public const string LockName = ".run.lock";
-
-    /// <summary>The file that says what became of a run.</summary>
-    public const string FactsName = "run.json";
-
     private const string Running = "running";
     private const string Killed = "killed";
     private const int LargestFactsBytes = 16 << 20;
@@ -28,7 +22,7 @@ internal static class LostRuns
     /// <returns>Null where there is none that can be read.</returns>
     public static JsonObject? Facts(string folder)
     {
-        var path = Path.Combine(folder, FactsName);
+        var path = Path.Combine(folder, HostContract.RunName);
         try
         {
             return File.Exists(path) && new FileInfo(path).Length <= LargestFactsBytes ? JsonNode.Parse(File.ReadAllText(path)) as JsonObject : null;
@@ -59,7 +53,7 @@ internal static class LostRuns
                 return;
             }
 
-            using var held = FileLock.Take(Path.Combine(folder, LockName));
+            using var held = FileLock.Take(Path.Combine(folder, HostContract.LockName));
             // It may have ended well between the look and the lock.
             facts = Facts(folder);
             if (facts is null || !IsRunning(facts))
@@ -76,7 +70,7 @@ internal static class LostRuns
                 (" · running</span>", " · killed</span>"));
             Replace(folder, "*.ipynb", ("\"status\": \"Running\"", "\"status\": \"Killed\""));
             facts["status"] = Killed;
-            AtomicFile.WriteText(Path.Combine(folder, FactsName), facts.ToJsonString(Indented) + "\n");
+            AtomicFile.WriteText(Path.Combine(folder, HostContract.RunName), facts.ToJsonString(Indented) + "\n");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

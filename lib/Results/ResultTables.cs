@@ -1,6 +1,6 @@
 using System.Globalization;
 using NotebookLib.Html;
-using NotebookLib.Platform;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Results;
 
@@ -126,9 +126,9 @@ public static class ResultTables
     [
         run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), differences,
         Count(run.Seed),
-        Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? Duration(seconds) : "",
+        Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? ColumnDuration(seconds) : "",
         run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
-        run.PeakMemoryBytes is { } bytes ? ByteText.Gigabytes(bytes) : "",
+        run.PeakMemoryBytes is { } bytes ? Gigabytes(bytes) : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy),
         new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),
     ];
@@ -137,14 +137,4 @@ public static class ResultTables
         ? new("", Mark.Dim)
         : new((ours - other).ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture),
             Math.Abs(ours - other) < 0.0005 ? Mark.None : ours > other ? Mark.Good : Mark.Bad);
-
-    private static string Share(double? value) => value?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
-
-    private static string Rate(double? value) => value?.ToString("0.##e-0", CultureInfo.InvariantCulture) ?? "";
-
-    private static string Count(long? value) => value?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
-
-    private static string Duration(double seconds) => seconds < 3600
-        ? Invariant($"{(int)seconds / 60}:{(int)seconds % 60:00} min")
-        : Invariant($"{(int)seconds / 3600}:{(int)seconds / 60 % 60:00} h");
 }

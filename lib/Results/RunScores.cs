@@ -5,16 +5,10 @@ namespace NotebookLib.Results;
 
 /// <summary>
 /// Hands a run's scores to the program that runs the notebook: the runner shows them on its page and in run.json, and its sweep compares them.
-/// Whoever runs the notebook names a folder in <see cref="FolderVariable"/>; elsewhere (Polyglot, a plain program) nothing is written.
+/// Whoever runs the notebook names a folder in <see cref="HostContract.OutputVariable"/>; elsewhere (Polyglot, a plain program) nothing is written.
 /// </summary>
 public static class RunScores
 {
-    /// <summary>The environment variable with the folder of the run's files.</summary>
-    public const string FolderVariable = "NOTEBOOK_OUTPUT";
-
-    /// <summary>The file's name: one JSON object, score name → number.</summary>
-    public const string FileName = "scores.json";
-
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Writes the scores, replacing those written before.</summary>
@@ -24,21 +18,15 @@ public static class RunScores
     public static string? Publish(IEnumerable<KeyValuePair<string, double>> scores)
     {
         ArgumentNullException.ThrowIfNull(scores);
-        if (Environment.GetEnvironmentVariable(FolderVariable) is not { Length: > 0 } folder)
+        if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
         }
 
-        var path = Path.Combine(folder, FileName);
+        var path = Path.Combine(folder, HostContract.ScoresName);
         AtomicFile.WriteText(path, JsonSerializer.Serialize(scores.Where(score => double.IsFinite(score.Value)).ToDictionary(), Indented));
         return path;
     }
-
-    /// <summary>
-    /// The name of the file that says what ran: one JSON object with <c>about</c>, a sentence, and <c>groups</c>, first word of scores' names → what these were
-    /// counted on.
-    /// </summary>
-    public const string AboutFileName = "about.json";
 
     /// <summary>Says what runs, for the head of the page: profile, model and data that are really used, so that no title speaks for others.</summary>
     /// <param name="about">A sentence, for instance <c>demo: tiny-deberta-v3 (1,446,815 parameters), the repository's own sample</c>.</param>
@@ -47,12 +35,12 @@ public static class RunScores
     public static string? Describe(string about)
     {
         ArgumentNullException.ThrowIfNull(about);
-        if (Environment.GetEnvironmentVariable(FolderVariable) is not { Length: > 0 } folder)
+        if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
         }
 
-        var path = Path.Combine(folder, AboutFileName);
+        var path = Path.Combine(folder, HostContract.AboutName);
         var groups = new Dictionary<string, string> { ["test"] = "test, by words", ["validation"] = "best validation, by pieces" };
         AtomicFile.WriteText(path, JsonSerializer.Serialize(new { about, groups }, Indented));
         return path;

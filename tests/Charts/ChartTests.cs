@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NotebookLib.Charts;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tests.Charts;
 
@@ -122,14 +123,14 @@ public class ChartTests
     [Fact]
     public void Plotly_is_carried_once_and_never_where_the_host_embeds_it()
     {
-        AppContext.SetData(PlotlyScript.EmbeddedByHost, true);
+        AppContext.SetData(HostContract.PlotlySlot, true);
         try
         {
             Assert.DoesNotContain("plotly.js v2", LengthChart().ToHtml(), StringComparison.Ordinal);
         }
         finally
         {
-            AppContext.SetData(PlotlyScript.EmbeddedByHost, null);
+            AppContext.SetData(HostContract.PlotlySlot, null);
         }
 
         PlotlyScript.ForgetCarrier();
@@ -197,14 +198,14 @@ public class ChartTests
     /// <summary>The fragment without plotly.js, whoever carried it.</summary>
     private static string HtmlOf(Chart chart)
     {
-        AppContext.SetData(PlotlyScript.EmbeddedByHost, true);
+        AppContext.SetData(HostContract.PlotlySlot, true);
         try
         {
             return chart.ToHtml();
         }
         finally
         {
-            AppContext.SetData(PlotlyScript.EmbeddedByHost, null);
+            AppContext.SetData(HostContract.PlotlySlot, null);
         }
     }
 }

@@ -4,7 +4,6 @@ using Microsoft.DotNet.Interactive.Events;
 using NotebookLib.Display;
 using NotebookLib.Html;
 using NotebookLib.Platform;
-using KernelHost = NotebookLib.Display.KernelHost;
 
 namespace NotebookLib.Tests.Display;
 
@@ -43,8 +42,8 @@ public class NotebookHostTests
     [Fact]
     public void Outside_a_cell_there_is_no_kernel()
     {
-        Assert.Null(KernelHost.Find(typeof(KernelInvocationContext).Assembly));
-        Assert.Null(KernelHost.Find(typeof(object).Assembly));
+        Assert.Null(InteractiveHost.Find(typeof(KernelInvocationContext).Assembly));
+        Assert.Null(InteractiveHost.Find(typeof(object).Assembly));
         Assert.Null(InteractiveKernel.StopToken(typeof(KernelInvocationContext).Assembly));
         Assert.Null(InteractiveKernel.StopToken(typeof(object).Assembly));
     }
@@ -92,7 +91,7 @@ public class NotebookHostTests
     public void A_published_token_is_the_one_that_long_work_sees()
     {
         using var source = new CancellationTokenSource();
-        AppContext.SetData(Interruption.DataName, source.Token);
+        AppContext.SetData(HostContract.InterruptedSlot, source.Token);
         try
         {
             Assert.False(Interruption.Token.IsCancellationRequested);
@@ -101,7 +100,7 @@ public class NotebookHostTests
         }
         finally
         {
-            AppContext.SetData(Interruption.DataName, null);
+            AppContext.SetData(HostContract.InterruptedSlot, null);
         }
     }
 
@@ -110,7 +109,7 @@ public class NotebookHostTests
     {
         using var source = new CancellationTokenSource();
         using var ended = new CancellationTokenSource();
-        AppContext.SetData(Interruption.DataName, source.Token);
+        AppContext.SetData(HostContract.InterruptedSlot, source.Token);
         try
         {
             using var panel = new LivePanel(host: new TextHost(TextWriter.Null));
@@ -119,7 +118,7 @@ public class NotebookHostTests
             source.Cancel();
             Assert.Contains($"keeps its state in {Path.GetFullPath("output")}", panel.View!.ToText(), StringComparison.Ordinal);
 
-            AppContext.SetData(Interruption.DataName, ended.Token);
+            AppContext.SetData(HostContract.InterruptedSlot, ended.Token);
             panel.RunStarted(LivePanelTests.Summary, new());
             panel.RunFailed(new InvalidOperationException("no"));
             ended.Cancel();
@@ -127,7 +126,7 @@ public class NotebookHostTests
         }
         finally
         {
-            AppContext.SetData(Interruption.DataName, null);
+            AppContext.SetData(HostContract.InterruptedSlot, null);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 using NotebookLib.Results;
 
 namespace NotebookLib.Tests.Results;
@@ -12,7 +13,7 @@ public class RunScoresTests
     {
         Assert.Null(RunScores.Publish([KeyValuePair.Create("F1", 1.0)]));
         var folder = Directory.CreateTempSubdirectory();
-        Environment.SetEnvironmentVariable(RunScores.FolderVariable, folder.FullName);
+        Environment.SetEnvironmentVariable(HostContract.OutputVariable, folder.FullName);
         try
         {
             var path = RunScores.Publish(
@@ -22,7 +23,7 @@ public class RunScoresTests
         }
         finally
         {
-            Environment.SetEnvironmentVariable(RunScores.FolderVariable, null);
+            Environment.SetEnvironmentVariable(HostContract.OutputVariable, null);
             folder.Delete(recursive: true);
         }
     }

@@ -3,6 +3,7 @@ extern alias runner;
 using System.Net;
 using System.Text.RegularExpressions;
 using CsCheck;
+using NotebookLib.Platform;
 using runner::NotebookRunner.Pages;
 
 namespace NotebookLib.Tests.Runner;
@@ -57,7 +58,7 @@ public partial class TextViewTests
     [InlineData(59.96, "1 min 00 s")]
     [InlineData(125.4, "2 min 05 s")]
     [InlineData(3725, "1 h 02 min")]
-    public void Durations_read_as_people_say_them(double seconds, string words) => Assert.Equal(words, Durations.InWords(seconds));
+    public void Durations_read_as_people_say_them(double seconds, string words) => Assert.Equal(words, NumberText.InWords(seconds));
 
     [Theory]
     [InlineData(0.91234567, "0.9123")]
@@ -69,7 +70,7 @@ public partial class TextViewTests
     [InlineData(12345.6, "12,346")]
     [InlineData(-0.5, "-0.5000")]
     [InlineData(1e12, "1,000,000,000,000")]
-    public void Numbers_show_the_digits_that_people_compare(double value, string text) => Assert.Equal(text, Numbers.Short(value));
+    public void Numbers_show_the_digits_that_people_compare(double value, string text) => Assert.Equal(text, NumberText.Short(value));
 
     [GeneratedRegex("<span class=\"[a-z -]+\">|</span>")]
     private static partial Regex OwnTags();

@@ -9,7 +9,7 @@ using lib::NotebookLib.Data;
 using lib::NotebookLib.Inference;
 using lib::NotebookLib.Model;
 using lib::NotebookLib.Platform;
-using NotebookRunner.Pages;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookRunner.Commands;
 
@@ -162,15 +162,13 @@ internal static class AnnotateCommand
         .Replace("Name an aggregation strategy, which", "Name a --strategy, which", StringComparison.Ordinal);
 
     private static string Summary(AnnotationProgress result) =>
-        $"{Number(result.Rows)} {(result.Rows == 1 ? "text" : "texts")}, {Number(result.Entities)} {(result.Entities == 1 ? "entity" : "entities")}"
-        + (result.Skipped > 0 ? $", {Number(result.Skipped)} wrong {(result.Skipped == 1 ? "row" : "rows")} left out" : "")
-        + (result.NewRows < result.Rows ? $"; {Number(result.NewRows)} of them in this run" : "")
-        + $" in {Durations.InWords(result.Seconds)} ({Rates(result)})";
+        $"{Count(result.Rows)} {(result.Rows == 1 ? "text" : "texts")}, {Count(result.Entities)} {(result.Entities == 1 ? "entity" : "entities")}"
+        + (result.Skipped > 0 ? $", {Count(result.Skipped)} wrong {(result.Skipped == 1 ? "row" : "rows")} left out" : "")
+        + (result.NewRows < result.Rows ? $"; {Count(result.NewRows)} of them in this run" : "")
+        + $" in {InWords(result.Seconds)} ({Rates(result)})";
 
     private static string Rates(AnnotationProgress at) =>
-        at.Seconds <= 0 ? "" : $"{Number(at.NewRows / at.Seconds)} texts/s, {Number(at.Tokens / at.Seconds)} tokens/s";
-
-    private static string Number(double value) => Math.Floor(value).ToString("N0", CultureInfo.InvariantCulture);
+        at.Seconds <= 0 ? "" : $"{Count((long)(at.NewRows / at.Seconds))} texts/s, {Count((long)(at.Tokens / at.Seconds))} tokens/s";
 
     private static double Probability(ArgumentResult result)
     {
@@ -210,8 +208,8 @@ internal static class AnnotateCommand
             }
 
             _shown = Stopwatch.GetTimestamp();
-            var left = at.SecondsLeft is { } seconds && at.Fraction < 1 ? $", {Durations.InWords(seconds)} left" : "";
-            Write($"{Number(at.Rows)} texts, {Number(at.Entities)} entities, {Rates(at)}, "
+            var left = at.SecondsLeft is { } seconds && at.Fraction < 1 ? $", {InWords(seconds)} left" : "";
+            Write($"{Count(at.Rows)} texts, {Count(at.Entities)} entities, {Rates(at)}, "
                 + $"{(at.Fraction * 100).ToString("0", CultureInfo.InvariantCulture)} %{left}");
         }
 

@@ -5,7 +5,7 @@ using lib::NotebookLib.Inference;
 using lib::NotebookLib.Model;
 using lib::NotebookLib.Onnx;
 using lib::NotebookLib.Platform;
-using ByteText = NotebookLib.Platform.ByteText;
+using NumberText = NotebookLib.Platform.NumberText;
 
 namespace NotebookRunner.Commands;
 
@@ -107,7 +107,7 @@ internal static class ExportCommand
 
         foreach (var file in Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
         {
-            Console.Out.WriteLine($"{file} ({ByteText.Size(new FileInfo(file).Length)})");
+            Console.Out.WriteLine($"{file} ({NumberText.Size(new FileInfo(file).Length)})");
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using NotebookLib.Platform;
 using NotebookRunner.Pages;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
@@ -25,7 +26,7 @@ internal static partial class RunClosing
         }
 
         var word = run.Status switch { RunStatus.Ok => "Done", RunStatus.Interrupted => "Interrupted", _ => "Failed" };
-        Console.Out.WriteLine($"{word} after {Durations.InWords(run.Seconds)}.");
+        Console.Out.WriteLine($"{word} after {NumberText.InWords(run.Seconds)}.");
         if (run.About.Length > 0)
         {
             Console.Out.WriteLine($"  {run.About}");
@@ -34,7 +35,7 @@ internal static partial class RunClosing
         foreach (var (title, scores) in run.GroupedScores)
         {
             Console.Out.WriteLine(
-                $"  {(title.Length > 0 ? title + ": " : "")}{string.Join(", ", scores.Select(score => $"{score.Name} {Numbers.Short(score.Value)}"))}");
+                $"  {(title.Length > 0 ? title + ": " : "")}{string.Join(", ", scores.Select(score => $"{score.Name} {NumberText.Short(score.Value)}"))}");
         }
 
         Console.Out.WriteLine($"  page      {files.Page}");

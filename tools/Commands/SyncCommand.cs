@@ -1,10 +1,10 @@
 extern alias lib;
 
 using System.CommandLine;
-using System.Globalization;
 using lib::NotebookLib.Platform;
 using lib::NotebookLib.Tracking;
 using NotebookLib.Results;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookRunner.Commands;
 
@@ -83,8 +83,8 @@ internal static class SyncCommand
     {
         var ended = summary.ExitCode is { } code ? Invariant($"exit code {code}") : "it was killed, the server is told exit code 1";
         Console.Out.WriteLine(summary.HasSent
-            ? $"{summary.RunId}: sent {Counts(summary)}; {Number(summary.RowsOnServer)} of {Number(summary.RowsKept)} rows are on the server; {ended}"
-            : $"{summary.RunId}: nothing to send, {Number(summary.RowsOnServer)} of {Number(summary.RowsKept)} rows are on the server; {ended}");
+            ? $"{summary.RunId}: sent {Counts(summary)}; {Count(summary.RowsOnServer)} of {Count(summary.RowsKept)} rows are on the server; {ended}"
+            : $"{summary.RunId}: nothing to send, {Count(summary.RowsOnServer)} of {Count(summary.RowsKept)} rows are on the server; {ended}");
         Console.Out.WriteLine($"  {summary.Link}");
         foreach (var problem in summary.Failures)
         {
@@ -93,7 +93,7 @@ internal static class SyncCommand
 
         if (summary.DamagedLines > 0)
         {
-            Console.Error.WriteLine($"  {Number(summary.DamagedLines)} damaged lines of the journal were passed over");
+            Console.Error.WriteLine($"  {Count(summary.DamagedLines)} damaged lines of the journal were passed over");
         }
     }
 
@@ -105,9 +105,7 @@ internal static class SyncCommand
             (summary.OutputLinesSent, "console line", "console lines"),
             (summary.FilesSent, "file", "files"), (summary.ArtifactsSent, "artifact", "artifacts"),
         ];
-        var counts = string.Join(", ", all.Where(part => part.Count > 0).Select(part => $"{Number(part.Count)} {(part.Count == 1 ? part.One : part.Many)}"));
+        var counts = string.Join(", ", all.Where(part => part.Count > 0).Select(part => $"{Count(part.Count)} {(part.Count == 1 ? part.One : part.Many)}"));
         return counts.Length == 0 ? "its end" : counts;
     }
-
-    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Events;
+using NotebookLib.Platform;
 using NotebookRunner.Running;
 
 namespace NotebookRunner.Kernel;
@@ -17,12 +18,6 @@ internal sealed class KernelHost : IDisposable
 {
     /// <summary>The process ends with this code when its parent vanished.</summary>
     public const int OrphanExitCode = 3;
-
-    /// <summary>Where the library finds the token of Ctrl-C and SIGTERM (<c>NotebookLib.Platform.Interruption.DataName</c>).</summary>
-    internal const string InterruptedName = "NotebookHost.Interrupted";
-
-    /// <summary>Where the library's charts learn that the page brings plotly.js (<c>NotebookLib.Charts.PlotlyScript.EmbeddedByHost</c>).</summary>
-    internal const string PlotlyName = "NotebookHost.EmbedsPlotly";
 
     private readonly EventSink _sink;
     private readonly NativeOutput _nativeOutput;
@@ -70,8 +65,8 @@ internal sealed class KernelHost : IDisposable
     {
         Console.SetIn(new NoKeyboard());
         CellKernels.SetUpFormatting();
-        AppContext.SetData(InterruptedName, _interrupted.Token);
-        AppContext.SetData(PlotlyName, true);
+        AppContext.SetData(HostContract.InterruptedSlot, _interrupted.Token);
+        AppContext.SetData(HostContract.PlotlySlot, true);
 
         _sink.Send(new KernelEvent.Ready(RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, Environment.ProcessId));
         new Thread(() => ReadRequests(pipe)) { IsBackground = true, Name = "requests" }.Start();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using NotebookLib.Platform;
 using NotebookRunner.Running;
 
 namespace NotebookRunner.Pages;
@@ -32,7 +33,7 @@ internal sealed class HtmlPage
         var cells = string.Concat(_run.Cells.Select(CellHtml));
         var title = _markdown.Headings.FirstOrDefault(heading => heading.Level == 1)?.Text ?? _run.NotebookName;
         var needsPlotly = _run.Cells.SelectMany(cell => cell.Outputs.All).Any(OutputView.NeedsPlotly);
-        _html.Append(PageFrame.Head(_run.About.Length > 0 ? $"{title} · {_run.About}" : title, needsPlotly ? PlotlyScript.Element ?? "" : ""))
+        _html.Append(PageFrame.Head(_run.About.Length > 0 ? $"{title} · {_run.About}" : title, needsPlotly ? PagePlotly.Element ?? "" : ""))
             .Append("<body>\n");
         AppendContents("<nav class=\"contents\" aria-label=\"Contents\"><p class=\"caption\">Contents</p>", "</nav>");
         _html.Append("<main>\n");
@@ -65,7 +66,7 @@ internal sealed class HtmlPage
         var done = _run.CodeCells.Count(cell => cell.Status is not (RunStatus.NotRun or RunStatus.Running));
         _html.Append("<header class=\"run-bar\"><div class=\"facts\">")
             .Append($"<span class=\"file\">{Escape(_run.NotebookName)}</span><span class=\"pill {css}\">{word}</span>")
-            .Append($"<span>{done} of {_run.CodeCells.Count} code cells</span><span>{Durations.InWords(_run.Seconds)}</span>")
+            .Append($"<span>{done} of {_run.CodeCells.Count} code cells</span><span>{NumberText.InWords(_run.Seconds)}</span>")
             .Append($"<time datetime=\"{_run.Started:O}\">{_run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}</time></div>")
             .Append("<div class=\"buttons\"><button type=\"button\" id=\"toggle-code\" aria-pressed=\"false\">Show code</button>")
             .Append(PageFrame.ThemeButton).Append("</div></header>\n");
@@ -89,7 +90,7 @@ internal sealed class HtmlPage
             _html.Append("<div class=\"score-groups\">\n");
             foreach (var (title, scores) in _run.GroupedScores)
             {
-                var entries = scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>");
+                var entries = scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{NumberText.Short(score.Value)}</dd></div>");
                 _html.Append(title.Length > 0 ? $"<p class=\"counted\">{Escape(title)}</p>" : "")
                     .Append($"<dl class=\"scores\">{string.Concat(entries)}</dl>\n");
             }
@@ -128,7 +129,7 @@ internal sealed class HtmlPage
         }
 
         var (word, css) = Words(cell.Status);
-        var time = cell.Status is RunStatus.NotRun ? word : Durations.InWords(cell.Seconds) + (cell.Status is RunStatus.Ok ? "" : $" · {word}");
+        var time = cell.Status is RunStatus.NotRun ? word : NumberText.InWords(cell.Seconds) + (cell.Status is RunStatus.Ok ? "" : $" · {word}");
         var outputs = string.Concat(cell.Outputs.All.Select(output => _outputs.ToHtml(output) + "\n"));
         var error = cell.Error is null ? "" : OutputView.ToHtml(cell.Error, cell, _run.NotebookName) + "\n";
         return $"<section class=\"cell code {css}\" id=\"{cell.Id}\">\n"

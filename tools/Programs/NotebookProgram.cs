@@ -9,13 +9,13 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Formatting;
+using NotebookLib.Platform;
 using NotebookRunner.Commands;
 using NotebookRunner.Documents;
 using NotebookRunner.Kernel;
 using NotebookRunner.Parameters;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
-using KernelHost = NotebookRunner.Kernel.KernelHost;
 
 namespace NotebookRunner.Programs;
 
@@ -176,13 +176,13 @@ public sealed class NotebookProgram : IDisposable
     private void SetUp()
     {
         Environment.CurrentDirectory = Path.GetDirectoryName(_sourcePath)!;
-        Environment.SetEnvironmentVariable(RunOptions.OutputVariable, _folder);
+        Environment.SetEnvironmentVariable(HostContract.OutputVariable, _folder);
         ScoresFile.Forget(_folder);
         CellKernels.SetUpFormatting();
         // Only that class's initialiser makes x.Display() ask for the running cell.
         RuntimeHelpers.RunClassConstructor(typeof(Microsoft.DotNet.Interactive.Kernel).TypeHandle);
-        AppContext.SetData(KernelHost.InterruptedName, _interrupted.Token);
-        AppContext.SetData(KernelHost.PlotlyName, true);
+        AppContext.SetData(HostContract.InterruptedSlot, _interrupted.Token);
+        AppContext.SetData(HostContract.PlotlySlot, true);
         _ = _view.ShowWhileAsync(_run, () => Task.CompletedTask);
         _run.Versions["runtime"] = RuntimeInformation.FrameworkDescription;
         _run.Versions["system"] = RuntimeInformation.OSDescription;

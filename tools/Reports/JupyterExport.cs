@@ -69,7 +69,7 @@ internal static class JupyterExport
         isPlotlyIn |= needsPlotly;
         // The first chart brings plotly.js for all of them.
         var data = display.Data.ToDictionary(pair => pair.Key,
-            pair => (object)(needsPlotly && pair.Key == "text/html" ? PlotlyScript.Element + "\n" + pair.Value : pair.Value));
+            pair => (object)(needsPlotly && pair.Key == "text/html" ? PagePlotly.Element + "\n" + pair.Value : pair.Value));
         if (!display.IsResult)
         {
             return new DisplayElement(data);

@@ -16,7 +16,7 @@ internal sealed class ReportFiles
     {
         var name = Path.GetFileNameWithoutExtension(notebookPath);
         _notebookFolder = Path.GetDirectoryName(Path.GetFullPath(notebookPath))!;
-        (Page, Jupyter, Summary) = (Path.Combine(folder, name + ".html"), Path.Combine(folder, name + ".ipynb"), Path.Combine(folder, "run.json"));
+        (Page, Jupyter, Summary) = (Path.Combine(folder, name + ".html"), Path.Combine(folder, name + ".ipynb"), Path.Combine(folder, HostContract.RunName));
     }
 
     /// <summary>The offline page.</summary>
@@ -32,7 +32,7 @@ internal sealed class ReportFiles
     /// <exception cref="IOException">A file could not be written.</exception>
     public void Write(RunState run)
     {
-        AtomicFile.WriteText(Summary, SecretMask.Text(RunSummary.ToJson(run, Path.GetDirectoryName(Summary))));
+        AtomicFile.WriteText(Summary, SecretMask.Text(RunJson.ToJson(run, Path.GetDirectoryName(Summary))));
         AtomicFile.WriteText(Page, SecretMask.Html(HtmlPage.Render(run, _notebookFolder)));
         AtomicFile.WriteText(Jupyter, SecretMask.Text(JupyterExport.ToJson(run)));
     }

@@ -27,11 +27,11 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         try
         {
             Directory.CreateDirectory(folder);
-            return FileLock.Take(Path.Combine(folder, LostRuns.LockName));
+            return FileLock.Take(Path.Combine(folder, HostContract.LockName));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new BadInputException(File.Exists(Path.Combine(folder, LostRuns.LockName))
+            throw new BadInputException(File.Exists(Path.Combine(folder, HostContract.LockName))
                 ? $"{folder}: another process is running a notebook there. Wait for its end, or choose another folder with --output."
                 : $"{folder}: cannot be written: {error.Message} Choose another folder with --output.", error);
         }
@@ -56,7 +56,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
     {
         var facts = LostRuns.Facts(folder)
-            ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {LostRuns.FactsName} in "
+            ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {HostContract.RunName} in "
             + $"it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
         if ((string?)facts["status"] == RunWord(RunStatus.Ok))
@@ -164,7 +164,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         return "";
     }
 
-    private static string RunWord(RunStatus status) => Reports.RunSummary.Word(status);
+    private static string RunWord(RunStatus status) => Reports.RunJson.Word(status);
 
     private static string Quoted(string word) =>
         word.Length > 0 && word.All(letter => char.IsAsciiLetterOrDigit(letter) || "_./:=@%+,-".Contains(letter, StringComparison.Ordinal))

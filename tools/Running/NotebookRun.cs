@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
 using NotebookRunner.Reports;
 
@@ -56,8 +57,8 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
     {
         var variables = new Dictionary<string, string>
         {
-            [RunOptions.OutputVariable] = options.OutputFolder,
-            [RunOptions.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder)
+            [HostContract.OutputVariable] = options.OutputFolder,
+            [HostContract.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder)
         };
         if (options.Threads is { } threads)
         {

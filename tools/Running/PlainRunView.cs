@@ -1,3 +1,4 @@
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
 using NotebookRunner.Pages;
 
@@ -60,13 +61,13 @@ internal sealed class PlainRunView(TextWriter output) : IRunView
         if (elapsed - _lastTold > ProgressInterval)
         {
             _lastTold = elapsed;
-            WriteOwnLine($"        … {Durations.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
+            WriteOwnLine($"        … {NumberText.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
         }
     }
 
     /// <inheritdoc />
     public void CellEnded(CellState cell) =>
-        WriteOwnLine($"        {(cell.Status is RunStatus.Ok ? "ok" : cell.Status.ToString().ToUpperInvariant())}  {Durations.InWords(cell.Seconds)}");
+        WriteOwnLine($"        {(cell.Status is RunStatus.Ok ? "ok" : cell.Status.ToString().ToUpperInvariant())}  {NumberText.InWords(cell.Seconds)}");
 
     /// <inheritdoc />
     public void Notice(string text) => WriteOwnLine($"        ! {text}");

@@ -1,3 +1,4 @@
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
 using NotebookRunner.Pages;
 
@@ -9,8 +10,6 @@ internal sealed class ProgressLine
     /// <summary>The line; empty while there is none.</summary>
     public string Text { get; private set; } = "";
 
-    // As NotebookLib.Display.NotebookHost.NewsMark.
-    private const string NewsMark = "› ";
 
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
 
@@ -39,7 +38,7 @@ internal sealed class ProgressLine
         return [];
     }
 
-    private List<string> News(string plain) => !plain.Contains(NewsMark, StringComparison.Ordinal) ? []
-        : [.. plain.Split('\n').Where(line => line.StartsWith(NewsMark, StringComparison.Ordinal))
-            .Select(line => AnsiText.Strip(line[NewsMark.Length..]).Trim()).Where(_told.Add)];
+    private List<string> News(string plain) => !plain.Contains(HostContract.NewsMark, StringComparison.Ordinal) ? []
+        : [.. plain.Split('\n').Where(line => line.StartsWith(HostContract.NewsMark, StringComparison.Ordinal))
+            .Select(line => AnsiText.Strip(line[HostContract.NewsMark.Length..]).Trim()).Where(_told.Add)];
 }

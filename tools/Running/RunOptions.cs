@@ -6,11 +6,4 @@ namespace NotebookRunner.Running;
 /// <param name="CellTimeout">How long one cell may take; null for as long as it likes.</param>
 /// <param name="Grace">How long a cell that took too long may take to stop by itself before its process is ended.</param>
 /// <param name="Threads">How many cores the cells' process may use; null for all.</param>
-internal sealed record RunOptions(string NotebookPath, string OutputFolder, TimeSpan? CellTimeout, TimeSpan Grace, int? Threads = null)
-{
-    /// <summary>The environment variable that tells cells the output folder (absolute), for files that belong to the run.</summary>
-    public const string OutputVariable = "NOTEBOOK_OUTPUT";
-
-    /// <summary>The environment variable that tells cells how the run goes on after a stop, as it is typed into a shell.</summary>
-    public const string ResumeVariable = "NOTEBOOK_RESUME";
-}
+internal sealed record RunOptions(string NotebookPath, string OutputFolder, TimeSpan? CellTimeout, TimeSpan Grace, int? Threads = null);

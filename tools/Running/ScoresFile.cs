@@ -1,19 +1,18 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookRunner.Running;
 
 /// <summary>What a notebook says its scores are: <c>scores.json</c> in the run's folder, one object, name → number.</summary>
 internal static class ScoresFile
 {
-    private const string Name = "scores.json";
-    private const string AboutName = "about.json";
     private const long LargestBytes = 1 << 20;
 
     /// <summary>Removes the scores of an earlier run in the same folder.</summary>
     public static void Forget(string folder)
     {
-        File.Delete(Path.Combine(folder, Name));
-        File.Delete(Path.Combine(folder, AboutName));
+        File.Delete(Path.Combine(folder, HostContract.ScoresName));
+        File.Delete(Path.Combine(folder, HostContract.AboutName));
     }
 
     /// <summary>
@@ -22,7 +21,7 @@ internal static class ScoresFile
     /// <exception cref="InvalidDataException">The file is too large or of another form.</exception>
     public static (string About, IReadOnlyDictionary<string, string> Groups) ReadAbout(string folder)
     {
-        var file = new FileInfo(Path.Combine(folder, AboutName));
+        var file = new FileInfo(Path.Combine(folder, HostContract.AboutName));
         try
         {
             var said = !file.Exists ? null
@@ -53,7 +52,7 @@ internal static class ScoresFile
     /// <exception cref="InvalidDataException">The file is too large or of another form.</exception>
     public static IReadOnlyDictionary<string, double> Read(string folder)
     {
-        var file = new FileInfo(Path.Combine(folder, Name));
+        var file = new FileInfo(Path.Combine(folder, HostContract.ScoresName));
         if (!file.Exists)
         {
             return new Dictionary<string, double>();

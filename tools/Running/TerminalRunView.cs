@@ -1,3 +1,4 @@
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
 using NotebookRunner.Pages;
 using Spectre.Console;
@@ -65,7 +66,7 @@ internal sealed class TerminalRunView(IAnsiConsole console) : IRunView
         }
 
         var mark = cell.Status is RunStatus.Ok ? "[green]✓[/]" : cell.Status is RunStatus.Interrupted ? "[yellow]■[/]" : "[red]✗[/]";
-        console.MarkupLine($"{mark} {cell.Number,2} {Markup.Escape(cell.Name)} [grey]{Durations.InWords(cell.Seconds)}[/]");
+        console.MarkupLine($"{mark} {cell.Number,2} {Markup.Escape(cell.Name)} [grey]{NumberText.InWords(cell.Seconds)}[/]");
     }
 
     /// <inheritdoc />
@@ -78,6 +79,6 @@ internal sealed class TerminalRunView(IAnsiConsole console) : IRunView
         var filled = code.Count == 0 ? 0 : BarWidth * done / code.Count;
         var own = _progress.Text.Length > 0 ? $" [grey]·[/] {Markup.Escape(_progress.Text)}" : "";
         _status?.Status($"[green]{new string('━', filled)}[/][grey]{new string('━', BarWidth - filled)}[/] {done}/{code.Count} "
-            + $"[bold]{Markup.Escape(cell.Name)}[/] [grey]{Durations.InWords(elapsed.TotalSeconds)}[/]{own}");
+            + $"[bold]{Markup.Escape(cell.Name)}[/] [grey]{NumberText.InWords(elapsed.TotalSeconds)}[/]{own}");
     }
 }

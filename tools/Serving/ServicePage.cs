@@ -1,11 +1,11 @@
 extern alias lib;
 
-using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
 using lib::NotebookLib.Inference;
 using NotebookRunner.Pages;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookRunner.Serving;
 
@@ -98,7 +98,7 @@ internal sealed class ServicePage
         </section>
         <section aria-labelledby="program-title">
         <h2 id="program-title">From a program</h2>
-        <p>This server speaks the Hub's inference protocol; at most {Number(settings.MostTexts)} texts and {Number(settings.MostBytes)} bytes in one request. Places count characters (code points).</p>
+        <p>This server speaks the Hub's inference protocol; at most {Count(settings.MostTexts)} texts and {Count(settings.MostBytes)} bytes in one request. Places count characters (code points).</p>
         <pre aria-label="The request as a command"><code id="curl"></code></pre>
         <p class="quiet"><a href="health">health</a> · <a href="metrics">metrics</a></p>
         </section>
@@ -114,9 +114,9 @@ internal sealed class ServicePage
         if (tagger.Scorer is ModelPieceScorer { Model: var model })
         {
             var config = model.Config;
-            yield return ("network", $"DeBERTa, {config.NumHiddenLayers} layers, width {Number(config.HiddenSize)}, {config.NumAttentionHeads} heads");
-            yield return ("vocabulary", $"{Number(config.VocabSize)} pieces");
-            yield return ("parameters", Number(model.parameters().Sum(parameter => parameter.numel())));
+            yield return ("network", $"DeBERTa, {config.NumHiddenLayers} layers, width {Count(config.HiddenSize)}, {config.NumAttentionHeads} heads");
+            yield return ("vocabulary", $"{Count(config.VocabSize)} pieces");
+            yield return ("parameters", Count(model.parameters().Sum(parameter => parameter.numel())));
             yield return ("computes on", model.Classifier.Weight.device.ToString());
         }
     }
@@ -124,14 +124,12 @@ internal sealed class ServicePage
     private static string ScoresHtml(IReadOnlyList<(string Title, IReadOnlyList<(string Name, double Value)> Scores)> groups) =>
         string.Concat(groups.Select(group =>
         $"<h3>Scores: {Escape(group.Title)}</h3><dl class=\"scores\">"
-            + $"{string.Concat(group.Scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Numbers.Short(score.Value)}</dd></div>"))}</dl>"));
+            + $"{string.Concat(group.Scores.Select(score => $"<div><dt>{Escape(score.Name)}</dt><dd>{Short(score.Value)}</dd></div>"))}</dl>"));
 
     private static bool TagsWords(EntityTagger tagger) => tagger.Scorer.Labels.All(label => label == "O" || (label.Length > 2 && label[..2] is "B-" or "I-"));
 
     /// <summary>The class that colours a type, by its place in the label set; serve.js counts the same.</summary>
     private static string ColorOf(int type) => Invariant($"c{type % 7}{(type / 7 % 2 == 1 ? " again" : "")}");
-
-    private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 }

@@ -1,5 +1,5 @@
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
-using NotebookRunner.Pages;
 using NotebookRunner.Running;
 
 namespace NotebookRunner.Sweeps;
@@ -18,10 +18,10 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
     /// <inheritdoc />
     public void End(SweepResult result)
     {
-        var scores = string.Join(", ", result.Scores.Take(3).Select(score => $"{score.Key} {Numbers.Short(score.Value)}"));
+        var scores = string.Join(", ", result.Scores.Take(3).Select(score => $"{score.Key} {NumberText.Short(score.Value)}"));
         var outcome = result.Status is RunStatus.Ok
             ? $"ok{(scores.Length > 0 ? $": {scores}" : "")}" : $"{result.Status.ToString().ToUpperInvariant()}: {result.Problem}";
-        Say($"[{result.Point.Words}] {outcome} ({Durations.InWords(result.Seconds)})");
+        Say($"[{result.Point.Words}] {outcome} ({NumberText.InWords(result.Seconds)})");
     }
 
     private void Say(string line)
@@ -57,7 +57,7 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
             {
                 _lastTold = elapsed;
                 lines.Say($"{prefix} {_done}/{codeCells} {cell.Name}, "
-                    + $"{Durations.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
+                    + $"{NumberText.InWords(elapsed.TotalSeconds)}{(_progress.Text.Length > 0 ? $" · {_progress.Text}" : "")}");
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using NotebookLib.Platform;
 using NotebookRunner.Pages;
 using NotebookRunner.Running;
 
@@ -29,7 +30,7 @@ internal static class SweepPage
         var (word, css) = failed > 0 ? ($"{failed} failed", "failed") : done == results.Count ? ("ok", "ok") : ("not finished", "running");
         html.Append($"<header class=\"run-bar\"><div class=\"facts\"><span class=\"file\">{Escape(Path.GetFileName(options.NotebookPath))}</span><span "
             + $"class=\"pill {css}\">{word}</span>")
-            .Append($"<span>{done} of {results.Count} runs</span><span>{Durations.InWords(results.Sum(result => result.Seconds))} of work</span></div>")
+            .Append($"<span>{done} of {results.Count} runs</span><span>{NumberText.InWords(results.Sum(result => result.Seconds))} of work</span></div>")
             .Append(PageFrame.ThemeButton).Append("</header>\n");
     }
 
@@ -65,8 +66,8 @@ internal static class SweepPage
     private static string SpreadHtml(ScoreSpread? spread) => spread switch
     {
         null => "",
-        { Count: 1 } => Numbers.Short(spread.Mean),
-        _ => $"{Numbers.Short(spread.Mean)} <span class=\"quiet\">± {Numbers.Short(spread.Deviation)}</span>",
+        { Count: 1 } => NumberText.Short(spread.Mean),
+        _ => $"{NumberText.Short(spread.Mean)} <span class=\"quiet\">± {NumberText.Short(spread.Deviation)}</span>",
     };
 
     private static void AppendRuns(StringBuilder html, SweepOptions options, IReadOnlyList<SweepResult> results)
@@ -96,13 +97,13 @@ internal static class SweepPage
             _ => ("failed", "failed-word"),
         };
         var problem = result.Problem.Length == 0 ? "" : $"<br><span class=\"quiet\">{Escape(result.Problem)}</span>";
-        var time = result.Status is RunStatus.NotRun ? "" : Durations.InWords(result.Seconds);
+        var time = result.Status is RunStatus.NotRun ? "" : NumberText.InWords(result.Seconds);
         return $"<td><span class=\"{css}\">{word}</span>{(result.IsKept ? " <span class=\"quiet\">kept</span>" : "")}{problem}</td><td "
             + $"class=\"number\">{time}</td>";
     }
 
     private static string ScoreHtml(SweepResult result, string score, double? best) => result.Scores.TryGetValue(score, out var value)
-        ? $"<td class=\"number{(value == best ? " best" : "")}\" title=\"{value.ToString("R", CultureInfo.InvariantCulture)}\">{Numbers.Short(value)}</td>"
+        ? $"<td class=\"number{(value == best ? " best" : "")}\" title=\"{value.ToString("R", CultureInfo.InvariantCulture)}\">{NumberText.Short(value)}</td>"
         : "<td></td>";
 
     private static string LinkHtml(SweepOptions options, SweepResult result) => result.Status is RunStatus.NotRun

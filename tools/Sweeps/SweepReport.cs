@@ -28,7 +28,7 @@ internal static class SweepReport
         var scores = SweepScores.Names(results);
         var lines = results.Select(result => (string[])
         [
-            .. result.Point.Values.Select(value => value.Value), RunSummary.Word(result.Status), result.Seconds.ToString("0.###", CultureInfo.InvariantCulture),
+            .. result.Point.Values.Select(value => value.Value), RunJson.Word(result.Status), result.Seconds.ToString("0.###", CultureInfo.InvariantCulture),
             .. scores.Select(score => result.Scores.TryGetValue(score, out var value) ? value.ToString("R", CultureInfo.InvariantCulture) : ""),
         ]);
         string[] header = [.. options.Grid.Axes.Select(axis => axis.Key), "status", "seconds", .. scores];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
 
@@ -34,12 +35,12 @@ internal sealed record SweepResult(SweepPoint Point, RunStatus Status, double Se
     {
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "run.json")))!;
+            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, HostContract.RunName)))!;
             var values = json["parameters"]!.AsArray().ToDictionary(value => (string)value!["name"]!, value => (string)value!["value"]!);
             var isSame = (string?)json["notebookHash"] == planned.NotebookHash && values.Count == planned.Parameters.Count
                 && planned.Parameters.All(value =>
                     KeptRun.Switches.Contains(value.Parameter.Name) || values.GetValueOrDefault(value.Parameter.Name) == value.Literal);
-            return isSame && (string?)json["status"] == RunSummary.Word(RunStatus.Ok)
+            return isSame && (string?)json["status"] == RunJson.Word(RunStatus.Ok)
                 ? new(point, RunStatus.Ok, (double)json["seconds"]!, json["scores"]!.AsObject().ToDictionary(score => score.Key, score => (double)score.Value!),
                     "", true)
                 : null;

@@ -3,6 +3,7 @@ using System.Text;
 using NotebookLib.Lora;
 using NotebookLib.Platform;
 using NotebookLib.Training;
+using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Hub;
 
@@ -145,10 +146,4 @@ public static class ModelReadme
 
     private static string Mean(IEnumerable<LoggedStep> steps) =>
         steps.Select(step => step.Loss).DefaultIfEmpty(double.NaN).Average() is var mean && double.IsNaN(mean) ? "" : Score(mean);
-
-    private static string Score(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);
-
-    private static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
-
-    private static string Number(double value) => value.ToString("0.######", CultureInfo.InvariantCulture);
 }

@@ -65,7 +65,7 @@ internal static class RunFiles
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static void SaveNotebook(RunFolder folder, Secrets secrets)
     {
-        if (Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT") is not { Length: > 0 } output || !Directory.Exists(output))
+        if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } output || !Directory.Exists(output))
         {
             return;
         }

@@ -6,7 +6,7 @@ using TorchSharp;
 namespace NotebookLib.Bench.Measuring;
 
 /// <summary>What a figure depends on: processor, threads, memory, versions.</summary>
-internal static class MachineFacts
+internal static class MeasuredMachine
 {
     private static readonly string[] Telling = ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"];
 

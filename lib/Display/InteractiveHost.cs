@@ -8,22 +8,22 @@ namespace NotebookLib.Display;
 /// returns (dotnet/interactive 098a01b src/Microsoft.DotNet.Interactive/KernelInvocationContextExtensions.cs). The kernel formats our views by convention.
 /// Its updates are lost once the cell has ended.
 /// </summary>
-internal sealed class KernelHost : INotebookHost
+internal sealed class InteractiveHost : INotebookHost
 {
     private readonly object _context;
     private readonly MethodInfo _display;
     private readonly MethodInfo _update;
 
-    private KernelHost(object context, MethodInfo display, MethodInfo update) => (_context, _display, _update) = (context, display, update);
+    private InteractiveHost(object context, MethodInfo display, MethodInfo update) => (_context, _display, _update) = (context, display, update);
 
     public bool CanUpdate => true;
 
     /// <summary>The kernel whose cell is running now, or null when there is none.</summary>
-    public static KernelHost? Find() => InteractiveKernel.Find() is { } interactive ? Find(interactive) : null;
+    public static InteractiveHost? Find() => InteractiveKernel.Find() is { } interactive ? Find(interactive) : null;
 
     /// <inheritdoc cref="Find()"/>
     /// <param name="interactive">The assembly that defines the kernel's types.</param>
-    internal static KernelHost? Find(Assembly interactive)
+    internal static InteractiveHost? Find(Assembly interactive)
     {
         var display = interactive.GetType("Microsoft.DotNet.Interactive.KernelInvocationContextExtensions")
             ?.GetMethod("Display", [InteractiveKernel.CellType(interactive)!, typeof(object), typeof(string[])]);

@@ -6,7 +6,7 @@ using NotebookRunner.Running;
 namespace NotebookRunner.Reports;
 
 /// <summary>run.json: what programs want to know about a run. Its keys and their order stay; new ones are added at the end.</summary>
-internal static class RunSummary
+internal static class RunJson
 {
     /// <summary>Raised when the meaning of a key changes.</summary>
     public const int FormatVersion = 1;

@@ -3,7 +3,7 @@ using System.Runtime.Loader;
 namespace NotebookRunner.Pages;
 
 /// <summary>plotly.js, as the library's Plotly.NET carries it: read once, put into a page once.</summary>
-internal static class PlotlyScript
+internal static class PagePlotly
 {
     private static readonly Lazy<string?> Cached = new(Read);
 
