@@ -70,14 +70,18 @@ internal static class TrainingConfig
     }
 
     /// <summary>What the run decided, without what the configuration says elsewhere.</summary>
-    private static JsonObject Plan(RunSummary summary)
+    private static Dictionary<string, object?> Plan(RunSummary summary)
     {
         var plan = JsonSerializer.SerializeToNode(summary, StateJson.Options)!.AsObject();
-        foreach (var name in (ReadOnlySpan<string>)["seed", "settings", "adapters", "adaptedLayers"])
-        {
-            plan.Remove(name);
-        }
-
-        return plan;
+        return plan.Where(pair => pair.Key is not ("seed" or "settings" or "adapters" or "adaptedLayers"))
+            .ToDictionary(pair => pair.Key, pair => Plain(pair.Value));
     }
+
+    // Texts as such: the journal keeps secrets out of them, and writes them without escapes.
+    private static object? Plain(JsonNode? node) => node switch
+    {
+        JsonObject members => members.ToDictionary(pair => pair.Key, pair => Plain(pair.Value)),
+        JsonValue value when value.TryGetValue<string>(out var text) => text,
+        _ => node,
+    };
 }

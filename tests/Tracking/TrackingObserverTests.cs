@@ -10,6 +10,23 @@ namespace NotebookLib.Tests.Tracking;
 public sealed class TrackingObserverTests
 {
     [Fact]
+    public void The_plan_is_what_the_run_decided_in_the_order_that_runs_have_always_had()
+    {
+        var plan = (IReadOnlyDictionary<string, object?>)TrainingConfig.Of(NotebookLib.Tests.Display.LivePanelTests.Summary, model: null)["plan"]!;
+
+        Assert.Equal(
+            [
+                "device", "precision", "totalParameters", "trainedParameters", "trainingRows", "evaluationRows", "effectiveBatch", "microBatchesPerEpoch",
+                "updatesPerEpoch", "updates", "warmupUpdates", "versions", "commit",
+            ],
+            plan.Keys);
+        // Texts are texts: a node would come out with escapes, and unread by the mask of secrets.
+        Assert.Equal("16 per micro-batch × 8 micro-batches = 128 sentences per update", plan["effectiveBatch"]);
+        Assert.IsType<Dictionary<string, object?>>(plan["versions"]);
+        Assert.Equal("100", plan["updates"]!.ToString());
+    }
+
+    [Fact]
     public async Task A_training_is_tracked_under_the_Hugging_Face_keys()
     {
         await using var fixture = await StartAsync();
