@@ -83,9 +83,8 @@ public static partial class ScoreCharts
 
     /// <summary>Whether an answer given with confidence 0.9 is right nine times out of ten.</summary>
     /// <param name="bins">Answers grouped by confidence, ascending.</param>
-    public static Chart Calibration(IReadOnlyList<CalibrationBin> bins)
+    internal static Chart Calibration(IReadOnlyList<CalibrationBin> bins)
     {
-        ArgumentNullException.ThrowIfNull(bins);
         var filled = bins.Where(bin => bin.Count > 0).ToList();
         var total = filled.Sum(bin => (double)bin.Count);
         var error = filled.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / Math.Max(1, total);

@@ -8,8 +8,7 @@ namespace NotebookLib.Display;
 /// <summary>
 /// Shows transfers from and to the Hub while they go on: a line a file with its rate and the time left, replaced in place where the host can.
 /// </summary>
-/// <param name="host">Where to show them; null for <see cref="NotebookHost.Current"/> at the first transfer.</param>
-public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
+public sealed class DownloadPanel : IHubObserver
 {
     private static readonly TimeSpan WriteEvery = TimeSpan.FromSeconds(10);
 
@@ -28,7 +27,7 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
         _files[KeyOf(progress)] = progress;
         lock (_lock)
         {
-            _host ??= host ?? NotebookHost.Current;
+            _host ??= NotebookHost.Current;
             if (_host.CanUpdate)
             {
                 Show(View());
@@ -46,7 +45,7 @@ public sealed class DownloadPanel(INotebookHost? host = null) : IHubObserver
     {
         lock (_lock)
         {
-            _host ??= host ?? NotebookHost.Current;
+            _host ??= NotebookHost.Current;
             _notices.Add(message);
             Show(_host.CanUpdate ? View() : message);
         }

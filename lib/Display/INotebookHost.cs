@@ -1,7 +1,7 @@
 namespace NotebookLib.Display;
 
 /// <summary>Whatever shows this library's values while a cell runs: a notebook front end, the headless runner, or a console.</summary>
-public interface INotebookHost
+internal interface INotebookHost
 {
     /// <summary>True when a shown value can be replaced in place; false where every update is another line.</summary>
     bool CanUpdate { get; }

@@ -9,12 +9,14 @@ namespace NotebookLib.Display;
 /// history. Nothing is shown where a host cannot replace what it shows.
 /// </summary>
 /// <param name="published">Curves to draw behind ours, or null.</param>
-/// <param name="host">Where to show them; null for <see cref="NotebookHost.Current"/> at the start of the run.</param>
-public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost? host = null) : ITrainingObserver
+public sealed class LiveCurves(PublishedCurves? published = null) : ITrainingObserver
 {
     private readonly List<LoggedStep> _steps = [];
     private readonly List<LoggedEvaluation> _evaluations = [];
     private IDisplayHandle? _handle;
+
+    /// <summary>Where to show them; null for <see cref="NotebookHost.Current"/> at the start of the run.</summary>
+    internal INotebookHost? Host { get; init; }
 
     /// <inheritdoc />
     public void RunStarted(RunSummary summary, TrainingControl control)
@@ -24,7 +26,7 @@ public sealed class LiveCurves(PublishedCurves? published = null, INotebookHost?
         _evaluations.Clear();
         _steps.AddRange(summary.ResumedFrom?.History.Steps ?? []);
         _evaluations.AddRange(summary.ResumedFrom?.History.Evaluations ?? []);
-        var shown = host ?? NotebookHost.Current;
+        var shown = Host ?? NotebookHost.Current;
         _handle = shown.CanUpdate ? shown.Show(Curves()) : null;
     }
 

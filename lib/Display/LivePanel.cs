@@ -30,14 +30,21 @@ public sealed class LivePanel : ITrainingObserver, IDisposable
 
     /// <summary>Makes a panel; it appears when the run starts.</summary>
     /// <param name="title">What is trained, where a notebook trains more than one network.</param>
+    public LivePanel(string title = "")
+        : this(title, host: null)
+    {
+    }
+
+    /// <inheritdoc cref="LivePanel(string)"/>
+    /// <param name="title">What is trained.</param>
     /// <param name="host">Where to show it; null for <see cref="NotebookHost.Current"/> at the start of the run.</param>
     /// <param name="time">The clock; null for the system's.</param>
     /// <param name="memoryBytes">Reads the process's memory; null for <see cref="ResidentMemory"/>.</param>
-    public LivePanel(string title = "", INotebookHost? host = null, TimeProvider? time = null, Func<long>? memoryBytes = null) =>
+    internal LivePanel(string title, INotebookHost? host, TimeProvider? time = null, Func<long>? memoryBytes = null) =>
         (_title, _givenHost, _time, _memoryBytes) = (title, host, time ?? TimeProvider.System, memoryBytes ?? (() => ResidentMemory.CurrentBytes));
 
     /// <summary>The panel as it stands now; null before the run starts.</summary>
-    public LivePanelView? View
+    internal LivePanelView? View
     {
         get
         {

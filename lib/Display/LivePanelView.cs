@@ -6,7 +6,7 @@ using NotebookLib.Platform;
 namespace NotebookLib.Display;
 
 /// <summary>One picture of a run that goes on.</summary>
-public sealed class LivePanelView : HtmlView
+internal sealed class LivePanelView : HtmlView
 {
     private const int RowsShown = 12;
     private const string Style = ".nl-panel{border:1px solid var(--nl-line);border-radius:8px;padding:.7em 1em}"

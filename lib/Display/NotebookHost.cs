@@ -12,7 +12,7 @@ public static class NotebookHost
     /// The host to show values on; found anew at each call, so a host may announce itself late. Setting it wins over all others, null undoes that.
     /// </summary>
     [System.Diagnostics.CodeAnalysis.AllowNull]
-    public static INotebookHost Current
+    internal static INotebookHost Current
     {
         get => s_explicit ?? (INotebookHost?)InteractiveHost.Find() ?? new TextHost(Console.Out);
         set => s_explicit = value;

@@ -2,7 +2,7 @@ namespace NotebookLib.Display;
 
 /// <summary>A host of lines: a console, a log file, a test. Nothing is replaced; an update is more text below.</summary>
 /// <param name="writer">Where the lines go.</param>
-public sealed class TextHost(TextWriter writer) : INotebookHost, IDisplayHandle
+internal sealed class TextHost(TextWriter writer) : INotebookHost, IDisplayHandle
 {
     private readonly Lock _lock = new();
 
@@ -19,7 +19,6 @@ public sealed class TextHost(TextWriter writer) : INotebookHost, IDisplayHandle
     /// <inheritdoc />
     public void Update(object value)
     {
-        ArgumentNullException.ThrowIfNull(value);
         lock (_lock)
         {
             writer.WriteLine(value.ToString());

@@ -19,9 +19,8 @@ public static class TrackingCard
 
     /// <inheritdoc cref="Card"/>
     /// <param name="status">How the tracking stands.</param>
-    public static CardView Create(TrackingStatus status)
+    internal static CardView Create(TrackingStatus status)
     {
-        ArgumentNullException.ThrowIfNull(status);
         if (status.Mode is TrackingMode.Disabled)
         {
             return new("Tracking", [new("mode", "disabled", "nothing is kept or sent")]);

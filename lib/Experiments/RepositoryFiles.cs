@@ -1,7 +1,7 @@
 namespace NotebookLib.Experiments;
 
 /// <summary>Finds the repository's files from wherever the library runs: it is built into <c>bin/lib</c>, two levels below the root.</summary>
-public static class RepositoryFiles
+internal static class RepositoryFiles
 {
     /// <summary>The repository's root.</summary>
     public static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(RepositoryFiles).Assembly.Location)!, "..", ".."));

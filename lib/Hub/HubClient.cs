@@ -6,15 +6,15 @@ namespace NotebookLib.Hub;
 /// <summary>A file from the Hub.</summary>
 /// <param name="Path">Where it lies in the cache.</param>
 /// <param name="Commit">The commit that it belongs to.</param>
-public sealed record HubFile(string Path, string Commit);
+internal sealed record HubFile(string Path, string Commit);
 
 /// <summary>A file that a repository lists.</summary>
 /// <param name="Path">Its name, with folders.</param>
 /// <param name="SizeBytes">Its size.</param>
-public sealed record HubEntry(string Path, long SizeBytes);
+internal sealed record HubEntry(string Path, long SizeBytes);
 
 /// <summary>Reads repositories of the Hugging Face Hub through the cache that Python shares. Safe to use from any thread.</summary>
-public sealed class HubClient : IDisposable
+internal sealed class HubClient : IDisposable
 {
     private const int MostPages = 200;
 
@@ -44,7 +44,6 @@ public sealed class HubClient : IDisposable
     /// <exception cref="OperationCanceledException">Given up.</exception>
     public async Task<HubFile> DownloadAsync(HubRepo repo, string file, string revision = "main", CancellationToken cancel = default)
     {
-        ArgumentNullException.ThrowIfNull(repo);
         HubNames.Checked(file, "the caller");
         ThrowIfNoRevision(revision);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, Interruption.Token);
@@ -74,7 +73,6 @@ public sealed class HubClient : IDisposable
     /// <inheritdoc cref="DownloadAsync" path="/exception"/>
     public async Task<string> CommitAsync(HubRepo repo, string file, string revision = "main", CancellationToken cancel = default)
     {
-        ArgumentNullException.ThrowIfNull(repo);
         HubNames.Checked(file, "the caller");
         ThrowIfNoRevision(revision);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, Interruption.Token);
@@ -93,7 +91,6 @@ public sealed class HubClient : IDisposable
     /// <inheritdoc cref="DownloadAsync"/>
     public async Task<IReadOnlyList<HubEntry>> ListAsync(HubRepo repo, string revision = "main", CancellationToken cancel = default)
     {
-        ArgumentNullException.ThrowIfNull(repo);
         ThrowIfNoRevision(revision);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, Interruption.Token);
         if (_settings.IsOffline)

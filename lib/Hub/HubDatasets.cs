@@ -8,13 +8,13 @@ namespace NotebookLib.Hub;
 /// <param name="Train">Files to train on, in order.</param>
 /// <param name="Validation">Files to evaluate on; none where the data set has no such split.</param>
 /// <param name="Test">Files to test on; none where it has no such split.</param>
-public sealed record HubDataset(string Name, IReadOnlyList<string> Train, IReadOnlyList<string> Validation, IReadOnlyList<string> Test);
+internal sealed record HubDataset(string Name, IReadOnlyList<string> Train, IReadOnlyList<string> Validation, IReadOnlyList<string> Test);
 
 /// <summary>
 /// Data sets by name, whose files are Parquet or JSON lines: <c>org/name</c>, <c>org/name@revision</c>, <c>org/name:configuration</c>. Splits and
 /// configurations are told by the files' names; where a repository has a script instead of such files, those that the Hub's own converter made of it are taken.
 /// </summary>
-public static partial class HubDatasets
+internal static partial class HubDatasets
 {
     private const string Converted = "refs/convert/parquet";
     private const int MostFiles = 1000;
@@ -27,7 +27,6 @@ public static partial class HubDatasets
     /// <summary>Whether a text has the form of a data set's name, rather than of a file's.</summary>
     public static bool IsName(string text)
     {
-        ArgumentNullException.ThrowIfNull(text);
         var name = text.Split('@', ':')[0];
         return name.Contains('/', StringComparison.Ordinal) && HubNames.IsRepository(name) && Path.GetExtension(name).Length == 0;
     }

@@ -5,7 +5,7 @@ using NotebookLib.Net;
 namespace NotebookLib.Hub;
 
 /// <summary>What went wrong between us and the Hub.</summary>
-public enum HubFault
+internal enum HubFault
 {
     /// <summary>No such repository, or a private one that the token does not open.</summary>
     RepoNotFound,
@@ -51,14 +51,14 @@ public sealed class HubException : IOException
     /// <param name="fault">The kind.</param>
     /// <param name="message">What was expected, what was found, the next step.</param>
     /// <param name="cause">What led to it; its texts must be free of secrets.</param>
-    public HubException(HubFault fault, string message, Exception? cause = null)
+    internal HubException(HubFault fault, string message, Exception? cause = null)
         : base(message, cause)
     {
         Fault = fault;
     }
 
     /// <summary>The kind.</summary>
-    public HubFault Fault { get; }
+    internal HubFault Fault { get; }
 
     /// <summary>A refused request about a repository in a sentence that says what to do: by X-Error-Code first, then by status.</summary>
     /// <param name="settings">Endpoint and token.</param>

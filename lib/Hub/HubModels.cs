@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace NotebookLib.Hub;
 
 /// <summary>Models and adapters by name: <c>microsoft/deberta-v3-base</c>, with a revision <c>org/name@v1.0</c>, or a folder of one's own.</summary>
-public static class HubModels
+internal static class HubModels
 {
     private const long LargestIndexBytes = 64 << 20;
     private const int MostShards = 1000;

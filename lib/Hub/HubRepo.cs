@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace NotebookLib.Hub;
 
 /// <summary>What a repository holds.</summary>
-public enum HubRepoKind
+internal enum HubRepoKind
 {
     /// <summary>A model or an adapter.</summary>
     Model,
@@ -13,7 +13,7 @@ public enum HubRepoKind
 }
 
 /// <summary>A repository of the Hub.</summary>
-public sealed record HubRepo
+internal sealed record HubRepo
 {
     /// <summary>Names a repository.</summary>
     /// <param name="name"><c>org/name</c>, or <c>name</c> alone for the oldest ones.</param>
@@ -21,7 +21,6 @@ public sealed record HubRepo
     /// <exception cref="ArgumentException">The name does not have that form.</exception>
     public HubRepo(string name, HubRepoKind kind = HubRepoKind.Model)
     {
-        ArgumentNullException.ThrowIfNull(name);
         if (!HubNames.IsRepository(name))
         {
             throw new ArgumentException($"\"{HubNames.Excerpt(name)}\" is no repository's name; expected org/name of letters, "

@@ -3,7 +3,7 @@ using NotebookLib.Net;
 namespace NotebookLib.Hub;
 
 /// <summary>Where the Hub is, who asks, and where files are kept.</summary>
-public sealed record HubSettings
+internal sealed record HubSettings
 {
     /// <summary>The public Hub.</summary>
     public const string PublicEndpoint = "https://huggingface.co";
@@ -49,7 +49,6 @@ public sealed record HubSettings
     /// <exception cref="ArgumentException">It is empty, or no header can carry it; the message does not repeat it.</exception>
     public static Secret TokenOf(string text)
     {
-        ArgumentNullException.ThrowIfNull(text);
         var token = text.Trim();
         return token.Length is 0 or > 4096 || token.Any(c => c is <= ' ' or > '~')
             ? throw new ArgumentException("HF_TOKEN: expected one word of visible ASCII characters such as hf_…; copy it again from the Hub's settings page")

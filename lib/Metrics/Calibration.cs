@@ -4,7 +4,7 @@ namespace NotebookLib.Metrics;
 /// <param name="Confidence">Their mean confidence, 0 to 1.</param>
 /// <param name="Accuracy">The share of them that is right, 0 to 1.</param>
 /// <param name="Count">How many they are.</param>
-public sealed record CalibrationBin(double Confidence, double Accuracy, int Count);
+internal sealed record CalibrationBin(double Confidence, double Accuracy, int Count);
 
 /// <summary>
 /// Compares how sure a model is with how often it is right (Guo et al. 2017, "On Calibration of Modern Neural Networks", §2): answers are sorted into bins of
@@ -23,7 +23,7 @@ public sealed class Calibration
     }
 
     /// <summary>The bins that hold an answer, ascending.</summary>
-    public IReadOnlyList<CalibrationBin> Bins =>
+    internal IReadOnlyList<CalibrationBin> Bins =>
         [.. _bins.Where(bin => bin.Count > 0).Select(bin => new CalibrationBin(bin.Confidence / bin.Count, (double)bin.Right / bin.Count, bin.Count))];
 
     /// <summary>Mean distance between confidence and accuracy, weighted by answers (the paper's ECE, eq. 3); 0 without answers.</summary>

@@ -12,7 +12,7 @@ public sealed record JudgedSentence(IReadOnlyList<string> Words, IReadOnlyList<i
     /// <summary>Its entities, gold with predicted.</summary>
     /// <param name="labels">Names the tags.</param>
     /// <exception cref="ArgumentException">Words and tags differ in number.</exception>
-    public IReadOnlyList<SpanPair> Pairs(LabelSet labels)
+    internal IReadOnlyList<SpanPair> Pairs(LabelSet labels)
     {
         if (Gold.Count != Words.Count || Predicted.Count != Words.Count)
         {

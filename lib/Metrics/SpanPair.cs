@@ -25,7 +25,7 @@ public enum SpanOutcome
 /// <summary>A gold entity and the predicted one that stands for it; one of both may be missing.</summary>
 /// <param name="Gold">The gold entity.</param>
 /// <param name="Predicted">The predicted entity.</param>
-public readonly record struct SpanPair(Entity? Gold, Entity? Predicted)
+internal readonly record struct SpanPair(Entity? Gold, Entity? Predicted)
 {
     /// <summary>What became of it.</summary>
     public SpanOutcome Outcome => (Gold, Predicted) switch
@@ -47,8 +47,6 @@ public readonly record struct SpanPair(Entity? Gold, Entity? Predicted)
     /// <returns>Pairs in reading order; every entity stands in exactly one.</returns>
     public static IReadOnlyList<SpanPair> Match(IReadOnlyList<Entity> gold, IReadOnlyList<Entity> predicted)
     {
-        ArgumentNullException.ThrowIfNull(gold);
-        ArgumentNullException.ThrowIfNull(predicted);
         var candidates = from g in Enumerable.Range(0, gold.Count)
                          from p in Enumerable.Range(0, predicted.Count)
                          let overlap = OverlapOf(gold[g], predicted[p])

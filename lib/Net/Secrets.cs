@@ -4,7 +4,7 @@ using System.Text;
 namespace NotebookLib.Net;
 
 /// <summary>A key or token, which no text ever shows: it reaches the Authorization header and nothing else.</summary>
-public sealed class Secret
+internal sealed class Secret
 {
     /// <summary>Wraps a secret.</summary>
     /// <param name="text">The secret itself.</param>
@@ -32,7 +32,7 @@ public sealed class Secret
 }
 
 /// <summary>What no text that leaves the process may hold: W&amp;B's key, in both its forms, and the Hub's token. A mask takes their place.</summary>
-public sealed class Secrets
+internal sealed class Secrets
 {
     // What is shorter is nobody's token, and might stand in any word.
     private const int Shortest = 8;

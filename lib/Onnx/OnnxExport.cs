@@ -7,7 +7,7 @@ using NotebookLib.Tokenization;
 namespace NotebookLib.Onnx;
 
 /// <summary>What the numbers of an exported network are.</summary>
-public enum OnnxPrecision
+internal enum OnnxPrecision
 {
     /// <summary>float32 throughout: <c>model.onnx</c>. Logits as this library's, to 1e-4.</summary>
     Float32,
@@ -22,7 +22,7 @@ public enum OnnxPrecision
 /// <summary>
 /// A token classifier as ONNX, in the folder that transformers.js and Optimum read: <c>onnx/model.onnx</c> beside <c>config.json</c> and the tokenizer.
 /// </summary>
-public static class OnnxExport
+internal static class OnnxExport
 {
     // A message of Protocol Buffers ends at 2 GiB.
     private const long MostBytes = int.MaxValue;

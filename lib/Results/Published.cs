@@ -4,7 +4,7 @@ using NotebookLib.Html;
 namespace NotebookLib.Results;
 
 /// <summary>One row of the published scores.</summary>
-public sealed record PublishedRow
+internal sealed record PublishedRow
 {
     /// <summary><c>base-A</c>, <c>base-B</c> or <c>large-LoRA-A</c>.</summary>
     public required string System { get; init; }
@@ -45,12 +45,12 @@ public static class Published
     private static readonly Lazy<List<CurveRow>> LoadedCurves = new(() => Load<CurveRow>("published-curves.csv"));
 
     /// <summary>All published scores on the test split.</summary>
-    public static IReadOnlyList<PublishedRow> Rows => LoadedRows.Value;
+    internal static IReadOnlyList<PublishedRow> Rows => LoadedRows.Value;
 
     /// <summary>The word-level row of a system, or null when it was not published.</summary>
     /// <param name="system"><c>base-A</c>, <c>base-B</c> or <c>large-LoRA-A</c>.</param>
     /// <param name="row">Entity type, or <c>micro avg</c>, <c>macro avg</c>, <c>weighted avg</c>.</param>
-    public static PublishedRow? Find(string system, string row) =>
+    internal static PublishedRow? Find(string system, string row) =>
         Rows.FirstOrDefault(published => published.System == system && published.Level == "words" && published.Row == row);
 
     /// <summary>

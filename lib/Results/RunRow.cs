@@ -205,7 +205,7 @@ public sealed record RunRow
 }
 
 /// <summary>One score of one experiment: runs that differ in their seeds alone.</summary>
-public sealed record ComparisonRow
+internal sealed record ComparisonRow
 {
     /// <inheritdoc cref="RunRow.System"/>
     public required string System { get; init; }
@@ -272,7 +272,7 @@ public sealed record ComparisonRow
 }
 
 /// <summary>One entity type, or average, of one run.</summary>
-public sealed record TypeRow
+internal sealed record TypeRow
 {
     /// <summary>The run, as in <see cref="RunRow.RunId"/>.</summary>
     public required string RunId { get; init; }

@@ -7,7 +7,7 @@ namespace NotebookLib.Results;
 /// Hands a run's scores to the program that runs the notebook: the runner shows them on its page and in run.json, and its sweep compares them.
 /// Whoever runs the notebook names a folder in <see cref="HostContract.OutputVariable"/>; elsewhere (Polyglot, a plain program) nothing is written.
 /// </summary>
-public static class RunScores
+internal static class RunScores
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -17,7 +17,6 @@ public static class RunScores
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string? Publish(IEnumerable<KeyValuePair<string, double>> scores)
     {
-        ArgumentNullException.ThrowIfNull(scores);
         if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
@@ -34,7 +33,6 @@ public static class RunScores
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string? Describe(string about)
     {
-        ArgumentNullException.ThrowIfNull(about);
         if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
@@ -50,7 +48,6 @@ public static class RunScores
     /// <inheritdoc cref="Publish(IEnumerable{KeyValuePair{string, double}})"/>
     public static string? Publish(RunRow row)
     {
-        ArgumentNullException.ThrowIfNull(row);
         (string Name, double? Value)[] scores =
         [
             ("test F1", row.TestF1), ("test precision", row.TestPrecision), ("test recall", row.TestRecall), ("test F1 macro", row.TestF1Macro),

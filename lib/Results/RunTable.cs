@@ -34,9 +34,8 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     /// <exception cref="IOException">The folder cannot be written, or another process holds the lock too long; the message says where and what to
     /// do.</exception>
     /// <exception cref="InvalidDataException">A file there is damaged or of another kind; nothing was changed.</exception>
-    public void Append(RunRow row, IReadOnlyList<TypeRow>? types = null)
+    internal void Append(RunRow row, IReadOnlyList<TypeRow>? types = null)
     {
-        ArgumentNullException.ThrowIfNull(row);
         if (types?.FirstOrDefault(type => type.RunId != row.RunId) is { } foreign)
         {
             throw new ArgumentException($"Row {foreign.Row}: expected run {row.RunId}, found {foreign.RunId}.", nameof(types));
@@ -75,7 +74,7 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
 
     /// <summary>All runs' scores per type.</summary>
     /// <inheritdoc cref="Read" path="/exception"/>
-    public IReadOnlyList<TypeRow> ReadTypes() => CsvLedger<TypeRow>.ReadFile(TypesCsvPath);
+    internal IReadOnlyList<TypeRow> ReadTypes() => CsvLedger<TypeRow>.ReadFile(TypesCsvPath);
 
     /// <summary>Whether two rows are of one folder's one run, by processes that gave it other names.</summary>
     private static bool IsOneRun(RunRow one, RunRow other)

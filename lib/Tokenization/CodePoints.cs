@@ -3,7 +3,7 @@ using System.Text;
 namespace NotebookLib.Tokenization;
 
 /// <summary>Between the two ways to count a text: code points, as the tokenizer's offsets do, and UTF-16 units, as .NET strings do.</summary>
-public static class CodePoints
+internal static class CodePoints
 {
     /// <summary>How many code points a text has; a surrogate pair is one, and so is a surrogate that stands alone.</summary>
     public static int Count(ReadOnlySpan<char> text)
@@ -27,8 +27,6 @@ public static class CodePoints
     /// <exception cref="ArgumentException">An offset lies outside the text.</exception>
     public static (int Start, int End)[] ToUtf16(string text, IReadOnlyList<(int Start, int End)> offsets)
     {
-        ArgumentNullException.ThrowIfNull(text);
-        ArgumentNullException.ThrowIfNull(offsets);
         var places = new List<int>(text.Length + 1);
         for (var at = 0; at < text.Length; at += Rune.TryGetRuneAt(text, at, out var rune) ? rune.Utf16SequenceLength : 1)
         {

@@ -52,7 +52,7 @@ public sealed class DebertaTokenizer : Tokenizer
     }
 
     /// <summary>The special tokens' ids: in microsoft/deberta-v3-* pad 0, cls 1, sep 2, unk 3, mask 128,000.</summary>
-    public SpecialTokens Special => _parts.Special;
+    internal SpecialTokens Special => _parts.Special;
 
     /// <summary>Number of ids, the mask included: 128,001 for microsoft/deberta-v3-*. A network's embedding may have more rows, never fewer.</summary>
     public int VocabularySize { get; }

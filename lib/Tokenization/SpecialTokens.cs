@@ -6,7 +6,7 @@ namespace NotebookLib.Tokenization;
 /// <param name="Sep">Ends every sequence; <c>[SEP]</c>.</param>
 /// <param name="Unk">Stands for text outside the vocabulary; <c>[UNK]</c>.</param>
 /// <param name="Mask">Hides a piece in pre-training; <c>[MASK]</c>. DeBERTa-v3 adds it behind the vocabulary.</param>
-public sealed record SpecialTokens(int Pad, int Cls, int Sep, int Unk, int Mask)
+internal sealed record SpecialTokens(int Pad, int Cls, int Sep, int Unk, int Mask)
 {
     internal const string PadText = "[PAD]";
     internal const string ClsText = "[CLS]";

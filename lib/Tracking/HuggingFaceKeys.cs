@@ -3,7 +3,7 @@ namespace NotebookLib.Tracking;
 /// <summary>
 /// Names as the Hugging Face integration gives them, so that our runs and the original's share their charts (transformers 4.35.2, integrations, rewrite_logs).
 /// </summary>
-public static class HuggingFaceKeys
+internal static class HuggingFaceKeys
 {
     /// <summary>The key of the horizontal axis.</summary>
     public const string GlobalStep = "train/global_step";
@@ -12,7 +12,6 @@ public static class HuggingFaceKeys
     /// <param name="key">A key of a Trainer's log.</param>
     public static string Rewrite(string key)
     {
-        ArgumentNullException.ThrowIfNull(key);
         return key.StartsWith("eval_", StringComparison.Ordinal) ? "eval/" + key["eval_".Length..]
             : key.StartsWith("test_", StringComparison.Ordinal) ? "test/" + key["test_".Length..]
             : "train/" + key;
@@ -32,7 +31,6 @@ public static class HuggingFaceKeys
     /// <param name="tracker">The run.</param>
     public static void DefineStep(TrackedRun tracker)
     {
-        ArgumentNullException.ThrowIfNull(tracker);
         tracker.DefineMetric(GlobalStep);
         tracker.DefineMetric("*", GlobalStep, stepSync: true);
     }

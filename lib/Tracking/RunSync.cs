@@ -17,7 +17,7 @@ namespace NotebookLib.Tracking;
 /// <param name="ExitCode">How the run ended; null after a kill (the server is told 1).</param>
 /// <param name="DamagedLines">Lines of the journal that could not be read.</param>
 /// <param name="Failures">What could not be sent, one sentence each; empty: all is there.</param>
-public sealed record SyncSummary(
+internal sealed record SyncSummary(
     string RunId, string? Link, string Folder, long RowsKept, long RowsSent, long RowsOnServer, long EventsSent, long OutputLinesSent,
     int FilesSent, int ArtifactsSent, int? ExitCode, long DamagedLines, IReadOnlyList<string> Failures)
 {
@@ -26,7 +26,7 @@ public sealed record SyncSummary(
 }
 
 /// <summary>Uploads a run's folder: what is missing on the server, any number of times, from any state. Every row arrives once.</summary>
-public static class RunSync
+internal static class RunSync
 {
     // results/runs/<notebook run>/wandb/<run> is 3 below results/runs; a sweep adds one.
     private const int DeepestSearch = 6;

@@ -12,7 +12,7 @@ namespace NotebookLib.Tracking;
 /// <param name="RowsKept">Rows in the journal.</param>
 /// <param name="RowsSent">Rows that the server has confirmed.</param>
 /// <param name="Remark">Why the run is offline, or null.</param>
-public sealed record TrackingStatus(
+internal sealed record TrackingStatus(
     string RunName, string RunId, TrackingMode Mode, string? Link, string? Folder, long RowsKept, long RowsSent, string? Remark);
 
 /// <summary>
@@ -154,7 +154,7 @@ public sealed class TrackedRun : IAsyncDisposable
     }
 
     /// <summary>How the tracking stands now.</summary>
-    public TrackingStatus Status()
+    internal TrackingStatus Status()
     {
         var mode = _sender?.OfflineReason is null ? _settings.ResolvedMode : TrackingMode.Offline;
         return new TrackingStatus(

@@ -9,7 +9,7 @@ namespace NotebookLib.Training;
 /// AdamW over a model's trainable parameters in two groups, with and without decay, one fused call each. It owns its moments (float32, like the parameters)
 /// and gives them by name for a checkpoint.
 /// </summary>
-public sealed class AdamWOptimiser : IDisposable
+internal sealed class AdamWOptimiser : IDisposable
 {
     private readonly TrainingSettings _settings;
     private readonly Slot[] _decayed;
@@ -132,7 +132,6 @@ public sealed class AdamWOptimiser : IDisposable
     /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
     public void Restore(IReadOnlyDictionary<string, Tensor> state, int updates)
     {
-        ArgumentNullException.ThrowIfNull(state);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         foreach (var slot in Slots)

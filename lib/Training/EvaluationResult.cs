@@ -9,7 +9,7 @@ namespace NotebookLib.Training;
 /// <param name="Scores">Its probability, 0 to 1, [L].</param>
 /// <param name="LossSum">Cross-entropy summed over the labelled pieces, nats.</param>
 /// <param name="LabelledPieces">How many those are.</param>
-public sealed record PredictedPieces(int[] Tags, float[] Scores, double LossSum, int LabelledPieces);
+internal sealed record PredictedPieces(int[] Tags, float[] Scores, double LossSum, int LabelledPieces);
 
 /// <summary>What one pass over the evaluation rows gave. Scores count pieces with a label (not −100), as the original's <c>compute_metrics</c> does.</summary>
 /// <param name="Loss">Cross-entropy as transformers 4.35.2 reports it: the mean over each batch's labelled pieces, then the mean over rows, each row with its
@@ -24,7 +24,7 @@ public sealed record EvaluationResult(double Loss, int Rows, long Tokens, double
 {
     /// <summary>What was predicted for each row, in the rows' order; null when that was not asked for.</summary>
     [JsonIgnore]
-    public IReadOnlyList<PredictedPieces>? Predictions { get; init; }
+    internal IReadOnlyList<PredictedPieces>? Predictions { get; init; }
 
     /// <summary>The name of the loss among the metrics: the one of which less is better.</summary>
     public const string LossMetric = "loss";

@@ -9,7 +9,7 @@ namespace NotebookLib.Training;
 /// The training loss over labelled pieces: Σ w(y) (1 − p(y))^γ · −ln p(y), divided by Σ w(y). With equal weights and γ = 0 it is mean cross-entropy.
 /// Focal loss: Lin et al. 2017, eq. 5, with the class weights as α.
 /// </summary>
-public sealed class LossFunction : IDisposable
+internal sealed class LossFunction : IDisposable
 {
     private readonly IReadOnlyList<double>? _classWeights;
     private readonly double _focalGamma;
@@ -20,7 +20,6 @@ public sealed class LossFunction : IDisposable
     /// <param name="device">Where the logits will be.</param>
     public LossFunction(TrainingSettings settings, Device device)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         _classWeights = settings.ClassWeights;
         _focalGamma = settings.FocalGamma;
         _weights_K = _classWeights is null ? null : tensor(_classWeights.Select(weight => (float)weight).ToArray(), device: device).DetachFromDisposeScope();
@@ -47,10 +46,6 @@ public sealed class LossFunction : IDisposable
     /// <returns>[G]. Where a divisor is 0 the loss is NaN, and its gradient 0 without a focal exponent, as in torch.</returns>
     public Tensor Compute(Tensor logits_NK, Tensor labels_N, IReadOnlyList<int> pieces, IReadOnlyList<double> divisors)
     {
-        ArgumentNullException.ThrowIfNull(logits_NK);
-        ArgumentNullException.ThrowIfNull(labels_N);
-        ArgumentNullException.ThrowIfNull(pieces);
-        ArgumentNullException.ThrowIfNull(divisors);
         using var scope = NewDisposeScope();
         using var part = Platform.StepClock.Part("loss");
         var wide_NK = logits_NK.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits_NK.to(ScalarType.Float32) : logits_NK;

@@ -4,7 +4,7 @@ namespace NotebookLib.Training;
 /// The factor by which a float16 loss is multiplied so that small gradients do not vanish (Micikevicius et al. 2018 §3.2; torch.amp.GradScaler):
 /// it halves at every overflow and doubles after a long row of good updates.
 /// </summary>
-public sealed class LossScaler
+internal sealed class LossScaler
 {
     /// <summary>The factor now.</summary>
     public double Scale { get; private set; } = 65536;

@@ -9,13 +9,12 @@ namespace NotebookLib.Training;
 /// </summary>
 /// <param name="Decayed">Names and parameters with weight decay, in the model's order.</param>
 /// <param name="Undecayed">Names and parameters without.</param>
-public sealed record ParameterGroups(IReadOnlyList<(string Name, Parameter Value)> Decayed, IReadOnlyList<(string Name, Parameter Value)> Undecayed)
+internal sealed record ParameterGroups(IReadOnlyList<(string Name, Parameter Value)> Decayed, IReadOnlyList<(string Name, Parameter Value)> Undecayed)
 {
     /// <summary>Sorts the parameters of a model that require a gradient.</summary>
     /// <exception cref="ArgumentException">None requires one.</exception>
     public static ParameterGroups Of(nn.Module model)
     {
-        ArgumentNullException.ThrowIfNull(model);
         var trained = model.named_parameters().Where(pair => pair.parameter.requires_grad).ToList();
         if (trained.Count == 0)
         {

@@ -147,7 +147,8 @@ public sealed record RunSummary
     /// <summary>Where this process took the run up, as observers are told; null at the run's beginning, and never saved: it says nothing about the run as a
     /// whole.</summary>
     [JsonIgnore]
-    public ResumePoint? ResumedFrom { get; init; }
+    [System.Text.Json.Serialization.JsonInclude]
+    internal ResumePoint? ResumedFrom { get; init; }
 
     private TrainingPlan Plan => new(Settings, TrainingRows);
 
@@ -200,4 +201,4 @@ public sealed record RunSummary
 /// <param name="Checkpoint">Name of the checkpoint's folder, for instance <c>checkpoint-20</c>.</param>
 /// <param name="Update">Updates done by then.</param>
 /// <param name="History">All that was logged by then.</param>
-public sealed record ResumePoint(string Checkpoint, int Update, TrainingHistory History);
+internal sealed record ResumePoint(string Checkpoint, int Update, TrainingHistory History);

@@ -5,7 +5,7 @@ namespace NotebookLib.Training;
 /// <c>_inner_training_loop</c>; trainer_callback.py, <c>DefaultFlowCallback</c>): accumulation runs on across the end of an epoch, an epoch counts as
 /// floor(micro-batches / accumulation) updates, and the run stops at the planned update even when an epoch is not over.
 /// </summary>
-public sealed record TrainingPlan
+internal sealed record TrainingPlan
 {
     private readonly (ScheduleShape Shape, double Peak) _schedule;
 
@@ -14,7 +14,6 @@ public sealed record TrainingPlan
     /// <param name="rows">Training rows, at least 1.</param>
     public TrainingPlan(TrainingSettings settings, int rows)
     {
-        ArgumentNullException.ThrowIfNull(settings);
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         Rows = rows;
         BatchSize = settings.BatchSize;

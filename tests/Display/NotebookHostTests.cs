@@ -112,7 +112,7 @@ public class NotebookHostTests
         AppContext.SetData(HostContract.InterruptedSlot, source.Token);
         try
         {
-            using var panel = new LivePanel(host: new TextHost(TextWriter.Null));
+            using var panel = new LivePanel("", new TextHost(TextWriter.Null));
             panel.RunStarted(LivePanelTests.Summary, new());
             Assert.DoesNotContain("Stop was asked for", panel.View!.ToText(), StringComparison.Ordinal);
             source.Cancel();

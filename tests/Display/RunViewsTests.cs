@@ -68,7 +68,7 @@ public class RunViewsTests
     public void Live_curves_are_drawn_anew_after_each_evaluation()
     {
         var host = new ListHost();
-        var curves = new LiveCurves(host: host);
+        var curves = new LiveCurves { Host = host };
 
         curves.RunStarted(Summary, new());
         curves.StepLogged(History.Steps[0]);
@@ -77,7 +77,7 @@ public class RunViewsTests
         Assert.Equal([true, true, false, false], host.Shown.SelectMany(view => ((StackView)view).Views).Select(view => ((Chart)view).IsEmpty));
         curves.RunEnded(Result);
         Assert.Equal("", host.Shown[^1].ToHtml());
-        new LiveCurves(host: new TextHost(TextWriter.Null)).EvaluationDone(History.Evaluations[0], null!);
+        new LiveCurves { Host = new TextHost(TextWriter.Null) }.EvaluationDone(History.Evaluations[0], null!);
     }
 
     private static LoggedEvaluation Evaluation(int update, double f1, bool isBest) =>

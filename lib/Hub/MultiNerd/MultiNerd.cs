@@ -4,7 +4,7 @@ using NotebookLib.Platform;
 namespace NotebookLib.Hub;
 
 /// <summary>What to fetch of MultiNERD, and where it goes.</summary>
-public sealed record MultiNerdOptions
+internal sealed record MultiNerdOptions
 {
     /// <summary>The data set's repository.</summary>
     public string Repository { get; init; } = "Babelscape/multinerd";
@@ -22,7 +22,7 @@ public sealed record MultiNerdOptions
 /// <summary>MultiNERD's English part as Parquet files.</summary>
 /// <param name="Folder">Holds the files and their manifest.</param>
 /// <param name="Manifest">Source, hashes, counts, licence.</param>
-public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
+internal sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
 {
     /// <summary>The Parquet file of a split.</summary>
     /// <param name="split">train, validation or test.</param>
@@ -50,7 +50,7 @@ public sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
 }
 
 /// <summary>MultiNERD, English: fetched from the Hub for whoever runs this, never shipped (CC BY-NC-SA 4.0), kept as Parquet by source commit.</summary>
-public static class MultiNerd
+internal static class MultiNerd
 {
     private static readonly string[] SourceExtensions = [".jsonl", ".json", ".jsonl.gz", ".json.gz"];
 

@@ -18,7 +18,7 @@ namespace NotebookLib.Hub;
 /// <param name="Words">Words in the kept rows.</param>
 /// <param name="Entities">Entities in the kept rows: tags that begin one.</param>
 /// <param name="Choice">Which rows were kept and why.</param>
-public sealed record MultiNerdSplit(
+internal sealed record MultiNerdSplit(
     string File, string Sha256, long Bytes, string SourceFile, string SourceSha256, long SourceRows, long EnglishRows, long Sentences, long PublishedRows,
     int? KnownSentences, long Words, long Entities, string Choice)
 {
@@ -27,7 +27,7 @@ public sealed record MultiNerdSplit(
 }
 
 /// <summary>What the Parquet files of one source revision are and where they come from; <c>manifest.json</c> beside them.</summary>
-public sealed record MultiNerdManifest
+internal sealed record MultiNerdManifest
 {
     /// <summary>The manifest's file name.</summary>
     public const string FileName = "manifest.json";

@@ -32,13 +32,16 @@ public static class HubPush
     /// <param name="repository"><c>organisation/name</c>, or <c>user/name</c>.</param>
     /// <param name="options">Null for the defaults: privately.</param>
     /// <param name="observer">Follows the transfers.</param>
-    /// <param name="settings">Null for the environment's; a token is needed.</param>
     /// <param name="cancel">Gives up; large files that have arrived stay at the Hub and are not sent again. Ctrl-C does so anyway.</param>
     /// <exception cref="ArgumentException"><paramref name="repository"/> is no repository's name.</exception>
     /// <exception cref="HubException">Refused or unreachable; the message says what to do.</exception>
-    public static async Task<HubPushed> FolderAsync(
-        string folder, string repository, HubPushOptions? options = null, IHubObserver? observer = null, HubSettings? settings = null,
-        CancellationToken cancel = default)
+    public static Task<HubPushed> FolderAsync(
+        string folder, string repository, HubPushOptions? options = null, IHubObserver? observer = null, CancellationToken cancel = default) =>
+        FolderAsync(folder, repository, options, observer, settings: null, cancel);
+
+    // With settings of one's own, null for the environment's.
+    internal static async Task<HubPushed> FolderAsync(
+        string folder, string repository, HubPushOptions? options, IHubObserver? observer, HubSettings? settings, CancellationToken cancel = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(repository);
         var repo = new HubRepo(repository);

@@ -3,7 +3,7 @@ using NotebookLib.Net;
 namespace NotebookLib.Tracking;
 
 /// <summary>Reads the variables that the Python client and the Hugging Face integration read.</summary>
-public static class TrackingEnvironment
+internal static class TrackingEnvironment
 {
     /// <summary>The original's project.</summary>
     public const string NotebookProject = "DeBERTa-v3-NER";
@@ -24,7 +24,6 @@ public static class TrackingEnvironment
     public static TrackingSettings ForNotebook(
         string tracking, string outputFolder, string? name = null, string project = NotebookProject, Func<string, string?>? environment = null)
     {
-        ArgumentNullException.ThrowIfNull(tracking);
         ArgumentException.ThrowIfNullOrEmpty(outputFolder);
         var read = environment ?? Environment.GetEnvironmentVariable;
         var mode = tracking switch

@@ -55,7 +55,7 @@ public sealed record TrackingSettings
     public TrackingMode? Mode { get; init; }
 
     /// <summary>The API key (<see cref="KeyOf"/>), or null.</summary>
-    public Secret? Key { get; init; }
+    internal Secret? Key { get; init; }
 
     /// <summary>The Hub's token, which no row, line or file of the run may hold either.</summary>
     internal Secret? HubToken { get; init; } = HubSettings.TokenOfEnvironment();
@@ -133,9 +133,8 @@ public sealed record TrackingSettings
     /// <exception cref="ArgumentException">
     /// The key is shorter than 8 characters or holds others than letters, digits, - _ and dot; the message does not contain it.
     /// </exception>
-    public static Secret KeyOf(string text)
+    internal static Secret KeyOf(string text)
     {
-        ArgumentNullException.ThrowIfNull(text);
         var key = text.Trim();
         // Characters that no escaping changes: so the key is found wherever somebody's text holds it.
         return key.Length < 8 || !key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')

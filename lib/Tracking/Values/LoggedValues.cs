@@ -3,7 +3,7 @@ namespace NotebookLib.Tracking;
 /// <summary>A distribution, logged as W&amp;B's histogram.</summary>
 /// <param name="Counts">How many values fell into each bin.</param>
 /// <param name="Edges">The bins' borders, ascending: one more than counts.</param>
-public sealed record Histogram(IReadOnlyList<double> Counts, IReadOnlyList<double> Edges)
+internal sealed record Histogram(IReadOnlyList<double> Counts, IReadOnlyList<double> Edges)
 {
     private const int MostBins = 512;
 
@@ -42,11 +42,11 @@ public sealed record Histogram(IReadOnlyList<double> Counts, IReadOnlyList<doubl
 /// <summary>A table of a run, logged as W&amp;B's table: a file in the run and an artifact of type run_table.</summary>
 /// <param name="Columns">The columns' names.</param>
 /// <param name="Rows">The rows; each as long as <paramref name="Columns"/>.</param>
-public sealed record TrackedTable(IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<object?>> Rows);
+internal sealed record TrackedTable(IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<object?>> Rows);
 
 /// <summary>A Plotly chart, logged as W&amp;B's plotly-file.</summary>
 /// <param name="Json">The figure: an object with "data" and "layout".</param>
-public sealed record PlotlyFigure(string Json);
+internal sealed record PlotlyFigure(string Json);
 
 /// <summary>An artifact to upload: files under one name, in versions.</summary>
 public sealed record TrackedArtifact

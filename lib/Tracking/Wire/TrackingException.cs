@@ -1,7 +1,7 @@
 namespace NotebookLib.Tracking;
 
 /// <summary>What went wrong between us and the server.</summary>
-public enum TrackingFault
+internal enum TrackingFault
 {
     /// <summary>The server does not know the API key.</summary>
     WrongKey,
@@ -40,12 +40,12 @@ public sealed class TrackingException : Exception
     /// <summary>Makes the exception.</summary>
     /// <param name="fault">The kind.</param>
     /// <param name="message">What was expected, what was found, the next step.</param>
-    public TrackingException(TrackingFault fault, string message)
+    internal TrackingException(TrackingFault fault, string message)
         : base(message)
     {
         Fault = fault;
     }
 
     /// <summary>The kind.</summary>
-    public TrackingFault Fault { get; }
+    internal TrackingFault Fault { get; }
 }
