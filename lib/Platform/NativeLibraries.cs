@@ -8,7 +8,7 @@ namespace NotebookLib.Platform;
 /// Loads libtorch and TorchSharp's native half by full path, so that every host finds them: a plain process, <c>dotnet test</c>,
 /// a Roslyn script host and .NET Interactive (which does not search <c>runtimes/&lt;rid&gt;/native</c> after <c>#r</c>).
 /// </summary>
-internal static class NativeLibraries
+public static class NativeLibraries
 {
     /// <summary>
     /// The environment variable that names a folder with a libtorch installed elsewhere, for instance PyTorch's <c>torch/lib</c>. It wins over the build's

@@ -7,7 +7,7 @@ namespace NotebookLib.Results;
 /// Hands a run's scores to the program that runs the notebook: the runner shows them on its page and in run.json, and its sweep compares them.
 /// Whoever runs the notebook names a folder in <see cref="HostContract.OutputVariable"/>; elsewhere (Polyglot, a plain program) nothing is written.
 /// </summary>
-internal static class RunScores
+public static class RunScores
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 

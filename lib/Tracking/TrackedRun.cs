@@ -219,7 +219,7 @@ public sealed class TrackedRun : IAsyncDisposable
     /// <param name="artifact">What to upload.</param>
     /// <exception cref="ArgumentException">The name cannot be an artifact's.</exception>
     /// <exception cref="InvalidOperationException">The run is finished, and it is not a disabled one.</exception>
-    public void LogArtifact(TrackedArtifact artifact)
+    internal void LogArtifact(TrackedArtifact artifact)
     {
         ArgumentNullException.ThrowIfNull(artifact);
         Keep(journal => journal.LogArtifact(artifact));

@@ -1,7 +1,7 @@
 namespace NotebookLib.Training;
 
 /// <summary>A loss or gradient norm was not finite; the batch that caused it lies in a file.</summary>
-public sealed class NonFiniteLossException : Exception
+internal sealed class NonFiniteLossException : Exception
 {
     /// <summary>Makes the error of an update.</summary>
     /// <param name="message">What was found and what to try.</param>

@@ -3,8 +3,8 @@ extern alias runner;
 using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Model;
-using TorchSharp;
 using runner::NotebookRunner.Verification;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Inference;

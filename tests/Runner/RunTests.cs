@@ -67,10 +67,16 @@ public sealed partial class RunTests : IDisposable
         var lib = Repository.PathOf("bin", "lib", "NotebookLib.dll");
         var (exitCode, _, error) = await _runner.RunAsync(
         [
-            $"#r \"{lib}\"\nusing NotebookLib.Html;\nNotebookLib.Display.NotebookHost.Show(new EmptyView(\"shown <1>\", "
-                + "\"reason\")).Update(new EmptyView(\"updated <2>\", \"reason\"));",
-            "new EmptyView(\"last <3>\", \"reason\")",
-            "new HtmlView[] { new EmptyView(\"in an array <4>\", \"reason\") }",
+            $"#r \"{lib}\"\nusing NotebookLib.Html;\n" + """
+                class Mine(string title) : HtmlView
+                {
+                    public override string ToHtml() => $"<div class=\"nl-title\">{System.Net.WebUtility.HtmlEncode(title)}</div>";
+                    public override string ToText() => $"{title}\n(reason)";
+                }
+                NotebookLib.Display.NotebookHost.Show(new Mine("shown <1>")).Update(new Mine("updated <2>"));
+                """,
+            "new Mine(\"last <3>\")",
+            "new HtmlView[] { new Mine(\"in an array <4>\") }",
         ]);
 
         Assert.True(exitCode == 0, error);

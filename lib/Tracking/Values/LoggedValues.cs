@@ -49,7 +49,7 @@ internal sealed record TrackedTable(IReadOnlyList<string> Columns, IReadOnlyList
 internal sealed record PlotlyFigure(string Json);
 
 /// <summary>An artifact to upload: files under one name, in versions.</summary>
-public sealed record TrackedArtifact
+internal sealed record TrackedArtifact
 {
     /// <summary>The collection's name: a-z, A-Z, 0-9, - _ and dot.</summary>
     public required string Name { get; init; }
