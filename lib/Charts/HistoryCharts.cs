@@ -33,6 +33,7 @@ public static partial class TrainingCharts
 
     private static Curve EvaluationCurve(TrainingHistory history, string metric)
     {
+        ArgumentNullException.ThrowIfNull(history);
         return Curve.Of(history.Evaluations, evaluation => evaluation.Update, evaluation => evaluation.Metrics.GetValueOrDefault(metric, double.NaN));
     }
 }

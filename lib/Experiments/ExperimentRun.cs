@@ -70,6 +70,9 @@ public sealed class ExperimentRun
         Func<string, string?> environment)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(system);
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentNullException.ThrowIfNull(outputs);
         system = adapters is { TrainsHeadOnly: true } ? system.Replace("LoRA", "head", StringComparison.Ordinal) : system;
         var started = DateTimeOffset.Now;
         var id = Invariant($"{started:yyyyMMdd-HHmmss}-{system}-{profile}-s{settings.Seed}");

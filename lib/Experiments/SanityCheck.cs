@@ -42,6 +42,10 @@ public static class SanityCheck
         Loaded<DebertaV2ForTokenClassification> loaded, LabelSet labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
         TrainingSettings settings)
     {
+        ArgumentNullException.ThrowIfNull(loaded);
+        ArgumentNullException.ThrowIfNull(training);
+        ArgumentNullException.ThrowIfNull(evaluation);
+        ArgumentNullException.ThrowIfNull(settings);
         var model = loaded.Model;
         model.eval();
         TokenEvaluation.RefuseForeignPieces(model, "training", training);

@@ -30,6 +30,8 @@ public sealed class EntityTagger : IDisposable
 
     internal EntityTagger(DebertaTokenizer tokenizer, IPieceScorer scorer, IDisposable? owned)
     {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ArgumentNullException.ThrowIfNull(scorer);
         (Tokenizer, Scorer, _owned) = (tokenizer, scorer, owned);
         _foreignLabel = LabelIds.FindForeign(scorer.Labels);
         _ids = _foreignLabel is null ? LabelIds.Of(scorer.Labels) : null;

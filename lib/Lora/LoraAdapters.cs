@@ -287,6 +287,7 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Puts saved adapters on a model: as they are, or to be trained further as it was asked.</summary>
     private static LoraAdapters Restore(string folder, DebertaV2ForTokenClassification model, LoraSettings? asked)
     {
+        ArgumentNullException.ThrowIfNull(model);
         var there = AdapterConfig.Read(folder);
         using var file = AdapterFile.Open(folder);
         var head = SavedHead.Of(folder, file, model, isTrained: asked is not null);

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model;
 
 /// <summary>
-/// Where the real pieces of a padded batch lie. Everything but attention works on the N real pieces alone, [N, C]; only attention needs the
+/// Where the real pieces of a batch lie in its padded grid. Everything but attention works on the N real pieces alone, [N, C]; only attention needs the
 /// grid [B, L]. Random batches of sentences are about half padding, so that halves the work and changes no number that counts.
 /// </summary>
 /// <remarks>Its tensors belong to the forward's dispose scope, unless somebody <see cref="Retain"/>s them beyond it.</remarks>

@@ -70,8 +70,7 @@ public sealed class EncoderEngine
     public IDisposable KeepTrainingMemory() => Fused()?.KeepForTraining() ?? NothingKept.Instance;
 
     /// <summary>Whether rows of a type run on the kernels, which alone can take several micro-batches in one pass.</summary>
-    internal bool TakesGroups(ScalarType dtype, ScalarType productType) =>
-        UsesKernels && FusedEngine.Supports(_config, _projections[0].Weight.device_type, dtype, productType) && Fused() is not null;
+    internal bool TakesGroups(ScalarType dtype, ScalarType productType) => FusedFor(dtype, productType) is not null;
 
     /// <summary>Dropout streams that one pass through the layers takes: the same number always, whether all are used or not.</summary>
     internal int StreamsPerPass => _encoder.training ? _config.NumHiddenLayers * LayerStreams.Count : 0;
@@ -85,9 +84,9 @@ public sealed class EncoderEngine
     {
         var firstStream = (ulong)_random.Counter;
         _random.Counter += StreamsPerPass;
-        IEncoderEngine engine = observe is null && layout.Groups is not null
-            && TakesGroups(embedded_NC.dtype, Autocast.ProductType(embedded_NC.device.type))
-            ? Fused()! : new ModulesEngine(_encoder, this, _random, observe);
+        var fused = observe is null && layout.Groups is not null
+            ? FusedFor(embedded_NC.dtype, Autocast.ProductType(embedded_NC.device.type)) : null;
+        IEncoderEngine engine = fused is not null ? fused : new ModulesEngine(_encoder, this, _random, observe);
         return engine.Run(embedded_NC, layout, firstStream);
     }
 
@@ -95,6 +94,10 @@ public sealed class EncoderEngine
     // Kept without relative attention too: the kernels' way back reads them after the forward's scope has ended.
     internal RelativePositions PositionsFor(int length, Device device) =>
         _positionsByLength.GetOrAdd((length, device.ToString()), key => new RelativePositions(_config, key.Length, device));
+
+    /// <summary>The fused layers where they cover rows of a type; null where the layers run as modules.</summary>
+    private FusedEngine? FusedFor(ScalarType dtype, ScalarType productType) =>
+        UsesKernels && FusedEngine.Supports(_config, _projections[0].Weight.device_type, dtype, productType) ? Fused() : null;
 
     // Adapters come and go, and moving a network replaces its parameters: then the fused layers are made anew.
     private FusedEngine? Fused()

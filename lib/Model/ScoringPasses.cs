@@ -15,7 +15,7 @@ internal static class ScoringPasses
     /// <param name="piecesPerPass">About how many pieces go through at once; null asks the device's free memory; a CPU takes one batch.</param>
     /// <param name="enterPrecision">Opens the precision of the network's products; null takes that which is on in this thread.</param>
     /// <param name="take">Takes the batches of a pass, first and count, what went through, and its scores, [N, K]. What it keeps it moves out of its
-    /// scope.</param>
+    /// scope, as the last thing it does: where a device's memory runs out, the pass is done again in halves.</param>
     /// <param name="cancellation">Ends it between passes.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">One batch alone does not fit into the device's memory.</exception>

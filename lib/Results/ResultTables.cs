@@ -63,6 +63,7 @@ public static class ResultTables
     /// <inheritdoc cref="Comparison"/>
     internal static IReadOnlyList<ComparisonRow> ComparisonRows(IReadOnlyList<RunRow> runs)
     {
+        ArgumentNullException.ThrowIfNull(runs);
         var tested = runs.Where(RunGroups.IsTested).ToList();
         var onTheSame = tested.ToLookup(RunGroups.Test);
         return [.. tested

@@ -17,6 +17,7 @@ public static class RunScores
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string? Publish(IEnumerable<KeyValuePair<string, double>> scores)
     {
+        ArgumentNullException.ThrowIfNull(scores);
         if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
@@ -33,6 +34,7 @@ public static class RunScores
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string? Describe(string about)
     {
+        ArgumentNullException.ThrowIfNull(about);
         if (Environment.GetEnvironmentVariable(HostContract.OutputVariable) is not { Length: > 0 } folder)
         {
             return null;
@@ -48,6 +50,7 @@ public static class RunScores
     /// <inheritdoc cref="Publish(IEnumerable{KeyValuePair{string, double}})"/>
     public static string? Publish(RunRow row)
     {
+        ArgumentNullException.ThrowIfNull(row);
         (string Name, double? Value)[] scores =
         [
             ("test F1", row.TestF1), ("test precision", row.TestPrecision), ("test recall", row.TestRecall), ("test F1 macro", row.TestF1Macro),

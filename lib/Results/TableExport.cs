@@ -35,6 +35,7 @@ public static class TableExport
 
     private static string[] SaveAll(TableView table, string folder, string name, string csv)
     {
+        ArgumentNullException.ThrowIfNull(table);
         var path = Path.Combine(Path.GetFullPath(folder), name);
         (string Ending, string Text)[] files =
             [(".md", ToMarkdown(table)), (".tex", ToLatex(table)), (".html", StandalonePage.Of(table.Title, table.ToHtml(), needsPlotly: false)),

@@ -37,6 +37,8 @@ public static class TokenEvaluation
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order,
         PrecisionPolicy? precision, int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(rows);
         RefuseForeignPieces(model, "evaluation", rows);
         var clock = Stopwatch.StartNew();
         var device = model.parameters().First().device;
@@ -49,12 +51,16 @@ public static class TokenEvaluation
         ScoringPasses.Run(model, batches, piecesPerPass, () => precision?.Enter(), (first, count, batch, logits_NK) =>
         {
             double[] divisors = [.. batches.Skip(first).Take(count).Select(own => own.Sum(row => loss.WeightOf(row.Labels)))];
-            losses.Add(loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors).MoveToOuterDisposeScope());
-            predicted.Add(logits_NK.argmax(-1).MoveToOuterDisposeScope());
+            var losses_G = loss.Compute(logits_NK, batch.Labels, batch.PiecesOfGroups, divisors);
+            var predicted_N = logits_NK.argmax(-1);
             if (predictions is not null)
             {
                 Keep(predictions, rows, indices.Skip(first).Take(count).SelectMany(own => own), logits_NK);
             }
+
+            // Last, when nothing can run out of memory any more: a pass that failed is done again.
+            losses.Add(losses_G.MoveToOuterDisposeScope());
+            predicted.Add(predicted_N.MoveToOuterDisposeScope());
         }, cancellation);
 
         // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.

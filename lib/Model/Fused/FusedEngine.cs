@@ -30,7 +30,7 @@ internal sealed class FusedEngine : IEncoderEngine
     public FusedEngine(DebertaV2Encoder encoder, IReadOnlyList<Projection> projections, EncoderEngine settings, DebertaConfig config, DropoutRandom random)
     {
         (_encoder, _settings, _random) = (encoder, settings, random);
-        _operations = settings.Operations ?? OperationsOn(encoder.Layers[0].Intermediate.Dense.Weight.device);
+        _operations = settings.Operations ?? OperationsOn(projections[0].Weight.device);
         _gradients = new GradientBuffers(_operations);
         var own = new FusedLayerSettings(
             config.NumAttentionHeads, config.HeadSize, (float)config.LayerNormEps, 1 / MathF.Sqrt(config.HeadSize * config.ScaleFactor),
@@ -80,7 +80,7 @@ internal sealed class FusedEngine : IEncoderEngine
     /// </summary>
     internal long? ActivationBudget => _settings.RecomputesActivations ? _settings.ActivationBudget : null;
 
-    /// <summary>Runs the _layers.</summary>
+    /// <summary>Runs the layers.</summary>
     /// <param name="embedded">Embedding rows, [N, C], float32.</param>
     /// <param name="relative">Relative rows that can occur, after their LayerNorm, [U, C], float32.</param>
     /// <param name="pass">What the layers share; its relative rows are replaced by <paramref name="relative"/>.</param>
