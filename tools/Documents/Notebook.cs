@@ -16,7 +16,7 @@ internal sealed record NotebookCell(string Kernel, string Source, int Line)
 
 /// <summary>A notebook without outputs.</summary>
 /// <param name="Metadata">What the file says about itself, kept whole: the JSON after <c>#!meta</c>, or an .ipynb's metadata.</param>
-/// <param name="Cells">The cells in order; none is empty.</param>
+/// <param name="Cells">The cells in order; none is of white space alone.</param>
 internal sealed record Notebook(IDictionary<string, object> Metadata, IReadOnlyList<NotebookCell> Cells)
 {
     private const string KernelInfoKey = "kernelInfo";
