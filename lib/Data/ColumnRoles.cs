@@ -60,7 +60,8 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
                 throw Fault(firstLine, $"the header names {header.Count} columns ({FieldNames.Listed(header)}), most rows have {_columns.Count}.");
             }
 
-            _number = table.Header is null && _columns[0].IsRunningNumber ? 0 : -1;
+            // Of two columns none numbers the words: one is the words.
+            _number = table.Header is null && _columns.Count > 2 && _columns[0].IsRunningNumber ? 0 : -1;
             var sentence = SentenceColumn();
             var (tag, key) = TagColumn(sentence);
             var word = WordColumn(tag, sentence);
@@ -78,7 +79,7 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
         private List<ColumnProfile> Profiles(out long firstLine)
         {
             var widths = new Dictionary<int, (List<ColumnProfile> Columns, long Rows, long FirstLine)>();
-            var hashes = new Dictionary<int, (List<ColumnProfile> Columns, long Rows, long FirstLine)>();
+            var unsure = new Dictionary<int, (List<ColumnProfile> Columns, long Rows, long FirstLine)>();
             var (isFirst, misc) = (true, new Dictionary<string, ColumnProfile>(StringComparer.OrdinalIgnoreCase));
             foreach (var row in table.Rows())
             {
@@ -89,13 +90,13 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
                     continue;
                 }
 
-                if (IsRangeOrEmptyNode(row.Cells[0]) || (table.HasComments && IsNamedComment(row.Cells)))
+                if (table.HasComments && IsNamedComment(row.Cells))
                 {
                     continue;
                 }
 
-                // What begins with # may be a comment or a word: looked at only where nothing else is there.
-                var place = table.HasComments && row.Cells[0].StartsWith('#') ? hashes : widths;
+                // What begins with # may be a comment or a word, 1-2 a contraction or a score: looked at only where nothing else is there.
+                var place = table.HasComments && (row.Cells[0].StartsWith('#') || IsRangeOrEmptyNode(row.Cells[0])) ? unsure : widths;
                 var (columns, rows, line) = place.TryGetValue(row.Cells.Length, out var known)
                     ? known : ([.. row.Cells.Select(_ => new ColumnProfile())], 0, row.Line);
                 place[row.Cells.Length] = (columns, rows + 1, line);
@@ -112,7 +113,7 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
                 isFirst = false;
             }
 
-            var most = (widths.Count > 0 ? widths : hashes).Values.OrderByDescending(width => width.Rows).FirstOrDefault();
+            var most = (widths.Count > 0 ? widths : unsure).Values.OrderByDescending(width => width.Rows).FirstOrDefault();
             (firstLine, _misc) = (most.FirstLine, misc);
             return most.Columns ?? [];
         }

@@ -36,6 +36,16 @@ public sealed class ConllTests : IDisposable
     }
 
     [Fact]
+    public void Numbers_are_words_where_no_column_numbers_the_words()
+    {
+        var scores = _folder.Write("scores.conll", "2-1\tO\n\n0.5\tB-LOC\n");
+        var counts = _folder.Write("counts.conll", "1\tO\n2\tB-LOC\n");
+
+        SentenceGen.Equal([new(["2-1"], [0]), new(["0.5"], [5])], [.. SentenceReader.Open(scores, LabelSet.SystemA)]);
+        SentenceGen.Equal([new(["1", "2"], [0, 5])], [.. SentenceReader.Open(counts, LabelSet.SystemA)]);
+    }
+
+    [Fact]
     public void A_hash_begins_a_word_where_a_tag_follows_and_a_comment_elsewhere()
     {
         var path = _folder.Write("a.conll", "# a comment with words\n#fashion\tO\n# O\n#\n\t\n#Rome B-LOC\n");
