@@ -37,6 +37,22 @@ internal sealed class OurTrainer : IDisposable
     /// <summary>Forward and backward of micro-batch i.</summary>
     public void MicroBatch(int i, bool isHalf) => MicroBatches(i, 1, isHalf);
 
+    /// <summary>The micro-batches of an update in the passes that the trainer would make of them.</summary>
+    /// <param name="microBatches">How many there are.</param>
+    /// <param name="isHalf">Whether products are in bfloat16.</param>
+    public IReadOnlyList<(int First, int Count)> Passes(int microBatches, bool isHalf)
+    {
+        int[] pieces = [.. Enumerable.Range(0, microBatches).Select(i => _rows.Skip(i * _settings.BatchSize).Take(_settings.BatchSize).Sum(row => row.Length))];
+        var most = _task.PiecesThatFit(isHalf ? ScalarType.BFloat16 : ScalarType.Float32) ?? 0;
+        List<(int First, int Count)> passes = [];
+        for (var first = 0; first < microBatches; first += passes[^1].Count)
+        {
+            passes.Add((first, PassMemory.Count(pieces, first, most)));
+        }
+
+        return passes;
+    }
+
     /// <summary>Forward and backward of some micro-batches in one pass.</summary>
     public void MicroBatches(int first, int count, bool isHalf)
     {

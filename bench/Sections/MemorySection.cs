@@ -107,15 +107,20 @@ internal sealed class MemorySection : ISection
 
         // What reading the corpus left behind is no part of a training.
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        for (var i = 0; i < batches.Count; i++)
+        for (var update = 0; update < Updates; update++)
         {
-            ours?.MicroBatch(i, isHalf);
-            plain?.MicroBatch(batches[i], isHalf);
-            if ((i + 1) % MicroBatches == 0)
+            foreach (var pass in ours?.Passes(MicroBatches, isHalf) ?? [])
             {
-                ours?.Update();
-                plain?.Update();
+                ours!.MicroBatches((update * MicroBatches) + pass.First, pass.Count, isHalf);
             }
+
+            for (var i = 0; plain is not null && i < MicroBatches; i++)
+            {
+                plain.MicroBatch(batches[(update * MicroBatches) + i], isHalf);
+            }
+
+            ours?.Update();
+            plain?.Update();
         }
     }
 

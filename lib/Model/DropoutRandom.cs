@@ -35,7 +35,11 @@ internal sealed class DropoutRandom(long seed)
     internal ulong LayerStart { get; set; }
 
     /// <summary>Until the result is disposed, projections are given relative rows.</summary>
-    internal IDisposable OnPositions() => new PositionScope(this);
+    internal IDisposable OnPositions()
+    {
+        _isOnPositions = true;
+        return new Platform.Ending(() => _isOnPositions = false);
+    }
 
     /// <summary>
     /// A mask to multiply with in a layer: the one that the fused layers draw at this place, so that both give the same numbers up to rounding.
@@ -68,7 +72,12 @@ internal sealed class DropoutRandom(long seed)
     /// <summary>Until the result is disposed, a pass holds several micro-batches: each draws what it would draw if they came one after another.</summary>
     /// <param name="rows">Rows of each micro-batch.</param>
     /// <param name="masks">Masks that one pass takes.</param>
-    internal IDisposable InGroups(int[] rows, int masks) => new GroupScope(this, rows, masks);
+    internal IDisposable InGroups(int[] rows, int masks)
+    {
+        var end = Counter + ((long)rows.Length * masks);
+        (_groups, GroupStep) = (rows, masks);
+        return new Platform.Ending(() => (_groups, GroupStep, Counter) = (null, 0, end));
+    }
 
     /// <summary>A mask to multiply with: 0 with the given probability, else 1 / (1 − probability).</summary>
     /// <param name="shape">The mask's shape.</param>
@@ -100,33 +109,6 @@ internal sealed class DropoutRandom(long seed)
 
         var mask = dtype == ScalarType.Float64 ? FillDoubles(shape, stream, threshold, scale) : FillFloats(shape, stream, threshold, (float)scale);
         return mask.to(dtype).to(device);
-    }
-
-    private sealed class PositionScope : IDisposable
-    {
-        private readonly DropoutRandom _random;
-
-        public PositionScope(DropoutRandom random) => (_random, random._isOnPositions) = (random, true);
-
-        public void Dispose() => _random._isOnPositions = false;
-    }
-
-    private sealed class GroupScope : IDisposable
-    {
-        private readonly DropoutRandom _random;
-        private readonly long _end;
-
-        public GroupScope(DropoutRandom random, int[] rows, int masks)
-        {
-            (_random, _end) = (random, random.Counter + ((long)rows.Length * masks));
-            (random._groups, random.GroupStep) = (rows, masks);
-        }
-
-        public void Dispose()
-        {
-            (_random._groups, _random.GroupStep) = (null, 0);
-            _random.Counter = _end;
-        }
     }
 
     private static Tensor FillFloats(long[] shape, ulong stream, uint threshold, float scale)

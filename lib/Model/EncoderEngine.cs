@@ -48,11 +48,12 @@ public sealed class EncoderEngine
     public bool RecomputesActivations { get; set; }
 
     /// <summary>
-    /// How many bytes of activations the kernels keep although <see cref="RecomputesActivations"/> is on: as many of the last layers as fit into it are not
-    /// recomputed. A batch of usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules
-    /// always do.
+    /// How many bytes of activations the kernels keep for the backward pass. On a CPU as many micro-batches of an update go through at once as it holds, one at
+    /// least. With <see cref="RecomputesActivations"/> it is a limit, on any device: as many of the last layers as fit into it are not recomputed. A batch of
+    /// usual sentences fits whole and costs no time, a batch of long ones takes no more than this. 0 recomputes every layer, as modules always do.
+    /// docs/TRAINING.md has memory and speed, measured.
     /// </summary>
-    public long ActivationBudget { get; set; } = 192L << 20;
+    public long ActivationBudget { get; set; } = 384L << 20;
 
     /// <summary>How the kernels compute, where it is not left to their device: set before the first pass.</summary>
     internal LayerOperations? Operations { get; set; }
@@ -61,13 +62,13 @@ public sealed class EncoderEngine
     /// Promises that no weight changes until the result is disposed, so that copies in a narrower type are made once: around the micro-batches of one update,
     /// or an evaluation.
     /// </summary>
-    public IDisposable KeepWeightCopies() => Fused()?.KeepCopies() ?? NothingKept.Instance;
+    public IDisposable KeepWeightCopies() => Fused()?.KeepCopies() ?? new Ending(null);
 
     /// <summary>
     /// Promises the same of the weights that are not trained, for longer: around a training. Their copies, and the memory of all gradients, would otherwise be
     /// made anew for each update, between other tensors, and break the heap up. A gradient that is read there must be copied to outlast the update.
     /// </summary>
-    public IDisposable KeepTrainingMemory() => Fused()?.KeepForTraining() ?? NothingKept.Instance;
+    public IDisposable KeepTrainingMemory() => Fused()?.KeepForTraining() ?? new Ending(null);
 
     /// <summary>Whether rows of a type run on the kernels, which alone can take several micro-batches in one pass.</summary>
     internal bool TakesGroups(ScalarType dtype, ScalarType productType) => FusedFor(dtype, productType) is not null;
@@ -108,15 +109,5 @@ public sealed class EncoderEngine
         }
 
         return _fused;
-    }
-
-    private sealed class NothingKept : IDisposable
-    {
-        public static NothingKept Instance { get; } = new();
-
-        public void Dispose()
-        {
-            // Modules make no copies.
-        }
     }
 }

@@ -8,8 +8,8 @@ namespace NotebookLib.Model;
 /// <summary>How many pieces go through a network at once, and what becomes of a pass that does not fit into its device's memory after all.</summary>
 internal static class PassMemory
 {
-    /// <summary>More at once makes nothing faster without gradients.</summary>
-    private const int MostWithoutGradients = 1 << 16;
+    /// <summary>More at once makes nothing faster without gradients: on a device, and on a CPU, where products of so many rows are as fast as they get.</summary>
+    private const int MostWithoutGradients = 1 << 16, MostOnCpu = 1 << 11;
 
     /// <summary>Part of the free memory that is counted on; the rest is for what no formula knows (workspaces, fragments).</summary>
     private const double Usable = 0.85;
@@ -23,30 +23,41 @@ internal static class PassMemory
     /// <param name="keptLayers">Layers whose activations wait for the backward pass; the others keep their input.</param>
     public static double BytesPerPiece(DebertaConfig config, int longest, int productBytes, int keptLayers)
     {
-        // Query, key, value, context, input and middle rows in the products' type; two sums in float32; GELU's input; attention's weights in float32.
-        var layer = (config.HiddenSize * ((6.0 * productBytes) + 8)) + (config.IntermediateSize * (double)productBytes)
-            + (4.0 * config.NumAttentionHeads * (longest + 8));
+        var layer = KeptByLayer(config, longest, productBytes);
         var input = config.HiddenSize * (double)productBytes;
         // A layer's backward pass holds gradients of all that, and the widest ones twice.
         return (keptLayers * layer) + ((config.NumHiddenLayers - keptLayers) * input) + (2 * layer) + (16.0 * config.HiddenSize) + (12.0 * config.Labels.Count);
     }
 
-    /// <summary>Pieces that a network's device holds at once beside what is there now.</summary>
+    // Query, key, value, context, input and middle rows in the products' type; two sums in float32; GELU's input; attention's weights in float32.
+    private static double KeptByLayer(DebertaConfig config, int longest, int productBytes) => (config.HiddenSize * ((6.0 * productBytes) + 8))
+        + (config.IntermediateSize * (double)productBytes) + (4.0 * config.NumAttentionHeads * (longest + 8));
+
+    /// <summary>
+    /// Pieces that go through at once: on a device those that its memory holds beside what is there now, on a CPU those whose activations
+    /// <see cref="EncoderEngine.ActivationBudget"/> allows.
+    /// </summary>
     /// <param name="model">On its device.</param>
-    /// <param name="longest">Pieces of the longest sentence, L.</param>
+    /// <param name="longest">Pieces of the longest sentence, L; on a CPU, where sentences of a pass take what each needs, of a usual one.</param>
     /// <param name="productType">Element type of the matrix products.</param>
     /// <param name="trains">Whether a backward pass follows; the gradients' memory is then reckoned as still to be had.</param>
     /// <param name="freeBytes">Memory that is free; null asks the device.</param>
-    /// <returns>Null on a CPU, where one batch a pass is as fast, and where the driver does not tell.</returns>
+    /// <returns>Null where the driver does not tell.</returns>
     public static int? PiecesThatFit(DebertaV2ForTokenClassification model, int longest, ScalarType productType, bool trains, long? freeBytes = null)
     {
+        var engine = model.Engine;
+        var productBytes = productType == ScalarType.Float32 ? 4 : 2;
+        if (freeBytes is null && model.Classifier.Weight.device_type == TorchSharp.DeviceType.CPU)
+        {
+            return !trains ? MostOnCpu
+                : (int)Math.Min(int.MaxValue, engine.ActivationBudget / (model.Config.NumHiddenLayers * KeptByLayer(model.Config, longest, productBytes)));
+        }
+
         if ((freeBytes ?? DeviceUsage.Of(model.Classifier.Weight.device)?.FreeBytes) is not { } free)
         {
             return null;
         }
 
-        var engine = model.Engine;
-        var productBytes = productType == ScalarType.Float32 ? 4 : 2;
         var kept = !trains ? 0 : engine.RecomputesActivations ? 1 : model.Config.NumHiddenLayers;
         var (all, trained) = (0L, 0L);
         foreach (var parameter in model.parameters())

@@ -35,13 +35,9 @@ internal interface ITrainingTask : IDisposable
     /// <summary>Whether a look at a value on the device holds everything up there, so that losses and norms are read as seldom as can be.</summary>
     bool ReadsLate => false;
 
-    /// <summary>
-    /// Pieces that the device's memory holds at once beside what is there now, by an estimate; null where one micro-batch a pass is best (a CPU), or nothing is
-    /// known.
-    /// </summary>
-    /// <param name="longest">Pieces of the longest row.</param>
+    /// <summary>Pieces that memory holds at once beside what is there now, by an estimate; null where nothing is known.</summary>
     /// <param name="productType">Element type of the matrix products.</param>
-    int? PiecesThatFit(int longest, ScalarType productType) => null;
+    int? PiecesThatFit(ScalarType productType) => null;
 
     /// <summary>Forward pass and losses of micro-batches.</summary>
     /// <param name="microBatches">Which rows; several only where <see cref="TakesGroups"/> says so.</param>

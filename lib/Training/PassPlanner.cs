@@ -9,7 +9,7 @@ namespace NotebookLib.Training;
 internal sealed class PassPlanner(ITrainingTask task, TrainingSettings settings, MicroBatchOrder order, PrecisionPolicy precision, Observers observers)
 {
     // Asked once, before the first pass: later, memory that libtorch keeps for the next pass counts as taken.
-    private readonly Lazy<int> _fitting = new(() => task.PiecesThatFit(Enumerable.Range(0, task.RowCount).Max(task.TokensOf), precision.ProductType) ?? 0);
+    private readonly Lazy<int> _fitting = new(() => task.PiecesThatFit(precision.ProductType) ?? 0);
     private int _most = int.MaxValue;
     private bool _hasTold;
 

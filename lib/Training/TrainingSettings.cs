@@ -19,8 +19,8 @@ public sealed record TrainingSettings
     public int AccumulationSteps { get; init; } = 8;
 
     /// <summary>
-    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: one micro-batch on a CPU, as many of an
-    /// update's as the free memory holds by an estimate on CUDA. The update is the same up to rounding: <see cref="BatchSize"/> and
+    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: as many of an update's
+    /// micro-batches as <see cref="EncoderEngine.ActivationBudget"/> holds on a CPU, as the free memory holds on CUDA, by an estimate. The update is the same up to rounding: <see cref="BatchSize"/> and
     /// <see cref="AccumulationSteps"/> alone decide the numbers.
     /// </summary>
     [ChangesNoWeight]

@@ -1,3 +1,6 @@
+using NotebookLib.Batching;
+using NotebookLib.Model;
+using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -29,5 +32,35 @@ public sealed class EncoderEngineTests : IDisposable
         Assert.Equal(drawn, model.Random.Counter);
         // The gradient of a key's bias is zero but for rounding: softmax does not see what is added to all scores of a row.
         GroupedPasses.AssertClose(kernels, modules, 1e-5, least: 0.05);
+    }
+
+    [Fact]
+    public void Weights_that_change_in_a_training_count_at_once_in_passes_outside_an_update()
+    {
+        using var model = GroupedPasses.New();
+        using var training = model.Engine.KeepTrainingMemory();
+        _ = GroupedPasses.Run(model, together: true, ScalarType.BFloat16);
+        using (no_grad())
+        {
+            foreach (var parameter in model.parameters())
+            {
+                parameter.mul_(1.25f);
+            }
+        }
+
+        model.eval();
+        var kept = Logits(model);
+        training.Dispose();
+
+        Numbers.AssertClose(kept, Logits(model), 0, "logits");
+    }
+
+    // Without the promise that no weight changes.
+    private static Tensor Logits(DebertaV2ForTokenClassification model)
+    {
+        using var quiet = no_grad();
+        using var half = Autocast.Enter(ScalarType.BFloat16);
+        using var batch = Batch.OfGroups(GroupedPasses.Sentences(model.Config));
+        return model.Score(batch).to(ScalarType.Float32);
     }
 }

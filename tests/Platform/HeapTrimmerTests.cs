@@ -8,18 +8,30 @@ namespace NotebookLib.Tests.Platform;
 public class HeapTrimmerTests
 {
     [Fact]
-    public void Memory_goes_back_after_an_update_but_not_after_each()
+    public void Memory_goes_back_at_first_and_then_where_the_process_has_grown()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "malloc_trim is glibc's");
         var time = new FakeTimeProvider();
-        var trimmer = new HeapTrimmer(time);
+        var megabytes = 800;
+        var trimmer = new HeapTrimmer(time, () => megabytes * 1_048_576L);
+        bool Later(double seconds, int held)
+        {
+            time.Advance(TimeSpan.FromSeconds(seconds));
+            megabytes = held;
+            return trimmer.AfterUpdate();
+        }
 
         Assert.True(trimmer.AfterUpdate());
-        Assert.False(trimmer.AfterUpdate());
-        time.Advance(TimeSpan.FromSeconds(9.9));
-        Assert.False(trimmer.AfterUpdate());
-        time.Advance(TimeSpan.FromSeconds(0.1));
-        Assert.True(trimmer.AfterUpdate());
+        // What the process needs is known ten seconds later.
+        Assert.False(Later(9.9, 2000));
+        Assert.False(Later(0.1, 1000));
+        Assert.False(Later(10, 1063));
+        Assert.True(Later(10, 1064));
+        Assert.False(Later(1, 9000));
+        Assert.False(Later(9, 3200));
+        // Of a large process a sixteenth.
+        Assert.False(Later(10, 3399));
+        Assert.True(Later(10, 3400));
     }
 
     [Fact]

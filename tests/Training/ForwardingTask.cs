@@ -23,7 +23,7 @@ internal abstract class ForwardingTask(ITrainingTask inner) : ITrainingTask
 
     public bool ReadsLate => inner.ReadsLate;
 
-    public int? PiecesThatFit(int longest, ScalarType productType) => inner.PiecesThatFit(longest, productType);
+    public int? PiecesThatFit(ScalarType productType) => inner.PiecesThatFit(productType);
 
     public int TokensOf(int row) => inner.TokensOf(row);
 

@@ -36,7 +36,7 @@ public class ResumeTests
     {
         using var run = new TinyRun();
 
-        var (stopped, _) = StopAfter(run, run.Settings, 18);
+        var (stopped, _) = StopAfter(run, run.Settings with { PiecesPerPass = 1 }, 18);
 
         Assert.Equal("checkpoint-4+2", Path.GetFileName(stopped.LastCheckpoint));
         Assert.Equal(4, stopped.Updates);
@@ -68,7 +68,7 @@ public class ResumeTests
         run.Train(run.Settings with { MaximumUpdates = 5 }, watcher);
         var first = watcher.Summary!;
 
-        StopAfter(run, run.Settings with { ExistingRun = ExistingRun.Replace }, 22);
+        StopAfter(run, run.Settings with { ExistingRun = ExistingRun.Replace, PiecesPerPass = 1 }, 22);
         run.Train(run.Settings with { ExistingRun = ExistingRun.Resume }, watcher);
 
         Assert.Null(first.ResumedFrom);

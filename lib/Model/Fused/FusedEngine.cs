@@ -105,9 +105,9 @@ internal sealed class FusedEngine : IEncoderEngine
             _gradients.Reserve(_layers.SelectMany(layer => layer.Parameters.All));
         }
 
-        if (_keepers > 0)
+        if (_keepers > 0 || _trainings > 0)
         {
-            if (_operations.KeepsCopies)
+            if (_operations.KeepsCopies && isTraining)
             {
                 foreach (var layer in _layers)
                 {
@@ -136,21 +136,24 @@ internal sealed class FusedEngine : IEncoderEngine
     public IDisposable KeepCopies()
     {
         _keepers++;
-        return new Keeper(() =>
+        var memory = _operations.KeepMemory();
+        return new Platform.Ending(() =>
         {
             _keepers--;
             DropCopies();
+            memory.Dispose();
         });
     }
 
     /// <summary>
-    /// Around a training: weights that are not trained do not change until the result is disposed. Their copies and the memory of all gradients stay from
-    /// update to update.
+    /// Around a training: weights that are not trained do not change until the result is disposed. Their copies, and the memory of all gradients and
+    /// activations, stay from update to update.
     /// </summary>
     public IDisposable KeepForTraining()
     {
         _trainings++;
-        return new Keeper(() =>
+        var memory = _operations.KeepMemory();
+        return new Platform.Ending(() =>
         {
             if (--_trainings == 0)
             {
@@ -158,6 +161,7 @@ internal sealed class FusedEngine : IEncoderEngine
             }
 
             DropCopies();
+            memory.Dispose();
         });
     }
 
@@ -191,15 +195,4 @@ internal sealed class FusedEngine : IEncoderEngine
 
     private static LayerOperations OperationsOn(Device device) => device.type == DeviceType.CPU
         ? CpuOperations.Instance : new DeviceOperations(Kernels.Cuda.CudaProgram.Instance, Kernels.Cuda.CudaProducts.Instance, device);
-
-    private sealed class Keeper(Action release) : IDisposable
-    {
-        private Action? _release = release;
-
-        public void Dispose()
-        {
-            _release?.Invoke();
-            _release = null;
-        }
-    }
 }

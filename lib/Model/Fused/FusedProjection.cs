@@ -299,7 +299,7 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
         _ = BiasIn(type);
         if (_areStale)
         {
-            stale.AddRange(_copies.Values.Select(copy => (copy, _weight)));
+            stale.AddRange(_copies.Where(pair => !pair.Key.IsPacked).Select(pair => (pair.Value, _weight)));
             stale.AddRange(_biases.Values.Select(copy => (copy, bias!)));
             _areStale = false;
         }
@@ -310,17 +310,16 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     /// <param name="keepsMemory">Leaves the copies of trained weights too, to be written anew in one call for all.</param>
     public void DropCopies(bool keepsFrozen, bool keepsMemory = false)
     {
-        if (keepsMemory)
-        {
-            _areStale |= !IsFrozen;
-            return;
-        }
-
-        _areStale = false;
-        foreach (var (key, copy) in _copies.Where(pair => !keepsFrozen || !IsFrozen || pair.Key.IsPacked).ToList())
+        _areStale = keepsMemory && (_areStale || !IsFrozen);
+        foreach (var (key, copy) in _copies.Where(pair => pair.Key.IsPacked || (!keepsMemory && !(keepsFrozen && IsFrozen))).ToList())
         {
             copy.Dispose();
             _copies.Remove(key);
+        }
+
+        if (keepsMemory)
+        {
+            return;
         }
 
         foreach (var copy in _biases.Values)

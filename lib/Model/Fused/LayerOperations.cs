@@ -235,5 +235,8 @@ internal abstract class LayerOperations
     }
 
     /// <summary>An uninitialised tensor there.</summary>
-    public Tensor New(ScalarType type, params ReadOnlySpan<long> shape) => empty(shape.ToArray(), type, Device);
+    public virtual Tensor New(ScalarType type, params ReadOnlySpan<long> shape) => empty(shape.ToArray(), type, Device);
+
+    /// <summary>Until the result is disposed, memory that <see cref="New"/> gave and got back stays for what comes next.</summary>
+    public virtual IDisposable KeepMemory() => new Platform.Ending(null);
 }
