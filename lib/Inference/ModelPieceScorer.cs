@@ -1,6 +1,7 @@
 using NotebookLib.Batching;
 using NotebookLib.Model;
 using NotebookLib.Platform;
+using NotebookLib.Training;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Inference;
@@ -11,16 +12,20 @@ public sealed class ModelPieceScorer : IPieceScorer
 {
     private readonly DebertaV2ForTokenClassification _model;
     private readonly int _batchSize;
+    private readonly PrecisionPolicy _precision;
 
     /// <summary>Takes a network; the caller goes on owning it.</summary>
     /// <param name="model">On any device.</param>
     /// <param name="batchSize">About how many texts go through the network together: batches are even, so that no small one is left over; on a CUDA device as
     /// many of them at once as its memory holds.</param>
-    public ModelPieceScorer(DebertaV2ForTokenClassification model, int batchSize = 32)
+    /// <param name="precision">In which type products run.</param>
+    /// <exception cref="PlatformNotSupportedException">That precision cannot be had here.</exception>
+    public ModelPieceScorer(DebertaV2ForTokenClassification model, int batchSize = 32, TrainingPrecision precision = TrainingPrecision.Float32)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
-        (_model, _batchSize) = (model, batchSize);
+        (_model, _batchSize, _precision) = (model, batchSize, new(precision, model.Classifier.Weight.device_type));
+        _precision.EnsureAvailable();
     }
 
     /// <summary>The network.</summary>
@@ -36,6 +41,7 @@ public sealed class ModelPieceScorer : IPieceScorer
     public int MaximumPieces => _model.Config.MaxPositionEmbeddings;
 
     /// <inheritdoc />
+    /// <exception cref="NotSupportedException">The precision is int8, and this network does not run on the kernels, which alone have it.</exception>
     /// <exception cref="InvalidOperationException">The network gives something that is no number; its weights are broken.</exception>
     public IReadOnlyList<float[]> Score(IReadOnlyList<int[]> inputIds, CancellationToken cancellation = default)
     {
@@ -49,7 +55,7 @@ public sealed class ModelPieceScorer : IPieceScorer
                 [.. order.Batches(EvenSize(inputIds.Count))
                 .Select(rows => rows.Select(row => new EncodedSentence(inputIds[row], new int[inputIds[row].Length], [])).ToArray())];
             var logits = new List<float[]>(inputIds.Count);
-            ScoringPasses.Run(_model, batches, piecesPerPass: null, enterPrecision: null, (_, _, batch, logits_NK) => AddRows(batch, logits_NK, logits),
+            ScoringPasses.Run(_model, batches, piecesPerPass: null, _precision.Enter, (_, _, batch, logits_NK) => AddRows(batch, logits_NK, logits),
                 cancellation);
             return order.PutBack(logits);
         }

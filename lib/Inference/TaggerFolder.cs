@@ -4,15 +4,17 @@ using NotebookLib.Lora;
 using NotebookLib.Model;
 using NotebookLib.Platform;
 using NotebookLib.Tokenization;
+using NotebookLib.Training;
 
 namespace NotebookLib.Inference;
 
 /// <summary>Finds out what a folder or a name holds, a model or adapters, and makes a tagger of it.</summary>
 /// <param name="source">The folder, or the name.</param>
 /// <param name="options">Device and labels.</param>
+/// <param name="precision">In which type products run.</param>
 /// <param name="observer">Follows transfers.</param>
 /// <param name="cancellation">Gives up.</param>
-internal sealed class TaggerFolder(string source, LoadOptions options, IHubObserver? observer, CancellationToken cancellation)
+internal sealed class TaggerFolder(string source, LoadOptions options, TrainingPrecision precision, IHubObserver? observer, CancellationToken cancellation)
 {
     private const string ModelConfig = "config.json";
 
@@ -129,14 +131,18 @@ internal sealed class TaggerFolder(string source, LoadOptions options, IHubObser
 
     private EntityTagger Tagger(DebertaTokenizer tokenizer, Loaded<DebertaV2ForTokenClassification> loaded, IDisposable owned, IReadOnlyList<string> remarks,
         params string[] folders) =>
-        new(tokenizer, new ModelPieceScorer(loaded.Model), owned)
+        new(tokenizer, new ModelPieceScorer(loaded.Model, precision: precision), WithCopies(loaded.Model, owned))
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(source)),
             Remarks = tokenizer.Remark is { } remark ? [.. remarks, remark] : remarks,
             Fingerprint = string.Join(' ',
-                folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
-                .Select(Describe)),
+                [.. folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+                .Select(Describe), .. precision == TrainingPrecision.Float32 ? Array.Empty<string>() : [precision.ToString()]]),
         };
+
+    /// <summary>No weight changes any more: copies in a narrower type are made with the first text, not with each.</summary>
+    private IDisposable WithCopies(DebertaV2ForTokenClassification model, IDisposable owned) =>
+        precision == TrainingPrecision.Float32 ? owned : new Both(model.Engine.KeepWeightCopies(), owned);
 
     private static string Describe(string path)
     {

@@ -221,7 +221,7 @@ internal static unsafe partial class AttentionKernel
             Vector512<float> total = default;
             for (var j = 0; j < padded; j += 16)
             {
-                var value = Vector512.Exp((Vector512.Load(row + j) - top) * Vector512.Create(inverseScale));
+                var value = Exponential.Of((Vector512.Load(row + j) - top) * Vector512.Create(inverseScale));
                 value.Store(row + j);
                 total += value;
             }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace NotebookLib.Kernels;
 
@@ -51,7 +52,10 @@ internal readonly unsafe struct BFloat16 : IElement
     public static Vector512<float> Load(void* data, long index)
     {
         var halves = Vector256.Load((ushort*)data + index);
-        return Vector512.ShiftLeft(Vector512.Create(Vector256.WidenLower(halves), Vector256.WidenUpper(halves)), 16).AsSingle();
+        // One instruction where the general form takes four.
+        var words = Avx512F.IsSupported
+            ? Avx512F.ConvertToVector512UInt32(halves) : Vector512.Create(Vector256.WidenLower(halves), Vector256.WidenUpper(halves));
+        return Vector512.ShiftLeft(words, 16).AsSingle();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -62,7 +66,8 @@ internal readonly unsafe struct BFloat16 : IElement
         var rounded = Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), bits + even + Vector512.Create(0x7fffu),
             bits | Vector512.Create(0x400000u));
         var upper = Vector512.ShiftRightLogical(rounded, 16);
-        Vector256.Narrow(upper.GetLower(), upper.GetUpper()).Store((ushort*)data + index);
+        var halves = Avx512F.IsSupported ? Avx512F.ConvertToVector256UInt16(upper) : Vector256.Narrow(upper.GetLower(), upper.GetUpper());
+        halves.Store((ushort*)data + index);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -47,12 +47,14 @@ internal static unsafe class GeluKernel
         }
     }
 
-    // Φ(x) = (1 + erf(x/√2)) / 2; erf by Abramowitz and Stegun 7.1.26 (|error| ≤ 1.5e-7), the formula of libtorch's own vector code.
+    /// <summary>Φ(x) = (1 + erf(x/√2)) / 2; erf by Abramowitz and Stegun 7.1.26 (|error| ≤ 1.5e-7), the formula of libtorch's own vector code.</summary>
+    /// <param name="x">Any numbers.</param>
+    /// <param name="bell">exp(−x²/2).</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Distribution(Vector512<float> x, out Vector512<float> bell)
+    internal static Vector512<float> Distribution(Vector512<float> x, out Vector512<float> bell)
     {
         var z = Vector512.Abs(x) * Vector512.Create(InverseSqrt2);
-        bell = Vector512.Exp(-(z * z));
+        bell = Exponential.Of(-(z * z));
         var t = Vector512<float>.One / Vector512.FusedMultiplyAdd(Vector512.Create(0.3275911f), z, Vector512<float>.One);
         var r = Vector512.FusedMultiplyAdd(Vector512.Create(1.061405429f), t, Vector512.Create(-1.453152027f));
         r = Vector512.FusedMultiplyAdd(r, t, Vector512.Create(1.421413741f));

@@ -87,6 +87,11 @@ public sealed class EncoderEngine
         _random.Counter += StreamsPerPass;
         var fused = observe is null && layout.Groups is not null
             ? FusedFor(embedded_NC.dtype, Autocast.ProductType(embedded_NC.device.type)) : null;
+        if (fused is null && Int8Products.AreOn)
+        {
+            throw new NotSupportedException(ProblemOfInt8(isObserved: observe is not null));
+        }
+
         IEncoderEngine engine = fused is not null ? fused : new ModulesEngine(_encoder, this, _random, observe);
         return engine.Run(embedded_NC, layout, firstStream);
     }
@@ -99,6 +104,17 @@ public sealed class EncoderEngine
     /// <summary>The fused layers where they cover rows of a type; null where the layers run as modules.</summary>
     private FusedEngine? FusedFor(ScalarType dtype, ScalarType productType) =>
         UsesKernels && FusedEngine.Supports(_config, _projections[0].Weight.device_type, dtype, productType) ? Fused() : null;
+
+    private string ProblemOfInt8(bool isObserved) => "Products in int8 run on the kernels alone, and those do not compute this: "
+        + (isObserved ? "hidden states are asked for"
+            : !UsesKernels ? "they are switched off (UsesKernels)"
+            : _projections[0].Weight.device_type != TorchSharp.DeviceType.CPU ? $"the network is on {_projections[0].Weight.device}, they run on the CPU"
+            : Array.Find(_projections, each => each.Adapter is not (null or ILowRankAdapter { IsPlain: true })) is { Adapter: { } adapter }
+                ? $"an adapter is a {adapter.GetType().Name} that is more than a plain low-rank one; merge it into the weights first"
+            : _projections[0].Weight.dtype is var dtype && dtype is ScalarType.Float64 or ScalarType.Float16 ? $"the weights are {dtype}, expected float32"
+            : $"expected GELU, no convolution, a hidden size and an intermediate size that are multiples of 16; found {_config.HiddenAct}, "
+                + $"convolution {_config.ConvKernelSize}, {_config.HiddenSize} and {_config.IntermediateSize}")
+        + ". Choose the precision bfloat16 or float32.";
 
     // Adapters come and go, and moving a network replaces its parameters: then the fused layers are made anew.
     private FusedEngine? Fused()

@@ -33,6 +33,27 @@ internal static class DispatcherOperators
 
         """;
 
+    // A product of bytes. 1. and 0: the scale of the rows, which differs from row to row and is ours to apply, and the output's; 6 and 15: float32, bfloat16.
+    private const string Int8Code = """
+        class Operators(Module):
+          __parameters__ = []
+          __buffers__ = []
+          training : bool
+          _is_full_backward_hook : Optional[bool]
+          def pack(self: __torch__.Operators, weight: Tensor) -> Tensor:
+            _0 = ops.onednn.qlinear_prepack(weight, None)
+            return _0
+          def linear(self: __torch__.Operators, x: Tensor, zero: int, weight: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+            _0 = annotate(List[Optional[number]], [])
+            _1 = ops.onednn.qlinear_pointwise(x, 1., zero, weight, scales, zeros, None, 1., 0, 6, "none", _0, "")
+            return _1
+          def linear_half(self: __torch__.Operators, x: Tensor, zero: int, weight: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+            _0 = annotate(List[Optional[number]], [])
+            _1 = ops.onednn.qlinear_pointwise(x, 1., zero, weight, scales, zeros, None, 1., 0, 15, "none", _0, "")
+            return _1
+
+        """;
+
     // Pickle, protocol 2: an Operators object with training = False, _is_full_backward_hook = None.
     private static readonly byte[] ObjectPickle =
         [.. "\u0080\u0002c__torch__\nOperators\nq\0)\u0081}q\u0001(X\u0008\0\0\0trainingq\u0002\u0089X\u0016\0\0\0_is_full_backward_hookq\u0003Nub."
@@ -41,6 +62,8 @@ internal static class DispatcherOperators
     private static readonly byte[] EmptyTuplePickle = [0x80, 2, (byte)')', (byte)'.'];
 
     private static readonly Lazy<(jit.ScriptModule? Module, string? Problem)> Loaded = new(Load);
+
+    private static readonly Lazy<(jit.ScriptModule? Module, string? Problem)> LoadedInt8 = new(LoadInt8);
 
     private static readonly System.Collections.Concurrent.ConcurrentDictionary<(ScalarType, long, long), bool> s_isPackable = new();
 
@@ -92,6 +115,55 @@ internal static class DispatcherOperators
         return difference <= 0.05f * expected.abs().max().item<float>();
     }
 
+    /// <summary>Why products of bytes cannot be had here, or are not right here; null when they are.</summary>
+    public static string? Int8Problem => LoadedInt8.Value.Problem;
+
+    /// <summary>Rearranges a weight for <see cref="LinearInt8"/>.</summary>
+    /// <param name="weight">[N, K], int8, contiguous.</param>
+    /// <returns>An opaque tensor.</returns>
+    /// <exception cref="NotSupportedException">See <see cref="Int8Problem"/>.</exception>
+    public static Tensor PackInt8Weight(Tensor weight) => (Tensor)Int8Module.invoke("pack", weight);
+
+    /// <summary>((x − zero) · weightᵀ) · scales: whole numbers, summed up in int32, then rounded once to the result's type and times the scale.</summary>
+    /// <param name="x">[M, K], uint8.</param>
+    /// <param name="zero">What stands for 0 in x.</param>
+    /// <param name="weight">What <see cref="PackInt8Weight"/> made.</param>
+    /// <param name="scales">Of the weight's rows, [N], float32.</param>
+    /// <param name="zeros">What stands for 0 in them: [N] times 0, int32.</param>
+    /// <param name="type">float32 or bfloat16.</param>
+    /// <returns>[M, N].</returns>
+    /// <exception cref="NotSupportedException">See <see cref="Int8Problem"/>.</exception>
+    public static Tensor LinearInt8(Tensor x, int zero, Tensor weight, Tensor scales, Tensor zeros, ScalarType type) =>
+        (Tensor)Int8Module.invoke(type == ScalarType.BFloat16 ? "linear_half" : "linear", x, zero, weight, scales, zeros);
+
+    private static jit.ScriptModule Int8Module => LoadedInt8.Value.Module ?? throw new NotSupportedException(Int8Problem);
+
+    private static (jit.ScriptModule?, string?) LoadInt8()
+    {
+        NativeLibraries.EnsureLoaded();
+        try
+        {
+            var module = jit.load(Archive(Int8Code), DeviceType.CPU);
+            using var scope = NewDisposeScope();
+            using var noGradients = no_grad();
+            // The largest sums: without VNNI's instructions pairs of products are added up in 16 bits, which these exceed.
+            const int width = 64, zero = 128;
+            var weight = full([2, width], 127, int8);
+            weight[1].neg_();
+            var x = full([3, width], 255, uint8);
+            var product = ((Tensor)module.invoke("linear", x, zero, (Tensor)module.invoke("pack", weight), ones(2), zeros(2, int32))).data<float>().ToArray();
+            const float expected = 127 * 127 * width;
+            return Array.TrueForAll(product, value => MathF.Abs(value) == expected) && product[0] == -product[1]
+                ? (module, null)
+                : (null, Invariant($"This processor has no products of bytes that keep their sums (VNNI: AVX-512 VNNI or AVX-VNNI): {width} · 127 · 127 gives ")
+                    + Invariant($"{product[0]} instead of {expected}."));
+        }
+        catch (Exception error) when (error is System.Runtime.InteropServices.ExternalException or InvalidOperationException)
+        {
+            return (null, $"This libtorch has no onednn::qlinear_pointwise ({error.Message.Split('\n')[0]}), with which bytes are multiplied.");
+        }
+    }
+
     private static jit.ScriptModule Module => Loaded.Value.Module ?? throw new NotSupportedException(Problem);
 
     private static (jit.ScriptModule?, string?) Load()
@@ -99,7 +171,7 @@ internal static class DispatcherOperators
         NativeLibraries.EnsureLoaded();
         try
         {
-            var module = jit.load(Archive(), DeviceType.CPU);
+            var module = jit.load(Archive(Code), DeviceType.CPU);
             using var scope = NewDisposeScope();
             using var noGradients = no_grad();
             Tensor x = arange(12, float32).view(3, 4), weight = arange(8, float32).view(2, 4), bias = ones(2);
@@ -113,12 +185,12 @@ internal static class DispatcherOperators
         }
     }
 
-    private static byte[] Archive()
+    private static byte[] Archive(string code)
     {
         using var stream = new MemoryStream();
         using (var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
         {
-            Add("operators/code/__torch__.py", System.Text.Encoding.ASCII.GetBytes(Code));
+            Add("operators/code/__torch__.py", System.Text.Encoding.ASCII.GetBytes(code));
             Add("operators/data.pkl", ObjectPickle);
             Add("operators/constants.pkl", EmptyTuplePickle);
             Add("operators/version", "3\n"u8.ToArray());

@@ -1,3 +1,4 @@
+using NotebookLib.Model;
 using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -34,7 +35,11 @@ public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Dev
     /// <exception cref="PlatformNotSupportedException">It cannot; the message says what to choose instead.</exception>
     public void EnsureAvailable()
     {
-        if (Precision != TrainingPrecision.Float32)
+        if (Precision == TrainingPrecision.Int8)
+        {
+            Int8Products.EnsureAvailable();
+        }
+        else if (Precision != TrainingPrecision.Float32)
         {
             Autocast.EnsureAvailable();
         }
@@ -42,5 +47,11 @@ public sealed record PrecisionPolicy(TrainingPrecision Precision, DeviceType Dev
 
     /// <summary>Opens the policy around a forward pass; the backward pass follows the types that the forward left.</summary>
     /// <returns>The open scope, or null for float32.</returns>
-    public IDisposable? Enter() => Precision == TrainingPrecision.Float32 ? null : Autocast.Enter(ProductType, Device);
+    /// <exception cref="PlatformNotSupportedException">See <see cref="EnsureAvailable"/>.</exception>
+    public IDisposable? Enter() => Precision switch
+    {
+        TrainingPrecision.Float32 => null,
+        TrainingPrecision.Int8 => Int8Products.Enter(),
+        _ => Autocast.Enter(ProductType, Device),
+    };
 }

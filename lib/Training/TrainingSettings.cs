@@ -195,6 +195,11 @@ public enum TrainingPrecision
 
     /// <summary>float16 autocast with loss scaling, CUDA only.</summary>
     Float16,
+
+    /// <summary>
+    /// int8 in the encoder's products, on a CPU with VNNI: for evaluation and tagging, not for training. Softmax, norms, residual sums and the head stay float32.
+    /// </summary>
+    Int8,
 }
 
 /// <summary>Over what the training loss is averaged.</summary>

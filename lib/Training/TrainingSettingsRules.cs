@@ -27,6 +27,8 @@ internal static class TrainingSettingsRules
             Invariant($"{s.WarmupUpdates} and {s.WarmupRatio}"), "one of them, the other 0");
         Require(s.MaximumUpdates is not { } updates || updates < 1 || s.WarmupUpdates <= updates, nameof(s.WarmupUpdates),
             $"{s.WarmupUpdates} of {s.MaximumUpdates} updates", $"at most MaximumUpdates, for instance {Math.Max(1, (s.MaximumUpdates ?? 0) / 20)}");
+        Require(s.Precision != TrainingPrecision.Int8, nameof(s.Precision), s.Precision,
+            "BFloat16 or Float32 to train in (products in int8 have no gradient: they are for evaluating and tagging with what was trained)");
         Require(s.EarlyStoppingPatience is null || s.EvaluateEvery.Value != 0, nameof(s.EarlyStoppingPatience),
             $"{s.EarlyStoppingPatience} while EvaluateEvery is never", "EvaluateEvery above 0, for instance 257, or no patience");
         return faults;

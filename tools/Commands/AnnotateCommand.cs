@@ -70,10 +70,12 @@ internal static class AnnotateCommand
         var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
         var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
         var restart = new Option<bool>("--restart") { Description = "Begin anew rather than go on where a killed run was" };
-        var (types, start, device) = (TrainedModel.NewTypes(), TrainedModel.NewBase(), TrainedModel.NewDevice());
+        var (types, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
+        var (device, precision) = (TrainedModel.NewDevice(), TrainedModel.NewPrecision());
         var command = new Command("annotate", "Finds entities in files of texts with a trained model; a killed run goes on where it was when it is typed again")
         {
             model, inputs, output, format, inputFormat, field, document, strategy, threshold, shard, skip, force, restart, types, start, device,
+            precision,
         };
         command.SetAction(async (arguments, _) =>
         {
@@ -84,7 +86,7 @@ internal static class AnnotateCommand
                 arguments.GetValue(inputFormat), arguments.GetValue(field),
                 arguments.GetValue(document), arguments.GetValue(strategy), arguments.GetValue(threshold), part, parts, arguments.GetValue(skip),
                 arguments.GetValue(force), arguments.GetValue(restart),
-                arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!));
+                arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!, arguments.GetValue(precision)!));
         });
         return command;
     }
@@ -92,7 +94,7 @@ internal static class AnnotateCommand
     private sealed record Wish(
         string Model, string[] Inputs, string Output, string? Format, string? InputFormat, string? Field, bool IsDocument, string? Strategy, double Threshold,
         int Shard, int Shards, bool Skips,
-        bool Replaces, bool Restarts, string? Types, string? Base, string Device);
+        bool Replaces, bool Restarts, string? Types, string? Base, string Device, string Precision);
 
     // The library's types stand in methods of their own: one that names them is compiled only after they can be loaded.
     private static async Task<int> AnnotateAsync(Wish wish)
@@ -102,8 +104,8 @@ internal static class AnnotateCommand
         {
             var settings = Settings(wish);
             settings.Validate();
-            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = TrainedModel.DeviceOf(wish.Device) }, wish.Types, wish.Base,
-                new TrainedModel.Transfers(), cancel);
+            using var tagger = await TrainedModel.LoadAsync(wish.Model, new LoadOptions { Device = TrainedModel.DeviceOf(wish.Device) }, wish.Precision,
+                wish.Types, wish.Base, new TrainedModel.Transfers(), cancel);
             var view = new ProgressView();
             var result = Annotator.Run(tagger, settings, view.Show, fault => view.Say($"left out: {fault}"), cancel);
             view.Say(Summary(result));

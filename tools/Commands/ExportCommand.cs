@@ -50,7 +50,7 @@ internal static class ExportCommand
         try
         {
             WritableFolder.Prove(output, () => Prove(output, isForced));
-            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions(), labels, start, observer: null, Interruption.Token);
+            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions(), "float32", labels, start, observer: null, Interruption.Token);
             Write(tagger, output, [.. types.Select(type => Enum.Parse<OnnxPrecision>(type, ignoreCase: true))]);
             return ExitCodes.Ok;
         }

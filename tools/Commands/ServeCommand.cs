@@ -78,11 +78,12 @@ internal static class ServeCommand
             HelpName = "seconds",
             CustomParser = OptionNumbers.Seconds
         };
-        var (types, start, device) = (TrainedModel.NewTypes(), TrainedModel.NewBase(), TrainedModel.NewDevice());
+        var (types, start) = (TrainedModel.NewTypes(), TrainedModel.NewBase());
+        var (device, precision) = (TrainedModel.NewDevice(), TrainedModel.NewPrecision());
         var command = new Command("serve",
             "Answers over HTTP with a trained model: the Hub's inference protocol, and a page to try it on; a stop finishes what was begun")
         {
-            model, host, port, token, name, line, texts, bytes, timeout, types, start, device,
+            model, host, port, token, name, line, texts, bytes, timeout, types, start, device, precision,
         };
         command.SetAction(async (arguments, _) =>
         {
@@ -99,18 +100,19 @@ internal static class ServeCommand
                     : throw new BadInputException("--timeout: expected more than 0 seconds and at most a day, as in --timeout 30."),
             };
             LibraryFolder.MakeLoadable();
-            return await ServeAsync(arguments.GetValue(model)!, settings, arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!);
+            return await ServeAsync(arguments.GetValue(model)!, settings, arguments.GetValue(types), arguments.GetValue(start), arguments.GetValue(device)!,
+                arguments.GetValue(precision)!);
         });
         return command;
     }
 
     // The library's types stand in methods of their own: one that names them is compiled only after they can be loaded.
-    private static async Task<int> ServeAsync(string model, ServerSettings settings, string? types, string? start, string device)
+    private static async Task<int> ServeAsync(string model, ServerSettings settings, string? types, string? start, string device, string precision)
     {
         using var stops = new StopRequests();
         try
         {
-            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions { Device = TrainedModel.DeviceOf(device) }, types, start,
+            using var tagger = await TrainedModel.LoadAsync(model, new LoadOptions { Device = TrainedModel.DeviceOf(device) }, precision, types, start,
                 new TrainedModel.Transfers(), stops.Wish);
             settings = settings with { Names = [.. settings.Names.Concat(NamesOf(model, tagger)).Distinct()] };
             var page = ServicePage.Create(tagger, settings.Names[0], ScoresOf(model), settings);

@@ -6,6 +6,7 @@ using lib::NotebookLib.Hub;
 using lib::NotebookLib.Inference;
 using lib::NotebookLib.Model;
 using lib::NotebookLib.Platform;
+using lib::NotebookLib.Training;
 
 namespace NotebookRunner.Commands;
 
@@ -35,6 +36,18 @@ internal static class TrainedModel
         return device;
     }
 
+    /// <summary>In which type products run.</summary>
+    public static Option<string> NewPrecision()
+    {
+        var precision = new Option<string>("--precision")
+        {
+            Description = "In which type products run; int8 is the fastest on a CPU with VNNI",
+            DefaultValueFactory = _ => "float32"
+        };
+        precision.AcceptOnlyFromAmong("float32", "bfloat16", "int8");
+        return precision;
+    }
+
     /// <summary>The device that was typed.</summary>
     public static TorchSharp.torch.Device DeviceOf(string device) =>
         device switch { "cpu" => TorchSharp.torch.CPU, "cuda" => TorchSharp.torch.CUDA, _ => LoadOptions.BestDevice };
@@ -42,16 +55,18 @@ internal static class TrainedModel
     /// <summary>Loads it, and says on standard error what a reader should know about its files.</summary>
     /// <param name="model">What was typed.</param>
     /// <param name="options">Where it computes; its labels are replaced.</param>
+    /// <param name="precision">In which type products run, as typed.</param>
     /// <param name="types">The entity types, as typed.</param>
     /// <param name="start">The model below adapters, as typed.</param>
     /// <param name="observer">Follows transfers.</param>
     /// <param name="cancel">Gives up.</param>
-    public static async Task<EntityTagger> LoadAsync(string model, LoadOptions options, string? types, string? start, IHubObserver? observer,
+    public static async Task<EntityTagger> LoadAsync(string model, LoadOptions options, string precision, string? types, string? start, IHubObserver? observer,
         CancellationToken cancel)
     {
         NativeLibraries.EnsureLoaded();
         var labels = types is null ? null : new LabelSet(types.Split(',', StringSplitOptions.TrimEntries));
-        var tagger = await EntityTagger.LoadAsync(model, options with { Labels = labels }, start, observer, cancel);
+        var tagger = await EntityTagger.LoadAsync(model, options with { Labels = labels }, start, observer,
+            Enum.Parse<TrainingPrecision>(precision, ignoreCase: true), cancel);
         foreach (var remark in tagger.Remarks)
         {
             Console.Error.WriteLine(remark);

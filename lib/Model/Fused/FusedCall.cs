@@ -25,6 +25,23 @@ internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType t
         return PassThrough(FirstRows(embedded), engine.Layers.Count).Exact.MoveToOuterDisposeScope();
     }
 
+    /// <summary>The rows of the last layer with products in int8, nothing kept.</summary>
+    public Tensor InferInt8(Tensor embedded, Tensor relative)
+    {
+        using var scope = NewDisposeScope();
+        var exact = embedded.contiguous();
+        Int8Rows rows = Int8Operations.Quantise(exact), relativeRows = Int8Operations.Quantise(relative.contiguous());
+        foreach (var layer in engine.Layers)
+        {
+            var next = layer.InferInt8(exact, rows, relativeRows, _pass);
+            exact.Dispose();
+            rows.Dispose();
+            (exact, rows) = next;
+        }
+
+        return exact.MoveToOuterDisposeScope();
+    }
+
     /// <summary>The rows of the last layer; keeps what the gradient needs, beyond any dispose scope.</summary>
     public Tensor Forward(Tensor embedded, Tensor relative)
     {

@@ -98,6 +98,11 @@ internal sealed class FusedEngine : IEncoderEngine
         var (trainsInputs, trainsRelative) = (embedded.requires_grad || relative.requires_grad, relative.requires_grad);
         var lowest = trainsInputs ? 0 : _layers.TakeWhile(layer => !layer.Parameters.IsTrained).Count();
         var isTraining = is_grad_enabled() && (trainsInputs || lowest < _layers.Count);
+        if (Int8Products.AreOn)
+        {
+            return InferInt8(embedded, relative, pass, type, isTraining);
+        }
+
         ChoosePacking(isInference: !isTraining, type);
         // All before the first activation: made one by one in between, they would leave holes in the heap.
         if (isTraining && _trainings > 0)
@@ -129,6 +134,22 @@ internal sealed class FusedEngine : IEncoderEngine
             : new FusedCall(this, pass, type, new(_layers.Count, false, false)).Infer(embedded, relative);
     }
 
+    private Tensor InferInt8(Tensor embedded, Tensor relative, FusedPass pass, ScalarType type, bool isTraining)
+    {
+        if (isTraining)
+        {
+            throw new InvalidOperationException("Products in int8 have no gradient: they serve evaluation and tagging. Train in float32 or bfloat16.");
+        }
+
+        // All before the first activation, as other copies.
+        foreach (var projection in Projections)
+        {
+            _ = projection.Int8Weight;
+        }
+
+        return new FusedCall(this, pass, type, new(_layers.Count, false, false)).InferInt8(embedded, relative);
+    }
+
     /// <summary>
     /// Weights do not change until the result is disposed: copies in a narrower type are made once instead of in each pass.
     /// Used around the micro-batches of one update and around an evaluation.
@@ -139,8 +160,11 @@ internal sealed class FusedEngine : IEncoderEngine
         var memory = _operations.KeepMemory();
         return new Platform.Ending(() =>
         {
-            _keepers--;
-            DropCopies();
+            if (--_keepers == 0)
+            {
+                DropCopies();
+            }
+
             memory.Dispose();
         });
     }

@@ -25,6 +25,7 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     private readonly GradientBuffers _gradients = gradients;
     private readonly ILowRankAdapter? _adapter = adapter;
     private bool _areStale;
+    private Int8Weight? _int8Weight;
 
     /// <summary>Probability that an element of an adapter's input is dropped; 0 without _adapter.</summary>
     public double AdapterDropout => _adapter?.DropoutProbability ?? 0;
@@ -56,6 +57,17 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     /// pass.
     /// </summary>
     public bool UsesPackedWeight { get; set; }
+
+    /// <summary>W in int8, with what the adapter adds to it; made where it is first asked for, kept as other copies are.</summary>
+    public Int8Weight Int8Weight => _int8Weight ??= NewInt8Weight();
+
+    private Int8Weight NewInt8Weight()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        var dense = FrozenWeights.Restore(_weight, stored.Scales, ScalarType.Float32);
+        return new(_adapter is null ? dense : dense + (mm(_adapter.Up.to(float32), _adapter.Down.to(float32)) * (float)_adapter.Scale));
+    }
 
     /// <summary>y = x · Wᵀ + b, and the adapter's part.</summary>
     /// <param name="x">[M, in], float32 or bfloat16.</param>
@@ -310,6 +322,8 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     /// <param name="keepsMemory">Leaves the copies of trained weights too, to be written anew in one call for all.</param>
     public void DropCopies(bool keepsFrozen, bool keepsMemory = false)
     {
+        _int8Weight?.Dispose();
+        _int8Weight = null;
         _areStale = keepsMemory && (_areStale || !IsFrozen);
         foreach (var (key, copy) in _copies.Where(pair => pair.Key.IsPacked || (!keepsMemory && !(keepsFrozen && IsFrozen))).ToList())
         {

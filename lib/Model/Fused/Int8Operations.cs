@@ -1,0 +1,164 @@
+using NotebookLib.Kernels;
+using NotebookLib.Platform;
+using static TorchSharp.torch;
+
+namespace NotebookLib.Model.Fused;
+
+/// <summary>Activations in int8: each row by itself, right before a product.</summary>
+/// <param name="Values">q + 128, [M, C], uint8.</param>
+/// <param name="Scales">x ≈ q · scale, [M], float32.</param>
+internal readonly record struct Int8Rows(Tensor Values, Tensor Scales) : IDisposable
+{
+    public void Dispose()
+    {
+        Values.Dispose();
+        Scales.Dispose();
+    }
+}
+
+/// <summary>A projection's weight in int8, with what its adapter adds to it: made once for many products.</summary>
+internal sealed class Int8Weight : IDisposable
+{
+    private readonly Tensor _packed, _scales, _zeros;
+
+    /// <summary>Quantises a weight.</summary>
+    /// <param name="weight">[out, in], float32, without gradient.</param>
+    public Int8Weight(Tensor weight)
+    {
+        using var part = StepClock.Part("copies of weights");
+        using var scope = NewDisposeScope();
+        var (rows, scales) = FrozenWeights.Quantise(weight, Int8Kernel.Largest);
+        _packed = DispatcherOperators.PackInt8Weight(rows).DetachFromDisposeScope();
+        _zeros = zeros(rows.shape[0], int32).DetachFromDisposeScope();
+        (_scales, Outputs) = (scales.DetachFromDisposeScope(), rows.shape[0]);
+    }
+
+    /// <summary>Output columns.</summary>
+    public long Outputs { get; }
+
+    /// <summary>Σ q·w of whole numbers, rounded once, times the column's scale.</summary>
+    /// <param name="x">[M, in].</param>
+    /// <param name="type">float32 or bfloat16.</param>
+    /// <returns>[M, out]; still to be multiplied by the rows' scales.</returns>
+    public Tensor Multiply(Int8Rows x, ScalarType type = ScalarType.BFloat16)
+    {
+        using var part = StepClock.Part("products, forward");
+        return DispatcherOperators.LinearInt8(x.Values, Int8Kernel.Zero, _packed, _scales, _zeros, type);
+    }
+
+    public void Dispose()
+    {
+        _packed.Dispose();
+        _scales.Dispose();
+        _zeros.Dispose();
+    }
+}
+
+/// <summary>
+/// A layer's products in int8 with what surrounds them, on the CPU: rows are quantised where they are made, and a product's numbers are scaled where they are
+/// next read. Between the two they are bfloat16: half the memory of float32, and next to an eighth bit a ninth that is rounded shows nowhere.
+/// </summary>
+internal static unsafe class Int8Operations
+{
+    /// <summary>Quantises rows, [M, C], float32 or bfloat16.</summary>
+    public static Int8Rows Quantise(Tensor rows)
+    {
+        using var part = StepClock.Part("int8 rows");
+        var quantised = New(rows.shape[0], rows.shape[1]);
+        var (from, to, scales, columns) = ((nint)CpuMemory.Address(rows), (nint)CpuMemory.Address(quantised.Values),
+            (nint)CpuMemory.Floats(quantised.Scales), rows.shape[1]);
+        var isHalf = rows.dtype == ScalarType.BFloat16;
+        ThreadTeam.RunRanges((int)rows.shape[0], 8, (_, start, end) =>
+        {
+            if (isHalf)
+            {
+                Int8Kernel.Quantise<Kernels.BFloat16>((void*)from, (byte*)to, (float*)scales, columns, start, end);
+            }
+            else
+            {
+                Int8Kernel.Quantise<Kernels.Float32>((void*)from, (byte*)to, (float*)scales, columns, start, end);
+            }
+        });
+        return quantised;
+    }
+
+    /// <summary>x · Wᵀ + b.</summary>
+    /// <param name="x">[M, in].</param>
+    /// <param name="projection">W and b.</param>
+    /// <returns>[M, out], bfloat16.</returns>
+    public static Tensor Project(Int8Rows x, FusedProjection projection)
+    {
+        var products = projection.Int8Weight.Multiply(x);
+        using var part = StepClock.Part("int8 rows");
+        var (values, scales, bias, columns) = ((nint)CpuMemory.Address(products), (nint)CpuMemory.Floats(x.Scales), BiasOf(projection), products.shape[1]);
+        ThreadTeam.RunRanges((int)products.shape[0], 8, (_, start, end) =>
+        {
+            Int8Kernel.Dequantise<Kernels.BFloat16>((void*)values, (float*)scales, (float*)bias, columns, start, end);
+        });
+        return products;
+    }
+
+    /// <summary>gelu(x · Wᵀ + b), quantised anew.</summary>
+    /// <inheritdoc cref="Project" path="/param"/>
+    public static Int8Rows ProjectGelu(Int8Rows x, FusedProjection projection)
+    {
+        using var products = projection.Int8Weight.Multiply(x);
+        using var part = StepClock.Part("GELU, forward");
+        var activated = New(products.shape[0], products.shape[1]);
+        var (from, scales, bias) = ((nint)CpuMemory.Address(products), (nint)CpuMemory.Floats(x.Scales), BiasOf(projection));
+        var (to, toScales, columns) = ((nint)CpuMemory.Address(activated.Values), (nint)CpuMemory.Floats(activated.Scales), (int)products.shape[1]);
+        ThreadTeam.RunRanges((int)products.shape[0], 4, (_, start, end) =>
+        {
+            Int8Kernel.DequantiseGelu<Kernels.BFloat16>(
+                (void*)from, (float*)scales, (float*)bias, (byte*)to, (float*)toScales, columns, start, end);
+        });
+        return activated;
+    }
+
+    /// <summary>LayerNorm(x · Wᵀ + b + residual), in float32 and quantised.</summary>
+    /// <param name="x">[M, in].</param>
+    /// <param name="projection">W and b.</param>
+    /// <param name="residual">[M, C], float32.</param>
+    /// <param name="norm">γ and β.</param>
+    /// <param name="epsilon">ε under the root.</param>
+    /// <returns>[M, C] each.</returns>
+    public static (Tensor Exact, Int8Rows Rows) ProjectAddAndNormalise(
+        Int8Rows x, FusedProjection projection, Tensor residual, FusedNorm norm, float epsilon)
+    {
+        using var products = projection.Int8Weight.Multiply(x);
+        using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
+        var (count, columns) = (residual.shape[0], residual.shape[1]);
+        var output = empty(residual.shape, float32);
+        var quantised = New(count, columns);
+        using var statistics = empty(count, 2, float32);
+        var rows = new NormKernel.Rows
+        {
+            Hidden = CpuMemory.Address(products),
+            Residual = CpuMemory.Floats(residual),
+            Sum = CpuMemory.Floats(output),
+            Output = CpuMemory.Floats(output),
+            Statistics = CpuMemory.Floats(statistics),
+            Weight = CpuMemory.Floats(norm.Weight),
+            Bias = CpuMemory.Floats(norm.Bias),
+            C = (int)columns,
+            Epsilon = epsilon,
+        };
+        var (scales, bias) = ((nint)CpuMemory.Floats(x.Scales), BiasOf(projection));
+        var (to, toScales) = ((nint)CpuMemory.Address(quantised.Values), (nint)CpuMemory.Floats(quantised.Scales));
+        ThreadTeam.RunRanges((int)count, 8, (_, start, end) =>
+        {
+            // Row by row: what one step writes the next finds in the cache.
+            for (var row = start; row < end; row++)
+            {
+                Int8Kernel.Dequantise<Kernels.BFloat16>(rows.Hidden, (float*)scales, (float*)bias, columns, row, row + 1);
+                NormKernel.Forward<Kernels.BFloat16>(rows, row, row + 1);
+                Int8Kernel.Quantise<Kernels.Float32>(rows.Output, (byte*)to, (float*)toScales, columns, row, row + 1);
+            }
+        });
+        return (output, quantised);
+    }
+
+    private static Int8Rows New(long rows, long columns) => new(empty([rows, columns], uint8), empty(rows, float32));
+
+    private static nint BiasOf(FusedProjection projection) => projection.Bias is { } bias ? (nint)CpuMemory.Floats(bias) : 0;
+}
