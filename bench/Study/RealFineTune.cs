@@ -12,7 +12,7 @@ namespace NotebookLib.Bench.Study;
 
 /// <summary>
 /// The verb <c>finetune</c>: repeats the Python stack's short fine-tunes of <c>../shared/weights/finetune-hf.json</c> on a real pre-trained encoder and real
-/// sentences, and prints our validation scores. Ctrl-C stops it with a checkpoint; the same command goes on.
+/// sentences, and prints our validation scores, evaluated in each precision. Ctrl-C stops it with a checkpoint; the same command goes on.
 /// </summary>
 internal static class RealFineTune
 {
@@ -69,12 +69,33 @@ internal static class RealFineTune
         }
 
         model.eval();
-        var scores = TokenEvaluation.Run(model, LabelSet.SystemA, rows[^ValidationRows..], 64, precision: new(settings.Precision, TorchSharp.DeviceType.CPU));
         var losses = result.History.Steps.Where(step => step.Update is 10 or 20 or 50 or 100 or 200)
-            .Select(step => FormattableString.Invariant($"{step.Update}: {step.Loss:0.0000}"));
-        Console.WriteLine(FormattableString.Invariant(
-            $"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, ")
-                + FormattableString.Invariant($"{result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
+            .Select(step => Invariant($"{step.Update}: {step.Loss:0.0000}"));
+        Console.WriteLine($"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: "
+            + Invariant($"{result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
+        // More entities, so that chance weighs less between precisions.
+        EncodedSentence[] unseen =
+        [
+            .. BatchOrder.Reference(all.Length - ValidationRows, seed, epoch: 0).Rows
+                .Skip(settings.BatchSize * settings.AccumulationSteps * settings.MaximumUpdates!.Value).Select(row => rows[row]),
+            .. rows[^ValidationRows..],
+        ];
+        foreach (var precision in (ReadOnlySpan<TrainingPrecision>)[TrainingPrecision.Float32, TrainingPrecision.BFloat16, TrainingPrecision.Int8])
+        {
+            if (precision == TrainingPrecision.Int8 && DispatcherOperators.Int8Problem is { } problem)
+            {
+                Console.WriteLine($"evaluated in {precision}: {problem}");
+                continue;
+            }
+
+            EvaluationResult Score(EncodedSentence[] own) =>
+                TokenEvaluation.Run(model, LabelSet.SystemA, own, settings.EvaluationBatchSize, precision: new(precision, TorchSharp.DeviceType.CPU));
+            var (scores, more) = (Score(rows[^ValidationRows..]), Score(unseen));
+            Console.WriteLine($"evaluated in {precision}: "
+                + Invariant($"F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, loss {scores.Loss:0.0000}; ")
+                + Invariant($"on all {unseen.Length:N0} sentences that no update saw: F1 {more.Scores!.Micro.F1:0.0000}, loss {more.Loss:0.0000}"));
+        }
+
         return 0;
     }
 }

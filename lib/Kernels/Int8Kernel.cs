@@ -5,21 +5,21 @@ using System.Runtime.Intrinsics.X86;
 namespace NotebookLib.Kernels;
 
 /// <summary>
-/// int8 rows with a scale each, from and to float32 or bfloat16, in one pass over memory. Weights are signed bytes; activations are q + 128 in unsigned ones,
+/// int8 rows with a scale each, from and to float32 or bfloat16, in one pass over memory. Weights are signed bytes; activations are q + zero in unsigned ones,
 /// as the processors' products of bytes (VNNI) take unsigned times signed.
 /// </summary>
 internal static unsafe class Int8Kernel
 {
-    /// <summary>What stands for 0 in unsigned bytes.</summary>
+    /// <summary>What stands for 0 in unsigned bytes: −127 to 127 on either side of it.</summary>
     public const int Zero = 128;
 
-    /// <summary>The largest |q|: symmetric, so that −q stands for −x.</summary>
-    public const int Largest = 127;
+    /// <summary>The same for what GELU leaves, which is never below −0.17: −15 to 239, steps of half the size.</summary>
+    public const int GeluZero = 16;
 
-    // The sum of this and a float q with |q| ≤ 127 is rounded to a whole number, ties to even, and has q + 128 in its lowest byte.
-    private const float Rounder = (3 << 22) + Zero;
+    // The sum of this and a float of some hundreds is rounded to a whole number, ties to even, which its lowest bits hold.
+    private const float Rounder = 3 << 22;
 
-    // The smallest scale: that of rows whose largest value no network gives but by being 0.
+    // Rows with a smaller scale count as zeros: its reciprocal might not be finite.
     private const float Tiny = 1e-36f;
 
     /// <summary>Restores rows: value = q · scale.</summary>
@@ -44,10 +44,10 @@ internal static unsafe class Int8Kernel
         }
     }
 
-    /// <summary>Quantises rows: scale = max |x| / 127 of the row, q = round(x / scale). A row of zeros has scale 0; one that is not finite, a scale that is
+    /// <summary>Quantises rows: scale = max |x| / 127 of the row, q = round(x / scale), kept as q + <see cref="Zero"/>. A row of zeros has scale 0; one that is not finite, a scale that is
     /// not.</summary>
     /// <param name="from">x, [rows, columns] of the element type.</param>
-    /// <param name="to">q + 128, [rows, columns].</param>
+    /// <param name="to">[rows, columns].</param>
     /// <param name="scales">[rows].</param>
     /// <param name="columns">A multiple of 16.</param>
     /// <param name="start">First row.</param>
@@ -60,10 +60,10 @@ internal static unsafe class Int8Kernel
             Vector512<int> largest = default;
             for (var i = row * columns; i < (row + 1) * columns; i += 16)
             {
-                largest = Vector512.Max(largest, Magnitude(T.Load(from, i)));
+                largest = Vector512.Max(largest, Vector512.Abs(T.Load(from, i)).AsInt32());
             }
 
-            scales[row] = Quantise<T>(from, row * columns, to + (row * columns), columns, largest);
+            scales[row] = Quantise<T>(from, row * columns, to + (row * columns), columns, Maximum(largest) / (Zero - 1), Zero);
         }
     }
 
@@ -88,11 +88,10 @@ internal static unsafe class Int8Kernel
     }
 
     /// <summary>gelu(<see cref="Dequantise"/>), quantised anew; the values between the two are never written.</summary>
-    /// <inheritdoc cref="Dequantise" path="/param"/>
     /// <param name="products">Σ q·w · (column's scale), [rows, columns] of the element type.</param>
     /// <param name="scales">Of the quantised rows, [rows].</param>
     /// <param name="bias">[columns], or null.</param>
-    /// <param name="to">Quantised gelu(y), q + 128, [rows, columns].</param>
+    /// <param name="to">Quantised gelu(y), q + <see cref="GeluZero"/>, [rows, columns].</param>
     /// <param name="toScales">[rows].</param>
     /// <param name="columns">A multiple of 16.</param>
     /// <param name="start">First row.</param>
@@ -104,16 +103,18 @@ internal static unsafe class Int8Kernel
         for (var row = start; row < end; row++)
         {
             var scale = Vector512.Create(scales[row]);
-            Vector512<int> largest = default;
+            Vector512<int> largest = default, smallest = default;
             for (long c = 0; c < columns; c += 16)
             {
                 var y = Restored<T>(products, (row * columns) + c, scale, bias, c);
                 y *= GeluKernel.Distribution(y, out _);
                 y.Store(activated + c);
-                largest = Vector512.Max(largest, Magnitude(y));
+                largest = Vector512.Max(largest, y.AsInt32());
+                smallest = Vector512.Max(smallest, (-y).AsInt32());
             }
 
-            toScales[row] = Quantise<Float32>(activated, 0, to + (row * columns), columns, largest);
+            toScales[row] = Quantise<Float32>(activated, 0, to + (row * columns), columns,
+                MathF.Max(Maximum(largest) / (byte.MaxValue - GeluZero), Maximum(smallest) / (GeluZero - 1)), GeluZero);
         }
     }
 
@@ -123,21 +124,20 @@ internal static unsafe class Int8Kernel
         Vector512.FusedMultiplyAdd(T.Load(products, index), scale, bias == null ? default : Vector512.Load(bias + column));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Quantise<T>(void* from, long first, byte* to, long columns, Vector512<int> largest)
+    private static float Quantise<T>(void* from, long first, byte* to, long columns, float scale, int zero)
         where T : IElement
     {
-        var scale = Maximum(largest) / Largest;
         var inverse = 1 / scale;
-        // A reciprocal would not be finite; a comparison with what is no number is false, and such a scale stays.
+        // The comparison is false for what is no number: such a scale stays.
         if (scale < Tiny)
         {
             scale = inverse = 0;
         }
 
-        var factor = Vector512.Create(inverse);
+        Vector512<float> factor = Vector512.Create(inverse), rounder = Vector512.Create(Rounder + zero);
         for (long c = 0; c < columns; c += 16)
         {
-            var bits = Vector512.FusedMultiplyAdd(T.Load(from, first + c), factor, Vector512.Create(Rounder)).AsUInt32();
+            var bits = Vector512.FusedMultiplyAdd(T.Load(from, first + c), factor, rounder).AsUInt32();
             LowestBytes(bits).Store(to + c);
         }
 
@@ -156,10 +156,7 @@ internal static unsafe class Int8Kernel
         return Vector128.Narrow(shorts.GetLower(), shorts.GetUpper());
     }
 
-    // |x| as whole numbers: they have the order of the floats, and NaN is the largest of all.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Magnitude(Vector512<float> x) => Vector512.Abs(x).AsInt32();
-
+    // Positive floats have the order of their bits as whole numbers, NaN is the largest of all, and what is negative is less than 0.
     private static float Maximum(Vector512<int> values)
     {
         var eight = Vector256.Max(values.GetLower(), values.GetUpper());

@@ -1,5 +1,4 @@
 using NotebookLib.Batching;
-using NotebookLib.Data;
 using NotebookLib.Inference;
 using NotebookLib.Lora;
 using NotebookLib.Model;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 using NotebookLib.Tests.Data;
 using NotebookLib.Tests.Inference;
 
@@ -31,6 +32,39 @@ public sealed class AnnotateCommandTests : IDisposable
         Assert.NotEmpty(row["entities"]!.AsArray());
         Assert.Equal("standard input", (string)row["file"]!);
         Assert.Contains("1 text, ", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bfloat16")]
+    [InlineData("int8")]
+    public async Task Narrower_products_find_the_same_entities(string precision)
+    {
+        Assert.SkipWhen(precision == "int8" && DispatcherOperators.Int8Problem is not null, DispatcherOperators.Int8Problem ?? "");
+        var input = _folder.Write("a.txt", "Marie Curie was in Warsaw and Paris .\nthe and of a .\n");
+        async Task<string[]> Find(params string[] more)
+        {
+            var path = _folder.PathOf($"{more.Length}.conll");
+            var (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(["annotate", Model, input, "-o", path, .. more]));
+            Assert.True(code == 0, error);
+            return await File.ReadAllLinesAsync(path, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(await Find(), await Find("--precision", precision));
+    }
+
+    [Fact]
+    public async Task Without_instructions_for_it_int8_is_refused_with_what_is_missing()
+    {
+        Assert.SkipWhen(DispatcherOperators.Int8Problem is not null, "This machine refuses it anyway.");
+        var how = RunnerProcess.HowToStart("annotate", Model, _folder.Write("a.txt", "x"), "-o", _folder.PathOf("o.jsonl"), "--precision", "int8");
+        how.Environment["ONEDNN_MAX_CPU_ISA"] = "AVX2";
+        using var process = System.Diagnostics.Process.Start(how)!;
+        var (code, output, error) = await RunnerProcess.FinishAsync(process);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("VNNI", error, StringComparison.Ordinal);
+        Assert.Contains("Choose the precision bfloat16 or float32.", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.PathOf("o.jsonl")));
     }
 
     [Fact]

@@ -36,6 +36,6 @@ internal sealed partial class FusedLayer
                 operations.New(float32, settings.Heads * pass.ScoresPerHead)),
             pass, settings, WeightsSite);
         var rows = Int8Operations.Quantise(context);
-        return new(rows.Values.MoveToOuterDisposeScope(), rows.Scales.MoveToOuterDisposeScope());
+        return new(rows.Values.MoveToOuterDisposeScope(), rows.Scales.MoveToOuterDisposeScope(), rows.Zero);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using NotebookLib.Kernels;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
@@ -5,9 +6,10 @@ using static TorchSharp.torch;
 namespace NotebookLib.Model.Fused;
 
 /// <summary>Activations in int8: each row by itself, right before a product.</summary>
-/// <param name="Values">q + 128, [M, C], uint8.</param>
+/// <param name="Values">q + zero, [M, C], uint8.</param>
 /// <param name="Scales">x ≈ q · scale, [M], float32.</param>
-internal readonly record struct Int8Rows(Tensor Values, Tensor Scales) : IDisposable
+/// <param name="Zero">What stands for 0.</param>
+internal readonly record struct Int8Rows(Tensor Values, Tensor Scales, int Zero) : IDisposable
 {
     public void Dispose()
     {
@@ -27,23 +29,20 @@ internal sealed class Int8Weight : IDisposable
     {
         using var part = StepClock.Part("copies of weights");
         using var scope = NewDisposeScope();
-        var (rows, scales) = FrozenWeights.Quantise(weight, Int8Kernel.Largest);
+        var (rows, scales) = FrozenWeights.Quantise(weight);
         _packed = DispatcherOperators.PackInt8Weight(rows).DetachFromDisposeScope();
         _zeros = zeros(rows.shape[0], int32).DetachFromDisposeScope();
-        (_scales, Outputs) = (scales.DetachFromDisposeScope(), rows.shape[0]);
+        _scales = scales.DetachFromDisposeScope();
     }
-
-    /// <summary>Output columns.</summary>
-    public long Outputs { get; }
 
     /// <summary>Σ q·w of whole numbers, rounded once, times the column's scale.</summary>
     /// <param name="x">[M, in].</param>
     /// <param name="type">float32 or bfloat16.</param>
     /// <returns>[M, out]; still to be multiplied by the rows' scales.</returns>
-    public Tensor Multiply(Int8Rows x, ScalarType type = ScalarType.BFloat16)
+    public Tensor Multiply(Int8Rows x, ScalarType type)
     {
         using var part = StepClock.Part("products, forward");
-        return DispatcherOperators.LinearInt8(x.Values, Int8Kernel.Zero, _packed, _scales, _zeros, type);
+        return DispatcherOperators.LinearInt8(x.Values, x.Zero, _packed, _scales, _zeros, type);
     }
 
     public void Dispose()
@@ -56,10 +55,14 @@ internal sealed class Int8Weight : IDisposable
 
 /// <summary>
 /// A layer's products in int8 with what surrounds them, on the CPU: rows are quantised where they are made, and a product's numbers are scaled where they are
-/// next read. Between the two they are bfloat16: half the memory of float32, and next to an eighth bit a ninth that is rounded shows nowhere.
+/// next read. Between the two they are bfloat16 (<see cref="ProductType"/>): half the memory of float32, and beside a rounding to eight bits its own, of as
+/// many, is small.
 /// </summary>
 internal static unsafe class Int8Operations
 {
+    /// <summary>In which type products are written: without AVX-512 oneDNN has no fast product of bytes into bfloat16.</summary>
+    private static readonly ScalarType ProductType = Avx512F.IsSupported ? ScalarType.BFloat16 : ScalarType.Float32;
+
     /// <summary>Quantises rows, [M, C], float32 or bfloat16.</summary>
     public static Int8Rows Quantise(Tensor rows)
     {
@@ -85,15 +88,22 @@ internal static unsafe class Int8Operations
     /// <summary>x · Wᵀ + b.</summary>
     /// <param name="x">[M, in].</param>
     /// <param name="projection">W and b.</param>
-    /// <returns>[M, out], bfloat16.</returns>
+    /// <returns>[M, out], <see cref="ProductType"/>.</returns>
     public static Tensor Project(Int8Rows x, FusedProjection projection)
     {
-        var products = projection.Int8Weight.Multiply(x);
+        var products = projection.Int8Weight.Multiply(x, ProductType);
         using var part = StepClock.Part("int8 rows");
         var (values, scales, bias, columns) = ((nint)CpuMemory.Address(products), (nint)CpuMemory.Floats(x.Scales), BiasOf(projection), products.shape[1]);
         ThreadTeam.RunRanges((int)products.shape[0], 8, (_, start, end) =>
         {
-            Int8Kernel.Dequantise<Kernels.BFloat16>((void*)values, (float*)scales, (float*)bias, columns, start, end);
+            if (ProductType == ScalarType.BFloat16)
+            {
+                Int8Kernel.Dequantise<Kernels.BFloat16>((void*)values, (float*)scales, (float*)bias, columns, start, end);
+            }
+            else
+            {
+                Int8Kernel.Dequantise<Kernels.Float32>((void*)values, (float*)scales, (float*)bias, columns, start, end);
+            }
         });
         return products;
     }
@@ -102,15 +112,23 @@ internal static unsafe class Int8Operations
     /// <inheritdoc cref="Project" path="/param"/>
     public static Int8Rows ProjectGelu(Int8Rows x, FusedProjection projection)
     {
-        using var products = projection.Int8Weight.Multiply(x);
+        using var products = projection.Int8Weight.Multiply(x, ProductType);
         using var part = StepClock.Part("GELU, forward");
-        var activated = New(products.shape[0], products.shape[1]);
+        var activated = New(products.shape[0], products.shape[1], Int8Kernel.GeluZero);
         var (from, scales, bias) = ((nint)CpuMemory.Address(products), (nint)CpuMemory.Floats(x.Scales), BiasOf(projection));
         var (to, toScales, columns) = ((nint)CpuMemory.Address(activated.Values), (nint)CpuMemory.Floats(activated.Scales), (int)products.shape[1]);
         ThreadTeam.RunRanges((int)products.shape[0], 4, (_, start, end) =>
         {
-            Int8Kernel.DequantiseGelu<Kernels.BFloat16>(
-                (void*)from, (float*)scales, (float*)bias, (byte*)to, (float*)toScales, columns, start, end);
+            if (ProductType == ScalarType.BFloat16)
+            {
+                Int8Kernel.DequantiseGelu<Kernels.BFloat16>(
+                    (void*)from, (float*)scales, (float*)bias, (byte*)to, (float*)toScales, columns, start, end);
+            }
+            else
+            {
+                Int8Kernel.DequantiseGelu<Kernels.Float32>(
+                    (void*)from, (float*)scales, (float*)bias, (byte*)to, (float*)toScales, columns, start, end);
+            }
         });
         return activated;
     }
@@ -125,7 +143,7 @@ internal static unsafe class Int8Operations
     public static (Tensor Exact, Int8Rows Rows) ProjectAddAndNormalise(
         Int8Rows x, FusedProjection projection, Tensor residual, FusedNorm norm, float epsilon)
     {
-        using var products = projection.Int8Weight.Multiply(x);
+        using var products = projection.Int8Weight.Multiply(x, ProductType);
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
         var (count, columns) = (residual.shape[0], residual.shape[1]);
         var output = empty(residual.shape, float32);
@@ -150,15 +168,24 @@ internal static unsafe class Int8Operations
             // Row by row: what one step writes the next finds in the cache.
             for (var row = start; row < end; row++)
             {
-                Int8Kernel.Dequantise<Kernels.BFloat16>(rows.Hidden, (float*)scales, (float*)bias, columns, row, row + 1);
-                NormKernel.Forward<Kernels.BFloat16>(rows, row, row + 1);
+                if (ProductType == ScalarType.BFloat16)
+                {
+                    Int8Kernel.Dequantise<Kernels.BFloat16>(rows.Hidden, (float*)scales, (float*)bias, columns, row, row + 1);
+                    NormKernel.Forward<Kernels.BFloat16>(rows, row, row + 1);
+                }
+                else
+                {
+                    Int8Kernel.Dequantise<Kernels.Float32>(rows.Hidden, (float*)scales, (float*)bias, columns, row, row + 1);
+                    NormKernel.Forward<Kernels.Float32>(rows, row, row + 1);
+                }
+
                 Int8Kernel.Quantise<Kernels.Float32>(rows.Output, (byte*)to, (float*)toScales, columns, row, row + 1);
             }
         });
         return (output, quantised);
     }
 
-    private static Int8Rows New(long rows, long columns) => new(empty([rows, columns], uint8), empty(rows, float32));
+    private static Int8Rows New(long rows, long columns, int zero = Int8Kernel.Zero) => new(empty([rows, columns], uint8), empty(rows, float32), zero);
 
     private static nint BiasOf(FusedProjection projection) => projection.Bias is { } bias ? (nint)CpuMemory.Floats(bias) : 0;
 }
