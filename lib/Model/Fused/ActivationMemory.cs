@@ -68,7 +68,7 @@ internal static unsafe partial class ActivationMemory
     /// <param name="shape">Its shape.</param>
     public static Tensor New(ScalarType type, ReadOnlySpan<long> shape)
     {
-        var bytes = type switch { ScalarType.Float32 => 4L, ScalarType.BFloat16 => 2, _ => 0 }; // Others come from the heap.
+        var bytes = type switch { ScalarType.Float32 => 4L, ScalarType.BFloat16 => 2, ScalarType.Byte => 1, _ => 0 }; // Others come from the heap.
         foreach (var size in shape)
         {
             bytes *= size;

@@ -146,7 +146,7 @@ internal static unsafe class Int8Operations
         using var products = projection.Int8Weight.Multiply(x, ProductType);
         using var part = StepClock.Part("dropout + residual + LayerNorm, forward");
         var (count, columns) = (residual.shape[0], residual.shape[1]);
-        var output = empty(residual.shape, float32);
+        var output = ActivationMemory.New(float32, residual.shape);
         var quantised = New(count, columns);
         using var statistics = empty(count, 2, float32);
         var rows = new NormKernel.Rows
@@ -185,7 +185,8 @@ internal static unsafe class Int8Operations
         return (output, quantised);
     }
 
-    private static Int8Rows New(long rows, long columns, int zero = Int8Kernel.Zero) => new(empty([rows, columns], uint8), empty(rows, float32), zero);
+    private static Int8Rows New(long rows, long columns, int zero = Int8Kernel.Zero) =>
+        new(ActivationMemory.New(uint8, [rows, columns]), empty(rows, float32), zero);
 
     private static nint BiasOf(FusedProjection projection) => projection.Bias is { } bias ? (nint)CpuMemory.Floats(bias) : 0;
 }
