@@ -44,8 +44,10 @@ internal static unsafe class Int8Kernel
         }
     }
 
-    /// <summary>Quantises rows: scale = max |x| / 127 of the row, q = round(x / scale), kept as q + <see cref="Zero"/>. A row of zeros has scale 0; one that is not finite, a scale that is
-    /// not.</summary>
+    /// <summary>
+    /// Quantises rows: scale = max |x| / 127 of the row, q = round(x / scale), kept as q + <see cref="Zero"/>. A row of zeros has scale 0; one that is not
+    /// finite, a scale that is not.
+    /// </summary>
     /// <param name="from">x, [rows, columns] of the element type.</param>
     /// <param name="to">[rows, columns].</param>
     /// <param name="scales">[rows].</param>

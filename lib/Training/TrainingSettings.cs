@@ -197,7 +197,8 @@ public enum TrainingPrecision
     Float16,
 
     /// <summary>
-    /// int8 in the encoder's products, on a CPU with VNNI: for evaluation and tagging, not for training. Softmax, norms, residual sums and the head stay float32.
+    /// int8 in the encoder's products, on a CPU with VNNI: for evaluation and tagging, not for training. Softmax, norms, residual sums and the head stay
+    /// float32.
     /// </summary>
     Int8,
 }

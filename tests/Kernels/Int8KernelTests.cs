@@ -166,7 +166,8 @@ public sealed unsafe class Int8KernelTests : IDisposable
             for (var j = 0; j < 16; j++)
             {
                 Assert.True(double.IsNaN(expected[i + j]) ? float.IsNaN(actual[j])
-                    : from[i + j] < -87.3f ? actual[j] == 0 : Math.Abs(actual[j] - expected[i + j]) <= expected[i + j] * 2.4e-7, $"e^{from[i + j]} = {actual[j]}");
+                    : from[i + j] < -87.3f ? actual[j] == 0
+                    : Math.Abs(actual[j] - expected[i + j]) <= expected[i + j] * 2.4e-7, $"e^{from[i + j]} = {actual[j]}");
             }
         }
     }
