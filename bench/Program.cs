@@ -33,7 +33,10 @@ all.SetAction(MeasureAll);
 root.Add(all);
 
 // Measured for docs/TRAINING.md, docs/ANNOTATE.md, docs/SERVE.md and docs/GPU.md, not on every machine.
-ISection[] apart = [new StorageSection(), new EnduranceSection(), new AnnotateSection(), new ServeSection(), new ServeFaultsSection(), new GpuSection()];
+ISection[] apart =
+[
+    new PassesSection(), new StorageSection(), new EnduranceSection(), new AnnotateSection(), new ServeSection(), new ServeFaultsSection(), new GpuSection(),
+];
 foreach (var section in sections.Concat(apart))
 {
     var command = new Command(section.Verb, section.Title);

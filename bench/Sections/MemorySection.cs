@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using NotebookLib.Bench.Inputs;
 using NotebookLib.Bench.Measuring;
 using NotebookLib.Bench.Onnx;
@@ -10,7 +11,7 @@ using static TorchSharp.torch;
 namespace NotebookLib.Bench.Sections;
 
 /// <summary>Peak resident memory of each job, in a process of its own.</summary>
-internal sealed class MemorySection : ISection
+internal sealed partial class MemorySection : ISection
 {
     private const int Updates = 3, MicroBatches = 4;
 
@@ -85,17 +86,27 @@ internal sealed class MemorySection : ISection
         yield return ("evaluate base bf16", ["ours"], null);
     }
 
+    /// <summary>The job of training with a budget of activations, an update's micro-batches all there and nothing recomputed.</summary>
+    public static string JobWithBudget(TrainingKind kind, int mebibytes, bool isHalf) =>
+        Invariant($"train {kind.Name}, nothing recomputed, budget {mebibytes} MiB, {(isHalf ? "bf16" : "float32")}");
+
+    [GeneratedRegex("budget ([0-9]+) MiB")]
+    private static partial Regex BudgetPattern();
+
     private static void Train(string job, string who, Corpus corpus)
     {
         var kind = TrainingKind.All.Single(kind => job.Contains(kind.Name, StringComparison.Ordinal));
         var isHalf = job.EndsWith("bf16", StringComparison.Ordinal);
-        var batches = corpus.TrainingBatches(kind.BatchSize, Updates * MicroBatches);
+        var budget = BudgetPattern().Match(job) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : (int?)null;
+        var microBatches = budget is null ? MicroBatches : kind.Accumulation;
+        var batches = corpus.TrainingBatches(kind.BatchSize, Updates * microBatches);
         using var model = TrainingPair.OurModel(kind);
         if (job.Contains("every layer recomputed", StringComparison.Ordinal))
         {
             model.Engine.ActivationBudget = 0;
         }
 
+        model.Engine.ActivationBudget = (long?)budget << 20 ?? model.Engine.ActivationBudget;
         model.Engine.RecomputesActivations &= !job.Contains("nothing recomputed", StringComparison.Ordinal);
         using var ours = who == "ours" ? new OurTrainer(model, batches, kind.Accumulation) : null;
         var weights = model.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter);
@@ -109,14 +120,14 @@ internal sealed class MemorySection : ISection
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         for (var update = 0; update < Updates; update++)
         {
-            foreach (var pass in ours?.Passes(MicroBatches, isHalf) ?? [])
+            foreach (var pass in ours?.Passes(microBatches, isHalf) ?? [])
             {
-                ours!.MicroBatches((update * MicroBatches) + pass.First, pass.Count, isHalf);
+                ours!.MicroBatches((update * microBatches) + pass.First, pass.Count, isHalf);
             }
 
-            for (var i = 0; plain is not null && i < MicroBatches; i++)
+            for (var i = 0; plain is not null && i < microBatches; i++)
             {
-                plain.MicroBatch(batches[(update * MicroBatches) + i], isHalf);
+                plain.MicroBatch(batches[(update * microBatches) + i], isHalf);
             }
 
             ours?.Update();
