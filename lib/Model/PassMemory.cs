@@ -8,8 +8,8 @@ namespace NotebookLib.Model;
 /// <summary>How many pieces go through a network at once, and what becomes of a pass that does not fit into its device's memory after all.</summary>
 internal static class PassMemory
 {
-    /// <summary>More at once makes nothing faster without gradients: on a device, and on a CPU, where products of so many rows are as fast as they get.</summary>
-    private const int MostWithoutGradients = 1 << 16, MostOnCpu = 1 << 11;
+    /// <summary>More at once makes nothing faster without gradients.</summary>
+    private const int MostWithoutGradients = 1 << 16, MostWithoutGradientsOnCpu = 1 << 11;
 
     /// <summary>Part of the free memory that is counted on; the rest is for what no formula knows (workspaces, fragments).</summary>
     private const double Usable = 0.85;
@@ -49,7 +49,7 @@ internal static class PassMemory
         var productBytes = productType == ScalarType.Float32 ? 4 : 2;
         if (freeBytes is null && model.Classifier.Weight.device_type == TorchSharp.DeviceType.CPU)
         {
-            return !trains ? MostOnCpu
+            return !trains ? MostWithoutGradientsOnCpu
                 : (int)Math.Min(int.MaxValue, engine.ActivationBudget / (model.Config.NumHiddenLayers * KeptByLayer(model.Config, longest, productBytes)));
         }
 

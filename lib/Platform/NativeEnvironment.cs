@@ -24,8 +24,9 @@ internal static partial class NativeEnvironment
     /// <summary>
     /// Has oneDNN keep fewer compiled kernels: sentences come in so many sizes that its cache would fill with 200 MB of kernels that are never used again. Has
     /// OpenMP's threads sleep sooner where they wait for each other: on a core that something else wants too, one turns in vain while the other cannot go on,
-    /// and two trainings at once took four times as long each, now twice; alone, the time is the same. Has glibc keep freed tensors' memory, which it would give
-    /// back after each pass and ask for again, page by page (<see cref="HeapTrimmer"/> sees to what becomes too much). To be called before libtorch is loaded.
+    /// and two trainings at once took four times as long each, now twice; alone, the time is the same. Has glibc keep freed tensors' memory, which it would
+    /// give back after each pass and ask for again, page by page (<see cref="HeapTrimmer"/> sees to what becomes too much). To be called before libtorch is
+    /// loaded.
     /// </summary>
     public static void Prepare()
     {

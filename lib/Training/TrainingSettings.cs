@@ -19,9 +19,9 @@ public sealed record TrainingSettings
     public int AccumulationSteps { get; init; } = 8;
 
     /// <summary>
-    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: as many of an update's
-    /// micro-batches as <see cref="EncoderEngine.ActivationBudget"/> holds on a CPU, as the free memory holds on CUDA, by an estimate. The update is the same up to rounding: <see cref="BatchSize"/> and
-    /// <see cref="AccumulationSteps"/> alone decide the numbers.
+    /// Pieces that go through the network at once, at most; one micro-batch always does. Null leaves it to the device: as many of an update's micro-batches as
+    /// <see cref="EncoderEngine.ActivationBudget"/> holds on a CPU, as the free memory holds on CUDA, by an estimate. The update is the same up to rounding:
+    /// <see cref="BatchSize"/> and <see cref="AccumulationSteps"/> alone decide the numbers.
     /// </summary>
     [ChangesNoWeight]
     [Expected("a number of pieces from 1 on, for instance 4096, or null to let the device decide", Least = 1)]

@@ -16,7 +16,7 @@ internal static class SentenceGen
     public static Gen<List<Sentence>> Any { get; } = Sentences(AnyWord, 0);
 
     /// <summary>
-    /// Sentences that CoNLL can hold: no tab and no line end in a word, at least one word; and no word that is a tag, of which the reader asks in a file so small.
+    /// Sentences that CoNLL can hold: no tab and no line end in a word, at least one word; and no word that is a tag: of those the reader asks in small files.
     /// </summary>
     public static Gen<List<Sentence>> Conll { get; } = Sentences(
         AnyWord.Where(word => !word.AsSpan().ContainsAny("\t\n\r") && !word.StartsWith('\uFEFF') && word is not ("O" or "B-PER")), 1);
