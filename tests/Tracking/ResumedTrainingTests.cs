@@ -168,7 +168,8 @@ public sealed class ResumedTrainingTests
         using var model = tiny.LoadModel();
         using var observer = new TrackingObserver(run, model.Config);
         using var stop = new CancellationTokenSource();
-        var plan = tiny.Settings with { ExistingRun = ExistingRun.Resume };
+        // A pass of more could be killed, or stopped, between updates only.
+        var plan = tiny.Settings with { ExistingRun = ExistingRun.Resume, PiecesPerPass = 1 };
         using var inner = new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, plan);
         using ITrainingTask task = killAfter is not { } microBatches ? inner
             : new StoppingTask(inner, isGraceful ? stop.Cancel : () => throw new KilledException(), microBatches);
