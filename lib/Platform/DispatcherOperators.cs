@@ -70,6 +70,26 @@ internal static class DispatcherOperators
     /// <summary>True when oneDNN's linear layer answers on this machine with the numbers of libtorch's own.</summary>
     public static bool HasOneDnnLinear => Loaded.Value.Module is not null;
 
+    private static readonly Lazy<bool> s_takesBFloat16 = new(TriesBFloat16);
+
+    /// <summary>Whether <see cref="Linear"/> takes bfloat16 here: for processors without instructions for it oneDNN has no such product.</summary>
+    public static bool TakesBFloat16 => HasOneDnnLinear && s_takesBFloat16.Value;
+
+    private static bool TriesBFloat16()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        try
+        {
+            _ = Linear(ones(3, 4, bfloat16), ones(2, 4, bfloat16), null);
+            return true;
+        }
+        catch (System.Runtime.InteropServices.ExternalException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Why <see cref="HasOneDnnLinear"/> is false, or null.</summary>
     public static string? Problem => Loaded.Value.Problem;
 

@@ -19,7 +19,7 @@ internal sealed unsafe class CpuOperations : LayerOperations
     public override Device Device => CPU;
 
     /// <inheritdoc />
-    public override bool PacksWeights => true;
+    public override bool PacksWeights(ScalarType type) => type != ScalarType.BFloat16 || DispatcherOperators.TakesBFloat16;
 
     /// <inheritdoc />
     public override bool KeepsCopies => true;

@@ -209,7 +209,7 @@ internal sealed class FusedEngine : IEncoderEngine
     {
         foreach (var projection in Projections)
         {
-            projection.UsesPackedWeight = _operations.PacksWeights && _keepers > 0 && isInference
+            projection.UsesPackedWeight = _operations.PacksWeights(type) && _keepers > 0 && isInference
                 && !(_trainings > 0 && projection.IsFrozen && type != ScalarType.Float32);
         }
     }

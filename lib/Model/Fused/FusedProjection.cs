@@ -79,7 +79,7 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
         using var part = StepClock.Part("products, forward");
         var isPacked = UsesPackedWeight && _isDense;
         using var weight = Weight(x.dtype, isPacked);
-        using var packed = !isPacked && _operations.PacksWeights && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
+        using var packed = !isPacked && _operations.PacksWeights(x.dtype) && MixesCacheSets(weight) ? DispatcherOperators.PackLinearWeight(weight) : null;
         var output = isPacked || packed is not null
             ? DispatcherOperators.Linear(x, packed ?? weight, BiasIn(x.dtype)) : _operations.Multiply(x, weight, BiasIn(x.dtype));
         if (_adapter is not null)
@@ -124,7 +124,7 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     public Tensor? ForwardGelu(Tensor x)
     {
         using var part = StepClock.Part("products, forward");
-        if (_adapter is not null || !_operations.PacksWeights)
+        if (_adapter is not null || !_operations.PacksWeights(x.dtype))
         {
             return null;
         }

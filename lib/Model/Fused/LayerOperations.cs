@@ -81,8 +81,8 @@ internal abstract class LayerOperations
     /// <summary>Where the tensors are.</summary>
     public abstract Device Device { get; }
 
-    /// <summary>Whether weights are rearranged for products that serve many batches.</summary>
-    public virtual bool PacksWeights => false;
+    /// <summary>Whether weights are rearranged for products of a type that serve many batches.</summary>
+    public virtual bool PacksWeights(ScalarType type) => false;
 
     /// <summary>Whether narrower copies of trained weights keep their memory through a training: more of it, and one call to write them all.</summary>
     public virtual bool KeepsCopies => false;
