@@ -6,24 +6,21 @@ namespace NotebookLib.Model;
 /// While one is open, the encoder's products on this thread run in int8: weights with a scale per output column, rows with a scale each, whole numbers summed
 /// up without rounding. For evaluation and tagging on a CPU; there is no gradient through them.
 /// </summary>
-internal sealed class Int8Products : IDisposable
+internal static class Int8Products
 {
     [ThreadStatic]
     private static int s_open;
-
-    private bool _isDisposed;
-
-    private Int8Products() => s_open++;
 
     /// <summary>Whether one is open on this thread.</summary>
     public static bool AreOn => s_open > 0;
 
     /// <summary>Opens it.</summary>
     /// <exception cref="PlatformNotSupportedException">See <see cref="EnsureAvailable"/>.</exception>
-    public static Int8Products Enter()
+    public static IDisposable Enter()
     {
         EnsureAvailable();
-        return new();
+        s_open++;
+        return new Ending(() => s_open--);
     }
 
     /// <summary>Checks that this processor and this libtorch multiply bytes.</summary>
@@ -33,16 +30,6 @@ internal sealed class Int8Products : IDisposable
         if (DispatcherOperators.Int8Problem is { } problem)
         {
             throw new PlatformNotSupportedException($"{problem} Choose the precision bfloat16 or float32.");
-        }
-    }
-
-    /// <inheritdoc />
-    public void Dispose()
-    {
-        if (!_isDisposed)
-        {
-            _isDisposed = true;
-            s_open--;
         }
     }
 }
