@@ -324,7 +324,8 @@ internal sealed class FusedProjection(StoredWeight stored, Tensor? bias, Gradien
     {
         _int8Weight?.Dispose();
         _int8Weight = null;
-        _areStale = keepsMemory && (_areStale || !IsFrozen);
+        // A bias may be trained where its weight is not.
+        _areStale = keepsMemory && (_areStale || !IsFrozen || bias is { requires_grad: true });
         foreach (var (key, copy) in _copies.Where(pair => pair.Key.IsPacked || (!keepsMemory && !(keepsFrozen && IsFrozen))).ToList())
         {
             copy.Dispose();
