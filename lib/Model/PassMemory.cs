@@ -72,6 +72,35 @@ internal static class PassMemory
         return (int)Math.Min(pieces, trains ? int.MaxValue : MostWithoutGradients);
     }
 
+    /// <summary>
+    /// Bytes that a training on a CPU will take at most beside what is there now, by an estimate: gradients and AdamW's two moments of what is trained,
+    /// narrower copies of the weights, the activations of its largest pass.
+    /// </summary>
+    /// <param name="model">As it will be trained.</param>
+    /// <param name="longest">L.</param>
+    /// <param name="pieces">Pieces of the largest pass.</param>
+    /// <param name="productType">Element type of the matrix products.</param>
+    /// <param name="trainedRows">Rows of the embedding table that are trained, where it is not all of them.</param>
+    public static (long Weights, long Activations) OfTraining(
+        DebertaV2ForTokenClassification model, int longest, long pieces, ScalarType productType, int? trainedRows)
+    {
+        var (config, productBytes) = (model.Config, productType == ScalarType.Float32 ? 4 : 2);
+        var (layers, trained) = (0L, 0L);
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            var isTable = ReferenceEquals(parameter, model.Deberta.Embeddings.WordEmbeddings.Weight);
+            layers += isTable ? 0 : parameter.numel();
+            trained += !parameter.requires_grad ? 0 : isTable && trainedRows is { } rows ? rows * parameter.shape[1] : parameter.numel();
+        }
+
+        var copies = productBytes == 2 ? 2 * layers : 0;
+        var isRecomputed = model.Engine.RecomputesActivations
+            && pieces * config.NumHiddenLayers * KeptByLayer(config, longest, productBytes) > model.Engine.ActivationBudget;
+        var activations = (pieces * BytesPerPiece(config, longest, productBytes, isRecomputed ? 1 : config.NumHiddenLayers))
+            + (isRecomputed ? model.Engine.ActivationBudget : 0);
+        return ((3 * 4 * trained) + copies, (long)activations);
+    }
+
     /// <summary>How many of the units that come next make a pass: as many as fit, one at least.</summary>
     /// <param name="pieces">Pieces of each unit.</param>
     /// <param name="first">The unit that comes next.</param>
@@ -125,7 +154,7 @@ internal static class PassMemory
     {
         if (units == 1)
         {
-            throw new InvalidOperationException($"The device's memory does not hold one batch of {pieces} pieces. {advice} ({error.Message.Split('\n')[0]})",
+            throw new InvalidOperationException($"Memory does not hold one batch of {pieces} pieces. {advice} ({error.Message.Split('\n')[0]})",
                 error);
         }
 
@@ -136,5 +165,8 @@ internal static class PassMemory
     }
 
     private static bool SaysShort(string message) =>
-        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || message.Contains("CUBLAS_STATUS_ALLOC_FAILED", StringComparison.Ordinal);
+        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+            // libtorch's allocator of the CPU.
+            || message.Contains("not enough memory", StringComparison.Ordinal) || message.Contains("can't allocate memory", StringComparison.Ordinal)
+            || message.Contains("CUBLAS_STATUS_ALLOC_FAILED", StringComparison.Ordinal);
 }

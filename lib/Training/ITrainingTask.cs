@@ -39,6 +39,10 @@ internal interface ITrainingTask : IDisposable
     /// <param name="productType">Element type of the matrix products.</param>
     int? PiecesThatFit(ScalarType productType) => null;
 
+    /// <summary>Bytes that a training will take beside what is there now, by an estimate, for weights and for a pass; null where nothing is known.</summary>
+    /// <param name="productType">Element type of the matrix products.</param>
+    (long Weights, long Activations)? BytesToCome(ScalarType productType) => null;
+
     /// <summary>Forward pass and losses of micro-batches.</summary>
     /// <param name="microBatches">Which rows; several only where <see cref="TakesGroups"/> says so.</param>
     /// <param name="first">The first one's number since the start, for tasks that draw at random.</param>

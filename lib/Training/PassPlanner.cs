@@ -1,4 +1,5 @@
 using NotebookLib.Model;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Training;
 
@@ -26,6 +27,23 @@ internal sealed class PassPlanner(ITrainingTask task, TrainingSettings settings,
 
         int[] pieces = [.. update.Select(PiecesOf)];
         return [.. update.Skip(done).Take(PassMemory.Count(pieces, done, Math.Min(_most, settings.PiecesPerPass ?? _fitting.Value)))];
+    }
+
+    /// <summary>Says it when the training is not likely to fit into the memory that is free, before anything is lost to it.</summary>
+    /// <param name="free">Bytes, and whether a container's limit sets them.</param>
+    public void Foresee((long Bytes, bool IsContainers) free)
+    {
+        if (task.BytesToCome(precision.ProductType) is not { } need || need.Weights + need.Activations <= free.Bytes)
+        {
+            return;
+        }
+
+        var advice = need.Activations > need.Weights
+            ? $"Most of it is activations: lower BatchSize ({settings.BatchSize}) and raise AccumulationSteps ({settings.AccumulationSteps}) by the same "
+                + "factor, which leaves the update as it is, or have the model recompute activations (RecomputesActivations)."
+            : "Most of it is gradients and the optimiser's moments: train adapters (LoRA) or a smaller model.";
+        observers.Notice($"This training is reckoned to take up to {NumberText.Gigabytes(need.Weights + need.Activations)} more than the process has now; "
+            + $"{NumberText.Gigabytes(free.Bytes)} are free{(free.IsContainers ? " in this container" : "")}. It may be slow, or be killed. {advice}");
     }
 
     /// <summary>Takes note that a pass did not fit into the device's memory.</summary>

@@ -74,6 +74,21 @@ internal sealed class TokenClassificationTask : ITrainingTask
         ? (int)Math.Ceiling(_training.Sum(row => (double)row.Length * row.Length) / _training.Sum(row => (double)row.Length))
         : _training.Max(row => row.Length), productType, trains: true);
 
+    public (long Weights, long Activations)? BytesToCome(ScalarType productType)
+    {
+        if (_device.type != TorchSharp.DeviceType.CPU || _training.Count == 0)
+        {
+            // A device's memory is asked for before each pass; what does not fit is split.
+            return null;
+        }
+
+        var lengths = _training.Select(row => row.Length).OrderDescending().ToList();
+        var worst = lengths.Take(_settings.BatchSize).Sum(length => (long)length);
+        var usual = (long)(_settings.EffectiveBatchSize * lengths.Average());
+        var pass = TakesGroups ? Math.Min(usual, _settings.PiecesPerPass ?? PiecesThatFit(productType) ?? 0) : 0;
+        return PassMemory.OfTraining(_model, lengths[0], Math.Max(worst, pass), productType, (int?)TrainedRows?.Rows.shape[0]);
+    }
+
     public Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor)
     {
         using var scope = NewDisposeScope();

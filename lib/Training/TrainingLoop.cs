@@ -112,6 +112,7 @@ internal sealed class TrainingLoop : IDisposable
         _wholeRun.Start();
         _task.Model.train();
         _observers.Tell(observer => observer.RunStarted(Summary with { ResumedFrom = resumed }, _control));
+        _passes.Foresee(ResidentMemory.Available());
     }
 
     private void RunUpdate(CancellationToken cancellation)
@@ -150,8 +151,12 @@ internal sealed class TrainingLoop : IDisposable
             }
             catch (Exception error) when (PassMemory.IsShort(error))
             {
-                _passes.Shrink(_position.Update + 1, pass, error);
+                var unwilling = Shrink(pass, error);
                 StartAgain(start);
+                if (unwilling is not null)
+                {
+                    throw KeepBefore(unwilling);
+                }
             }
 
             if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
@@ -161,6 +166,38 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         return true;
+    }
+
+    private InvalidOperationException? Shrink(IReadOnlyList<long> pass, Exception error)
+    {
+        try
+        {
+            _passes.Shrink(_position.Update + 1, pass, error);
+            return null;
+        }
+        catch (InvalidOperationException tooSmall)
+        {
+            return tooSmall;
+        }
+    }
+
+    /// <summary>Memory is at its end: what was trained so far becomes a checkpoint, and the run ends with a word.</summary>
+    private InvalidOperationException KeepBefore(InvalidOperationException end)
+    {
+        if (_savedFolder is null && (_position.Update, _position.Accumulated) != (0, 0))
+        {
+            try
+            {
+                _observers.TryWrite($"The checkpoint of update {_position.Update}", Save);
+            }
+            catch (Exception error) when (PassMemory.IsShort(error))
+            {
+                // Not even that: the checkpoints before it are whole.
+            }
+        }
+
+        return _savedFolder is null ? end
+            : new($"{end.Message} The {_position.Update} updates before it are kept in {_savedFolder}: go on from there with other settings of memory.", end);
     }
 
     /// <summary>Forward and backward of some micro-batches; their gradients add to those of the update.</summary>

@@ -230,6 +230,24 @@ public class PassTests
     }
 
     [Fact]
+    public void What_was_trained_before_memory_ended_is_kept_and_goes_on_to_the_bit()
+    {
+        using var run = new TinyRun();
+        var (_, whole) = run.Train(run.Settings with { OutputFolder = run.Output + "-whole" });
+
+        // Micro-batches 0 to 7 are the first two updates. The words are libtorch's for a CPU.
+        const string Words = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.";
+        var error = Assert.Throws<InvalidOperationException>(
+            () => Run(run, run.Settings, happen: (first, _, losses) => first < 8 ? losses : throw new ExternalException(Words)));
+        var (_, resumed) = run.Train(run.Settings with { ExistingRun = ExistingRun.Resume });
+
+        Assert.Contains("lower BatchSize (5)", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith($"The 2 updates before it are kept in {Path.Combine(run.Output, "checkpoint-2")}: go on from there with other settings of memory.",
+            error.Message, StringComparison.Ordinal);
+        TinyRun.AssertEqualBits(whole, resumed);
+    }
+
+    [Fact]
     public void Other_failures_are_no_matter_of_memory()
     {
         using var run = new TinyRun();
