@@ -20,12 +20,12 @@ internal static class AnnotationParquet
     /// <param name="lines">JSON lines as <see cref="AnnotationWriter"/> writes them for Parquet.</param>
     /// <param name="labels">Names the tags.</param>
     public static void Write(string path, Stream lines, LabelSet labels) =>
-        AtomicFile.Write(path, stream => Task.Run(() => WriteAsync(stream, lines, labels)).GetAwaiter().GetResult());
+        AtomicFile.Write(path, stream => Task.Run(() => WriteAsync(path, stream, lines, labels)).GetAwaiter().GetResult());
 
     private sealed record Row(string Text, string[] Words, int[] Tags, (int Start, int End, string Type, float Score, string Text)[] Entities, string File,
         long Line);
 
-    private static async Task WriteAsync(Stream stream, Stream lines, LabelSet labels)
+    private static async Task WriteAsync(string path, Stream stream, Stream lines, LabelSet labels)
     {
         var tokens = new ListField("tokens", new DataField("element", typeof(string), isNullable: true));
         var tags = new ListField("ner_tags", new DataField("element", typeof(int), isNullable: true));
@@ -39,11 +39,12 @@ internal static class AnnotationParquet
         await using (writer.ConfigureAwait(false))
         {
             writer.CustomMetadata = new Dictionary<string, string> { [LabelNames.MetadataKey] = LabelNames.Describe(labels) };
-            var (rows, letters) = (new List<Row>(), 0L);
+            var (rows, letters, number) = (new List<Row>(), 0L, 0L);
             using var reader = new StreamReader(lines);
             while (await reader.ReadLineAsync().ConfigureAwait(false) is { } line)
             {
-                rows.Add(Parse(line, labels));
+                number++;
+                rows.Add(Parse(path, number, line, labels));
                 letters += line.Length;
                 if (rows.Count == RowsInGroup || letters > LettersInGroup)
                 {
@@ -60,17 +61,30 @@ internal static class AnnotationParquet
         }
     }
 
-    private static Row Parse(string line, LabelSet labels)
+    private static Row Parse(string path, long number, string line, LabelSet labels)
     {
-        using var json = JsonDocument.Parse(line);
-        var row = json.RootElement;
+        try
+        {
+            using var json = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(line));
+            return Parse(json.RootElement, labels);
+        }
+        catch (Exception damage) when (damage is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            // Lines of an earlier process, which was killed.
+            throw new InvalidDataException(Invariant($"{AnnotationPart.PathOf(path)}:{number}: not a row of ours any more ({damage.Message.TrimEnd('.')}); ")
+                + "begin anew (restart), which throws away what an earlier run had done.", damage);
+        }
+    }
+
+    private static Row Parse(JsonElement row, LabelSet labels)
+    {
         return new(
-            row.GetProperty("text").GetString()!,
-            [.. row.GetProperty("tokens").EnumerateArray().Select(word => word.GetString()!)],
-            [.. row.GetProperty("ner_tags").EnumerateArray().Select(tag => labels.FindId(tag.GetString()!)!.Value)],
+            row.GetProperty("text").Text(),
+            [.. row.GetProperty("tokens").EnumerateArray().Select(word => word.Text())],
+            [.. row.GetProperty("ner_tags").EnumerateArray().Select(tag => labels.FindId(tag.Text()) ?? throw new FormatException($"tag {tag}"))],
             [.. row.GetProperty("entities").EnumerateArray().Select(entity => (entity.GetProperty("start").GetInt32(), entity.GetProperty("end").GetInt32(),
-                entity.GetProperty("type").GetString()!, entity.GetProperty("score").GetSingle(), entity.GetProperty("text").GetString()!))],
-            row.GetProperty("file").GetString()!,
+                entity.GetProperty("type").Text(), entity.GetProperty("score").GetSingle(), entity.GetProperty("text").Text()))],
+            row.GetProperty("file").Text(),
             row.GetProperty("line").GetInt64());
     }
 

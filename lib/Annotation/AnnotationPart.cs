@@ -121,7 +121,7 @@ internal sealed class AnnotationPart : IDisposable
         long bytes;
         try
         {
-            record = JsonNode.Parse(File.ReadAllBytes(Record))!.AsObject();
+            record = StrictJson.ParseNode(File.ReadAllBytes(Record))!.AsObject();
             bytes = record["bytes"]!.GetValue<long>();
             (InputRows, Rows) = (record["inputRows"]!.GetValue<long>(), record["rows"]!.GetValue<long>());
             (Entities, Skipped) = (record["entities"]!.GetValue<long>(), record["skipped"]!.GetValue<long>());

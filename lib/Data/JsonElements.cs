@@ -1,5 +1,5 @@
 using System.Text.Json;
-using System.Text.Unicode;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -70,8 +70,7 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
 
                 var row = bytes[start..(int)reader.BytesConsumed];
                 Keep(reader);
-                return (Utf8.IsValid(row.Span)
-                    ? JsonDocument.Parse(row) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8."), false);
+                return (StrictJson.Parse(row), false);
             }
 
             Keep(reader);

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using System.Text.Unicode;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -118,7 +118,7 @@ internal sealed class JsonFormat
         {
             try
             {
-                using var document = Parse(line);
+                using var document = StrictJson.Parse(line);
                 return document.RootElement.ValueKind == JsonValueKind.Object
                     ? JsonLayout.Of([document.RootElement], _options) is not null || !HasList(document.RootElement)
                     : JsonLayout.IsSpacyPair(document.RootElement);
@@ -149,9 +149,6 @@ internal sealed class JsonFormat
 
     private static bool IsBlank(ReadOnlySpan<byte> line) => line.IndexOfAnyExcept(" \t"u8) < 0;
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> json) =>
-        Utf8.IsValid(json.Span) ? JsonDocument.Parse(json) : throw new JsonException("it is not valid UTF-8. If it is of another encoding, save it as UTF-8.");
-
     private IEnumerable<(long Line, JsonElement Row, string? Problem)> Rows() => _isLines ? Lines() : Entries();
 
     private IEnumerable<(long Line, JsonElement Row, string? Problem)> Lines()
@@ -165,7 +162,7 @@ internal sealed class JsonFormat
             }
             else if (!IsBlank(lines.Current.Span))
             {
-                var problem = Parse(() => Parse(lines.Current), out var document);
+                var problem = Parse(() => StrictJson.Parse(lines.Current), out var document);
                 using (document)
                 {
                     yield return (lines.Line, problem is null ? Unwrapped(document!.RootElement) : default, problem);

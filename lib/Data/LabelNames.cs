@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 using YamlDotNet.RepresentationModel;
 
 namespace NotebookLib.Data;
@@ -41,7 +42,7 @@ internal static class LabelNames
     {
         try
         {
-            using var document = JsonDocument.Parse(json);
+            using var document = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(json));
             return In(document.RootElement, field);
         }
         catch (JsonException)

@@ -98,7 +98,7 @@ internal sealed class BlobDownload(HubSession session)
                 return;
             }
 
-            ThrowIfDiskFull(incomplete, place.File, remote.SizeBytes - file.Length);
+            ThrowIfDiskFull(incomplete, $"{place.Repo}/{place.File}", remote.SizeBytes - file.Length);
             var (response, isHub) = await session.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
             using (response)
             {

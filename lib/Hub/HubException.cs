@@ -1,6 +1,6 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using NotebookLib.Net;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
@@ -123,7 +123,7 @@ public sealed class HubException : IOException
 
         try
         {
-            return JsonNode.Parse(answer.Body)?["error"]?.ToString() ?? "";
+            return StrictJson.ParseNode(answer.Body)?["error"]?.ToString() ?? "";
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {

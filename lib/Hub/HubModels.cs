@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
@@ -122,7 +123,7 @@ internal static class HubModels
                 throw new InvalidDataException($"{index}: larger than {LargestIndexBytes} bytes; expected an index of tensor names");
             }
 
-            using var json = JsonDocument.Parse(File.ReadAllBytes(index));
+            using var json = StrictJson.Parse(File.ReadAllBytes(index));
             var shards = json.RootElement.GetProperty("weight_map").EnumerateObject().Select(pair => HubNames.Checked(pair.Value.GetString(), index))
                 .Distinct(StringComparer.Ordinal).ToList();
             return shards.Count <= MostShards ? shards : throw new InvalidDataException($"{index}: names {shards.Count} files; expected at most {MostShards}");

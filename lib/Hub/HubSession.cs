@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Net;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
@@ -135,7 +136,7 @@ internal sealed class HubSession : IDisposable
     {
         try
         {
-            return JsonNode.Parse(answer.Body, documentOptions: new JsonDocumentOptions { MaxDepth = 32 }) ?? throw new JsonException("null");
+            return StrictJson.ParseNode(answer.Body, 32) ?? throw new JsonException("null");
         }
         catch (JsonException)
         {
@@ -179,9 +180,14 @@ internal sealed class HubSession : IDisposable
     private static string Follow(string url, string target)
     {
         // A target without a scheme is relative, even where System.Uri reads "/path" as a file on Unix.
-        var next = target.StartsWith('/') || !Uri.TryCreate(target, UriKind.Absolute, out var absolute) ? new Uri(NetClient.AsWritten(url), target) : absolute;
+        var isAbsolute = !target.StartsWith('/') && Uri.TryCreate(target, UriKind.Absolute, out _);
+        if (!Uri.TryCreate(NetClient.AsWritten(url), target, out var next))
+        {
+            throw new HubException(HubFault.BadAnswer, $"{new Uri(url).Host} redirects to \"{HubNames.Excerpt(target)}\", which is no address");
+        }
+
         return next.Scheme == "https" || (next.Scheme == "http" && new Uri(url).Scheme == "http")
-            ? next.IsAbsoluteUri && target.Contains("://", StringComparison.Ordinal) ? target : next.AbsoluteUri
+            ? isAbsolute ? target : next.AbsoluteUri
             : throw new HubException(HubFault.Refused, $"{new Uri(url).Host} redirects to an address that is not https; refused");
     }
 }

@@ -253,20 +253,7 @@ internal static class AdapterConfig
                 path);
         }
 
-        if (new FileInfo(path).Length > LargestFile)
-        {
-            throw new InvalidDataException($"{path}: {new FileInfo(path).Length} bytes; expected at most {LargestFile}.");
-        }
-
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new InvalidDataException($"{path}: expected a JSON object.");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path}: not JSON ({error.Message}).", error);
-        }
+        return StrictJson.ReadObject(path, LargestFile, "an adapter's configuration as PEFT writes it");
     }
 
     private static double Number(string path, JsonObject json, string key) =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Model;
 
@@ -21,7 +22,7 @@ internal static class DebertaConfigJson
     /// <inheritdoc cref="DebertaConfig.Read"/>
     public static DebertaConfig Read(string path)
     {
-        var json = Parse(path);
+        var json = StrictJson.ReadObject(path, LargestFile, "a model's config.json");
         try
         {
             return FromJson(json).Validate();
@@ -31,25 +32,6 @@ internal static class DebertaConfigJson
             throw error is InvalidDataException
                 ? new InvalidDataException($"{path}: {error.Message}", error)
                 : new NotSupportedException($"{path}: {error.Message}", error);
-        }
-    }
-
-    private static JsonObject Parse(string path)
-    {
-        var length = new FileInfo(path).Length;
-        if (length > LargestFile)
-        {
-            throw new InvalidDataException($"{path}: {length} bytes; expected a config.json of at most {LargestFile}.");
-        }
-
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new InvalidDataException($"{path}: expected a JSON object with the model's settings.");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path}: not JSON ({error.Message}); expected the model's config.json.", error);
         }
     }
 

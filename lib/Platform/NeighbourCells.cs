@@ -66,7 +66,7 @@ internal static class NeighbourCells
     }
 
     private static IEnumerable<(bool IsProse, string Text)> OfJupyter(string text) =>
-        from cell in JsonNode.Parse(text)?["cells"] as JsonArray ?? []
+        from cell in StrictJson.ParseNode(text)?["cells"] as JsonArray ?? []
         where cell is not null
         let source = cell["source"] is JsonArray lines ? string.Concat(lines.Select(line => (string?)line)) : (string?)cell["source"]
         where source is not null

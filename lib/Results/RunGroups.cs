@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Results;
 
@@ -49,7 +50,7 @@ internal static class RunGroups
     {
         try
         {
-            if (JsonNode.Parse(parameters) is JsonObject settings)
+            if (StrictJson.ParseNode(parameters) is JsonObject settings)
             {
                 return string.Join(';', settings.Where(setting => !Incidental.Contains(setting.Key))
                     .Select(setting => $"{setting.Key}={setting.Value?.ToJsonString()}"));

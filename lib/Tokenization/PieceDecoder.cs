@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tokenization;
 
@@ -26,12 +27,12 @@ internal static class PieceDecoder
             case "Sequence":
                 return json.GetProperty("decoders").EnumerateArray().SelectMany(step => StepsOf(step, unknown));
             case "Metaspace":
-                var mark = json.GetProperty("replacement").GetString()!;
+                var mark = json.GetProperty("replacement").Text();
                 var keepsFirst = json.TryGetProperty("prepend_scheme", out var scheme)
                     ? scheme.GetString() == "never" : json.TryGetProperty("add_prefix_space", out var prefix) && !prefix.GetBoolean();
                 return [pieces => [.. pieces.Select((piece, at) => piece.Replace(mark, at == 0 && !keepsFirst ? "" : " ", StringComparison.Ordinal))]];
             case "Replace" when json.GetProperty("pattern").TryGetProperty("String", out var sought) && sought.GetString() is { Length: > 0 } text:
-                var content = json.GetProperty("content").GetString()!;
+                var content = json.GetProperty("content").Text();
                 return [pieces => [.. pieces.Select(piece => piece.Replace(text, content, StringComparison.Ordinal))]];
             case "Fuse":
                 return [pieces => [string.Concat(pieces)]];
@@ -39,7 +40,8 @@ internal static class PieceDecoder
                 return [BytesToText];
             case "Strip":
                 var (stripped, start, stop) =
-                    (json.GetProperty("content").GetString()![0], json.GetProperty("start").GetInt32(), json.GetProperty("stop").GetInt32());
+                    (json.GetProperty("content").Text() is [var only] ? only : throw unknown("its decoder strips a text that is no single character"),
+                        json.GetProperty("start").GetInt32(), json.GetProperty("stop").GetInt32());
                 return [pieces => [.. pieces.Select(piece => StripUpTo(piece, stripped, start, stop))]];
             default:
                 throw unknown($"its decoder has the part {type}");

@@ -197,21 +197,7 @@ internal sealed class TokenizerFolder
             return null;
         }
 
-        if (file.Length > LongestSettings)
-        {
-            throw new InvalidDataException(Invariant($"{path}: {file.Length:N0} bytes; expected a few hundred bytes of settings."));
-        }
-
-        try
-        {
-            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new JsonException("not an object");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path}: not a JSON object ({error.Message}); delete the file to use the defaults of "
-                + "DeBERTa-v3, or fetch it again.", error);
-        }
+        return StrictJson.ReadObject(path, LongestSettings, "settings of a tokenizer; delete the file to use the defaults of DeBERTa-v3, or fetch it again");
     }
 
     private static void WriteObject(string folder, string name, JsonObject json) =>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tokenization;
 
@@ -41,7 +42,7 @@ internal sealed class TokenizerJson
         var reader = new TokenizerJson(path);
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 64 });
+            using var json = StrictJson.Parse(File.ReadAllBytes(path));
             return reader.PartsOf(json.RootElement, special);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
@@ -121,7 +122,7 @@ internal sealed class TokenizerJson
         foreach (var entry in vocabulary.EnumerateArray())
         {
             pieces.Add(entry.ValueKind == JsonValueKind.Array && entry.GetArrayLength() == 2 && double.IsFinite(entry[1].GetDouble())
-                ? new(entry[0].GetString()!, entry[1].GetDouble(), PieceKind.Normal)
+                ? new(entry[0].Text(), entry[1].GetDouble(), PieceKind.Normal)
                 : throw Damaged(Invariant($"piece {pieces.Count:N0} of its vocabulary is {Short(entry)}; expected a text and a score")));
         }
 
@@ -134,7 +135,7 @@ internal sealed class TokenizerJson
         var next = pieceCount;
         foreach (var entry in Part(root, "added_tokens") is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : default)
         {
-            var (content, id) = (entry.GetProperty("content").GetString()!, entry.GetProperty("id").GetInt32());
+            var (content, id) = (entry.GetProperty("content").Text(), entry.GetProperty("id").GetInt32());
             if (content.Length == 0)
             {
                 continue;
@@ -175,8 +176,8 @@ internal sealed class TokenizerJson
             "Precompiled" =>
                 json.GetProperty("precompiled_charsmap") is { ValueKind: JsonValueKind.String } rules && rules.GetBytesFromBase64() is { Length: > 0 } compiled
                 ? TextNormalizer.Precompiled(CharsMap.Read(compiled, _path)) : TextNormalizer.None,
-            "Replace" => TextNormalizer.Replace(PatternOf(json, "normalizer"), json.GetProperty("content").GetString()!),
-            "Prepend" => TextNormalizer.Prepend(json.GetProperty("prepend").GetString()!),
+            "Replace" => TextNormalizer.Replace(PatternOf(json, "normalizer"), json.GetProperty("content").Text()),
+            "Prepend" => TextNormalizer.Prepend(json.GetProperty("prepend").Text()),
             "BertNormalizer" or "Bert" => TextNormalizer.Bert(
                 Flag(json, "clean_text"), Flag(json, "handle_chinese_chars"),
                 json.TryGetProperty("strip_accents", out var strips) && strips.ValueKind != JsonValueKind.Null ? strips.GetBoolean() : Flag(json, "lowercase"),
@@ -204,7 +205,7 @@ internal sealed class TokenizerJson
                 [PreTokenizer.OfKind(CharacterKinds.IsPunctuation, json.TryGetProperty("behavior", out _) ? BehaviorOf(json) : DelimiterBehavior.Isolated)],
             "Digits" =>
                 [PreTokenizer.OfKind(CharacterKinds.IsNumeric, Flag(json, "individual_digits") ? DelimiterBehavior.Isolated : DelimiterBehavior.Contiguous)],
-            "CharDelimiterSplit" or "Delimiter" => [DelimiterSplitOf(json.GetProperty("delimiter").GetString()!)],
+            "CharDelimiterSplit" or "Delimiter" => [DelimiterSplitOf(json.GetProperty("delimiter").Text())],
             "Split" => [PreTokenizer.OfPattern(PatternOf(json, "pre_tokenizer"), BehaviorOf(json), Flag(json, "invert"))],
             "FixedLength" => [PreTokenizer.FixedLength(json.TryGetProperty("length", out var length) && length.GetInt32() > 0 ? length.GetInt32() : 5)],
             _ => throw Unknown($"its pre_tokenizer has the part {type}"),
@@ -222,7 +223,7 @@ internal sealed class TokenizerJson
         }
 
         return PreTokenizer.Metaspace(
-            OneRune(json.GetProperty("replacement").GetString()!),
+            OneRune(json.GetProperty("replacement").Text()),
             (prefix == false ? "never" : scheme ?? "always") switch
             {
                 "always" => true,
@@ -251,7 +252,7 @@ internal sealed class TokenizerJson
         try
         {
             return pattern.TryGetProperty("Regex", out var expression)
-                ? TextPattern.Expression(expression.GetString()!) : TextPattern.Literal(pattern.GetProperty("String").GetString()!);
+                ? TextPattern.Expression(expression.Text()) : TextPattern.Literal(pattern.GetProperty("String").Text());
         }
         catch (NotSupportedException error)
         {
@@ -299,7 +300,7 @@ internal sealed class TokenizerJson
         {
             if (piece.TryGetProperty("SpecialToken", out var token))
             {
-                var ids = json.GetProperty("special_tokens").GetProperty(token.GetProperty("id").GetString()!).GetProperty("ids").EnumerateArray()
+                var ids = json.GetProperty("special_tokens").GetProperty(token.GetProperty("id").Text()).GetProperty("ids").EnumerateArray()
                     .Select(id => id.GetInt32());
                 (sequences == 0 ? first : last).AddRange(ids);
             }

@@ -153,8 +153,8 @@ public sealed class AdapterFolderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{", "not JSON")]
-    [InlineData("[]", "expected a JSON object")]
+    [InlineData("{", "not a JSON object")]
+    [InlineData("[]", "it is no object. Expected an adapter's configuration")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": \"4\"}", "r is \"4\"; expected a number")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": 0, \"lora_alpha\": -1, \"target_modules\": [\"\"]}", "Rank is 0")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [1]}", "target_modules is [1]")]

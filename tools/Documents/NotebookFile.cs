@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.DotNet.Interactive.Documents;
+using NotebookLib.Platform;
 using NotebookRunner.Kernel;
 
 namespace NotebookRunner.Documents;
@@ -12,6 +13,9 @@ internal static class NotebookFile
     private const long LargestBytes = 64L << 20;
     private const int MostNames = 10;
     private const int MostCells = 10_000;
+
+    // The compiler takes minutes for thousands of them, or all of its stack.
+    private const int MostLevels = 200;
     private const string HeaderSelector = "#!meta";
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -43,6 +47,15 @@ internal static class NotebookFile
                 throw new NotebookFormatException($"{name}: {cells.Count} cells are more than {MostCells}; is this a notebook?");
             }
 
+            for (var i = 0; i < cells.Count; i++)
+            {
+                if (!cells[i].IsMarkdown && NestingOf(cells[i].Source) is var levels and > MostLevels)
+                {
+                    throw new NotebookFormatException(
+                        Invariant($"{name}, cell {i + 1}: brackets nested {levels} deep; expected at most {MostLevels}. Is it code?"));
+                }
+            }
+
             return new(document.Metadata, isJupyter ? cells : Located(cells, text.Split('\n')));
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or NullReferenceException or ArgumentException or FormatException
@@ -59,7 +72,7 @@ internal static class NotebookFile
 
     private static InteractiveDocument ParseJupyter(string text, string name)
     {
-        var root = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 64 }) as JsonObject ?? throw new JsonException("the JSON is no object.");
+        var root = StrictJson.ParseNode(text) as JsonObject ?? throw new JsonException("the JSON is no object.");
         if (root["nbformat"] is not JsonValue format || !format.TryGetValue(out int version) || version != 4)
         {
             throw new NotebookFormatException($"{name}: expected nbformat 4, found {root["nbformat"]?.ToJsonString() ?? "none"}; "
@@ -86,6 +99,19 @@ internal static class NotebookFile
         }
 
         return Microsoft.DotNet.Interactive.Documents.Jupyter.Notebook.Parse(text, KernelNames.InFiles());
+    }
+
+    /// <summary>How deep brackets are nested, those in texts and comments included.</summary>
+    private static int NestingOf(string code)
+    {
+        var (depth, deepest) = (0, 0);
+        foreach (var character in code)
+        {
+            depth = character is '(' or '[' or '{' ? depth + 1 : character is ')' or ']' or '}' ? Math.Max(0, depth - 1) : depth;
+            deepest = Math.Max(deepest, depth);
+        }
+
+        return deepest;
     }
 
     private static bool IsText(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out _);

@@ -199,7 +199,7 @@ internal sealed partial class ParameterCell
         throw new ParameterException(_computed.Contains(name)
             ? $"'{name}' is computed in the notebook, so it cannot be set from outside; parameters are the values that stand there as literals, "
                 + $"or as a choice among some: {string.Join(", ", names)}."
-            : $"There is no parameter '{name}'.{Suggestion.For(name, names)} The notebook has: {string.Join(", ", names)}.");
+            : $"There is no parameter '{name}'.{Suggestion.For(name, names)} The notebook has: {(names.Count == 0 ? "none" : string.Join(", ", names))}.");
     }
 
     private string LiteralFor(Parameter parameter, string text)

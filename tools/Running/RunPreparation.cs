@@ -38,6 +38,16 @@ internal static class RunPreparation
                 + $"answer it by -p {Pair(question.Name)}.")) + "\nNothing was run.");
         }
 
+        IReadOnlyList<ParameterValue> valued;
+        try
+        {
+            valued = cell?.Valued(parameters) ?? [];
+        }
+        catch (ParameterException fault)
+        {
+            throw new ParameterException($"{name}: {fault.Message}");
+        }
+
         var names = CellNames.Of(notebook.Cells);
         return new()
         {
@@ -47,7 +57,7 @@ internal static class RunPreparation
             Started = DateTimeOffset.Now,
             Given = parameters,
             Passwords = [.. questions.Where(question => question.IsSecret).Select(question => values[question.Name])],
-            Parameters = cell?.Valued(parameters) ?? [],
+            Parameters = valued,
             Cells = [.. notebook.Cells.Select((c, i) => new CellState(i + 1, names[i], c, i == cell?.Index ? cell.With(parameters) : c.Source)
             {
                 Answers = inputs[i].DistinctBy(input => input.Prompt).ToDictionary(input => input.Prompt, input => values[input.Name]),

@@ -25,7 +25,7 @@ internal static class ScoresFile
         try
         {
             var said = !file.Exists ? null
-                : file.Length <= LargestBytes ? JsonSerializer.Deserialize<Said>(File.ReadAllText(file.FullName), JsonSerializerOptions.Web)
+                : file.Length <= LargestBytes ? StrictJson.Deserialize<Said>(File.ReadAllBytes(file.FullName), JsonSerializerOptions.Web)
                 : throw new JsonException($"{file.Length} bytes are more than a sentence takes");
             return (said?.About ?? "", said?.Groups ?? new Dictionary<string, string>());
         }
@@ -61,7 +61,7 @@ internal static class ScoresFile
         try
         {
             return file.Length <= LargestBytes
-                ? JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(file.FullName)) ?? throw new JsonException("it is null")
+                ? StrictJson.Deserialize<Dictionary<string, double>>(File.ReadAllBytes(file.FullName), JsonSerializerOptions.Default)
                 : throw new JsonException($"{file.Length} bytes are more than scores take");
         }
         catch (JsonException error)

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using NotebookLib.Platform;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
@@ -35,7 +34,7 @@ internal sealed record SweepResult(SweepPoint Point, RunStatus Status, double Se
     {
         try
         {
-            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, HostContract.RunName)))!;
+            var json = StrictJson.ParseNode(File.ReadAllBytes(Path.Combine(folder, HostContract.RunName)))!;
             var values = json["parameters"]!.AsArray().ToDictionary(value => (string)value!["name"]!, value => (string)value!["value"]!);
             var isSame = (string?)json["notebookHash"] == planned.NotebookHash && values.Count == planned.Parameters.Count
                 && planned.Parameters.All(value =>

@@ -71,7 +71,7 @@ internal sealed record MultiNerdManifest
         try
         {
             return File.Exists(path) && new FileInfo(path).Length < 1 << 20
-                ? JsonSerializer.Deserialize<MultiNerdManifest>(File.ReadAllBytes(path), Json) : null;
+                ? StrictJson.Deserialize<MultiNerdManifest>(File.ReadAllBytes(path), Json) : null;
         }
         catch (JsonException)
         {

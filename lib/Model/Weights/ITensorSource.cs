@@ -26,7 +26,7 @@ internal interface ITensorSource : IDisposable
     /// <summary>Fills a tensor of the same shape, converting to its dtype on the way; at most a few megabytes are held besides.</summary>
     /// <param name="name">A name in <see cref="Tensors"/>.</param>
     /// <param name="target">Any dtype and device; contiguous.</param>
-    /// <exception cref="KeyNotFoundException">No such tensor.</exception>
+    /// <exception cref="InvalidDataException">No such tensor.</exception>
     /// <exception cref="InvalidDataException">The shapes differ, or the file ends early.</exception>
     void ReadInto(string name, Tensor target);
 }
@@ -54,11 +54,11 @@ internal static class TensorSourceExtensions
     }
 
     /// <summary>The description of one tensor.</summary>
-    /// <exception cref="KeyNotFoundException">No such tensor; the message names the file.</exception>
+    /// <exception cref="InvalidDataException">No such tensor; the message names the file.</exception>
     internal static TensorInfo InfoOf(this ITensorSource source, string name) =>
         source.Tensors.TryGetValue(name, out var info)
             ? info
-            : throw new KeyNotFoundException($"{source.Path}: no tensor named {name} among its {source.Tensors.Count}.");
+            : throw new InvalidDataException($"{source.Path}: no tensor named {name} among its {source.Tensors.Count}.");
 
     /// <exception cref="InvalidDataException">The target's shape differs from the file's.</exception>
     internal static void EnsureShape(this ITensorSource source, string name, Tensor target)

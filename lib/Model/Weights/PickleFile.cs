@@ -66,7 +66,19 @@ internal sealed class PickleFile : ITensorSource
     public void ReadInto(string name, Tensor target)
     {
         this.EnsureShape(name, target);
-        var tensor = _tensors[name];
+        try
+        {
+            ReadInto(_tensors[name], target);
+        }
+        catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
+        {
+            // The directory at the file's end was sound; what it leads to is not.
+            throw new InvalidDataException($"{Path}: {name}: not a sound PyTorch checkpoint: {error.Message}", error);
+        }
+    }
+
+    private void ReadInto(PickledTensor tensor, Tensor target)
+    {
         using var stream = _entries[EntryName(tensor.Storage)].Open();
         Skip(stream, tensor.Offset * TensorBytes.SizeOf(tensor.Storage.Dtype));
         if (tensor.IsContiguous)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -19,7 +20,7 @@ internal static class SafetensorsHeader
     /// <summary>The name under which free text is kept beside the tensors.</summary>
     public const string MetadataName = "__metadata__";
 
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
+    private const int MostLevels = 8;
 
     /// <summary>Reads and checks the header; afterwards the stream stands at the first data byte.</summary>
     /// <exception cref="InvalidDataException">The file is damaged or hostile; the message says how.</exception>
@@ -28,7 +29,7 @@ internal static class SafetensorsHeader
         try
         {
             var json = ReadJson(stream);
-            using var document = JsonDocument.Parse(json, Strict);
+            using var document = StrictJson.Parse(json, MostLevels);
             var entries = document.RootElement.EnumerateObject().Where(property => property.Name != MetadataName)
                 .ToDictionary(property => property.Name, property => Entry(property.Name, property.Value), StringComparer.Ordinal);
             CheckPlaces(entries, stream.Length - stream.Position);

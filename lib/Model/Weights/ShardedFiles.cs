@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Model;
@@ -79,7 +80,7 @@ internal sealed class ShardedFiles : ITensorSource
                 throw new InvalidDataException($"{path}: larger than {LargestIndex} bytes; expected an index of tensor names.");
             }
 
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using var document = StrictJson.Parse(File.ReadAllBytes(path));
             return document.RootElement.GetProperty("weight_map").EnumerateObject()
                 .ToDictionary(pair => pair.Name, pair => pair.Value.GetString() ?? "", StringComparer.Ordinal);
         }

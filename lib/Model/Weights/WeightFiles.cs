@@ -30,8 +30,7 @@ internal static class WeightFiles
     }
 
     /// <summary>Puts a folder's weights back into the model that wrote them.</summary>
-    /// <exception cref="KeyNotFoundException">A parameter is missing in the folder.</exception>
-    /// <exception cref="InvalidDataException">A parameter has another shape there.</exception>
+    /// <exception cref="InvalidDataException">A parameter is missing in the folder, or has another shape there.</exception>
     public static void LoadInto(TorchSharp.torch.nn.Module model, string folder)
     {
         using var source = OpenFolder(folder);

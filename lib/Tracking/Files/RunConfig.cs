@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.Serialization;
@@ -78,7 +79,7 @@ internal static class RunConfig
     /// <exception cref="JsonException">The text is not JSON.</exception>
     public static string ToYaml(string json)
     {
-        using var document = JsonDocument.Parse(json);
+        using var document = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(json));
         return Yaml.Serialize(ToGraph(document.RootElement)!).Replace("\r\n", "\n", StringComparison.Ordinal);
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
@@ -55,25 +56,27 @@ internal sealed record SessionBase(long History, long Events, long Output, long 
 /// <param name="Name">What was kept there: a checkpoint, or the training's beginning.</param>
 /// <param name="Rows">Rows before it: the next row's number.</param>
 /// <param name="NextStep">The next row's step.</param>
-internal sealed record RowMark(string Name, long Rows, long NextStep);
+internal sealed record RowMark([property: JsonRequired] string Name, long Rows, long NextStep);
 
 /// <summary>A metric's definition: exactly one of name and glob.</summary>
-internal sealed record MetricDefinition(string? Name, string? Glob, string? StepMetric, bool StepSync, bool Hidden, IReadOnlyList<string> Summary);
+internal sealed record MetricDefinition(string? Name, string? Glob, string? StepMetric, bool StepSync, bool Hidden,
+    [property: JsonRequired] IReadOnlyList<string> Summary);
 
 /// <summary>A file of an artifact, staged in the run's folder.</summary>
 /// <param name="Name">Its path in the artifact, with slashes.</param>
 /// <param name="Staged">Its path below the run's folder.</param>
 /// <param name="Size">Bytes.</param>
 /// <param name="ModifiedUtc">When it was last written, to notice changes before the upload.</param>
-internal sealed record ArtifactFile(string Name, string Staged, long Size, DateTime ModifiedUtc);
+internal sealed record ArtifactFile([property: JsonRequired] string Name, [property: JsonRequired] string Staged, long Size, DateTime ModifiedUtc);
 
 /// <summary>An artifact to upload.</summary>
 internal sealed record ArtifactRequest(
-    string Name, string Type, string? Description, IReadOnlyList<string> Aliases, string? MetadataJson, long? HistoryStep,
-    string ClientId, string SequenceClientId, IReadOnlyList<ArtifactFile> Files);
+    [property: JsonRequired] string Name, [property: JsonRequired] string Type, string? Description, [property: JsonRequired] IReadOnlyList<string> Aliases,
+    string? MetadataJson, long? HistoryStep, [property: JsonRequired] string ClientId, [property: JsonRequired] string SequenceClientId,
+    [property: JsonRequired] IReadOnlyList<ArtifactFile> Files);
 
 /// <summary>A console line.</summary>
-internal sealed record OutputLine(DateTimeOffset Time, bool IsError, string Text);
+internal sealed record OutputLine(DateTimeOffset Time, bool IsError, [property: JsonRequired] string Text);
 
 /// <summary>How the run ended.</summary>
 internal sealed record RunExit(int Code, double RuntimeSeconds);
@@ -84,6 +87,9 @@ internal static class JournalJson
     private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        RespectNullableAnnotations = true,
+        // Below what RowText writes, whatever is put around it.
+        MaxDepth = 24,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
@@ -98,11 +104,11 @@ internal static class JournalJson
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException("null");
+            return StrictJson.Deserialize<T>(System.Text.Encoding.UTF8.GetBytes(json), Options);
         }
         catch (JsonException fault)
         {
-            throw new InvalidDataException($"journal: expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); "
+            throw new InvalidDataException($"expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); "
                 + "was the file edited?");
         }
     }

@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Net;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
@@ -265,9 +266,9 @@ internal sealed class WandbApi : IDisposable
         {
             TrackingFault.WrongKey => $"{BaseUrl} does not know the API key ({said}); get the right one at {AppUrl(BaseUrl)}/authorize and set WANDB_API_KEY",
             TrackingFault.WrongEntity =>
-                $"{what}: the entity does not exist or the key may not write there ({said}); check WANDB_ENTITY, or leave it out for the key's own",
-            TrackingFault.UnknownProject => $"{what}: the server refuses the project ({said}); check WANDB_PROJECT",
-            _ => $"{what}: the server refuses ({said})",
+                $"{BaseUrl}: {what}: the entity does not exist or the key may not write there ({said}); check WANDB_ENTITY, or leave it out for the key's own",
+            TrackingFault.UnknownProject => $"{BaseUrl}: {what}: the server refuses the project ({said}); check WANDB_PROJECT",
+            _ => $"{BaseUrl}: {what}: the server refuses ({said})",
         });
     }
 
@@ -305,7 +306,7 @@ internal sealed class WandbApi : IDisposable
     {
         try
         {
-            return body.Length == 0 ? null : JsonNode.Parse(body);
+            return body.Length == 0 ? null : StrictJson.ParseNode(body);
         }
         catch (JsonException)
         {

@@ -130,12 +130,20 @@ internal sealed class CheckpointKeeper(
     private void Restore(string folder, TrainerState state)
     {
         RefuseContradictions(folder, state);
-        task.LoadWeights(folder);
-        RestoreOptimiser(folder, state);
+        try
+        {
+            task.LoadWeights(folder);
+            RestoreOptimiser(folder, state);
+            var random = state.DecodeRandomStates();
+            RandomState.SetLibtorch(random[RandomState.LibtorchName]);
+            task.RestoreRandomStates(random);
+        }
+        catch (InvalidDataException damage) when (!damage.Message.Contains(folder, StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"{folder}: {damage.Message}", damage);
+        }
+
         ledger.Restore(state.LossSinceLog, state.UpdateLoss);
-        var random = state.RandomStates.ToDictionary(pair => pair.Key, pair => Convert.FromBase64String(pair.Value), StringComparer.Ordinal);
-        RandomState.SetLibtorch(random[RandomState.LibtorchName]);
-        task.RestoreRandomStates(random);
         if (state.LossScale is { } scale)
         {
             scaler?.Restore(scale, state.GoodUpdates);

@@ -46,7 +46,8 @@ internal static class CheckpointManifest
     {
         try
         {
-            return JsonSerializer.Deserialize<Manifest>(File.ReadAllText(path), StateJson.Options) is { Files.Count: > 0 } manifest ? manifest : null;
+            return StrictJson.Deserialize<Manifest>(File.ReadAllBytes(path), StateJson.Options) is { Files.Count: > 0 } manifest
+                && !manifest.Files.ContainsValue(null!) ? manifest : null;
         }
         catch (JsonException)
         {
@@ -56,6 +57,11 @@ internal static class CheckpointManifest
 
     private static string? FindDamage(string folder, string name, Entry expected)
     {
+        if (name.Contains('\0', StringComparison.Ordinal))
+        {
+            return "its manifest names a file with a NUL in its name";
+        }
+
         var path = Path.GetFullPath(Path.Combine(folder, name));
         if (!path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
         {

@@ -17,6 +17,25 @@ internal static class RandomState
         return state.data<byte>().ToArray();
     }
 
+    /// <summary>
+    /// What is wrong with a checkpoint's states; null when nothing is. libtorch checks its own, and ends the process where it does not like it.
+    /// </summary>
+    public static string? FindFault(IReadOnlyDictionary<string, byte[]> states)
+    {
+        if (!states.TryGetValue(LibtorchName, out var bytes) || bytes.Length != StateBytes)
+        {
+            return Invariant($"the state of libtorch's generator has {bytes?.Length ?? 0} bytes, expected {StateBytes}");
+        }
+
+        var (left, isSeeded, next) = (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(12)),
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(16)));
+        return isSeeded == 1 && left is > 0 and <= WordsOfTwister && next <= WordsOfTwister ? null : "the state of libtorch's generator is none of its own";
+    }
+
+    // CPUGeneratorImpl.cpp of PyTorch 2: seed, words left, whether it is seeded, the next word, 624 words, and normal draws that wait.
+    private const int StateBytes = 5056;
+    private const int WordsOfTwister = 624;
+
     public static void SetLibtorch(byte[] bytes)
     {
         using var generator = Generator.Default;

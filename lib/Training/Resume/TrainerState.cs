@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -117,14 +118,28 @@ internal sealed record TrainerState
 
         try
         {
-            var state = JsonSerializer.Deserialize<TrainerState>(File.ReadAllText(path), StateJson.Options);
-            return state is { Version: 1 } ? state : throw new InvalidDataException($"{path}: version {state?.Version}; this library reads version 1.");
+            var state = StrictJson.Deserialize<TrainerState>(File.ReadAllBytes(path), StateJson.Options);
+            return state.Version != 1 ? throw new InvalidDataException($"{path}: version {state.Version}; this library reads version 1.")
+                : state.FindFault() is { } fault ? throw new InvalidDataException($"{path}: {fault}. Was the file changed? Go on from an older checkpoint.")
+                : state;
         }
         catch (JsonException error)
         {
             throw new InvalidDataException($"{path}: not a trainer state: {error.Message}", error);
         }
     }
+
+    /// <summary>The states of the random generators as bytes, by name.</summary>
+    /// <exception cref="FormatException">One is no base64; a loaded state has none such.</exception>
+    public Dictionary<string, byte[]> DecodeRandomStates() =>
+        RandomStates.ToDictionary(pair => pair.Key, pair => Convert.FromBase64String(pair.Value), StringComparer.Ordinal);
+
+    private string? FindFault() =>
+        Update < 0 || MicroBatches < 0 || Accumulated < 0 || OptimiserUpdates < 0 || UpdatesSinceLog < 0 || TokensSinceLog < 0 || EvaluationsSinceBest < 0
+            || GoodUpdates < 0 ? "a count is negative"
+        : RandomStates.FirstOrDefault(pair => pair.Value is null || !Base64.IsValid(pair.Value)) is { Key: { } name }
+            ? $"the state of the random generator {name} is no base64"
+        : RandomState.FindFault(DecodeRandomStates());
 
     // Computed ones follow from others.
     private static readonly HashSet<string> FreeSettings = typeof(TrainingSettings).GetProperties()
@@ -152,6 +167,8 @@ internal static class StateJson
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
