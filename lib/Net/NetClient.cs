@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Flurl.Http;
 
@@ -80,13 +81,17 @@ internal sealed class NetClient(TimeProvider clock, DecompressionMethods decompr
         Settings = { AllowedHttpStatusRange = "*", Timeout = Timeout.InfiniteTimeSpan, Redirects = { Enabled = false } },
     };
 
+    private readonly ConcurrentDictionary<string, long> _furthest = new(StringComparer.Ordinal);
     private long _progress;
     private volatile bool _hasAnswered;
 
     /// <summary>Whether any answer has come. Until then that there is no network is the likeliest reason for silence.</summary>
     public bool HasAnswered => _hasAnswered;
 
-    /// <summary>Grows with every answer and every byte of a file that goes out.</summary>
+    /// <summary>
+    /// Grows with every answer but those that may pass, and with every byte of a file that goes out for the first time since one: a server that takes a file
+    /// and fails, again and again, makes no progress.
+    /// </summary>
     public long Progress => Interlocked.Read(ref _progress);
 
     /// <summary>An address whose escapes stay.</summary>
@@ -99,11 +104,20 @@ internal sealed class NetClient(TimeProvider clock, DecompressionMethods decompr
     /// <param name="onBytes">Hears how many bytes have left.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public HttpContent FileContent(string path, long offset = 0, long? length = null, Action<int>? onBytes = null)
-        => new FileStretch(path, offset, length ?? new FileInfo(path).Length - offset, count =>
+    {
+        var end = offset;
+        return new FileStretch(path, offset, length ?? new FileInfo(path).Length - offset, count =>
         {
-            Interlocked.Add(ref _progress, count);
+            end += count;
+            var before = _furthest.GetOrAdd(path, offset);
+            if (end > before && _furthest.TryUpdate(path, end, before))
+            {
+                Interlocked.Add(ref _progress, end - before);
+            }
+
             onBytes?.Invoke(count);
         });
+    }
 
     /// <summary>Sends a request and reads its short answer.</summary>
     /// <exception cref="TransientException">May pass.</exception>
@@ -137,10 +151,11 @@ internal sealed class NetClient(TimeProvider clock, DecompressionMethods decompr
         }
 
         _hasAnswered = true;
-        Interlocked.Increment(ref _progress);
         var status = (int)response.StatusCode;
         if (!request.MayPass(status))
         {
+            Interlocked.Increment(ref _progress);
+            _furthest.Clear();
             return response;
         }
 

@@ -99,6 +99,35 @@ public sealed class DamagedJournalTests
         await AssertArrivesAsync(fixture, run, 18, kept: 15);
     }
 
+    [Theory]
+    [InlineData('C', """{"lr":"x" """)]
+    [InlineData('M', """{"glob":"train/*","summary":null}""")]
+    [InlineData('N', """{"rows":"many"}""")]
+    [InlineData('O', """{"text":7}""")]
+    [InlineData('S', "7")]
+    public async Task A_line_with_a_right_sum_and_wrong_content_costs_itself_alone(char kind, string content)
+    {
+        await using var fixture = await StartAsync();
+        var run = await RunAsync(Settings(fixture), run =>
+        {
+            run.LogConfig(Row(("lr", 0.5)));
+            run.DefineMetric("train/*", "train/global_step");
+            SyncTests.LogRows(run, 5);
+            run.SetSummary(Row(("best", 1)));
+            run.LogOutput("line");
+        });
+        var lines = await File.ReadAllLinesAsync(Path.Combine(run.Folder!, "journal.log"), Cancel);
+        var at = Array.FindIndex(lines, line => line[9] == kind);
+        var said = $"{kind} {lines[at].Split(' ')[2]} {content}";
+        lines[at] = $"{System.IO.Hashing.Crc32.HashToUInt32(Encoding.UTF8.GetBytes(said)):x8} {said}";
+        await File.WriteAllTextAsync(Path.Combine(run.Folder!, "journal.log"), string.Concat(lines.Select(line => line + "\n")), Cancel);
+
+        var summary = await RunSync.SyncAsync(run.Folder!, fixture.Settings, cancel: Cancel);
+
+        Assert.Equal((5, 1), (summary.RowsSent, summary.DamagedLines));
+        Assert.Empty(fixture.Server.State.Problems);
+    }
+
     private static TrackingSettings Settings(TrackingFixture fixture) =>
         fixture.Offline with { RunId = "abc", Resume = ResumeMode.Allow, CaptureConsole = false };
 

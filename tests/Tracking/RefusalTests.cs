@@ -119,6 +119,24 @@ public sealed class RefusalTests
         int Away() => fixture.Server.Of("ArtifactType").Count(request => request.Variables["name"]!.GetValue<string>() == "away:latest");
     }
 
+    [Fact]
+    public async Task A_storage_that_takes_every_file_and_fails_does_not_hold_the_end_of_a_run()
+    {
+        await using var fixture = await StartAsync();
+        fixture.Server.Fault = request => request.Operation == "storage" ? new(500) : null;
+        // An hour of tries is three seconds here.
+        await using var run = TrackedRun.Start(fixture.Settings with { FinishSeconds = 600 }, clock: new ScaledClock(1000));
+        SyncTests.LogRows(run, 3);
+        await UntilAsync(() => fixture.Server.Of("file_stream").Count > 0);
+
+        await run.FinishAsync(cancel: TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+
+        lock (fixture.Notices)
+        {
+            Assert.Contains(fixture.Notices, notice => notice.Contains("the server took nothing for 600 s", StringComparison.Ordinal));
+        }
+    }
+
     private static async Task UntilAsync(Func<bool> condition)
     {
         var time = System.Diagnostics.Stopwatch.StartNew();

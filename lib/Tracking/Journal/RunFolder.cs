@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using NotebookLib.Platform;
 
@@ -94,7 +95,7 @@ internal sealed partial class RunFolder
             var path = Path.GetFullPath(pointer.Folder, output);
             return System.IO.Directory.Exists(path) && FaultOfRunId(pointer.RunId) is null ? new(path, pointer.RunId) : null;
         }
-        catch (Exception fault) when (fault is IOException or InvalidDataException)
+        catch (Exception fault) when (fault is IOException or InvalidDataException or ArgumentException or UnauthorizedAccessException)
         {
             return null;
         }
@@ -124,6 +125,13 @@ internal sealed partial class RunFolder
                 + "give a folder like wandb/offline-run-…");
     }
 
+    /// <summary>The full path of a file of this run; null where the name leads out of its folder.</summary>
+    public string? Inside(string name)
+    {
+        var path = name.Contains('\0', StringComparison.Ordinal) ? null : Path.GetFullPath(Path.Combine(FullPath, name));
+        return path?.StartsWith(FullPath + Path.DirectorySeparatorChar, StringComparison.Ordinal) == true ? path : null;
+    }
+
     /// <summary>Takes the right to write; the operating system gives it back when the process ends, however it ends.</summary>
     /// <exception cref="IOException">Another process holds it.</exception>
     public IDisposable Lock()
@@ -144,7 +152,7 @@ internal sealed partial class RunFolder
         return FolderName().Match(name) is { Success: true } match ? match.Groups["id"].Value : name;
     }
 
-    private sealed record Pointer(string RunId, string Folder);
+    private sealed record Pointer([property: JsonRequired] string RunId, [property: JsonRequired] string Folder);
 
     [GeneratedRegex(@"^(offline-)?run-\d{8}_\d{6}-(?<id>.+)$")]
     private static partial Regex FolderName();

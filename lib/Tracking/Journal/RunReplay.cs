@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 
 namespace NotebookLib.Tracking;
 
@@ -30,13 +31,17 @@ internal sealed class RunReplay
 {
     private const int MostLostSessions = 1000;
 
+    // Beyond this a number of JSON is no whole one for most readers.
+    private const long LargestNumber = 1L << 53;
+
     private readonly Dictionary<string, string> _config = [];
     private readonly List<MetricDefinition> _metrics = [];
     private readonly List<ArtifactRequest> _artifacts = [];
     private readonly List<ReplaySession> _sessions = [];
     private readonly Dictionary<string, (RowMark Mark, int Session, long KeptRows, bool HasOwnSteps, SummaryValues Summary)> _marks = [];
     private readonly List<long> _returns = [];
-    private (long Number, string Text)? _open;
+    private (long Number, RowContent Row)? _open;
+    private bool _followsFault;
     private SessionStart? _gap;
 
     public RunHeader? Header { get; private set; }
@@ -82,7 +87,7 @@ internal sealed class RunReplay
     public long DamagedLines { get; private set; }
 
     /// <summary>Whether a row waits for further parts.</summary>
-    public (long Number, long Step)? OpenRow => _open is { } open ? (open.Number, StepOf(open.Text)) : null;
+    public (long Number, long Step)? OpenRow => _open is { } open ? (open.Number, open.Row.Step ?? NextStep) : null;
 
     /// <summary>Whether a line was written beyond a mark to which the run came back afterwards: the row of its number that counts comes later.</summary>
     /// <param name="line">A line of this journal.</param>
@@ -117,21 +122,46 @@ internal sealed class RunReplay
         using var reader = new JournalReader(journal);
         while (reader.TryRead(out var record))
         {
-            foreach (var line in replay.Apply(record))
+            IReadOnlyList<StreamLine> lines;
+            try
+            {
+                lines = replay.Apply(record);
+            }
+            catch (InvalidDataException fault)
+            {
+                throw new InvalidDataException($"{journal}: {fault.Message}", fault);
+            }
+
+            foreach (var line in lines)
             {
                 onLine?.Invoke(line);
             }
         }
 
-        (replay.Length, replay.DamagedLines) = (reader.Position, reader.DamagedLines);
+        replay.Length = reader.Position;
+        replay.DamagedLines += reader.DamagedLines;
         return replay;
     }
 
-    /// <summary>Takes one record in.</summary>
+    /// <summary>Takes one record in. One whose sum is right and whose content is none of its kind counts as a damaged line.</summary>
     /// <returns>The lines that are complete now, 0 to 2.</returns>
+    /// <exception cref="InvalidDataException">It is of a newer format, or its session's number cannot be.</exception>
     public IReadOnlyList<StreamLine> Apply(JournalRecord record)
     {
-        _gap = record.FollowsDamage ? Here() : _gap;
+        _gap = record.FollowsDamage || _followsFault ? Here() : _gap;
+        _followsFault = false;
+        object? content;
+        try
+        {
+            content = Parse(record);
+        }
+        catch (Exception fault) when (fault is InvalidDataException or FormatException or JsonException or OverflowException)
+        {
+            DamagedLines++;
+            _followsFault = true;
+            return [];
+        }
+
         if (_sessions.Count == 0 && record.Kind is not (JournalKind.Run or JournalKind.Session or JournalKind.Base))
         {
             // The line of the first session is damaged.
@@ -144,37 +174,73 @@ internal sealed class RunReplay
             ReturnTo(new("", record.Number, NextStep));
         }
 
-        switch (record.Kind)
+        switch (content)
         {
-            case JournalKind.Row: return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record))];
-            case JournalKind.Part:
+            case RowContent row when record.Kind is JournalKind.Row:
+                return [.. CloseRow(except: record.Number), Complete(record.Number, Merge(record.Number, row))];
+            case RowContent row:
                 HasOwnSteps = true;
                 var closed = CloseRow(except: record.Number);
-                _open = (record.Number, Merge(record));
+                _open = (record.Number, Merge(record.Number, row));
                 Rows = Math.Max(Rows, record.Number + 1);
                 return closed;
+            case SessionStart start: return StartSession(record.Number, start);
+            case RowMark mark when record.Kind is JournalKind.Mark: return SetMark(mark);
+            case RowMark mark:
+                var before = _open?.Number < mark.Rows ? CloseRow() : [];
+                ReturnTo(mark);
+                return before;
+            case RunExit exit:
+                Exit = exit;
+                RuntimeSeconds = Math.Max(RuntimeSeconds, Exit.RuntimeSeconds);
+                var rest = CloseRow();
+                Summary.End(Exit.RuntimeSeconds);
+                return rest;
+        }
+
+        switch (record.Kind)
+        {
             case JournalKind.Event:
                 Events = record.Number + 1;
                 return [new(StreamKind.Events, _sessions.Count - 1, record.Number, record.Json)];
             case JournalKind.Output:
                 Lines = record.Number + 1;
                 return [new(StreamKind.Output, _sessions.Count - 1, record.Number, record.Json)];
-            case JournalKind.Session: return StartSession(record);
-            case JournalKind.Mark: return SetMark(JournalJson.Read<RowMark>(record.Json));
-            case JournalKind.Return:
-                var mark = JournalJson.Read<RowMark>(record.Json);
-                var before = _open?.Number < mark.Rows ? CloseRow() : [];
-                ReturnTo(mark);
-                return before;
-            case JournalKind.Exit:
-                Exit = JournalJson.Read<RunExit>(record.Json);
-                RuntimeSeconds = Math.Max(RuntimeSeconds, Exit.RuntimeSeconds);
-                var rest = CloseRow();
-                Summary.End(Exit.RuntimeSeconds);
-                return rest;
             default:
-                Describe(record);
+                Describe(record, content);
                 return [];
+        }
+    }
+
+    /// <summary>What a record says, before anything is changed by it.</summary>
+    /// <exception cref="FormatException">It is of another form.</exception>
+    /// <exception cref="InvalidDataException">The same.</exception>
+    private static object? Parse(JournalRecord record)
+    {
+        if (record.Number is < 0 or > LargestNumber)
+        {
+            throw new FormatException(Invariant($"number {record.Number}; expected 0 to {LargestNumber}"));
+        }
+
+        switch (record.Kind)
+        {
+            case JournalKind.Row or JournalKind.Part: return RowContent.Of(record.Json);
+            case JournalKind.Config or JournalKind.Summary or JournalKind.Event: return JsonMembers.Split(record.Json).ToList();
+            case JournalKind.Output: return JournalJson.Read<OutputLine>(record.Json);
+            case JournalKind.Session: return JournalJson.Read<SessionStart>(record.Json);
+            case JournalKind.Mark or JournalKind.Return:
+                var mark = JournalJson.Read<RowMark>(record.Json);
+                return mark is { Rows: >= 0 and <= LargestNumber, NextStep: >= 0 and <= LargestNumber }
+                    ? mark : throw new FormatException("a mark before the first row");
+            case JournalKind.Exit: return JournalJson.Read<RunExit>(record.Json);
+            case JournalKind.Run: return JournalJson.Read<RunHeader>(record.Json);
+            case JournalKind.Base:
+                var place = JournalJson.Read<SessionBase>(record.Json);
+                _ = (JsonMembers.Split(place.Summary ?? "{}").Count(), JsonMembers.Split(place.Config ?? "{}").Count());
+                return place;
+            case JournalKind.Metric: return JournalJson.Read<MetricDefinition>(record.Json);
+            case JournalKind.Artifact: return JournalJson.Read<ArtifactRequest>(record.Json);
+            default: return null;
         }
     }
 
@@ -187,7 +253,7 @@ internal sealed class RunReplay
         }
 
         _open = null;
-        return [Complete(open.Number, open.Text)];
+        return [Complete(open.Number, open.Row)];
     }
 
     /// <summary>Notes a session's place on the server.</summary>
@@ -235,41 +301,41 @@ internal sealed class RunReplay
         }
     }
 
-    private void Describe(JournalRecord record)
+    private void Describe(JournalRecord record, object? content)
     {
-        switch (record.Kind)
+        switch (content)
         {
-            case JournalKind.Run:
-                Header ??= JournalJson.Read<RunHeader>(record.Json);
+            case RunHeader header:
+                Header ??= header;
                 if (Header.Format != RunHeader.CurrentFormat)
                 {
-                    throw new InvalidDataException($"journal: expected format {RunHeader.CurrentFormat}, found {Header.Format}; "
+                    throw new InvalidDataException($"expected format {RunHeader.CurrentFormat}, found {Header.Format}; "
                         + "was it written by a newer version?");
                 }
 
                 break;
-            case JournalKind.Base: SetBase((int)record.Number, JournalJson.Read<SessionBase>(record.Json)); break;
-            case JournalKind.Config:
-                foreach (var (key, value) in JsonMembers.Split(record.Json))
+            case SessionBase place: SetBase((int)Math.Min(record.Number, int.MaxValue), place); break;
+            case List<KeyValuePair<string, string>> members when record.Kind is JournalKind.Config:
+                foreach (var (key, value) in members)
                 {
                     _config[key] = value;
                 }
 
                 break;
-            case JournalKind.Metric: Define(JournalJson.Read<MetricDefinition>(record.Json)); break;
-            case JournalKind.Summary: Summary.Set(record.Json); break;
-            case JournalKind.Artifact: _artifacts.Add(JournalJson.Read<ArtifactRequest>(record.Json)); break;
-            case JournalKind.Kept: KeptRows++; break;
-            default: throw new InvalidDataException($"journal: a record of unknown kind '{(char)record.Kind}'; was it written by a newer version?");
+            case List<KeyValuePair<string, string>> members: Summary.Set(members); break;
+            case MetricDefinition metric: Define(metric); break;
+            case ArtifactRequest artifact: _artifacts.Add(artifact); break;
+            case null when record.Kind is JournalKind.Kept: KeptRows++; break;
+            default: throw new InvalidDataException($"a record of unknown kind '{(char)record.Kind}'; was it written by a newer version?");
         }
     }
 
-    private IReadOnlyList<StreamLine> StartSession(JournalRecord record)
+    private IReadOnlyList<StreamLine> StartSession(long number, SessionStart start)
     {
         var closed = CloseRow();
         // A process that resumed a run with damaged lines may have counted fewer sessions than there are: it comes behind them.
-        Pad(record.Number);
-        _sessions.Add(new(JournalJson.Read<SessionStart>(record.Json), null));
+        Pad(number);
+        _sessions.Add(new(start, null));
         (Exit, _gap) = (null, null);
         return closed;
     }
@@ -282,7 +348,7 @@ internal sealed class RunReplay
     {
         if (count > _sessions.Count + MostLostSessions)
         {
-            throw new InvalidDataException($"the journal names session {count} after {_sessions.Count}; expected the next one, "
+            throw new InvalidDataException($"it names session {count} after {_sessions.Count}; expected the next one, "
                 + $"or at most {MostLostSessions} damaged ones before it");
         }
 
@@ -323,31 +389,60 @@ internal sealed class RunReplay
         }
     }
 
-    private string Merge(JournalRecord record)
+    private RowContent Merge(long number, RowContent row)
     {
-        if (_open is not { } open || open.Number != record.Number)
+        if (_open is not { } open || open.Number != number)
         {
-            return record.Json;
+            return row;
         }
 
         _open = null;
+        return open.Row.With(row);
+    }
+
+    private StreamLine Complete(long number, RowContent row)
+    {
+        Rows = Math.Max(Rows, number + 1);
+        Summary.Apply(row);
+        NextStep = Math.Max(NextStep, Summary.Step + 1);
+        RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
+        return new(StreamKind.History, _sessions.Count - 1, number, row.Text, HasOwnSteps, _returns.Count);
+    }
+}
+
+/// <summary>A row's members, with the two that are counted.</summary>
+/// <param name="Text">The row as JSON.</param>
+/// <param name="Members">Names and raw values.</param>
+/// <param name="Step">Its step, where it says one.</param>
+/// <param name="RuntimeSeconds">The run's time, where it says it.</param>
+internal sealed record RowContent(string Text, IReadOnlyList<KeyValuePair<string, string>> Members, long? Step, double? RuntimeSeconds)
+{
+    /// <exception cref="FormatException">It is no object, or its step or time is no number.</exception>
+    /// <exception cref="OverflowException">Its step is too large.</exception>
+    public static RowContent Of(string text) => Of(text, JsonMembers.Split(text).ToList());
+
+    /// <summary>This row with the members of a further part.</summary>
+    public RowContent With(RowContent part)
+    {
         Dictionary<string, string> members = [];
-        foreach (var (key, value) in JsonMembers.Split(open.Text).Concat(JsonMembers.Split(record.Json)))
+        foreach (var (key, value) in Members.Concat(part.Members))
         {
             members[key] = value;
         }
 
-        return JsonMembers.Join(members);
+        return Of(JsonMembers.Join(members), [.. members]);
     }
 
-    private StreamLine Complete(long number, string text)
+    private static RowContent Of(string text, IReadOnlyList<KeyValuePair<string, string>> members)
     {
-        Rows = Math.Max(Rows, number + 1);
-        Summary.Apply(text);
-        NextStep = Math.Max(NextStep, Summary.Step + 1);
-        RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
-        return new(StreamKind.History, _sessions.Count - 1, number, text, HasOwnSteps, _returns.Count);
-    }
+        long? step = null;
+        double? runtime = null;
+        foreach (var (key, value) in members)
+        {
+            step = key is "_step" ? long.Parse(value, CultureInfo.InvariantCulture) : step;
+            runtime = key is "_runtime" ? double.Parse(value, CultureInfo.InvariantCulture) : runtime;
+        }
 
-    private static long StepOf(string row) => long.Parse(JsonMembers.Split(row).First(member => member.Key == "_step").Value, CultureInfo.InvariantCulture);
+        return new(text, members, step, runtime);
+    }
 }

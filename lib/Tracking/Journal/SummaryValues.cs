@@ -18,19 +18,11 @@ internal sealed class SummaryValues
     public long Version { get; private set; }
 
     /// <summary>Takes a row's values, except for keys whose value the user set.</summary>
-    public void Apply(string row)
+    public void Apply(RowContent row)
     {
-        foreach (var (key, value) in JsonMembers.Split(row))
+        (Step, RuntimeSeconds) = (row.Step ?? Step, row.RuntimeSeconds ?? RuntimeSeconds);
+        foreach (var (key, value) in row.Members)
         {
-            if (key is "_step")
-            {
-                Step = long.Parse(value, CultureInfo.InvariantCulture);
-            }
-            else if (key is "_runtime")
-            {
-                RuntimeSeconds = double.Parse(value, CultureInfo.InvariantCulture);
-            }
-
             if (!_pinned.Contains(key))
             {
                 _values[key] = value;
@@ -48,9 +40,9 @@ internal sealed class SummaryValues
     }
 
     /// <summary>Takes values that stay, whatever later rows say.</summary>
-    public void Set(string json)
+    public void Set(IEnumerable<KeyValuePair<string, string>> members)
     {
-        foreach (var (key, value) in JsonMembers.Split(json))
+        foreach (var (key, value) in members)
         {
             _values[key] = value;
             _pinned.Add(key);

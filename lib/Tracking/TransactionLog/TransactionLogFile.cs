@@ -76,12 +76,14 @@ internal sealed class TransactionLogFile
             using var reader = new JournalReader(folder.Journal);
             while (reader.TryRead(out var record))
             {
-                if (record.Kind is JournalKind.Metric)
+                var damaged = replay.DamagedLines;
+                var lines = replay.Apply(record);
+                if (record.Kind is JournalKind.Metric && replay.DamagedLines == damaged)
                 {
                     log.Append(Metric(JournalJson.Read<MetricDefinition>(record.Json)));
                 }
 
-                AppendLines(replay.Apply(record));
+                AppendLines(lines);
             }
 
             AppendLines(replay.CloseRow());

@@ -71,7 +71,9 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         List<ArtifactEntry> entries = [];
         foreach (var file in artifact.Files.OrderBy(file => file.Name, StringComparer.Ordinal))
         {
-            var path = Path.Combine(folder.FullPath, file.Staged);
+            var path = folder.Inside(file.Staged)
+                ?? throw new TrackingException(TrackingFault.Refused,
+                    $"{file.Name}: the journal names \"{file.Staged}\", which lies outside of the run's folder");
             var now = new FileInfo(path);
             if (!now.Exists || now.Length != file.Size || now.LastWriteTimeUtc != file.ModifiedUtc)
             {

@@ -58,6 +58,9 @@ internal sealed class FakeWandbServer : IAsyncDisposable
     /// <summary>Asked before a request's body is read; true: the connection breaks in the middle of it.</summary>
     public Func<bool> Cut { get; set; } = () => false;
 
+    /// <summary>What is sent instead of an answer.</summary>
+    public Func<FakeRequest, string, string> Rewrite { get; set; } = (_, answer) => answer;
+
     public IReadOnlyList<FakeRequest> Requests
     {
         get
@@ -139,7 +142,7 @@ internal sealed class FakeWandbServer : IAsyncDisposable
 
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json";
-        await context.Response.WriteAsync(answer);
+        await context.Response.WriteAsync(Rewrite(request, answer));
     }
 
     private (int Status, string Answer) Answer(FakeRequest request, HttpRequest raw)
