@@ -17,15 +17,15 @@ internal static class AnnotationParquet
 
     /// <summary>Writes the file, atomically; one row group is in memory at a time.</summary>
     /// <param name="path">The target.</param>
-    /// <param name="lines">JSON lines as <see cref="AnnotationWriter"/> writes them for Parquet.</param>
+    /// <param name="lines">JSON lines as <see cref="AnnotationWriter"/> writes them for Parquet; read once.</param>
     /// <param name="labels">Names the tags.</param>
-    public static void Write(string path, Stream lines, LabelSet labels) =>
+    public static void Write(string path, IEnumerable<string> lines, LabelSet labels) =>
         AtomicFile.Write(path, stream => Task.Run(() => WriteAsync(path, stream, lines, labels)).GetAwaiter().GetResult());
 
     private sealed record Row(string Text, string[] Words, int[] Tags, (int Start, int End, string Type, float Score, string Text)[] Entities, string File,
         long Line);
 
-    private static async Task WriteAsync(string path, Stream stream, Stream lines, LabelSet labels)
+    private static async Task WriteAsync(string path, Stream stream, IEnumerable<string> lines, LabelSet labels)
     {
         var tokens = new ListField("tokens", new DataField("element", typeof(string), isNullable: true));
         var tags = new ListField("ner_tags", new DataField("element", typeof(int), isNullable: true));
@@ -40,8 +40,7 @@ internal static class AnnotationParquet
         {
             writer.CustomMetadata = new Dictionary<string, string> { [LabelNames.MetadataKey] = LabelNames.Describe(labels) };
             var (rows, letters, number) = (new List<Row>(), 0L, 0L);
-            using var reader = new StreamReader(lines);
-            while (await reader.ReadLineAsync().ConfigureAwait(false) is { } line)
+            foreach (var line in lines)
             {
                 number++;
                 rows.Add(Parse(path, number, line, labels));

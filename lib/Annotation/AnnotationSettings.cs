@@ -41,6 +41,9 @@ internal sealed record AnnotationSettings
     /// <summary>How many parts there are.</summary>
     public int Shards { get; init; } = 1;
 
+    /// <summary>Whether the output is to be joined with those of other shards: what that needs is kept beside it.</summary>
+    public bool IsPart { get; init; }
+
     /// <summary>Whether wrong rows are left out rather than ending the run.</summary>
     public bool SkipsErrors { get; init; }
 
@@ -52,7 +55,12 @@ internal sealed record AnnotationSettings
 
     /// <summary>The format to write: the given one, or that of the output's ending.</summary>
     /// <exception cref="ArgumentException">The ending does not tell.</exception>
-    internal AnnotationFormat OutputFormat => Format ?? Path.GetExtension(Output).ToLowerInvariant() switch
+    internal AnnotationFormat OutputFormat => Format ?? FormatOfEnding ?? (Output == Standard ? AnnotationFormat.JsonLines
+        : throw new ArgumentException($"{Output}: its ending does not say what to write; expected .jsonl, .json, .conll, .csv, .parquet or .html, "
+            + "or the format by name."));
+
+    /// <summary>The format that the output's ending says; null when it says none.</summary>
+    internal AnnotationFormat? FormatOfEnding => Path.GetExtension(Output).ToLowerInvariant() switch
     {
         ".jsonl" or ".ndjson" => AnnotationFormat.JsonLines,
         ".json" => AnnotationFormat.Json,
@@ -60,9 +68,7 @@ internal sealed record AnnotationSettings
         ".csv" => AnnotationFormat.Csv,
         ".parquet" => AnnotationFormat.Parquet,
         ".html" or ".htm" => AnnotationFormat.Html,
-        _ when Output == Standard => AnnotationFormat.JsonLines,
-        _ => throw new ArgumentException($"{Output}: its ending does not say what to write; expected .jsonl, .json, .conll, .csv, .parquet or .html, "
-            + "or the format by name."),
+        _ => null,
     };
 
     /// <summary>Checks what can be checked before a model is loaded.</summary>

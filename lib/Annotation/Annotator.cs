@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.IO.Hashing;
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using NotebookLib.Data;
 using NotebookLib.Inference;
@@ -47,7 +48,7 @@ internal static class Annotator
         var output = settings.Output == AnnotationSettings.Standard ? null : Path.GetFullPath(settings.Output);
         using var spool = settings.Inputs[0] == AnnotationSettings.Standard ? new Spool(settings) : null;
         List<InputFile> files = spool is not null ? [spool.File] : settings.Files();
-        using var part = output is null ? null : AnnotationPart.Open(output, Task(tagger, settings, format, files, spool), settings.Restarts);
+        using var part = output is null ? null : AnnotationPart.Open(output, Task(tagger, settings, format, files, spool), settings.Restarts, settings.IsPart || settings.Shards > 1);
         var run = new Running(tagger, settings, new(format, tagger.Labels, tagger.Name), files, part, progress, skipped, cancellation);
         return run.ToEnd(part is null || format != AnnotationFormat.Parquet ? null : lines => AnnotationParquet.Write(output!, lines, tagger.Labels));
     }
@@ -127,7 +128,12 @@ internal static class Annotator
         private double _fraction;
         private double? _fractionAtStart;
 
-        public AnnotationProgress ToEnd(Action<Stream>? convert)
+        // Of a shard: the sizes of its rows since the last commit, which of them are in the batch, and what was read of all shards.
+        private readonly List<int> _sizes = [];
+        private readonly List<int> _placesInSizes = [];
+        private readonly XxHash128? _input = part?.IsShard == true ? new() : null;
+
+        public AnnotationProgress ToEnd(Action<IEnumerable<string>>? convert)
         {
             using var standard = part is null ? new BufferedStream(Console.OpenStandardOutput(), 1 << 16) : null;
             var stream = (Stream?)part?.Stream ?? standard!;
@@ -140,19 +146,27 @@ internal static class Annotator
             while (rows.MoveNext())
             {
                 var row = rows.Current;
+                _sizes.Add(0);
                 if (row.Problem is not null)
                 {
                     if (!settings.SkipsErrors)
                     {
+                        _sizes.RemoveAt(_sizes.Count - 1);
                         Flush(stream, _inputRows - 1);
                         throw Fault(row, rows);
                     }
 
                     _skipped++;
                     skipped?.Invoke(new(row.File, row.Line, row.Problem));
+                    if (_sizes.Count >= MostTexts)
+                    {
+                        Flush(stream, _inputRows);
+                    }
+
                     continue;
                 }
 
+                _placesInSizes.Add(_sizes.Count - 1);
                 _batch.Add(row);
                 _letters += row.Length;
                 if (_batch.Count >= _size || _letters >= MostLetters)
@@ -163,9 +177,16 @@ internal static class Annotator
 
             Flush(stream, _inputRows);
             _fraction = 1;
-            writer.End(stream);
-            standard?.Flush();
-            part?.Finish(convert);
+            if (part is null)
+            {
+                writer.End(stream);
+                stream.Flush();
+            }
+            else
+            {
+                part.Finish(writer.End, convert, _input is null ? "" : Convert.ToHexStringLower(_input.GetCurrentHash()), tagger.Labels.Types);
+            }
+
             var result = Progress();
             progress?.Invoke(result);
             return result;
@@ -184,6 +205,7 @@ internal static class Annotator
                 {
                     cancellation.ThrowIfCancellationRequested();
                     var index = _inputRows++;
+                    Remember(row);
                     _fraction = (before + (source.Fraction * length)) / total;
                     if (_inputRows > _doneBefore)
                     {
@@ -199,6 +221,18 @@ internal static class Annotator
             }
         }
 
+        private void Remember(in TextRow row)
+        {
+            if (_input is not null)
+            {
+                _input.Append(MemoryMarshal.AsBytes(Invariant($"{row.File}\n{row.Line}\n{row.Offset}\n{row.Text ?? row.Problem}\n").AsSpan()));
+                foreach (var word in row.Words ?? [])
+                {
+                    _input.Append(MemoryMarshal.AsBytes($"{word}\n".AsSpan()));
+                }
+            }
+        }
+
         private void Flush(Stream stream, long inputRows)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -210,7 +244,9 @@ internal static class Annotator
             {
                 try
                 {
+                    var before = part?.Stream.Position ?? 0;
                     writer.Write(stream, _batch[i], tagged[i], _rows == 0);
+                    _sizes[_placesInSizes[i]] = checked((int)((part?.Stream.Position ?? 0) - before));
                     (_rows, _entities) = (_rows + 1, _entities + tagged[i].Entities.Count);
                 }
                 catch (InvalidDataException unfit) when (settings.SkipsErrors)
@@ -235,8 +271,11 @@ internal static class Annotator
             }
             else
             {
-                part.Commit(inputRows, _rows, _entities, _skipped);
+                part.Commit(inputRows, _rows, _entities, _skipped, _sizes);
             }
+
+            _sizes.Clear();
+            _placesInSizes.Clear();
 
             var seconds = _clock.Elapsed.TotalSeconds - started;
             _size = seconds > LongBatchSeconds

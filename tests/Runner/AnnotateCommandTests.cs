@@ -94,6 +94,42 @@ public sealed class AnnotateCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Parts_are_joined_once_all_are_there()
+    {
+        var input = _folder.Write("a.txt", "Marie Curie was in Warsaw\nthe and of a\nMarie was in Paris\n");
+        Task<(int ExitCode, string Output, string Error)> Type(params string[] words) => RunnerProcess.FinishAsync(RunnerProcess.Start(["annotate", .. words]));
+        await Type(Model, input, "-o", _folder.PathOf("whole.csv"));
+        await Type(Model, input, "-o", _folder.PathOf("o-1.csv"), "--shard", "1/2");
+        var early = await Type("--merge", _folder.PathOf("o.csv"));
+        await Type(Model, input, "-o", _folder.PathOf("o-2.csv"), "--shard", "2/2");
+        var beside = await Type("--merge", _folder.PathOf("o.csv"));
+        var again = await Type("--merge", "-o", _folder.PathOf("o.csv"), _folder.PathOf("o-2.csv"), _folder.PathOf("o-1.csv"));
+        var forced = await Type("--merge", _folder.PathOf("o.csv"), _folder.PathOf("o-2.csv"), _folder.PathOf("o-1.csv"), "--force");
+
+        Assert.Equal((2, 0, 2, 0), (early.ExitCode, beside.ExitCode, again.ExitCode, forced.ExitCode));
+        Assert.Contains("1 of 2 parts are missing: 2/2.", early.Error, StringComparison.Ordinal);
+        Assert.Contains($"Nothing was written to {_folder.PathOf("o.csv")}.", early.Error, StringComparison.Ordinal);
+        Assert.Equal(_folder.PathOf("o.csv"), beside.Output.Trim());
+        Assert.Contains("2 parts, 3 texts, ", beside.Error, StringComparison.Ordinal);
+        Assert.Contains("replace it with --force.", again.Error, StringComparison.Ordinal);
+        Assert.Equal(await File.ReadAllBytesAsync(_folder.PathOf("whole.csv"), TestContext.Current.CancellationToken),
+            await File.ReadAllBytesAsync(_folder.PathOf("o.csv"), TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("", "Name a model, files of texts, and the file to write: annotate MODEL INPUT… -o OUTPUT.")]
+    [InlineData("model -o o.jsonl", "Name files of texts for model")]
+    [InlineData("model a.txt", "Name the file to write: -o OUTPUT")]
+    [InlineData("--merge", "--merge: name the file to write")]
+    public async Task What_is_missing_from_the_command_is_said(string words, string expected)
+    {
+        var (code, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start(["annotate", .. words.Split(' ', StringSplitOptions.RemoveEmptyEntries)]));
+
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Exit_codes_tell_bad_input_from_wrong_rows()
     {
         var (code, output, error) = await RunnerProcess.FinishAsync(

@@ -80,6 +80,90 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
+    public async Task Processes_in_one_folder_run_each_combination_once_and_write_the_table_of_one_process()
+    {
+        // The first run of a process that is not alone ends when another has begun: both are at work.
+        var notebook = _runner.WriteNotebook(
+            "// parameters\nvar seed = 0;\nvar rate = 0.5;\nvar alone = false;",
+            $$"""
+            var runs = System.IO.Directory.CreateDirectory("{{_runner.Folder}}/runs-" + alone).FullName;
+            System.IO.File.AppendAllText(System.IO.Path.Combine(runs, $"{seed} {rate}"), "run\n");
+            while (!alone && System.IO.Directory.GetFiles(runs).Length < 2) { System.Threading.Thread.Sleep(20); }
+            if (seed == 2 && rate == 0.1) { throw new Exception("diverged, \"badly\""); }
+            System.IO.File.WriteAllText(System.IO.Path.Combine(Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT"), "scores.json"),
+                System.Text.Json.JsonSerializer.Serialize(new { F1 = seed / 3.0 + rate, loss = rate / 7 }));
+            """);
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--grid", "rate=0.1,0.3"];
+        var alone = Path.Combine(_runner.Folder, "alone");
+        var ends = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => RunnerProcess.FinishAsync(
+            RunnerProcess.Start([.. arguments, "--output", _runner.Output]))));
+        var sequential = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "--output", alone, "-p", "alone=true"]));
+
+        Assert.All(ends.Append(sequential), end => Assert.Equal(1, end.ExitCode));
+        Assert.All(ends, end => Assert.Contains("1 of 4 runs did not end well", end.Output, StringComparison.Ordinal));
+        Assert.All(ends, end => Assert.Contains(" begins\n", end.Output, StringComparison.Ordinal));
+        Assert.All(ends, end => Assert.Contains("; by ", end.Output, StringComparison.Ordinal));
+        var runs = Directory.GetFiles(Path.Combine(_runner.Folder, "runs-False"));
+        Assert.Equal(4, runs.Length);
+        Assert.All(runs, run => Assert.Equal("run\n", File.ReadAllText(run)));
+        Assert.Equal(WithoutSeconds(alone), WithoutSeconds(_runner.Output));
+    }
+
+    [Fact]
+    public async Task A_killed_processs_combination_is_taken_up_by_another_and_goes_on()
+    {
+        var notebook = _runner.WriteNotebook(
+            "// parameters\nvar seed = 0;\nbool resume = false;\nstring? output = null;",
+            """
+            var folder = Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT");
+            var checkpoints = System.IO.Directory.CreateDirectory(System.IO.Path.Combine(folder, "checkpoints")).FullName;
+            if (!resume) { System.IO.File.WriteAllText(System.IO.Path.Combine(checkpoints, ".training.lock"), ""); }
+            System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "begun"), "");
+            while (seed == 1 && !resume) { System.Threading.Thread.Sleep(20); }
+            System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "scores.json"), System.Text.Json.JsonSerializer.Serialize(new { resumed = resume ? 1 : 0 }));
+            """);
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--output", _runner.Output];
+        using var killed = RunnerProcess.Start(arguments);
+        while (!File.Exists(Path.Combine(_runner.Output, "seed=1", "begun")) && !killed.HasExited)
+        {
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        using var other = RunnerProcess.Start(arguments);
+        await RunnerProcess.ReadUntilAsync(other, "Waiting for what others run:");
+        var holder = await RunnerProcess.ReadUntilAsync(other, "");
+        var leaving = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "--no-wait"]));
+        killed.Kill();
+        var (exitCode, output, error) = await RunnerProcess.FinishAsync(other);
+
+        Assert.Equal($"  [seed=1] {Environment.MachineName}, process {killed.Id}", holder);
+        Assert.True(leaving.ExitCode == 0, leaving.Error);
+        Assert.Contains("1 combinations are left to other processes", leaving.Output, StringComparison.Ordinal);
+        Assert.True(exitCode == 0, error + output);
+        Assert.Contains("[1/2 seed=1] begins", output, StringComparison.Ordinal);
+        Assert.Equal(["seed,status,resumed", "1,ok,1", "2,ok,0"], WithoutSeconds(_runner.Output));
+    }
+
+    [Fact]
+    public async Task Shards_run_their_own_combinations_and_the_last_completes_the_table()
+    {
+        var notebook = _runner.WriteNotebook("// parameters\nvar seed = 0;", "if (seed == 2) { throw new Exception(\"diverged\"); }");
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2,3", "--output", _runner.Output, "--shard"];
+
+        var second = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "2/2"]));
+        var half = WithoutSeconds(_runner.Output);
+        var first = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "1/2"]));
+        var wrong = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "3/2"]));
+
+        Assert.Equal((1, 0, 2), (second.ExitCode, first.ExitCode, wrong.ExitCode));
+        Assert.Contains("3 combinations, 1 of them in shard 2/2", second.Output, StringComparison.Ordinal);
+        Assert.Equal(["seed,status", "1,notRun", "2,failed", "3,notRun"], half);
+        Assert.Contains("All runs ended well.", first.Output, StringComparison.Ordinal);
+        Assert.Equal(["seed,status", "1,ok", "2,failed", "3,ok"], WithoutSeconds(_runner.Output));
+        Assert.Contains("--shard: expected I/N with I from 1 to N, as in --shard 1/4, found '3/2'.", wrong.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_wrong_grid_runs_nothing()
     {
         var notebook = _runner.WriteNotebook("// parameters\nvar seed = 0;");
@@ -90,6 +174,8 @@ public sealed class SweepTests : IDisposable
             (["--grid", "seed=1,2", "-p", "seed=3"], "varied by --grid and set by -p"),
             (["--grid", "seed=1,2", "--parallel", "0"], "--parallel: expected 1 to 64 runs at once, found '0'."),
             (["--grid", "seed=1,2", "--parallel", "all"], "--parallel: expected 1 to 64 runs at once, found 'all'."),
+            (["--grid", "seed=1,2", "--shard", "0/2"], "--shard: expected I/N"),
+            (["--grid", "seed=1,2", "--lease", "1"], "--lease: expected at least 5 seconds, found 1."),
         ];
         foreach (var (options, expected) in cases)
         {
@@ -99,6 +185,13 @@ public sealed class SweepTests : IDisposable
         }
 
         Assert.False(Directory.Exists(_runner.Output));
+    }
+
+    private static string[] WithoutSeconds(string folder)
+    {
+        var lines = File.ReadAllLines(Path.Combine(folder, "comparison.csv")).Select(line => line.Split(',')).ToList();
+        var seconds = Array.IndexOf(lines[0], "seconds");
+        return [.. lines.Select(cells => string.Join(',', cells.Where((_, i) => i != seconds)))];
     }
 
     private void AssertComparison()

@@ -30,17 +30,17 @@ internal static class AnnotateCommand
     public static Command Create()
     {
         var model = TrainedModel.NewArgument();
+        model.Arity = ArgumentArity.ZeroOrOne;
         var inputs = new Argument<string[]>("input")
         {
             Description =
             "Files, folders, patterns (in quotes), or - for standard input: text, JSON lines, CSV, Parquet, CoNLL, packed or not",
-            Arity = ArgumentArity.OneOrMore
+            Arity = ArgumentArity.ZeroOrMore
         };
-        var output = new Option<string>("--output",
+        var output = new Option<string?>("--output",
             "-o")
         {
             Description = "The file to write; its ending says the format: .jsonl .json .conll .csv .parquet .html; - for standard output",
-            Required = true,
             HelpName = "file"
         };
         var format = new Option<string?>("--format") { Description = "The format to write, where the ending does not tell" };
@@ -63,9 +63,13 @@ internal static class AnnotateCommand
         };
         var shard = new Option<(int, int)>("--shard")
         {
-            Description = "Annotate every Nth row only, beginning with the Ith",
+            Description = "Annotate every Nth row only, beginning with the Ith; --merge joins such parts",
             HelpName = "I/N",
-            CustomParser = Shard
+            CustomParser = OptionNumbers.Shard
+        };
+        var merge = new Option<bool>("--merge")
+        {
+            Description = "Join the parts that --shard made, given as --merge OUTPUT [PART…]; without parts those beside OUTPUT, named like it with more behind"
         };
         var skip = new Option<bool>("--skip-errors") { Description = "Leave wrong rows out and say which, rather than stop at the first" };
         var force = new Option<bool>("--force") { Description = "Replace the output when it exists" };
@@ -74,13 +78,34 @@ internal static class AnnotateCommand
         var (device, precision) = (TrainedModel.NewDevice(), TrainedModel.NewPrecision());
         var command = new Command("annotate", "Finds entities in files of texts with a trained model; a killed run goes on where it was when it is typed again")
         {
-            model, inputs, output, format, inputFormat, field, document, strategy, threshold, shard, skip, force, restart, types, start, device,
+            model, inputs, output, format, inputFormat, field, document, strategy, threshold, shard, merge, skip, force, restart, types, start, device,
             precision,
         };
+        command.Validators.Add(result =>
+        {
+            List<string> names = [.. result.GetValue(model) is { } name ? [name] : Array.Empty<string>(), .. result.GetValue(inputs) ?? []];
+            if (result.GetValue(merge) && names.Count == 0 && result.GetValue(output) is null)
+            {
+                result.AddError("--merge: name the file to write, and the parts where they do not lie beside it: --merge OUTPUT [PART…].");
+            }
+            else if (!result.GetValue(merge) && (names.Count < 2 || result.GetValue(output) is null))
+            {
+                result.AddError(names.Count == 0 ? "Name a model, files of texts, and the file to write: annotate MODEL INPUT… -o OUTPUT."
+                    : names.Count == 1 ? $"Name files of texts for {names[0]}: annotate MODEL INPUT… -o OUTPUT."
+                    : "Name the file to write: -o OUTPUT, or - for standard output.");
+            }
+        });
         command.SetAction(async (arguments, _) =>
         {
             LibraryFolder.MakeLoadable();
-            var (part, parts) = arguments.GetValue(shard) is { Item2: > 0 } given ? given : (1, 1);
+            if (arguments.GetValue(merge))
+            {
+                string[] names = [.. arguments.GetValue(model) is { } name ? [name] : Array.Empty<string>(), .. arguments.GetValue(inputs)!];
+                return arguments.GetValue(output) is { } whole ? Merge(whole, names, arguments.GetValue(force))
+                    : Merge(names[0], names[1..], arguments.GetValue(force));
+            }
+
+            var (part, parts) = arguments.GetValue(shard) is { Item2: > 0 } given ? given : (1, 0);
             return await AnnotateAsync(new(
                 arguments.GetValue(model)!, arguments.GetValue(inputs)!, arguments.GetValue(output)!, arguments.GetValue(format),
                 arguments.GetValue(inputFormat), arguments.GetValue(field),
@@ -140,6 +165,33 @@ internal static class AnnotateCommand
         }
     }
 
+    private static int Merge(string output, string[] parts, bool replaces)
+    {
+        try
+        {
+            var result = AnnotationMerge.Run(output, parts.Length > 0 ? parts : AnnotationMerge.Beside(output), replaces, Interruption.Token);
+            Console.Error.WriteLine($"{Counted(result.Shards, "part", "parts")}, {Counted(result.Rows, "text", "texts")}, "
+                + Counted(result.Entities, "entity", "entities")
+                + (result.Skipped > 0 ? $", {Counted(result.Skipped, "wrong row", "wrong rows")} left out" : ""));
+            Console.Out.WriteLine(Path.GetFullPath(output));
+            return ExitCodes.Ok;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine($"\nInterrupted; nothing was written to {output}.");
+            return ExitCodes.Interrupted;
+        }
+        catch (ArgumentException error)
+        {
+            throw new BadInputException($"{Spoken(error)}\nNothing was written to {output}.", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            Console.Error.WriteLine($"{error.Message}\nNothing was written to {output}.");
+            return ExitCodes.Failed;
+        }
+    }
+
     private static AnnotationSettings Settings(Wish wish) => new()
     {
         Inputs = wish.Inputs,
@@ -151,7 +203,8 @@ internal static class AnnotateCommand
         Strategy = wish.Strategy is null ? null : Enum.Parse<AggregationStrategy>(wish.Strategy, ignoreCase: true),
         Threshold = wish.Threshold,
         Shard = wish.Shard,
-        Shards = wish.Shards,
+        Shards = Math.Max(1, wish.Shards),
+        IsPart = wish.Shards > 0,
         SkipsErrors = wish.Skips,
         Replaces = wish.Replaces,
         Restarts = wish.Restarts,
@@ -164,10 +217,12 @@ internal static class AnnotateCommand
         .Replace("Name an aggregation strategy, which", "Name a --strategy, which", StringComparison.Ordinal);
 
     private static string Summary(AnnotationProgress result) =>
-        $"{Count(result.Rows)} {(result.Rows == 1 ? "text" : "texts")}, {Count(result.Entities)} {(result.Entities == 1 ? "entity" : "entities")}"
-        + (result.Skipped > 0 ? $", {Count(result.Skipped)} wrong {(result.Skipped == 1 ? "row" : "rows")} left out" : "")
+        $"{Counted(result.Rows, "text", "texts")}, {Counted(result.Entities, "entity", "entities")}"
+        + (result.Skipped > 0 ? $", {Counted(result.Skipped, "wrong row", "wrong rows")} left out" : "")
         + (result.NewRows < result.Rows ? $"; {Count(result.NewRows)} of them in this run" : "")
         + $" in {InWords(result.Seconds)} ({Rates(result)})";
+
+    private static string Counted(long count, string one, string many) => $"{Count(count)} {(count == 1 ? one : many)}";
 
     private static string Rates(AnnotationProgress at) =>
         at.Seconds <= 0 ? "" : $"{Count((long)(at.NewRows / at.Seconds))} texts/s, {Count((long)(at.Tokens / at.Seconds))} tokens/s";
@@ -181,18 +236,6 @@ internal static class AnnotateCommand
 
         result.AddError($"--threshold: expected a probability from 0 to 1, as in --threshold 0.5, found '{result.Tokens[0].Value}'.");
         return 0;
-    }
-
-    private static (int, int) Shard(ArgumentResult result)
-    {
-        if (result.Tokens[0].Value.Split('/') is [var first, var second] && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var shard)
-            && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var shards) && shard >= 1 && shard <= shards)
-        {
-            return (shard, shards);
-        }
-
-        result.AddError($"--shard: expected I/N with I from 1 to N, as in --shard 1/4, found '{result.Tokens[0].Value}'.");
-        return (1, 1);
     }
 
     /// <summary>One line on standard error: replaced in place on a terminal, else written anew now and then.</summary>

@@ -34,5 +34,18 @@ internal static class OptionNumbers
         return 0;
     }
 
+    /// <summary>A part, I/N with I from 1 to N; (1, 1), with the error in the result, when it is none.</summary>
+    public static (int Shard, int Shards) Shard(ArgumentResult result)
+    {
+        if (result.Tokens[0].Value.Split('/') is [var first, var second] && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var shard)
+            && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var shards) && shard >= 1 && shard <= shards)
+        {
+            return (shard, shards);
+        }
+
+        result.AddError($"{NameOf(result)}: expected I/N with I from 1 to N, as in {NameOf(result)} 1/4, found '{result.Tokens[0].Value}'.");
+        return (1, 1);
+    }
+
     private static string NameOf(ArgumentResult result) => ((OptionResult)result.Parent!).Option.Name;
 }

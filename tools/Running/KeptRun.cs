@@ -22,18 +22,26 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <summary>Keeps a folder for this process.</summary>
     /// <returns>The lock; the system takes it back when the process ends, however it ends.</returns>
     /// <exception cref="BadInputException">Another process runs a notebook there, or the folder cannot be written.</exception>
-    public static IDisposable Lock(string folder)
+    public static IDisposable Lock(string folder) => TryLock(folder)
+        ?? throw new BadInputException($"{folder}: another process is running a notebook there. Wait for its end, or choose another folder with --output.");
+
+    /// <summary>Keeps a folder for this process, unless another process runs a notebook there.</summary>
+    /// <returns>The lock, or null.</returns>
+    /// <exception cref="BadInputException">The folder cannot be written.</exception>
+    public static IDisposable? TryLock(string folder)
     {
         try
         {
             Directory.CreateDirectory(folder);
             return FileLock.Take(Path.Combine(folder, HostContract.LockName));
         }
+        catch (IOException) when (File.Exists(Path.Combine(folder, HostContract.LockName)))
+        {
+            return null;
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new BadInputException(File.Exists(Path.Combine(folder, HostContract.LockName))
-                ? $"{folder}: another process is running a notebook there. Wait for its end, or choose another folder with --output."
-                : $"{folder}: cannot be written: {error.Message} Choose another folder with --output.", error);
+            throw new BadInputException($"{folder}: cannot be written: {error.Message} Choose another folder with --output.", error);
         }
     }
 

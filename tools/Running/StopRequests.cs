@@ -12,6 +12,7 @@ internal sealed class StopRequests : IDisposable
     private readonly Lock _lock = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly CancellationTokenRegistration[] _toAll = [];
     private readonly CancellationTokenSource _wish = new(), _order = new();
     private TimeSpan _last;
     private int _count;
@@ -25,6 +26,13 @@ internal sealed class StopRequests : IDisposable
             Receive(signal, _clock.Elapsed);
         })),
     ];
+
+    /// <summary>The requests to one of several runs: those that reach all of them, and those that are made by <see cref="Make"/>.</summary>
+    public StopRequests(StopRequests all)
+    {
+        _registrations = [];
+        _toAll = [all.Wish.Register(() => Make(all._first)), all.Order.Register(() => Make(all._first))];
+    }
 
     public int Count => Volatile.Read(ref _count);
 
@@ -42,14 +50,17 @@ internal sealed class StopRequests : IDisposable
         IsIgnored(HangUp) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
 
     // The two sources hold nothing that would have to be freed, and a signal may be on its way while this runs.
-    public void Dispose() => Array.ForEach(_registrations, registration => registration.Dispose());
+    public void Dispose()
+    {
+        Array.ForEach(_registrations, registration => registration.Dispose());
+        Array.ForEach(_toAll, registration => registration.Dispose());
+    }
 
     /// <summary>Counts a signal, unless it is the echo of the one before.</summary>
     /// <param name="signal">What came.</param>
     /// <param name="now">On a clock that only goes forward.</param>
     internal void Receive(PosixSignal signal, TimeSpan now)
     {
-        CancellationTokenSource reached;
         lock (_lock)
         {
             // A terminal goes away once, however many of its processes tell us so.
@@ -58,8 +69,19 @@ internal sealed class StopRequests : IDisposable
                 return;
             }
 
-            _first = _count == 0 ? signal : _first;
             _last = now;
+        }
+
+        Make(signal);
+    }
+
+    /// <summary>Counts one request.</summary>
+    public void Make(PosixSignal signal)
+    {
+        CancellationTokenSource reached;
+        lock (_lock)
+        {
+            _first = _count == 0 ? signal : _first;
             reached = Interlocked.Increment(ref _count) == 1 ? _wish : _order;
         }
 

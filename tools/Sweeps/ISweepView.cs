@@ -10,5 +10,10 @@ internal interface ISweepView
     IRunView Begin(SweepPoint point, int number, int count, RunState run);
 
     /// <summary>A combination is over.</summary>
-    void End(SweepResult result);
+    /// <param name="result">What came of it.</param>
+    /// <param name="holder">The process that ran it; null for this one.</param>
+    void End(SweepResult result, string? holder);
+
+    /// <summary>Something else that a person may want to know.</summary>
+    void Notice(string text);
 }

@@ -6,15 +6,25 @@ using NotebookRunner.Running;
 
 namespace NotebookRunner.Sweeps;
 
-/// <summary>Runs a notebook once for each combination of a grid, skips what is done already, and keeps one comparison up to date.</summary>
+/// <summary>
+/// Runs a notebook once for each combination of a grid, skips what is done already, and keeps one comparison up to date. Several processes may work in one
+/// folder: each combination is run by one of them (<see cref="PointClaims"/>), and all write the same comparison, in the grid's order.
+/// </summary>
 internal sealed class Sweep
 {
+    private static readonly string[] EndedWords = [.. new[] { RunStatus.Ok, RunStatus.Failed, RunStatus.TimedOut }.Select(RunJson.Word)];
+
     private readonly SweepOptions _options;
     private readonly ISweepView _view;
     private readonly StopRequests _stops;
     private readonly Lock _lock = new();
     private readonly SweepResult[] _results;
     private readonly RunState[] _runs;
+    private readonly PointClaims[] _claims;
+    // The claim that counted when this process began: what came later belongs to the same sweep.
+    private readonly int[] _firstClaims;
+    private readonly HashSet<int> _running = [];
+    private string _told = "";
 
     /// <summary>Plans a sweep; nothing is run yet.</summary>
     /// <exception cref="ParameterException">A parameter of the grid is unknown, set elsewhere too, or has a value of another type.</exception>
@@ -27,12 +37,9 @@ internal sealed class Sweep
         }
 
         var points = options.Grid.Points();
-        foreach (var point in points)
-        {
-            LostRuns.Mark(FolderOf(point));
-        }
-
-        _runs = [.. points.Select(point => RunPreparation.Prepare(options.NotebookPath, options.Fixed.Concat(point.Values).ToDictionary()))];
+        _runs = [.. points.Select(Prepared)];
+        _claims = [.. points.Select(point => new PointClaims(FolderOf(point), options.Lease, options.Job))];
+        _firstClaims = [.. _claims.Select(claims => claims.Look() is { IsHeld: true } held ? held.Number - 1 : claims.Look().Number)];
         _results = [
             .. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
     }
@@ -40,37 +47,194 @@ internal sealed class Sweep
     /// <summary>All combinations, in the order of the grid, as far as they have come.</summary>
     public IReadOnlyList<SweepResult> Results => _results;
 
-    /// <summary>Runs what is not done yet.</summary>
+    /// <summary>Combinations that other processes have not ended yet: none unless the sweep does not wait, or was stopped.</summary>
+    public IReadOnlyList<SweepResult> LeftToOthers { get; private set; } = [];
+
+    /// <summary>Runs what is not done yet, and waits for what others run.</summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public async Task ExecuteAsync()
     {
-        WriteComparison();
-        var waiting = Enumerable.Range(0, _results.Length).Where(i => _results[i].Status is RunStatus.NotRun).ToList();
-        await Parallel.ForEachAsync(waiting, new ParallelOptions { MaxDegreeOfParallelism = _options.Parallel }, async (index, _) => await RunAsync(index));
-        WriteComparison();
-    }
-
-    private async Task RunAsync(int index)
-    {
-        if (_stops.Count > 0)
-        {
-            return;
-        }
-
-        var point = _results[index].Point;
-        using var held = KeptRun.Lock(FolderOf(point));
-        var run = _runs[index] = GoingOn(point) ?? _runs[index];
-        var reports = new ReportFiles(_options.NotebookPath, FolderOf(point));
-        reports.Write(run);
-        var view = _view.Begin(point, index + 1, _results.Length, run);
-        await new NotebookRun(run, RunOptionsFor(point), view, reports.Write, _stops).ExecuteAsync();
         lock (_lock)
         {
-            _results[index] = SweepResult.Of(point, run);
             WriteComparison();
         }
 
-        _view.End(_results[index]);
+        // The first fault ends all; what runs comes to its end.
+        await Parallel.ForEachAsync(Enumerable.Range(0, _options.Parallel), new ParallelOptions { MaxDegreeOfParallelism = _options.Parallel },
+            async (_, faulted) => await WorkAsync(faulted));
+        lock (_lock)
+        {
+            WriteComparison();
+        }
+    }
+
+    private async Task WorkAsync(CancellationToken faulted)
+    {
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(faulted, _stops.Wish);
+        while (!ends.IsCancellationRequested)
+        {
+            var (taken, open) = Next();
+            if (taken is not null)
+            {
+                await RunAsync(taken);
+            }
+            else if (open == 0)
+            {
+                return;
+            }
+            else
+            {
+                // Many claims on a file server are looked at less often.
+                await Task.Delay(TimeSpan.FromSeconds(Math.Clamp(open / 20.0, 0.5, 5)), ends.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private sealed record Taken(int Index, IDisposable Lock, PointClaim Claim);
+
+    /// <summary>Takes the next combination that nobody has.</summary>
+    /// <returns>It, or null and how many are to be waited for.</returns>
+    private (Taken? Taken, int Open) Next()
+    {
+        lock (_lock)
+        {
+            var held = new List<(int Index, string Holder)>();
+            foreach (var index in Enumerable.Range(0, _results.Length).Where(index => IsOpen(index) && _options.IsInShard(index)))
+            {
+                var seen = _claims[index].Look();
+                if (Learn(index, seen))
+                {
+                    continue;
+                }
+
+                if (!seen.IsHeld && Take(index, seen) is { } taken)
+                {
+                    _running.Add(index);
+                    return (taken, 0);
+                }
+
+                held.Add((index, seen.IsHeld ? seen.Facts?.Holder ?? "a process that has just begun" : "a process that is no sweep"));
+            }
+
+            LeftToOthers = [.. held.Select(point => _results[point.Index])];
+            if (!_options.Waits)
+            {
+                return (null, 0);
+            }
+
+            Tell(held);
+            return (null, held.Count);
+        }
+    }
+
+    private Taken? Take(int index, ClaimView seen)
+    {
+        var folder = FolderOf(_results[index].Point);
+        LostRuns.Mark(folder);
+        if (KeptRun.TryLock(folder) is not { } held)
+        {
+            return null;
+        }
+
+        if (_claims[index].Take(seen) is { } claim)
+        {
+            return new(index, held, claim);
+        }
+
+        held.Dispose();
+        return null;
+    }
+
+    private bool IsOpen(int index) => _results[index].Status is RunStatus.NotRun && !_running.Contains(index);
+
+    /// <summary>
+    /// Takes over what another process has done: it ended well, or it ended in this sweep, where a fault is not tried again. What failed in an earlier sweep is.
+    /// </summary>
+    private bool Learn(int index, ClaimView seen)
+    {
+        if (seen.IsHeld)
+        {
+            return false;
+        }
+
+        var (point, isOfThisSweep) = (_results[index].Point, IsOfThisSweep(index, seen));
+        var found = !isOfThisSweep && _options is { IsFresh: true } ? null : SweepResult.Read(point, FolderOf(point), _runs[index]);
+        if (found is null or { Status: RunStatus.Interrupted } || (found.Status is not RunStatus.Ok && !isOfThisSweep && _options.IsInShard(index)))
+        {
+            return false;
+        }
+
+        _results[index] = found with { IsKept = !isOfThisSweep };
+        if (isOfThisSweep)
+        {
+            _view.End(_results[index], seen.Facts!.Holder);
+        }
+
+        return true;
+    }
+
+    private bool IsOfThisSweep(int index, ClaimView seen) => seen.Facts is { Ended: { } ended } facts && EndedWords.Contains(ended)
+        && (seen.Number > _firstClaims[index] || facts.IsAliveHere || (facts.Job.Length > 0 && facts.Job == _options.Job));
+
+    private void Tell(List<(int Index, string Holder)> held)
+    {
+        const int Most = 5;
+        var words = string.Concat(held.Take(Most).Select(point => $"\n  [{_results[point.Index].Point.Words}] {point.Holder}"))
+            + (held.Count > Most ? Invariant($"\n  and {held.Count - Most} more") : "");
+        if (words != _told && held.Count > 0)
+        {
+            _view.Notice($"Waiting for what others run:{words}");
+        }
+
+        _told = words;
+    }
+
+    private async Task RunAsync(Taken taken)
+    {
+        var (index, held, claim) = taken;
+        using (held)
+        using (claim)
+        using (var stops = new StopRequests(_stops))
+        using (claim.Lost.Register(() => End(stops)))
+        {
+            var point = _results[index].Point;
+            var run = _runs[index] = GoingOn(point) ?? (_runs[index].Status is RunStatus.NotRun ? _runs[index] : Prepared(point));
+            var reports = new ReportFiles(_options.NotebookPath, FolderOf(point));
+            Save(run);
+            var view = _view.Begin(point, index + 1, _results.Length, run);
+            await new NotebookRun(run, RunOptionsFor(point), view, Save, stops).ExecuteAsync();
+            var isOurs = claim.End(run.Status);
+            lock (_lock)
+            {
+                _running.Remove(index);
+                _results[index] = isOurs ? SweepResult.Of(point, run) : _results[index];
+                WriteComparison();
+            }
+
+            if (isOurs)
+            {
+                _view.End(_results[index], null);
+            }
+            else
+            {
+                _view.Notice($"[{point.Words}] was taken by another process: this one showed no sign of life for longer than --lease.");
+            }
+
+            void Save(RunState state)
+            {
+                if (!claim.Lost.IsCancellationRequested)
+                {
+                    reports.Write(state);
+                }
+            }
+        }
+
+        // Another process is at work there: at once.
+        static void End(StopRequests stops)
+        {
+            stops.Make(System.Runtime.InteropServices.PosixSignal.SIGTERM);
+            stops.Make(System.Runtime.InteropServices.PosixSignal.SIGTERM);
+        }
     }
 
     /// <summary>Runs at the same time share the cores: each taking all of them would be slower than one after another.</summary>
@@ -79,8 +243,8 @@ internal sealed class Sweep
         _options.Parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / _options.Parallel));
 
     /// <summary>
-    /// The run that an earlier sweep did not end, where it is the same: it goes on. What else lies in the point's folder goes, for the folders are the sweep's
-    /// own, and a notebook begins no run where another lies.
+    /// The run that an earlier process did not end, where it is the same: it goes on. What else lies in the point's folder goes, for the folders are the
+    /// sweep's own, and a notebook begins no run where another lies.
     /// </summary>
     private RunState? GoingOn(SweepPoint point)
     {
@@ -107,7 +271,41 @@ internal sealed class Sweep
         return null;
     }
 
+    private RunState Prepared(SweepPoint point) =>
+        RunPreparation.Prepare(_options.NotebookPath, _options.Fixed.Concat(point.Values).ToDictionary());
+
     private string FolderOf(SweepPoint point) => Path.Combine(_options.Folder, point.FolderName);
 
-    private void WriteComparison() => SweepReport.Write(_options, _results);
+    /// <summary>
+    /// Writes what is known of all combinations. Another process may have learned more and written it meanwhile: whoever writes looks again behind it, so that
+    /// the last one to write has seen everything.
+    /// </summary>
+    private void WriteComparison()
+    {
+        const int Tries = 3;
+        LearnAll();
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                SweepReport.Write(_options, _results);
+            }
+            catch (FileNotFoundException) when (tries < Tries)
+            {
+                // On a file server without locks another machine may take the temporary file for one that was left over.
+                continue;
+            }
+
+            if (!LearnAll())
+            {
+                return;
+            }
+        }
+    }
+
+    private bool LearnAll()
+    {
+        var open = Enumerable.Range(0, _results.Length).Where(IsOpen).ToList();
+        return open.Count(index => Learn(index, _claims[index].Look())) > 0;
+    }
 }

@@ -16,12 +16,15 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
     }
 
     /// <inheritdoc />
-    public void End(SweepResult result)
+    public void Notice(string text) => Say(text);
+
+    /// <inheritdoc />
+    public void End(SweepResult result, string? holder)
     {
         var scores = string.Join(", ", result.Scores.Take(3).Select(score => $"{score.Key} {NumberText.Short(score.Value)}"));
         var outcome = result.Status is RunStatus.Ok
             ? $"ok{(scores.Length > 0 ? $": {scores}" : "")}" : $"{result.Status.ToString().ToUpperInvariant()}: {result.Problem}";
-        Say($"[{result.Point.Words}] {outcome} ({NumberText.InWords(result.Seconds)})");
+        Say($"[{result.Point.Words}] {outcome} ({NumberText.InWords(result.Seconds)}{(holder is null ? "" : $"; by {holder}")})");
     }
 
     private void Say(string line)

@@ -1,0 +1,347 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NotebookLib.Data;
+using NotebookLib.Platform;
+
+namespace NotebookLib.Annotation;
+
+/// <summary>
+/// Joins the outputs of an annotation's shards: byte for byte the output of one run without shards. One row of each shard is in memory at a time (for Parquet
+/// one row group besides); the joined output is whole or absent, and the shards stay.
+/// </summary>
+internal static class AnnotationMerge
+{
+    private const int LargestRecordBytes = 64 << 20;
+    private const int LargestFrameBytes = 1 << 20;
+
+    /// <summary>What the joined output came to.</summary>
+    /// <param name="Shards">How many shards.</param>
+    /// <param name="Rows">Texts written.</param>
+    /// <param name="Entities">Entities in them.</param>
+    /// <param name="Skipped">Wrong rows that the shards left out.</param>
+    public sealed record Result(int Shards, long Rows, long Entities, long Skipped);
+
+    /// <summary>The shards' outputs that lie beside an output, by their names: its name with more behind, and its ending.</summary>
+    /// <param name="output">The joined output.</param>
+    public static IReadOnlyList<string> Beside(string output)
+    {
+        var (folder, stem, ending) = (Path.GetDirectoryName(Path.GetFullPath(output))!, Path.GetFileNameWithoutExtension(output), Path.GetExtension(output));
+        string[] marks = [AnnotationPart.ShardRecordOf(""), AnnotationPart.RecordOf("")];
+        return !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!)
+            .SelectMany(name => marks.Where(mark => name.EndsWith(mark, StringComparison.Ordinal)).Select(mark => name[..^mark.Length]))
+            .Where(name => name.StartsWith(stem, StringComparison.Ordinal) && name.EndsWith(ending, StringComparison.Ordinal) && name != Path.GetFileName(output))
+            .Distinct().Order(StringComparer.Ordinal).Select(name => Path.Combine(Path.GetDirectoryName(output)!, name))];
+    }
+
+    /// <summary>Joins.</summary>
+    /// <param name="output">The file to write.</param>
+    /// <param name="parts">The shards' outputs, in any order.</param>
+    /// <param name="replaces">Whether an output that is there is replaced.</param>
+    /// <param name="cancellation">Stops; nothing is left then.</param>
+    /// <exception cref="ArgumentException">A shard is missing, not complete, changed or of another task: all faults together; nothing was written.</exception>
+    /// <exception cref="InvalidDataException">A shard is damaged; nothing was written.</exception>
+    /// <exception cref="IOException">A file cannot be read or written.</exception>
+    public static Result Run(string output, IReadOnlyList<string> parts, bool replaces, CancellationToken cancellation = default)
+    {
+        var shards = Checked(output, parts, replaces);
+        var rows = shards.Select(shard => new RowReader(shard)).ToList();
+        try
+        {
+            var first = rows[0];
+            if (rows.Find(reader => !reader.Head.SequenceEqual(first.Head) || !reader.Tail.SequenceEqual(first.Tail)) is { } other)
+            {
+                throw new InvalidDataException($"{other.Name}: begins or ends otherwise than {first.Name}; annotate that shard again.");
+            }
+
+            var format = shards[0].Format;
+            if (format == AnnotationFormat.Parquet)
+            {
+                // What reads a row takes it for one of ours.
+                rows.ForEach(reader => reader.CheckAll());
+                AnnotationParquet.Write(output, Joined().Select(row => Encoding.UTF8.GetString(row.Span).TrimEnd('\n')), new LabelSet(shards[0].Types));
+            }
+            else
+            {
+                AtomicFile.Write(output, stream => WriteText(stream, first, Joined(), format is AnnotationFormat.Json or AnnotationFormat.LabelStudio));
+            }
+        }
+        finally
+        {
+            rows.ForEach(reader => reader.Dispose());
+        }
+
+        return new(shards.Count, shards.Sum(shard => shard.Rows), shards.Sum(shard => shard.Entities), shards.Sum(shard => shard.Skipped));
+
+        IEnumerable<ReadOnlyMemory<byte>> Joined()
+        {
+            for (var row = 0L; row < shards[0].InputRows; row++)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                if (rows[(int)(row % rows.Count)].Next() is { IsEmpty: false } bytes)
+                {
+                    yield return bytes;
+                }
+            }
+
+            // Before the output gets its name.
+            rows.ForEach(reader => reader.CheckEnd());
+        }
+    }
+
+    private static void WriteText(Stream stream, RowReader frame, IEnumerable<ReadOnlyMemory<byte>> rows, bool isArray)
+    {
+        stream.Write(frame.Head);
+        var isFirst = true;
+        foreach (var row in rows)
+        {
+            // In an array the first row of each shard stands behind no comma.
+            var bare = isArray && row.Span[0] == ',' ? row[1..] : row;
+            stream.Write(isArray && !isFirst ? ","u8 : []);
+            stream.Write(bare.Span);
+            isFirst = false;
+        }
+
+        stream.Write(frame.Tail);
+    }
+
+    /// <summary>A complete shard, as its record says.</summary>
+    private sealed record Shard(
+        string Path, int Number, int Count, JsonObject Task, AnnotationFormat Format, long InputRows, string InputHash, long Rows, long Entities, long Skipped,
+        string[] Types, long FirstRow, long EndOfRows, long Bytes, string Hash)
+    {
+        public string RowsPath => Format == AnnotationFormat.Parquet ? AnnotationPart.ShardRowsOf(Path) : Path;
+
+        /// <summary>What the shard's rows were made by; the input is known by its hash.</summary>
+        public IEnumerable<KeyValuePair<string, JsonNode?>> Maker => Task.Where(pair => pair.Key is not ("shard" or "input"));
+    }
+
+    private static List<Shard> Checked(string output, IReadOnlyList<string> parts, bool replaces)
+    {
+        var faults = new List<string>();
+        if (Directory.Exists(output))
+        {
+            faults.Add($"{output}: is a folder; name a file in it.");
+        }
+        else if (File.Exists(output) && !replaces)
+        {
+            faults.Add($"{output}: exists already and was left as it is. Name another output, or have it replaced.");
+        }
+
+        if (parts.Count == 0)
+        {
+            faults.Add($"{output}: no parts lie beside it; expected outputs of shards whose names begin with {Path.GetFileNameWithoutExtension(output)} and end "
+                + $"with {Path.GetExtension(output)}. Name the parts.");
+        }
+
+        var shards = new List<Shard>();
+        foreach (var path in parts.DistinctBy(Path.GetFullPath))
+        {
+            try
+            {
+                shards.Add(Read(path));
+            }
+            catch (InvalidDataException fault)
+            {
+                faults.Add(fault.Message);
+            }
+        }
+
+        faults.AddRange(Misfits(shards, faults.Count > 0));
+        if (shards.Count > 0 && Path.GetExtension(output) is var ending && shards.All(shard => Path.GetExtension(shard.Path) != ending)
+            && new AnnotationSettings { Inputs = [], Output = output }.FormatOfEnding is { } other && other != shards[0].Format)
+        {
+            faults.Add($"{output}: its ending says {other}, the parts are {shards[0].Format}; joining does not convert.");
+        }
+
+        return faults.Count == 0 ? [.. shards.OrderBy(shard => shard.Number)] : throw new ArgumentException(string.Join('\n', faults));
+    }
+
+    /// <summary>What keeps shards, each complete in itself, from being one whole.</summary>
+    private static IEnumerable<string> Misfits(List<Shard> shards, bool hasFaults)
+    {
+        if (shards.Count == 0)
+        {
+            yield break;
+        }
+
+        // What most are parts of; a foreign one is named beside it.
+        var first = shards.GroupBy(shard => (shard.Count, shard.InputHash, string.Join('\n', shard.Maker))).MaxBy(group => group.Count())!.First();
+        foreach (var shard in shards)
+        {
+            var differing = shard.Maker.Select(pair => pair.Key).Union(first.Maker.Select(pair => pair.Key))
+                .Where(key => !JsonNode.DeepEquals(shard.Task[key], first.Task[key])).ToList();
+            if (differing.Count > 0)
+            {
+                yield return $"{shard.Path}: is of another task than {first.Path}: "
+                    + string.Join("; ", differing.Select(key => $"{key} is {Shown(shard.Task[key])} there, {Shown(first.Task[key])} here")) + ".";
+            }
+            else if (shard.Count != first.Count)
+            {
+                yield return Invariant($"{shard.Path}: is part {shard.Number} of {shard.Count}, {first.Path} is one of {first.Count}.");
+            }
+            else if (shard.InputHash != first.InputHash || shard.InputRows != first.InputRows || !shard.Types.SequenceEqual(first.Types))
+            {
+                yield return Invariant($"{shard.Path}: is of another input than {first.Path}, or the input changed between them: ")
+                    + Invariant($"{shard.InputRows} rows of {Shown(shard.Task["input"])} there, {first.InputRows} of {Shown(first.Task["input"])} here.");
+            }
+        }
+
+        var fitting = shards.Where(shard => shard.Count == first.Count).ToList();
+        foreach (var twice in fitting.GroupBy(shard => shard.Number).Where(group => group.Count() > 1))
+        {
+            yield return Invariant($"Part {twice.Key} of {first.Count} is there more than once: {string.Join(", ", twice.Select(shard => shard.Path))}.");
+        }
+
+        var missing = Enumerable.Range(1, first.Count).Except(fitting.Select(shard => shard.Number)).ToList();
+        if (missing.Count > 0)
+        {
+            const int Most = 20;
+            yield return Invariant($"{missing.Count} of {first.Count} parts {(hasFaults ? "are not among the complete ones" : "are missing")}: ")
+                + string.Join(", ", missing.Take(Most).Select(number => Invariant($"{number}/{first.Count}"))) + (missing.Count > Most ? ", …" : "")
+                + ". A part is made by annotate with --shard.";
+        }
+    }
+
+    private static string Shown(JsonNode? value) =>
+        value is null ? "not given" : value.ToJsonString() is { Length: > 120 } json ? json[..120] + "…" : value.ToJsonString();
+
+    private static Shard Read(string path)
+    {
+        var record = AnnotationPart.ShardRecordOf(path);
+        if (File.Exists(AnnotationPart.PathOf(path)) || (!File.Exists(path) && File.Exists(AnnotationPart.RecordOf(path))))
+        {
+            throw new InvalidDataException($"{path}: is not complete; the command that makes it, typed again, goes on.");
+        }
+
+        if (!File.Exists(path) || !File.Exists(record))
+        {
+            throw new InvalidDataException(!File.Exists(path) ? $"{path}: no such file."
+                : $"{path}: is no part of an annotation; expected {Path.GetFileName(record)} beside it, which annotate writes with --shard.");
+        }
+
+        Shard shard;
+        try
+        {
+            var json = StrictJson.ParseNode(StrictJson.ReadBytes(record, LargestRecordBytes, "what annotate with --shard writes"))!.AsObject();
+            var task = json["task"]!.AsObject();
+            var number = task["shard"]!.GetValue<string>().Split('/');
+            shard = new(path, int.Parse(number[0], CultureInfo.InvariantCulture), int.Parse(number[1], CultureInfo.InvariantCulture), task,
+                Enum.Parse<AnnotationFormat>(task["format"]!.GetValue<string>()), Number("inputRows"), json["inputHash"]!.GetValue<string>(), Number("rows"),
+                Number("entities"), Number("skipped"), [.. json["types"]!.AsArray().Select(type => type!.GetValue<string>())], Number("firstRow"),
+                Number("endOfRows"), Number("bytes"), json["hash"]!.GetValue<string>());
+            if (shard.Number < 1 || shard.Number > shard.Count || shard.FirstRow > LargestFrameBytes || shard.FirstRow > shard.EndOfRows
+                || shard.EndOfRows > shard.Bytes || shard.Bytes - shard.EndOfRows > LargestFrameBytes || !Enum.IsDefined(shard.Format))
+            {
+                throw new FormatException("its numbers do not fit");
+            }
+
+            long Number(string name) => json[name]!.GetValue<long>() is >= 0 and var value ? value : throw new FormatException($"{name} is negative");
+        }
+        catch (Exception damage) when (damage is JsonException or NullReferenceException or InvalidOperationException or FormatException or ArgumentException
+            or OverflowException or IndexOutOfRangeException)
+        {
+            throw new InvalidDataException($"{record}: is damaged ({damage.Message.TrimEnd('.')}); annotate this part again.", damage);
+        }
+
+        var own = (shard.InputRows + shard.Count - shard.Number) / shard.Count;
+        foreach (var (file, bytes) in ((string, long)[])[(shard.RowsPath, shard.Bytes), (AnnotationPart.SizesOf(path), own * sizeof(int))])
+        {
+            if (!File.Exists(file) || new FileInfo(file).Length != bytes)
+            {
+                throw new InvalidDataException(!File.Exists(file) ? $"{path}: {Path.GetFileName(file)} is not beside it any more; annotate this part again."
+                    : Invariant($"{file}: has {new FileInfo(file).Length} bytes, {bytes} were written; was it changed since? Annotate this part again."));
+            }
+        }
+
+        return shard;
+    }
+
+    /// <summary>Reads a shard's rows one after another, and whether they are what was written.</summary>
+    private sealed class RowReader : IDisposable
+    {
+        private readonly Shard _shard;
+        private readonly FileStream _rows;
+        private readonly FileStream _sizes;
+        private readonly XxHash128 _hash = new();
+        private byte[] _buffer = new byte[1 << 12];
+
+        public RowReader(Shard shard)
+        {
+            _shard = shard;
+            _rows = File.OpenRead(shard.RowsPath);
+            _sizes = File.OpenRead(AnnotationPart.SizesOf(shard.Path));
+            _rows.Position = shard.EndOfRows;
+            Tail = Read((int)(shard.Bytes - shard.EndOfRows)).ToArray();
+            _rows.Position = 0;
+            Head = Read((int)shard.FirstRow).ToArray();
+            _hash.Append(Head);
+        }
+
+        public string Name => _shard.Path;
+
+        public byte[] Head { get; }
+
+        public byte[] Tail { get; }
+
+        /// <summary>The next row of the shard, empty where nothing was written; valid until the next call.</summary>
+        public ReadOnlyMemory<byte> Next()
+        {
+            Span<byte> four = stackalloc byte[sizeof(int)];
+            _sizes.ReadExactly(four);
+            var size = BinaryPrimitives.ReadInt32LittleEndian(four);
+            if (size < 0 || size > _shard.EndOfRows - _rows.Position)
+            {
+                throw Damaged();
+            }
+
+            var row = Read(size);
+            _hash.Append(row.Span);
+            return row;
+        }
+
+        /// <summary>Reads all, before any of it is used.</summary>
+        public void CheckAll()
+        {
+            using var whole = File.OpenRead(_shard.RowsPath);
+            var hash = new XxHash128();
+            hash.Append(whole);
+            if (Convert.ToHexStringLower(hash.GetCurrentHash()) != _shard.Hash)
+            {
+                throw Damaged();
+            }
+        }
+
+        /// <summary>After the last row: whether all was read as it was written.</summary>
+        public void CheckEnd()
+        {
+            _hash.Append(Tail);
+            if (_rows.Position != _shard.EndOfRows || Convert.ToHexStringLower(_hash.GetCurrentHash()) != _shard.Hash)
+            {
+                throw Damaged();
+            }
+        }
+
+        public void Dispose()
+        {
+            _rows.Dispose();
+            _sizes.Dispose();
+        }
+
+        private InvalidDataException Damaged() => new($"{_shard.RowsPath}: is not what was written; annotate this part again.");
+
+        private ReadOnlyMemory<byte> Read(int size)
+        {
+            if (size > _buffer.Length)
+            {
+                _buffer = new byte[Math.Max(size, Math.Min(2 * _buffer.Length, 1 << 24))];
+            }
+
+            _rows.ReadExactly(_buffer, 0, size);
+            return _buffer.AsMemory(0, size);
+        }
+    }
+}

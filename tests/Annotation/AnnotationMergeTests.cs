@@ -1,0 +1,166 @@
+using System.Text.Json.Nodes;
+using NotebookLib.Annotation;
+using NotebookLib.Inference;
+using NotebookLib.Tests.Data;
+using NotebookLib.Tests.Inference;
+using NotebookLib.Tests.Tokenization;
+using NotebookLib.Tokenization;
+
+namespace NotebookLib.Tests.Annotation;
+
+/// <summary>Shards that are joined are the output of one run; what does not belong together is not joined.</summary>
+public sealed class AnnotationMergeTests : IDisposable
+{
+    private static readonly DebertaTokenizer s_tokenizer = DebertaTokenizer.Load(SpmFile.TinyPath);
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly EntityTagger _tagger = new(s_tokenizer,
+        new FakeScorer(["O", "B-X", "I-X", "B-Y", "I-Y"], new() { [s_tokenizer.FindId("▁goat")!.Value] = [0.1f, 0.9f, 0, 0, 0] }));
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(nameof(AnnotationFormat.JsonLines), "o.jsonl", 3)]
+    [InlineData(nameof(AnnotationFormat.Json), "o.json", 2)]
+    [InlineData(nameof(AnnotationFormat.Conll), "o.conll", 3)]
+    [InlineData(nameof(AnnotationFormat.Csv), "o.csv", 3)]
+    [InlineData(nameof(AnnotationFormat.Parquet), "o.parquet", 3)]
+    [InlineData(nameof(AnnotationFormat.Html), "o.html", 3)]
+    [InlineData(nameof(AnnotationFormat.Doccano), "o.jsonl", 3)]
+    [InlineData(nameof(AnnotationFormat.LabelStudio), "o.json", 3)]
+    [InlineData(nameof(AnnotationFormat.Spacy), "o.jsonl", 1)]
+    public void Joined_shards_are_byte_for_byte_the_output_of_one_run(string format, string output, int shards)
+    {
+        // Wrong rows that are left out, a text without a word, which CoNLL has no row for, and one of several lines; the last shard is killed on its way.
+        Write(1900, row => row % 11 == 3 ? "{\"text\": 7}" : row % 7 == 2 ? "{\"text\": \" \"}" : $$"""{"text": "{{row}} the goat,\n😀 bees"}""");
+        AnnotationSettings Settings(string name) =>
+            new() { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf(name), Format = Enum.Parse<AnnotationFormat>(format), SkipsErrors = true };
+        Annotator.Run(_tagger, Settings("whole"), cancellation: TestContext.Current.CancellationToken);
+        List<string> parts = [.. Enumerable.Range(1, shards).Select(shard => _folder.PathOf($"part-{shard}{Path.GetExtension(output)}"))];
+        for (var shard = 1; shard <= shards; shard++)
+        {
+            var settings = Settings(Path.GetFileName(parts[shard - 1])) with { Shard = shard, Shards = shards, IsPart = true };
+            if (shard == shards)
+            {
+                Kill(settings);
+                Assert.Contains("is not complete; the command that makes it, typed again, goes on", Refused(parts), StringComparison.Ordinal);
+            }
+
+            Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken);
+        }
+
+        parts.Reverse();
+        var result = AnnotationMerge.Run(_folder.PathOf(output), parts, false, TestContext.Current.CancellationToken);
+
+        Assert.Equal(File.ReadAllBytes(_folder.PathOf("whole")), File.ReadAllBytes(_folder.PathOf(output)));
+        Assert.Equal((shards, 1900, 173), (result.Shards, result.Rows + result.Skipped, result.Skipped));
+        Assert.Empty(Directory.EnumerateFiles(_folder.Root, "*.part*"));
+        Assert.Contains("exists already", Refused(parts, output), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Fewer_rows_than_shards_leave_shards_without_rows()
+    {
+        Write(2, row => $$"""{"text": "the goat {{row}}"}""");
+        for (var shard = 1; shard <= 4; shard++)
+        {
+            Annotate($"o-{shard}.json", shard, 4);
+        }
+
+        Assert.Equal(4, AnnotationMerge.Beside(_folder.PathOf("o.json")).Count);
+        AnnotationMerge.Run(_folder.PathOf("o.json"), AnnotationMerge.Beside(_folder.PathOf("o.json")), false, TestContext.Current.CancellationToken);
+        Assert.Equal(2, JsonNode.Parse(File.ReadAllText(_folder.PathOf("o.json")))!.AsArray().Count);
+    }
+
+    [Fact]
+    public void What_does_not_belong_together_is_named_and_nothing_is_written()
+    {
+        Write(300, row => $$"""{"text": "the goat {{row}}"}""");
+        var (one, two, three) = (Annotate("o-1.jsonl", 1, 3), Annotate("o-2.jsonl", 2, 3), Annotate("o-3.jsonl", 3, 3));
+        var (again, ofTwo, strict) = (Annotate("again.jsonl", 2, 3), Annotate("two.jsonl", 2, 2),
+            Annotate("strict.jsonl", 3, 3, settings => settings with { Threshold = 0.5 }));
+        var alone = Annotate("alone.jsonl", 1, 1, settings => settings with { IsPart = false });
+        Write(300, row => $$"""{"text": "a goat {{row}}"}""");
+        var foreign = Annotate("foreign.jsonl", 3, 3);
+
+        Assert.Equal("1 of 3 parts are missing: 2/3. A part is made by annotate with --shard.", Refused([one, three]));
+        Assert.Contains($"{foreign}: is of another input than {one}, or the input changed between them", Refused([foreign, one, two]), StringComparison.Ordinal);
+        Assert.Equal($"{strict}: is of another task than {one}: threshold is 0.5 there, 0 here.", Refused([one, strict, two]));
+        Assert.Contains($"{ofTwo}: is part 2 of 2, {one} is one of 3.", Refused([one, ofTwo, three]), StringComparison.Ordinal);
+        Assert.Equal($"Part 2 of 3 is there more than once: {two}, {again}.", Refused([one, two, again, three]));
+        Assert.Contains($"{alone}: is no part of an annotation; expected alone.jsonl.shard.json beside it", Refused([alone, one, two, three]),
+            StringComparison.Ordinal);
+        Assert.Contains("none.jsonl: no such file.", Refused([_folder.PathOf("none.jsonl"), one, two, three]), StringComparison.Ordinal);
+        Assert.Contains("no parts lie beside it", Refused([]), StringComparison.Ordinal);
+        Assert.Contains("joining does not convert", Refused([one, two, three], "joined.csv"), StringComparison.Ordinal);
+        File.AppendAllText(two, "{}\n");
+        Assert.Contains($"{two}: has ", Refused([one, two, three]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_damaged_part_is_found_before_the_output_gets_its_name()
+    {
+        Write(300, row => $$"""{"text": "the goat {{row}}"}""");
+        List<string> parts = [Annotate("o-1.jsonl", 1, 2), Annotate("o-2.jsonl", 2, 2)];
+        var (rows, record) = (File.ReadAllBytes(parts[1]), File.ReadAllText(parts[1] + ".shard.json"));
+        rows[^9] ^= 1;
+        File.WriteAllBytes(parts[1], rows);
+        Assert.Contains("is not what was written", Broken(), StringComparison.Ordinal);
+
+        rows[^9] ^= 1;
+        File.WriteAllBytes(parts[1], rows);
+        using (var sizes = File.OpenWrite(parts[1] + ".shard.sizes"))
+        {
+            sizes.Write([0xff, 0xff, 0xff, 0x7f]);
+        }
+
+        Assert.Contains("is not what was written", Broken(), StringComparison.Ordinal);
+        foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["),
+            ("\"inputRows\":300", "\"inputRows\":9223372036854775807"), ("\"firstRow\":0", "\"firstRow\":99999999"), ("JsonLines", "77")])
+        {
+            File.WriteAllText(parts[1] + ".shard.json", record.Replace(old, hostile, StringComparison.Ordinal));
+            Assert.Contains(".shard", Refused(parts), StringComparison.Ordinal);
+        }
+
+        string Broken()
+        {
+            var error = Assert.Throws<InvalidDataException>(() =>
+                AnnotationMerge.Run(_folder.PathOf("o.jsonl"), parts, false, TestContext.Current.CancellationToken));
+            Assert.Empty(Directory.EnumerateFiles(_folder.Root, "o.jsonl*"));
+            return error.Message;
+        }
+    }
+
+    private void Write(int rows, Func<int, string> row) => _folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, rows).Select(at => row(at) + "\n")));
+
+    private string Annotate(string output, int shard, int shards, Func<AnnotationSettings, AnnotationSettings>? change = null)
+    {
+        var settings = new AnnotationSettings
+        {
+            Inputs = [_folder.PathOf("a.jsonl")],
+            Output = _folder.PathOf(output),
+            Shard = shard,
+            Shards = shards,
+            IsPart = true
+        };
+        Annotator.Run(_tagger, change?.Invoke(settings) ?? settings, cancellation: TestContext.Current.CancellationToken);
+        return settings.Output;
+    }
+
+    private void Kill(AnnotationSettings settings)
+    {
+        using var stop = new CancellationTokenSource();
+        Assert.ThrowsAny<OperationCanceledException>(() => Annotator.Run(_tagger, settings, _ => stop.Cancel(), cancellation: stop.Token));
+        // What was written behind the last record when the process died.
+        File.AppendAllText(settings.Output + ".part", "half a ro");
+        File.AppendAllText(settings.Output + ".shard.sizes", "xyz");
+    }
+
+    private string Refused(IReadOnlyList<string> parts, string output = "joined.jsonl")
+    {
+        var before = Directory.GetFiles(_folder.Root).Order(StringComparer.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => AnnotationMerge.Run(_folder.PathOf(output), parts, false, TestContext.Current.CancellationToken));
+        Assert.Equal(before, Directory.GetFiles(_folder.Root).Order(StringComparer.Ordinal));
+        return error.Message;
+    }
+}
