@@ -33,7 +33,8 @@ internal static class AnnotationMerge
         string[] marks = [AnnotationPart.ShardRecordOf(""), AnnotationPart.RecordOf("")];
         return !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!)
             .SelectMany(name => marks.Where(mark => name.EndsWith(mark, StringComparison.Ordinal)).Select(mark => name[..^mark.Length]))
-            .Where(name => name.StartsWith(stem, StringComparison.Ordinal) && name.EndsWith(ending, StringComparison.Ordinal) && name != Path.GetFileName(output))
+            .Where(name => name.StartsWith(stem, StringComparison.Ordinal) && name.EndsWith(ending, StringComparison.Ordinal))
+            .Where(name => name != Path.GetFileName(output))
             .Distinct().Order(StringComparer.Ordinal).Select(name => Path.Combine(Path.GetDirectoryName(output)!, name))];
     }
 
@@ -133,8 +134,8 @@ internal static class AnnotationMerge
 
         if (parts.Count == 0)
         {
-            faults.Add($"{output}: no parts lie beside it; expected outputs of shards whose names begin with {Path.GetFileNameWithoutExtension(output)} and end "
-                + $"with {Path.GetExtension(output)}. Name the parts.");
+            faults.Add($"{output}: no parts lie beside it; expected outputs of shards whose names begin with {Path.GetFileNameWithoutExtension(output)} "
+                + $"and end with {Path.GetExtension(output)}. Name the parts.");
         }
 
         var shards = new List<Shard>();

@@ -84,7 +84,8 @@ public sealed class AnnotationMergeTests : IDisposable
         var foreign = Annotate("foreign.jsonl", 3, 3);
 
         Assert.Equal("1 of 3 parts are missing: 2/3. A part is made by annotate with --shard.", Refused([one, three]));
-        Assert.Contains($"{foreign}: is of another input than {one}, or the input changed between them", Refused([foreign, one, two]), StringComparison.Ordinal);
+        Assert.Contains($"{foreign}: is of another input than {one}, or the input changed between them", Refused([foreign, one, two]),
+            StringComparison.Ordinal);
         Assert.Equal($"{strict}: is of another task than {one}: threshold is 0.5 there, 0 here.", Refused([one, strict, two]));
         Assert.Contains($"{ofTwo}: is part 2 of 2, {one} is one of 3.", Refused([one, ofTwo, three]), StringComparison.Ordinal);
         Assert.Equal($"Part 2 of 3 is there more than once: {two}, {again}.", Refused([one, two, again, three]));

@@ -120,7 +120,7 @@ public sealed class SweepTests : IDisposable
             if (!resume) { System.IO.File.WriteAllText(System.IO.Path.Combine(checkpoints, ".training.lock"), ""); }
             System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "begun"), "");
             while (seed == 1 && !resume) { System.Threading.Thread.Sleep(20); }
-            System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "scores.json"), System.Text.Json.JsonSerializer.Serialize(new { resumed = resume ? 1 : 0 }));
+            System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "scores.json"), resume ? "{\"resumed\": 1}" : "{\"resumed\": 0}");
             """);
         string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--output", _runner.Output];
         using var killed = RunnerProcess.Start(arguments);

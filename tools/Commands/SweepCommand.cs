@@ -39,7 +39,7 @@ internal static class SweepCommand
         var leaves = new Option<bool>("--no-wait") { Description = "End when nothing is left to run here, though other processes still run theirs" };
         var lease = new Option<TimeSpan?>("--lease")
         {
-            Description = "Seconds without a sign of life after which another process's combination is taken up again, going on from its checkpoint [default: 90]",
+            Description = "Seconds without a sign of life after which another process's combination is taken up, from its checkpoint [default: 90]",
             HelpName = "seconds",
             CustomParser = OptionNumbers.Seconds
         };

@@ -45,8 +45,8 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
     {
         try
         {
-            return StrictJson.Deserialize<ClaimFacts>(Encoding.UTF8.GetBytes(text), JsonSerializerOptions.Web) is { Holder: not null, Machine: not null, Job: not null } facts
-                ? facts : null;
+            var facts = StrictJson.Deserialize<ClaimFacts>(Encoding.UTF8.GetBytes(text), JsonSerializerOptions.Web);
+            return facts is { Holder: not null, Machine: not null, Job: not null } ? facts : null;
         }
         catch (JsonException)
         {

@@ -148,7 +148,8 @@ internal sealed class Sweep
     private bool IsOpen(int index) => _results[index].Status is RunStatus.NotRun && !_running.Contains(index);
 
     /// <summary>
-    /// Takes over what another process has done: it ended well, or it ended in this sweep, where a fault is not tried again. What failed in an earlier sweep is.
+    /// Takes over what another process has done: it ended well, or it ended in this sweep, where a fault is not tried again. What failed in an earlier sweep
+    /// is.
     /// </summary>
     private bool Learn(int index, ClaimView seen)
     {

@@ -9,6 +9,7 @@ shift
 array=$(sbatch --parsable --array="1-$parts" tools/slurm/annotate.sbatch "$@")
 name=${output##*/}
 list=()
+for word in "$@"; do [ "$word" != --force ] || list+=(--force); done
 for ((i = 1; i <= parts; i++)); do list+=("${output%.*}-$i-of-$parts.${name##*.}"); done
 merge=$(sbatch --parsable --dependency="afterok:${array%%;*}" --kill-on-invalid-dep=yes tools/slurm/merge.sbatch "$output" "${list[@]}")
 echo "parts ${array%%;*}, merge ${merge%%;*}"

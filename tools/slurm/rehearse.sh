@@ -82,3 +82,80 @@ for node in n1 n2; do
 done
 until_true 60 "two idle nodes" sh -c '[ "$(sinfo -h -N -t idle -o %N | sort | tr "\n" " ")" = "n1 n2 " ]'
 say "$(slurmctld -V), nodes $(sinfo -h -N -o '%N %t' | tr '\n' ' ')"
+
+# 2. The same sweep by one process, without Slurm.
+grid=(notebooks/ner_deberta_base_A.dib --profile demo --grid seed=1,2,3,4 --grid learningRate=5e-4,1e-3 -p "updates=$updates" -p trainRows=400 -p validationRows=60
+    -p testRows=60 -p compare=false -p tracking=disabled -p evaluateEvery=0.5 -p saveEvery=1 -p logEvery=1)
+alone=$work/alone together=$work/together
+dotnet bin/tools/NotebookRunner.dll sweep "${grid[@]}" --output "$alone" > "$work/log/alone" 2>&1 || { tail -n 20 "$work/log/alone"; fail "the sequential sweep"; }
+say "sequential sweep: $(grep -c ',ok,' "$alone/comparison.csv") points"
+
+# 3. The array. A claim that nobody ended says who holds it.
+held() { grep -L '"ended":"' "$together"/*/.claim-* 2> /dev/null; }
+training() { # how many points are past their first checkpoint, and not at their end
+    local claim count=0
+    for claim in $(held); do
+        if compgen -G "$(dirname "$claim")/checkpoints/checkpoint-*" > /dev/null; then count=$((count + 1)); fi
+    done
+    echo "$count"
+}
+two_train() { [ "$(training)" -ge 2 ]; }
+field() { scontrol -o show job "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
+state() { field "$1" JobState; }
+is_in() { [[ " $2 " == *" $(state "$1") "* ]]; }
+task_on() { squeue -h -t R -w "$1" -o '%F_%K' | head -n 1; }
+
+job=$(sbatch --parsable --array=1-8%2 --mem=100 --output="$work/jobs/%a.out" tools/slurm/sweep.sbatch "${grid[@]}" --output "$together" --no-wait)
+say "array $job: 8 tasks, 2 at a time"
+until_true 600 "two tasks train" two_train
+
+killed=$(task_on n1)
+process=$(held | xargs grep -l "Slurm $killed\"" | head -n 1 | xargs sed -n 's/.*"process":\([0-9]*\).*/\1/p')
+kill -9 "$process"
+until_true 60 "task $killed is over" is_in "$killed" "FAILED"
+scontrol requeue "$killed"
+say "task $killed: killed on n1 (exit $(field "$killed" ExitCode)), requeued"
+until_true 600 "two tasks train again" two_train
+
+scontrol update NodeName=n2 State=DRAIN Reason=rehearsal
+stopped=$(task_on n2)
+scontrol requeue "$stopped"
+until_true 120 "task $stopped stops" is_in "$stopped" "PENDING RUNNING COMPLETED"
+say "node n2 drained; task $stopped on it: SIGTERM, requeued"
+all_ended() { [ -z "$(squeue -h -j "$job" -o %T)" ]; }
+until_true 3600 "the array ends" all_ended
+
+# 4. What came of it.
+echo
+printf '%-6s %-10s %-9s %s\n' task state restarts node
+bad=0
+for task in $(seq 1 8); do
+    at=${job}_$task
+    printf '%-6s %-10s %-9s %s\n' "$task" "$(state "$at")" "$(field "$at" Restarts)" "$(field "$at" NodeList)"
+    [ "$(state "$at")" = COMPLETED ] || bad=1
+done
+echo
+printf '%-30s %-12s %-12s %s\n' point "ended well" interrupted "dead claims"
+for point in "$together"/*/; do
+    well=$({ grep -l '"ended":"ok"' "$point".claim-* || true; } | wc -l)
+    part=$({ grep -lE '"ended":"(interrupted|notRun)"' "$point".claim-* || true; } | wc -l)
+    dead=$({ grep -L '"ended":"' "$point".claim-* || true; } | wc -l)
+    printf '%-30s %-12s %-12s %s\n' "$(basename "$point")" "$well" "$part" "$dead"
+    [ "$well" -eq 1 ] || bad=1
+done
+[ "$(grep -ho '^\[[0-9]*/8 .*\] begins' "$work"/jobs/*.out | wc -l)" -eq 10 ] || { echo "expected 8 beginnings and 2 goings on" >&2; bad=1; }
+grep -q "resume.*true" "$together"/*/run.json || { echo "no run went on from a checkpoint" >&2; bad=1; }
+
+# What a clock measured differs; every other column is the same to every digit.
+without_times() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) keep[i] = $i !~ /second|time|speed|memory|\/s$/ }
+        { line = ""; for (i = 1; i <= NF; i++) if (keep[i]) line = line (line == "" ? "" : ",") $i; print line }' "$1/comparison.csv"
+}
+without_times "$alone" > "$work/alone.csv"
+without_times "$together" > "$work/together.csv"
+echo
+column -s, -t "$work/together.csv"
+cmp "$work/alone.csv" "$work/together.csv" || bad=1
+echo
+[ "$bad" -eq 0 ] || fail "see above"
+say "All eight points ran to their end once; the table is the sequential sweep's, byte for byte."
