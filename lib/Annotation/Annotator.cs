@@ -48,7 +48,8 @@ internal static class Annotator
         var output = settings.Output == AnnotationSettings.Standard ? null : Path.GetFullPath(settings.Output);
         using var spool = settings.Inputs[0] == AnnotationSettings.Standard ? new Spool(settings) : null;
         List<InputFile> files = spool is not null ? [spool.File] : settings.Files();
-        using var part = output is null ? null : AnnotationPart.Open(output, Task(tagger, settings, format, files, spool), settings.Restarts, settings.IsPart || settings.Shards > 1);
+        using var part = output is null ? null : AnnotationPart.Open(
+            output, Task(tagger, settings, format, files, spool), settings.Restarts, settings.IsPart || settings.Shards > 1);
         var run = new Running(tagger, settings, new(format, tagger.Labels, tagger.Name), files, part, progress, skipped, cancellation);
         return run.ToEnd(part is null || format != AnnotationFormat.Parquet ? null : lines => AnnotationParquet.Write(output!, lines, tagger.Labels));
     }
