@@ -65,7 +65,7 @@ internal static class DispatcherOperators
 
     private static readonly Lazy<(jit.ScriptModule? Module, string? Problem)> LoadedInt8 = new(LoadInt8);
 
-    private static readonly System.Collections.Concurrent.ConcurrentDictionary<(ScalarType, long, long), bool> s_isPackable = new();
+    private static readonly System.Collections.Concurrent.ConcurrentDictionary<(ScalarType, long, long, int), bool> s_isPackable = new();
 
     /// <summary>True when oneDNN's linear layer answers on this machine with the numbers of libtorch's own.</summary>
     public static bool HasOneDnnLinear => Loaded.Value.Module is not null;
@@ -114,12 +114,13 @@ internal static class DispatcherOperators
     /// <param name="weight">Weight, [N, K], contiguous, without gradient.</param>
     /// <returns>
     /// An opaque tensor of the same size; a handle of the weight itself where products with the rearranged one are wrong. libtorch 2.10 gives such for an N
-    /// that is a multiple of 16 but not of 64 (48, 80, 96, 160 …) in float32 on a processor with AVX-512, so every shape is tried once.
+    /// that is a multiple of 16 but not of 64 (48, 80, 96, 160 …) in float32 on a processor with AVX-512, and which of them are wrong depends on the number of
+    /// threads, so every shape is tried once with each.
     /// </returns>
     /// <exception cref="NotSupportedException">The operator is missing here; see <see cref="Problem"/>.</exception>
     public static Tensor PackLinearWeight(Tensor weight)
     {
-        return s_isPackable.GetOrAdd((weight.dtype, weight.shape[0], weight.shape[1]), _ => IsRightWhenPacked(weight))
+        return s_isPackable.GetOrAdd((weight.dtype, weight.shape[0], weight.shape[1], get_num_threads()), _ => IsRightWhenPacked(weight))
             ? (Tensor)Module.invoke("pack", weight) : weight.alias();
     }
 
@@ -128,11 +129,15 @@ internal static class DispatcherOperators
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
         var known = arange(weight.numel(), float32).sin().view(weight.shape).to(weight.dtype);
-        var x = arange(3 * weight.shape[1], float32).cos().view(3, -1).to(weight.dtype);
-        var expected = Linear(x, known, null).to(float32);
-        var difference = (Linear(x, (Tensor)Module.invoke("pack", known), null).to(float32) - expected).abs().max().item<float>();
-        // bfloat16 has 8 bits of mantissa; a wrong product is off by as much as the numbers themselves.
-        return difference <= 0.05f * expected.abs().max().item<float>();
+        // Few rows and many: the kernel that is taken, and with it how it sees the weight, depends on their number.
+        return new long[] { 3, 300 }.All(rows =>
+        {
+            var x = arange(rows * weight.shape[1], float32).cos().view(rows, -1).to(weight.dtype);
+            var expected = Linear(x, known, null).to(float32);
+            var difference = (Linear(x, (Tensor)Module.invoke("pack", known), null).to(float32) - expected).abs().max().item<float>();
+            // bfloat16 has 8 bits of mantissa; a wrong product is off by as much as the numbers themselves.
+            return difference <= 0.05f * expected.abs().max().item<float>();
+        });
     }
 
     /// <summary>Why products of bytes cannot be had here, or are not right here; null when they are.</summary>
