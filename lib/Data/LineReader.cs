@@ -10,6 +10,9 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
 {
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    // Of a line that is too long: a small packed file can hold one of any length.
+    private const int MostSkippedBytes = 64 << 20;
+
     private byte[] _buffer = new byte[1 << 16];
     private int _start;
     private int _end;
@@ -29,11 +32,12 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
 
     /// <summary>Moves to the next line.</summary>
     /// <returns>False at the end of the file.</returns>
-    /// <exception cref="InvalidDataException">The packed data is damaged.</exception>
+    /// <exception cref="InvalidDataException">The packed data is damaged, or a line has no end within reach.</exception>
     public bool Read()
     {
         IsTooLong = false;
         var searched = 0;
+        var skipped = 0L;
         while (true)
         {
             var lineEnd = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOfAny((byte)'\n', (byte)'\r');
@@ -55,7 +59,12 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
             {
                 IsTooLong = true;
                 _start = _end;
+                skipped += searched;
                 searched = 0;
+                if (skipped > Math.Max(MostSkippedBytes, 4L * maxLineBytes))
+                {
+                    throw new InvalidDataException(Invariant($"line {Line + 1} is longer than {skipped} bytes; are these lines, or a bomb of packed data?"));
+                }
             }
 
             if (!Fill())

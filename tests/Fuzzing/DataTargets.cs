@@ -15,14 +15,15 @@ internal static class DataTargets
     private static readonly LabelSet s_types = new(["PER", "ORG", "LOC", "PRODUCT"]);
     private static readonly string[] s_labels = ["O", "B-PER", "I-PER"];
 
-    // The bombs of jsonl-gz: a small file that unpacks to more than a reader may take at once.
+    // A small file that unpacks to one line of more than a reader may take at once.
     private static readonly Lazy<byte[]> s_bomb = new(() => Packed(stream =>
     {
-        var zeros = new byte[1 << 20];
-        zeros.AsSpan().Fill((byte)' ');
+        var letters = new byte[1 << 20];
+        letters.AsSpan().Fill((byte)'x');
+        stream.Write("{\"tokens\":[\""u8);
         for (var i = 0; i < 600; i++)
         {
-            stream.Write(zeros);
+            stream.Write(letters);
         }
     }));
 
@@ -35,6 +36,10 @@ internal static class DataTargets
         Sentences("parquet", ".parquet"),
         Sentences("jsonl-gz", () => [.. Files(".jsonl").Select(file => new SoundInput(file.Name + ".gz", Packed(stream => stream.Write(file.Content)))),
             new("bomb.jsonl.gz", s_bomb.Value)]),
+        Sentences("jsonl-in-gz", () => [.. Files(".jsonl").Select(file => new SoundInput(file.Name + ".gz", file.Content))]) with
+        {
+            Mend = (_, content) => Packed(stream => stream.Write(content)),
+        },
         new("annotate", () => Texts(), Annotate),
         new("csv", () => [Runs()], folder =>
         {

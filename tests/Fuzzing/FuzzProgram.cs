@@ -70,8 +70,9 @@ internal static class FuzzProgram
 
             if (result.End == FuzzEnd.NotAllowed)
             {
-                one.Write();
-                Keep(failures, target.Name, number, one);
+                var again = new FuzzCase(target, numbers[0], number, root);
+                again.Write();
+                Keep(failures, target.Name, number, again);
             }
 
             protocol.WriteLine(Invariant($"{(result.End == FuzzEnd.Read ? 'r' : result.End == FuzzEnd.Refused ? 'x' : '!')} {milliseconds} {bytes >> 20} ")

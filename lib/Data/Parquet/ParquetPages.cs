@@ -165,7 +165,7 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordPool wor
         var bytes = new byte[length];
         var found = codec switch
         {
-            1 => Snappy.Decompress(packed.Span, bytes),
+            1 => UnpackSnappy(packed.Span, bytes),
             2 => ReadAll(new GZipStream(new MemoryStream(packed.ToArray()), CompressionMode.Decompress), bytes),
             4 => ReadAll(new BrotliStream(new MemoryStream(packed.ToArray()), CompressionMode.Decompress), bytes),
             5 => UnpackHadoopLz4(packed.Span, bytes),
@@ -184,6 +184,14 @@ internal sealed class ParquetPages(ParquetColumn column, int codec, WordPool wor
         {
             return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         }
+    }
+
+    private static int UnpackSnappy(ReadOnlySpan<byte> packed, byte[] bytes)
+    {
+        // The block says its length once more, and that much is taken for it.
+        var claimed = Snappy.GetUncompressedLength(packed);
+        return claimed == bytes.Length ? Snappy.Decompress(packed, bytes)
+            : throw new InvalidDataException($"a page's Snappy block claims {claimed} bytes, its header says {bytes.Length}");
     }
 
     private static int UnpackZstd(ReadOnlySpan<byte> packed, byte[] bytes)

@@ -75,11 +75,17 @@ internal sealed class ThriftStruct
             while (ReadByte() is var head && head != 0)
             {
                 var (step, type) = (head >> 4, head & 15);
-                field = step == 0 ? checked((int)ReadNumber()) : field + step;
+                field = step == 0 ? ReadFieldNumber() : field + step;
                 result._fields[field] = type is 1 or 2 ? 2L - type : ReadValue(type, level + 1);
             }
 
             return result;
+        }
+
+        private int ReadFieldNumber()
+        {
+            var number = ReadNumber();
+            return number is >= short.MinValue and <= short.MaxValue ? (int)number : throw new InvalidDataException($"its metadata name a field {number}");
         }
 
         private object ReadValue(int type, int level)
