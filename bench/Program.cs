@@ -35,7 +35,8 @@ root.Add(all);
 // Measured for docs/TRAINING.md, docs/ANNOTATE.md, docs/SERVE.md and docs/GPU.md, not on every machine.
 ISection[] apart =
 [
-    new PassesSection(), new StorageSection(), new EnduranceSection(), new AnnotateSection(), new ServeSection(), new ServeFaultsSection(), new GpuSection(),
+    new PassesSection(), new StorageSection(), new EnduranceSection(), new LongRunSection(), new AnnotateSection(), new ServeSection(),
+    new ServeFaultsSection(), new GpuSection(),
 ];
 foreach (var section in sections.Concat(apart))
 {
