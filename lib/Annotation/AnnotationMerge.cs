@@ -201,9 +201,9 @@ internal static class AnnotationMerge
         if (missing.Count > 0)
         {
             const int Most = 20;
-            yield return Invariant($"{missing.Count} of {first.Count} parts {(hasFaults ? "are not among the complete ones" : "are missing")}: ")
-                + string.Join(", ", missing.Take(Most).Select(number => Invariant($"{number}/{first.Count}"))) + (missing.Count > Most ? ", …" : "")
-                + ". A part is made by annotate with --shard.";
+            yield return Invariant($"Missing{(hasFaults ? " among complete parts" : "")}: ")
+                + string.Join(", ", missing.Take(Most).Select(number => Invariant($"{number}/{first.Count}")))
+                + (missing.Count > Most ? Invariant($" and {missing.Count - Most} more") : "") + ". A part is made by annotate with --shard I/N.";
         }
     }
 

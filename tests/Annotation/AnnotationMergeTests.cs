@@ -83,7 +83,7 @@ public sealed class AnnotationMergeTests : IDisposable
         Write(300, row => $$"""{"text": "a goat {{row}}"}""");
         var foreign = Annotate("foreign.jsonl", 3, 3);
 
-        Assert.Equal("1 of 3 parts are missing: 2/3. A part is made by annotate with --shard.", Refused([one, three]));
+        Assert.Equal("Missing: 2/3. A part is made by annotate with --shard I/N.", Refused([one, three]));
         Assert.Contains($"{foreign}: is of another input than {one}, or the input changed between them", Refused([foreign, one, two]),
             StringComparison.Ordinal);
         Assert.Equal($"{strict}: is of another task than {one}: threshold is 0.5 there, 0 here.", Refused([one, strict, two]));

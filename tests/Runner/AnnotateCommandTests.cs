@@ -107,7 +107,7 @@ public sealed class AnnotateCommandTests : IDisposable
         var forced = await Type("--merge", _folder.PathOf("o.csv"), _folder.PathOf("o-2.csv"), _folder.PathOf("o-1.csv"), "--force");
 
         Assert.Equal((2, 0, 2, 0), (early.ExitCode, beside.ExitCode, again.ExitCode, forced.ExitCode));
-        Assert.Contains("1 of 2 parts are missing: 2/2.", early.Error, StringComparison.Ordinal);
+        Assert.Contains("Missing: 2/2. A part is made by annotate with --shard I/N.", early.Error, StringComparison.Ordinal);
         Assert.Contains($"Nothing was written to {_folder.PathOf("o.csv")}.", early.Error, StringComparison.Ordinal);
         Assert.Equal(_folder.PathOf("o.csv"), beside.Output.Trim());
         Assert.Contains("2 parts, 3 texts, ", beside.Error, StringComparison.Ordinal);

@@ -138,7 +138,7 @@ public sealed class SweepTests : IDisposable
 
         Assert.Equal($"  [seed=1] {Environment.MachineName}, process {killed.Id}", holder);
         Assert.True(leaving.ExitCode == 0, leaving.Error);
-        Assert.Contains("1 combinations are left to other processes", leaving.Output, StringComparison.Ordinal);
+        Assert.Contains("Left to other processes: 1 of 2", leaving.Output, StringComparison.Ordinal);
         Assert.True(exitCode == 0, error + output);
         Assert.Contains("[1/2 seed=1] begins", output, StringComparison.Ordinal);
         Assert.Equal(["seed,status,resumed", "1,ok,1", "2,ok,0"], WithoutSeconds(_runner.Output));

@@ -90,7 +90,7 @@ internal static class SweepCommand
             ? "All runs ended well." : $"{missing} of {own.Count} runs did not end well; the same command runs them again.");
         if (sweep.Results.Count(result => result.Status is RunStatus.NotRun) is > 0 and var others && missing == 0)
         {
-            Console.Out.WriteLine($"{others} combinations are left to other processes; who ends last completes page and table.");
+            Console.Out.WriteLine($"Left to other processes: {others} of {sweep.Results.Count}; who ends last completes page and table.");
         }
 
         Console.Out.WriteLine($"  page   {SweepReport.PagePath(options)}\n  table  {SweepReport.TablePath(options)}");

@@ -306,7 +306,12 @@ internal sealed class Sweep
 
     private bool LearnAll()
     {
-        var open = Enumerable.Range(0, _results.Length).Where(IsOpen).ToList();
-        return open.Count(index => Learn(index, _claims[index].Look())) > 0;
+        var hasLearned = false;
+        foreach (var index in Enumerable.Range(0, _results.Length).Where(IsOpen))
+        {
+            hasLearned |= Learn(index, _claims[index].Look());
+        }
+
+        return hasLearned;
     }
 }

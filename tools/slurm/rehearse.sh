@@ -24,6 +24,7 @@ cleanup() {
     [ "$code" -eq 0 ] && rm -rf "$work" || echo "Logs, jobs and both sweeps are left in $work." >&2
 }
 trap cleanup EXIT
+trap 'exit 130' INT TERM
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
