@@ -65,6 +65,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=1
 ReturnToService=2
 JobRequeue=1
 KillWait=120
+MinJobAge=86400
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
@@ -92,7 +93,7 @@ dotnet bin/tools/NotebookRunner.dll sweep "${grid[@]}" --output "$alone" > "$wor
 say "sequential sweep: $(grep -c ',ok,' "$alone/comparison.csv") points"
 
 # 3. The array. A claim that nobody ended says who holds it.
-held() { grep -L '"ended":"' "$together"/*/.claim-* 2> /dev/null; }
+held() { grep -L '"ended":"' "$together"/*/.claim-* 2> /dev/null || true; }
 training() { # how many points are past their first checkpoint, and not at their end
     local claim count=0
     for claim in $(held); do
