@@ -22,8 +22,8 @@ internal sealed class LongRunSection : ISection
     private const int Updates = 5_000;
     private const int Moments = 10;
 
-    // From the first tenth to the last, in which the code is compiled and the journal's buffers have grown.
-    private const double MostMemoryGrowth = 64e6;
+    // Over the second half: in the first the code is compiled, tables for each length are made, and the allocator's heap finds its size.
+    private const double MostMemoryGrowth = 16e6;
     private const double MostSlowing = 1.15;
 
     public string Verb => "long-run";
@@ -41,13 +41,13 @@ internal sealed class LongRunSection : ISection
         report.Tables.Add(new(
             $"The demo's model, 16 sentences an update, {updates:N0} updates; every tenth logged, {Moments} evaluations and checkpoints, tracked online.",
             new(["updates", "tokens/s", "resident, MB", "managed heap, MB", "live tensors", "open files", "threads"], [.. moments.Select(Cells)])));
-        var (first, last) = (moments[0], moments[^1]);
+        var (middle, last) = (moments[(Moments / 2) - 1], moments[^1]);
         report.Targets.Add(
-            Target.AtMost("resident memory, last less first tenth", MostMemoryGrowth / 1e6, (last.Resident - first.Resident) / 1e6, "MB", "0.0"));
-        report.Targets.Add(Target.AtMost("live tensors, last less first tenth", 0, last.Tensors - first.Tensors, "", "0"));
-        report.Targets.Add(Target.AtMost("open files, last less first tenth", 0, last.Files - first.Files, "", "0"));
-        report.Targets.Add(Target.AtMost("threads, last less first tenth", 2, last.Threads - first.Threads, "", "0"));
-        report.Targets.Add(Target.AtMost("time of an update, last over first tenth", MostSlowing, first.Speed / last.Speed, "×", "0.00"));
+            Target.AtMost("resident memory, growth over the second half", MostMemoryGrowth / 1e6, (last.Resident - middle.Resident) / 1e6, "MB", "0.0"));
+        report.Targets.Add(Target.AtMost("live tensors, growth over the second half", 0, last.Tensors - middle.Tensors, "", "0"));
+        report.Targets.Add(Target.AtMost("open files, growth over the second half", 0, last.Files - middle.Files, "", "0"));
+        report.Targets.Add(Target.AtMost("threads, growth over the second half", 2, last.Threads - middle.Threads, "", "0"));
+        report.Targets.Add(Target.AtMost("time of an update, last tenth over the fifth", MostSlowing, middle.Speed / last.Speed, "×", "0.00"));
         report.Targets.Add(Target.AtMost("tracked rows lost", 0, server.Gaps, "", "0"));
         return report;
     }
