@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of docs/SCALE.md's part on Slurm, for real and on this one machine: Debian's slurmctld, slurmd and munge on loopback with two nodes of one CPU, in a folder that is gone afterwards.
+# docs/SCALE.md's sweep on Slurm, for real and on this one machine: Debian's slurmctld, slurmd and munge on loopback with two nodes of one CPU, in a folder that is gone afterwards.
 # A sweep of eight points as an array of eight tasks, two at a time; in the middle one task is killed (kill -9) and requeued, another is requeued while it trains (SIGTERM), and a node is
 # drained. Then: was every point run to its end once, and is the table the one that a sequential sweep writes, to every digit? Ends with tables; exit code 0 when all held.
 #   tools/slurm/rehearse.sh [UPDATES]     updates of each training, default 40. Needs root, for apt-get and Slurm's daemons; the runner must be built (dotnet build tools).
