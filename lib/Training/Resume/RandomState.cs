@@ -22,9 +22,10 @@ internal static class RandomState
     /// </summary>
     public static string? FindFault(IReadOnlyDictionary<string, byte[]> states)
     {
-        if (!states.TryGetValue(LibtorchName, out var bytes) || bytes.Length != StateBytes)
+        var expected = OfLibtorch().Length;
+        if (!states.TryGetValue(LibtorchName, out var bytes) || bytes.Length != expected)
         {
-            return Invariant($"the state of libtorch's generator has {bytes?.Length ?? 0} bytes, expected {StateBytes}");
+            return Invariant($"the state of libtorch's generator has {bytes?.Length ?? 0} bytes, expected {expected}");
         }
 
         var (left, isSeeded, next) = (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(12)),
@@ -33,7 +34,6 @@ internal static class RandomState
     }
 
     // CPUGeneratorImpl.cpp of PyTorch 2: seed, words left, whether it is seeded, the next word, 624 words, and normal draws that wait.
-    private const int StateBytes = 5056;
     private const int WordsOfTwister = 624;
 
     public static void SetLibtorch(byte[] bytes)
