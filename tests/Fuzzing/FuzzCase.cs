@@ -122,7 +122,7 @@ internal sealed class FuzzCase(FuzzTarget target, int seed, int number, string r
             return $"{error.GetType().Name} was thrown by {thrower?.FullName}, not by this project";
         }
 
-        var names = target.Origin is { } origin ? [origin] : target.NamesFile ? new[] { Path.GetFileName(Spoiled), Folder } : [];
+        var names = target.Origin is { } origin ? [origin] : target.NamesFile ? new[] { Path.GetFileName(Spoiled), Folder, target.Address ?? Folder } : [];
         return names.Length == 0 || names.Any(name => error.Message.Contains(name, StringComparison.Ordinal)) || NamesSibling(error.Message) ? null
             : $"the message names neither {string.Join(" nor ", names)}";
     }

@@ -49,6 +49,9 @@ internal sealed record FuzzTarget(string Name, Func<IReadOnlyList<SoundInput>> M
     /// <summary>Whether the message must name a file of the case; an address has no such name.</summary>
     public bool NamesFile { get; init; } = true;
 
+    /// <summary>What a message may name beside a file.</summary>
+    public string? Address { get; init; }
+
     /// <summary>What a message must name where it is no file.</summary>
     public string? Origin { get; init; }
 

@@ -20,7 +20,7 @@ internal static class TrackingTargets
         Journal("journal", folder => _ = RunReplay.Read(Path.Combine(folder, RunFolder.JournalName), _ => { })),
         Journal("journal-log", folder => TransactionLogFile.Write(RunFolder.Open(folder))),
         Journal("journal-resume", Resume),
-        new("journal-sync", () => [Spoiled(RunFolder.JournalName)], SyncAsync) { Mend = WithRightSums },
+        new("journal-sync", () => [Spoiled(RunFolder.JournalName)], SyncAsync) { Mend = WithRightSums, Address = "http://127.0.0.1" },
         new("run-pointer", () => [new("tracked-run.json", """{"runId":"abc","folder":"wandb/offline-run-20260101_000000-abc"}"""u8.ToArray())],
             folder => _ = RunFolder.OfOutput(folder)),
         new("syncstate", () => [Spoiled("sync.json")], SyncAsync),
