@@ -178,7 +178,8 @@ internal static class AnnotationMerge
             if (differing.Count > 0)
             {
                 yield return $"{shard.Path}: is of another task than {first.Path}: "
-                    + string.Join("; ", differing.Select(key => $"{key} is {Shown(shard.Task[key])} there, {Shown(first.Task[key])} here")) + ".";
+                    + string.Join("; ", differing.Select(key =>
+                        $"{key} is {AnnotationPart.Shown(shard.Task[key])} there, {AnnotationPart.Shown(first.Task[key])} here")) + ".";
             }
             else if (shard.Count != first.Count)
             {
@@ -187,7 +188,8 @@ internal static class AnnotationMerge
             else if (shard.InputHash != first.InputHash || shard.InputRows != first.InputRows || !shard.Types.SequenceEqual(first.Types))
             {
                 yield return Invariant($"{shard.Path}: is of another input than {first.Path}, or the input changed between them: ")
-                    + Invariant($"{shard.InputRows} rows of {Shown(shard.Task["input"])} there, {first.InputRows} of {Shown(first.Task["input"])} here.");
+                    + Invariant($"{shard.InputRows} rows of {AnnotationPart.Shown(shard.Task["input"])} there, ")
+                    + Invariant($"{first.InputRows} of {AnnotationPart.Shown(first.Task["input"])} here.");
             }
         }
 
@@ -206,9 +208,6 @@ internal static class AnnotationMerge
                 + (missing.Count > Most ? Invariant($" and {missing.Count - Most} more") : "") + ". A part is made by annotate with --shard I/N.";
         }
     }
-
-    private static string Shown(JsonNode? value) =>
-        value is null ? "not given" : value.ToJsonString() is { Length: > 120 } json ? json[..120] + "…" : value.ToJsonString();
 
     private static Shard Read(string path)
     {

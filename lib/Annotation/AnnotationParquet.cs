@@ -64,7 +64,7 @@ internal static class AnnotationParquet
     {
         try
         {
-            using var json = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(line));
+            using var json = StrictJson.Parse(line);
             return Parse(json.RootElement, labels);
         }
         catch (Exception damage) when (damage is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)

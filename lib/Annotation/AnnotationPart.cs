@@ -262,6 +262,7 @@ internal sealed class AnnotationPart : IDisposable
         return sum;
     }
 
-    private static string Shown(JsonNode? value) =>
+    /// <summary>A value of a task, for messages.</summary>
+    public static string Shown(JsonNode? value) =>
         value is null ? "not given" : value.ToJsonString() is { Length: > 120 } json ? json[..120] + "…" : value.ToJsonString();
 }

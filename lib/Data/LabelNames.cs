@@ -42,7 +42,7 @@ internal static class LabelNames
     {
         try
         {
-            using var document = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(json));
+            using var document = StrictJson.Parse(json);
             return In(document.RootElement, field);
         }
         catch (JsonException)

@@ -25,7 +25,7 @@ internal static class ListText
     {
         try
         {
-            using var json = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(text));
+            using var json = StrictJson.Parse(text);
             return json.RootElement.ValueKind == JsonValueKind.Array
                 && json.RootElement.EnumerateArray().All(item => item.ValueKind is JsonValueKind.String or JsonValueKind.Number)
                 ? [.. json.RootElement.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.String ? item.GetString()! : item.GetRawText())] : null;

@@ -86,7 +86,7 @@ internal static class PassMemory
     {
         var (config, productBytes) = (model.Config, productType == ScalarType.Float32 ? 4 : 2);
         var (layers, trained) = (0L, 0L);
-        foreach (var (name, parameter) in model.named_parameters())
+        foreach (var parameter in model.parameters())
         {
             var isTable = ReferenceEquals(parameter, model.Deberta.Embeddings.WordEmbeddings.Weight);
             layers += isTable ? 0 : parameter.numel();

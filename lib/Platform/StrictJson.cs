@@ -19,13 +19,17 @@ internal static class StrictJson
     /// <exception cref="JsonException">It is no such JSON; the message says where.</exception>
     public static JsonDocument Parse(ReadOnlyMemory<byte> utf8, int mostLevels = MostLevels) => JsonDocument.Parse(Checked(utf8), Options(mostLevels));
 
+    /// <summary>The same from a .NET string.</summary>
+    /// <inheritdoc cref="Parse(ReadOnlyMemory{byte}, int)"/>
+    public static JsonDocument Parse(string json, int mostLevels = MostLevels) => Parse(System.Text.Encoding.UTF8.GetBytes(json), mostLevels);
+
     /// <summary>The same as a tree that can be changed.</summary>
-    /// <inheritdoc cref="Parse"/>
+    /// <inheritdoc cref="Parse(ReadOnlyMemory{byte}, int)"/>
     public static JsonNode? ParseNode(ReadOnlyMemory<byte> utf8, int mostLevels = MostLevels) =>
         JsonNode.Parse(Checked(utf8).Span, documentOptions: Options(mostLevels));
 
     /// <summary>The same from a .NET string.</summary>
-    /// <inheritdoc cref="Parse"/>
+    /// <inheritdoc cref="Parse(ReadOnlyMemory{byte}, int)"/>
     public static JsonNode? ParseNode(string json, int mostLevels = MostLevels) => ParseNode(System.Text.Encoding.UTF8.GetBytes(json), mostLevels);
 
     /// <summary>A record out of a text.</summary>
@@ -37,6 +41,10 @@ internal static class StrictJson
         using var document = Parse(utf8, options.MaxDepth == 0 ? MostLevels : options.MaxDepth);
         return document.Deserialize<T>(options) ?? throw new JsonException("it is null");
     }
+
+    /// <summary>The same from a .NET string.</summary>
+    /// <inheritdoc cref="Deserialize{T}(ReadOnlyMemory{byte}, JsonSerializerOptions)"/>
+    public static T Deserialize<T>(string json, JsonSerializerOptions options) => Deserialize<T>(System.Text.Encoding.UTF8.GetBytes(json), options);
 
     /// <summary>A file's bytes, when it is no larger than expected.</summary>
     /// <param name="path">The file.</param>

@@ -151,12 +151,17 @@ internal sealed class TrainingLoop : IDisposable
             }
             catch (Exception error) when (PassMemory.IsShort(error))
             {
-                var unwilling = Shrink(pass, error);
-                StartAgain(start);
-                if (unwilling is not null)
+                try
                 {
-                    throw KeepBefore(unwilling);
+                    _passes.Shrink(_position.Update + 1, pass, error);
                 }
+                catch (InvalidOperationException end)
+                {
+                    StartAgain(start);
+                    throw KeepBefore(end);
+                }
+
+                StartAgain(start);
             }
 
             if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
@@ -166,19 +171,6 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         return true;
-    }
-
-    private InvalidOperationException? Shrink(IReadOnlyList<long> pass, Exception error)
-    {
-        try
-        {
-            _passes.Shrink(_position.Update + 1, pass, error);
-            return null;
-        }
-        catch (InvalidOperationException tooSmall)
-        {
-            return tooSmall;
-        }
     }
 
     /// <summary>Memory is at its end: what was trained so far becomes a checkpoint, and the run ends with a word.</summary>

@@ -45,7 +45,7 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
     {
         try
         {
-            var facts = StrictJson.Deserialize<ClaimFacts>(Encoding.UTF8.GetBytes(text), JsonSerializerOptions.Web);
+            var facts = StrictJson.Deserialize<ClaimFacts>(text, JsonSerializerOptions.Web);
             return facts is { Holder: not null, Machine: not null, Job: not null } ? facts : null;
         }
         catch (JsonException)

@@ -39,7 +39,7 @@ internal sealed class Sweep
         var points = options.Grid.Points();
         _runs = [.. points.Select(Prepared)];
         _claims = [.. points.Select(point => new PointClaims(FolderOf(point), options.Lease, options.Job))];
-        _firstClaims = [.. _claims.Select(claims => claims.Look() is { IsHeld: true } held ? held.Number - 1 : claims.Look().Number)];
+        _firstClaims = [.. _claims.Select(claims => claims.Look()).Select(seen => seen.IsHeld ? seen.Number - 1 : seen.Number)];
         _results = [
             .. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
     }

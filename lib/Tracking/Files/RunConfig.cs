@@ -79,7 +79,7 @@ internal static class RunConfig
     /// <exception cref="JsonException">The text is not JSON.</exception>
     public static string ToYaml(string json)
     {
-        using var document = StrictJson.Parse(System.Text.Encoding.UTF8.GetBytes(json));
+        using var document = StrictJson.Parse(json);
         return Yaml.Serialize(ToGraph(document.RootElement)!).Replace("\r\n", "\n", StringComparison.Ordinal);
     }
 

@@ -104,7 +104,7 @@ internal static class JournalJson
     {
         try
         {
-            return StrictJson.Deserialize<T>(System.Text.Encoding.UTF8.GetBytes(json), Options);
+            return StrictJson.Deserialize<T>(json, Options);
         }
         catch (JsonException fault)
         {
