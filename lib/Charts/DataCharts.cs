@@ -1,5 +1,6 @@
 using System.Globalization;
 using NotebookLib.Metrics;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Charts;
 
@@ -33,7 +34,7 @@ public static class DataCharts
             Hatch = Styles[i % Styles.Length].Hatch,
         });
         var most = splits.Max(split => split.Entities.Values.DefaultIfEmpty(0).Max());
-        string InAll(string type) => splits.Sum(split => (long)split.Entities.GetValueOrDefault(type)).ToString("N0", CultureInfo.InvariantCulture);
+        string InAll(string type) => NumberText.Count(splits.Sum(split => (long)split.Entities.GetValueOrDefault(type)));
         return ChartRenderer.Render(
             new(title, "Logarithmic: each step is ten times as many. A missing bar means none.",
                 new("entities") { IsLog = true, LogTicks = "1", Format = ",d", Range = [Math.Log10(0.8), Math.Log10(1.3 * most)] },

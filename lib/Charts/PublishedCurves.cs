@@ -1,14 +1,25 @@
 namespace NotebookLib.Charts;
 
 /// <summary>The published run's curves, drawn behind ours.</summary>
-/// <param name="Name">The run, for instance <c>base-A</c>.</param>
-/// <param name="Updates">Length of the published run in updates.</param>
-/// <param name="EvaluationLoss">Nats per labelled piece over updates.</param>
-/// <param name="Precision">0 to 1 over updates, counted on pieces.</param>
-/// <param name="Recall">0 to 1 over updates, counted on pieces.</param>
-/// <param name="F1">0 to 1 over updates, counted on pieces.</param>
-public sealed record PublishedCurves(string Name, int Updates, Curve EvaluationLoss, Curve Precision, Curve Recall, Curve F1)
+public sealed class PublishedCurves
 {
+    /// <param name="name">The run, for instance <c>base-A</c>.</param>
+    /// <param name="updates">Its length in updates.</param>
+    /// <param name="evaluationLoss">Nats per labelled piece over updates.</param>
+    /// <param name="f1">0 to 1 over updates, counted on pieces.</param>
+    internal PublishedCurves(string name, int updates, Curve evaluationLoss, Curve f1) =>
+        (Name, Updates, EvaluationLoss, F1) = (name, updates, evaluationLoss, f1);
+
+    /// <summary>The run, for instance <c>base-A</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>Length of the published run in updates.</summary>
+    public int Updates { get; }
+
+    internal Curve EvaluationLoss { get; }
+
+    internal Curve F1 { get; }
+
     /// <summary>A trace of one of its curves, stretched to the length of our run so that both can be compared; the hover box says the true update.</summary>
     internal LineTrace Trace(string what, Curve curve, double ourUpdates, string dash, string valueFormat) => new(
         $"{what}, published {Name}",

@@ -1,5 +1,5 @@
-using System.Globalization;
 using NotebookLib.Metrics;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Charts;
 
@@ -10,15 +10,20 @@ namespace NotebookLib.Charts;
 public sealed record TypeF1(string Type, double F1, int Support);
 
 /// <summary>How good the answers are: per type, what is taken for what, and whether the model knows when it is sure.</summary>
-public static partial class ScoreCharts
+public static class ScoreCharts
 {
     /// <summary>F1 of each type beside the published one; types in the order of their support, which stands beside the name.</summary>
-    /// <param name="ours">Our scores.</param>
-    /// <param name="published">The published ones, by type; a type that is missing there gets no grey bar.</param>
+    /// <param name="scores">Our scores, words.</param>
+    /// <param name="published">The published ones, by type, or null; a type that is missing there gets no grey bar.</param>
     /// <param name="publishedName">The published run, for instance <c>base-A</c>.</param>
-    public static Chart PerType(IReadOnlyList<TypeF1> ours, IReadOnlyList<TypeF1>? published = null, string publishedName = "published")
+    public static Chart PerType(SequenceScores scores, IReadOnlyList<TypeF1>? published = null, string publishedName = "published")
     {
-        ArgumentNullException.ThrowIfNull(ours);
+        ArgumentNullException.ThrowIfNull(scores);
+        return PerType([.. scores.Types.Select(row => new TypeF1(row.Name, row.F1, checked((int)row.Support)))], published, publishedName);
+    }
+
+    internal static Chart PerType(IReadOnlyList<TypeF1> ours, IReadOnlyList<TypeF1>? published = null, string publishedName = "published")
+    {
         var rows = ours.OrderByDescending(row => row.Support).ThenBy(row => row.Type, StringComparer.Ordinal).ToList();
         string Label(TypeF1 row) => Invariant($"{ChartRenderer.Name(row.Type)}  ({row.Support:N0})");
         var known = (published ?? []).ToDictionary(row => row.Type, StringComparer.Ordinal);
@@ -47,12 +52,11 @@ public static partial class ScoreCharts
     }
 
     /// <summary>What is taken for what, entity by entity.</summary>
-    /// <param name="names">Row and column names, usually the types and last one for "nothing".</param>
-    /// <param name="counts">[gold][predicted]: how many.</param>
-    public static Chart Confusion(IReadOnlyList<string> names, IReadOnlyList<IReadOnlyList<int>> counts)
+    /// <param name="analysis">The errors of a split.</param>
+    public static Chart Confusion(ErrorAnalysis analysis)
     {
-        ArgumentNullException.ThrowIfNull(names);
-        ArgumentNullException.ThrowIfNull(counts);
+        ArgumentNullException.ThrowIfNull(analysis);
+        var (names, counts) = (analysis.Names, analysis.Confusion);
         const string title = "Which entity is taken for which";
         const string none = "There is no entity, gold or predicted, to compare.";
         if (counts.Sum(row => row.Sum()) == 0)
@@ -67,7 +71,7 @@ public static partial class ScoreCharts
             labels,
             labels,
             [.. counts.Select(row => row.Select(count => (double)count / Math.Max(1, row.Sum())).ToArray())],
-            [.. counts.Select(row => row.Select(count => count == 0 ? "" : count.ToString("N0", CultureInfo.InvariantCulture)).ToArray())]);
+            [.. counts.Select(row => row.Select(count => count == 0 ? "" : NumberText.Count(count)).ToArray())]);
         trace = trace with { IsInLegend = false };
         var right = Enumerable.Range(0, names.Count).Sum(i => counts[i][i]);
         return ChartRenderer.Render(
@@ -82,13 +86,13 @@ public static partial class ScoreCharts
     }
 
     /// <summary>Whether an answer given with confidence 0.9 is right nine times out of ten.</summary>
-    /// <param name="bins">Answers grouped by confidence, ascending.</param>
-    internal static Chart Calibration(IReadOnlyList<CalibrationBin> bins)
+    /// <param name="calibration">Answers grouped by confidence.</param>
+    public static Chart Calibration(Calibration calibration)
     {
-        var filled = bins.Where(bin => bin.Count > 0).ToList();
+        ArgumentNullException.ThrowIfNull(calibration);
+        var filled = calibration.Bins;
         var total = filled.Sum(bin => (double)bin.Count);
-        var error = filled.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / Math.Max(1, total);
-        var summary = Invariant($"Expected calibration error {error:0.0000} over {total:N0} answers.");
+        var summary = Invariant($"Expected calibration error {calibration.ExpectedError:0.0000} over {total:N0} answers.");
         List<Trace> traces = filled.Count == 0 ? [] :
         [
             new LineTrace("perfectly calibrated", "as sure as right<extra></extra>", [0, 1], [0, 1]) { Color = Palette.Gray, Dash = "dash", WidthPixels = 1.5 },

@@ -1,25 +1,25 @@
 using System.Globalization;
+using NotebookLib.Training;
 
 namespace NotebookLib.Charts;
 
-/// <summary>What a run looked like: loss, learning rate, scores, speed and memory.</summary>
-public static partial class TrainingCharts
+/// <summary>What a run looked like, from its saved history: loss, learning rate, scores, speed and memory.</summary>
+public static class TrainingCharts
 {
     private const string NoUpdates = "No update is logged: the curve begins with the first log, and a run shorter than the interval between logs has none.";
     private static readonly Axis Updates = new("optimiser updates") { Format = ",d" };
 
     /// <summary>Training loss, raw and smoothed, and the loss of each evaluation.</summary>
-    /// <param name="training">Mean cross-entropy over updates, nats per labelled piece.</param>
-    /// <param name="evaluation">The same on the validation split.</param>
+    /// <param name="history">What the run logged; losses in nats per labelled piece.</param>
     /// <param name="published">The published run, if there is one to compare with.</param>
-    /// <param name="smoothing">Weight of the past in the smoothed line, 0 to 1; null smooths over about a twenty-fifth of the values.</param>
-    public static Chart Loss(Curve training, Curve evaluation, PublishedCurves? published = null, double? smoothing = null)
+    public static Chart Loss(TrainingHistory history, PublishedCurves? published = null)
     {
-        ArgumentNullException.ThrowIfNull(training);
-        ArgumentNullException.ThrowIfNull(evaluation);
-        (training, evaluation) = (training.Finite(), evaluation.Finite());
+        ArgumentNullException.ThrowIfNull(history);
+        var training = Curve.Of(history.Steps, step => step.Update, step => step.Loss);
+        var evaluation = EvaluationCurve(history, EvaluationResult.LossMetric);
         var length = LengthOf(training, evaluation);
-        var smooth = training.Smoothed(smoothing ?? 1 - (1 / Math.Max(1.5, training.Count / 25.0)));
+        // Over about a twenty-fifth of the values.
+        var smooth = training.Smoothed(1 - (1 / Math.Max(1.5, training.Count / 25.0)));
         List<Trace> traces =
         [
             .. Behind(published, p => p.Trace("evaluation loss", p.EvaluationLoss, length, "dash", ".4f")),
@@ -44,11 +44,12 @@ public static partial class TrainingCharts
         return training.Count + evaluation.Count == 0 ? Chart.Empty(figure.Title, NoUpdates) : ChartRenderer.Render(figure, NoUpdates);
     }
 
-    /// <summary>The learning rate of each update.</summary>
-    public static Chart LearningRate(Curve learningRate)
+    /// <summary>The learning rate of each logged update.</summary>
+    /// <param name="history">What the run logged.</param>
+    public static Chart LearningRate(TrainingHistory history)
     {
-        ArgumentNullException.ThrowIfNull(learningRate);
-        learningRate = learningRate.Finite();
+        ArgumentNullException.ThrowIfNull(history);
+        var learningRate = Curve.Of(history.Steps, step => step.Update, step => step.LearningRate);
         var trace = new LineTrace("learning rate", Hover("learning rate", ".3e", ""), learningRate.At, learningRate.Values)
         {
             IsInLegend = false,
@@ -63,14 +64,13 @@ public static partial class TrainingCharts
             NoUpdates);
     }
 
-    /// <summary>Precision, recall and F1 of each evaluation.</summary>
-    /// <param name="precision">0 to 1 over updates.</param>
-    /// <param name="recall">0 to 1 over updates.</param>
-    /// <param name="f1">0 to 1 over updates; its best is marked.</param>
+    /// <summary>Precision, recall and F1 of each evaluation, 0 to 1; the best F1 is marked.</summary>
+    /// <param name="history">What the run logged.</param>
     /// <param name="published">The published run, if there is one to compare with.</param>
-    public static Chart Scores(Curve precision, Curve recall, Curve f1, PublishedCurves? published = null)
+    public static Chart Scores(TrainingHistory history, PublishedCurves? published = null)
     {
-        ArgumentNullException.ThrowIfNull(f1);
+        ArgumentNullException.ThrowIfNull(history);
+        var (precision, recall, f1) = (EvaluationCurve(history, "precision"), EvaluationCurve(history, "recall"), EvaluationCurve(history, "f1"));
         var length = LengthOf(f1);
         List<Trace> traces =
         [
@@ -94,14 +94,14 @@ public static partial class TrainingCharts
         return f1.Count == 0 ? Chart.Empty(figure.Title, none) : ChartRenderer.Render(figure, none);
     }
 
-    /// <summary>Speed and memory along the run.</summary>
-    /// <param name="tokensPerSecond">Pieces without padding per second, over seconds since the start.</param>
-    /// <param name="memoryBytes">The process's memory in bytes, over seconds since the start.</param>
-    public static Chart Speed(Curve tokensPerSecond, Curve memoryBytes)
+    /// <summary>Pieces without padding per second, and the process's memory, along the run.</summary>
+    /// <param name="history">What the run logged.</param>
+    public static Chart Speed(TrainingHistory history)
     {
-        ArgumentNullException.ThrowIfNull(tokensPerSecond);
-        ArgumentNullException.ThrowIfNull(memoryBytes);
-        var (speed, memory) = (InMinutes(tokensPerSecond, 1), InMinutes(memoryBytes, 1.0 / (1 << 30)));
+        ArgumentNullException.ThrowIfNull(history);
+        var speed = Curve.Of(history.Steps, step => step.ElapsedSeconds / 60, step => step.TokensPerSecond);
+        var memory = Curve.Of(
+            history.Steps.Where(step => step.MemoryBytes > 0), step => step.ElapsedSeconds / 60, step => step.MemoryBytes / (double)(1 << 30));
         List<Trace> traces =
         [
             new LineTrace("tokens per second", "minute %{x:.1f}<br>%{y:,.0f} tokens/s<extra></extra>", speed.At, speed.Values) { WidthPixels = 2 },
@@ -120,22 +120,22 @@ public static partial class TrainingCharts
     }
 
     private static LineTrace ScoreTrace(string name, Curve curve, string color, string marker, string dash) =>
-        new(name, Hover(name, ".3f", ""), curve.Finite().At, curve.Finite().Values) { Color = color, Marker = marker, Dash = dash };
+        new(name, Hover(name, ".3f", ""), curve.At, curve.Values) { Color = color, Marker = marker, Dash = dash };
 
     /// <summary>The scores' own range with a little air, but nothing beyond 0 and 1.</summary>
     private static double[] ScoreRange(IReadOnlyList<Curve> curves)
     {
-        var values = curves.SelectMany(curve => curve.Finite().Values).DefaultIfEmpty(0).ToList();
+        var values = curves.SelectMany(curve => curve.Values).DefaultIfEmpty(0).ToList();
         var air = Math.Max(0.02, 0.06 * (values.Max() - values.Min()));
         return [Math.Max(-0.01, values.Min() - air), Math.Min(1.01, values.Max() + air)];
     }
 
     private static IEnumerable<Trace> BestOf(Curve f1)
     {
-        if (f1.Finite() is { Count: > 0 } finite)
+        if (f1.Count > 0)
         {
-            var best = finite.Values.Index().MaxBy(value => value.Item).Index;
-            yield return new LineTrace("best F1", "best, update %{x:,d}<br>F1 %{y:.3f}<extra></extra>", [finite.At[best]], [finite.Values[best]])
+            var best = f1.Values.Index().MaxBy(value => value.Item).Index;
+            yield return new LineTrace("best F1", "best, update %{x:,d}<br>F1 %{y:.3f}<extra></extra>", [f1.At[best]], [f1.Values[best]])
             {
                 Color = Palette.Orange,
                 Marker = "star",
@@ -151,7 +151,8 @@ public static partial class TrainingCharts
 
     private static double LengthOf(params Curve[] curves) => curves.Where(curve => curve.Count > 0).Select(curve => curve.At[^1]).DefaultIfEmpty(0).Max();
 
-    private static Curve InMinutes(Curve curve, double scale) => Curve.Of(curve.At.Zip(curve.Values), pair => pair.First / 60, pair => pair.Second * scale);
+    private static Curve EvaluationCurve(TrainingHistory history, string metric) =>
+        Curve.Of(history.Evaluations, evaluation => evaluation.Update, evaluation => evaluation.Metrics.GetValueOrDefault(metric, double.NaN));
 
     private static string Sentence(params (string Name, Curve Curve, string Format)[] parts) =>
         string.Join("; ", parts.Where(part => part.Curve.Count > 0).Select(part =>

@@ -84,8 +84,7 @@ public static class Published
         Curve Of(Func<CurveRow, double> value) => Curve.Of(rows, row => row.Update, value);
         return rows.Count == 0
             ? null
-            : new(system, system.StartsWith("large", StringComparison.Ordinal) ? LargeUpdates : BaseUpdates, Of(row => row.EvaluationLoss),
-                Of(row => row.Precision), Of(row => row.Recall), Of(row => row.F1));
+            : new(system, system.StartsWith("large", StringComparison.Ordinal) ? LargeUpdates : BaseUpdates, Of(row => row.EvaluationLoss), Of(row => row.F1));
     }
 
     private static List<T> Load<T>(string file)

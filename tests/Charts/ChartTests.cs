@@ -1,6 +1,8 @@
 using System.Text.Json;
 using NotebookLib.Charts;
+using NotebookLib.Metrics;
 using NotebookLib.Platform;
+using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Charts;
 
@@ -8,19 +10,19 @@ namespace NotebookLib.Tests.Charts;
 [CollectionDefinition(nameof(ChartTests), DisableParallelization = true)]
 public class ChartTests
 {
-    private static readonly Curve Loss = new([10, 20, 30], [3.4, 1.2, double.NaN]);
+    private static readonly TrainingHistory History = new([Step(10, 3.4), Step(20, 1.2), Step(30, double.NaN)], [Evaluation(30, 0.4, loss: 0.9)]);
 
     [Fact]
     public void A_loss_chart_holds_its_curves_as_plotly_reads_them()
     {
-        var chart = TrainingCharts.Loss(Loss, new([30], [0.9]), smoothing: 0.9);
+        var chart = TrainingCharts.Loss(History);
 
         using var figure = JsonDocument.Parse(chart.FigureJson);
         var traces = figure.RootElement.GetProperty("data").EnumerateArray().ToList();
         Assert.Equal(["training, as logged", "training, smoothed", "evaluation"], traces.Select(trace => trace.GetProperty("name").GetString()));
         Assert.Equal([3.4, 1.2], traces[0].GetProperty("y").EnumerateArray().Select(y => y.GetDouble()));
-        // Mean of ln 3.4 and ln 1.2 with weights 0.9·0.1 and 0.1, divided by their sum.
-        Assert.Equal([3.4, Math.Exp(((0.09 * Math.Log(3.4)) + (0.1 * Math.Log(1.2))) / 0.19)],
+        // Mean of ln 3.4 and ln 1.2 with a third of the past: weights 2/9 and 6/9, divided by their sum.
+        Assert.Equal([3.4, Math.Exp(((2 * Math.Log(3.4)) + (6 * Math.Log(1.2))) / 8)],
             traces[1].GetProperty("y").EnumerateArray().Select(y => y.GetDouble()), (a, b) => Math.Abs(a - b) < 1e-12);
         Assert.Equal("log", figure.RootElement.GetProperty("layout").GetProperty("yaxis").GetProperty("type").GetString());
         Assert.Contains("update %{x:,d}<br>evaluation loss %{y:.4f} nats", traces[2].GetProperty("hovertemplate").GetString(), StringComparison.Ordinal);
@@ -29,8 +31,8 @@ public class ChartTests
     [Fact]
     public void A_curve_of_a_single_point_is_a_mark()
     {
-        var chart = TrainingCharts.LearningRate(new Curve([10], [1e-3]));
-        var longer = TrainingCharts.LearningRate(new Curve([10, 20], [1e-3, 1e-4]));
+        var chart = TrainingCharts.LearningRate(new([Step(10, 1)], []));
+        var longer = TrainingCharts.LearningRate(new([Step(10, 1), Step(20, 1)], []));
 
         Assert.Equal(["lines+markers", "lines"], new[] { chart, longer }.Select(shown =>
         {
@@ -42,9 +44,9 @@ public class ChartTests
     [Fact]
     public void The_published_curve_is_stretched_to_our_run_and_keeps_its_own_updates_for_the_hover_box()
     {
-        var published = new PublishedCurves("base-A", 6153, Curve.Empty, Curve.Empty, Curve.Empty, new([257, 5911], [0.866, 0.922]));
+        var published = new PublishedCurves("base-A", 6153, Curve.Empty, new([257, 5911], [0.866, 0.922]));
 
-        var chart = TrainingCharts.Scores(Curve.Empty, Curve.Empty, new([50, 100], [0.5, 0.7]), published);
+        var chart = TrainingCharts.Scores(new([], [Evaluation(50, 0.5), Evaluation(100, 0.7)]), published);
 
         using var figure = JsonDocument.Parse(chart.FigureJson);
         var behind = figure.RootElement.GetProperty("data")[0];
@@ -57,7 +59,7 @@ public class ChartTests
     [Fact]
     public void The_best_f1_is_marked()
     {
-        var chart = TrainingCharts.Scores(new([1, 2, 3], [.1, .2, .3]), new([1, 2, 3], [.1, .2, .3]), new([1, 2, 3], [0.4, 0.8, 0.7]));
+        var chart = TrainingCharts.Scores(new([], [Evaluation(1, 0.4), Evaluation(2, 0.8), Evaluation(3, 0.7)]));
 
         using var figure = JsonDocument.Parse(chart.FigureJson);
         var best = figure.RootElement.GetProperty("data").EnumerateArray().Last();
@@ -69,7 +71,7 @@ public class ChartTests
     [Fact]
     public void A_run_shorter_than_the_interval_between_logs_is_promised_no_curve()
     {
-        var text = TrainingCharts.Loss(NotebookLib.Training.TrainingHistory.Empty).ToText();
+        var text = TrainingCharts.Loss(TrainingHistory.Empty).ToText();
 
         Assert.Contains("a run shorter than the interval between logs has none", text, StringComparison.Ordinal);
     }
@@ -78,17 +80,17 @@ public class ChartTests
 
     private static Dictionary<string, Func<Chart>> Empties { get; } = new()
     {
-        ["loss"] = () => TrainingCharts.Loss(Curve.Empty, Curve.Empty),
-        ["loss that is never finite"] = () => TrainingCharts.Loss(new([1], [double.NaN]), Curve.Empty),
-        ["learning rate"] = () => TrainingCharts.LearningRate(Curve.Empty),
-        ["scores"] = () => TrainingCharts.Scores(Curve.Empty, Curve.Empty, Curve.Empty),
-        ["speed"] = () => TrainingCharts.Speed(Curve.Empty, Curve.Empty),
+        ["loss"] = () => TrainingCharts.Loss(TrainingHistory.Empty),
+        ["loss that is never finite"] = () => TrainingCharts.Loss(new([Step(1, double.NaN)], [])),
+        ["learning rate"] = () => TrainingCharts.LearningRate(TrainingHistory.Empty),
+        ["scores"] = () => TrainingCharts.Scores(TrainingHistory.Empty),
+        ["speed"] = () => TrainingCharts.Speed(TrainingHistory.Empty),
         ["counts without splits"] = () => DataCharts.EntityCounts([]),
         ["counts without entities"] = () => DataCharts.EntityCounts([new("test", 1, 2, 2, new Dictionary<string, int> { ["PER"] = 0 }, null)]),
         ["lengths"] = () => DataCharts.Lengths([]),
         ["per type"] = () => ScoreCharts.PerType([]),
-        ["confusion"] = () => ScoreCharts.Confusion(["PER"], [[0]]),
-        ["calibration"] = () => ScoreCharts.Calibration([new(0.5, 0.5, 0)]),
+        ["confusion"] = () => ScoreCharts.Confusion(ErrorAnalysis.Of([], NotebookLib.Data.LabelSet.SystemB)),
+        ["calibration"] = () => ScoreCharts.Calibration(new Calibration()),
     };
 
     [Theory]
@@ -188,10 +190,23 @@ public class ChartTests
     [Fact]
     public void The_calibration_error_weighs_each_group_by_its_size()
     {
-        var chart = ScoreCharts.Calibration([new(0.6, 0.5, 10), new(0.9, 1.0, 30)]);
+        var calibration = new Calibration();
+        for (var answer = 0; answer < 40; answer++)
+        {
+            calibration.Add(answer < 10 ? 0.65 : 0.95, answer % 2 == 0 || answer >= 10);
+        }
 
-        Assert.Equal("Expected calibration error 0.1000 over 40 answers.", chart.Summary);
+        var chart = ScoreCharts.Calibration(calibration);
+
+        // 10 answers given with 0.65, half of them right; 30 with 0.95, all right.
+        Assert.Equal("Expected calibration error 0.0750 over 40 answers.", chart.Summary);
     }
+
+    private static LoggedStep Step(int update, double loss) => new(update, 0.1, loss, 1e-3, 1, 1000, update);
+
+    private static LoggedEvaluation Evaluation(int update, double f1, double loss = 1) => new(
+        update, 0.1, new Dictionary<string, double> { ["loss"] = loss, ["precision"] = f1, ["recall"] = f1, ["f1"] = f1 },
+        new Dictionary<string, double>(), 1, true);
 
     private static Chart LengthChart() => DataCharts.Lengths([1, 2, 2, 5]);
 
