@@ -131,7 +131,7 @@ internal sealed class RunSender : IAsyncDisposable
             // A pause that was cut short would otherwise be followed by the next, and the next.
             cancel.ThrowIfCancellationRequested();
             var hasSent = await uploader.PumpAsync(isLast: false, cancel).ConfigureAwait(false);
-            RowsSent = uploader.State.Sent(StreamKind.History);
+            RowsSent = uploader.State.Sent.Rows;
             if (!hasSent && _clock.GetElapsedTime(lastRequest).TotalSeconds >= uploader.HeartbeatSeconds)
             {
                 await uploader.HeartbeatAsync(cancel).ConfigureAwait(false);
@@ -145,7 +145,7 @@ internal sealed class RunSender : IAsyncDisposable
         }
 
         await uploader.PumpAsync(isLast: true, cancel).ConfigureAwait(false);
-        RowsSent = uploader.State.Sent(StreamKind.History);
+        RowsSent = uploader.State.Sent.Rows;
         await BeatWhileAsync(artifacts, uploader, cancel).ConfigureAwait(false);
         await BeatWhileAsync(UploadArtifactsAsync(uploader, cancel), uploader, cancel).ConfigureAwait(false);
         foreach (var failure in await uploader.FinishAsync(cancel).ConfigureAwait(false))
@@ -153,7 +153,7 @@ internal sealed class RunSender : IAsyncDisposable
             _settings.Notice(failure);
         }
 
-        RowsSent = uploader.State.Sent(StreamKind.History);
+        RowsSent = uploader.State.Sent.Rows;
     }
 
     /// <summary>Large models take minutes; the rows, and the signs of life, go on meanwhile.</summary>

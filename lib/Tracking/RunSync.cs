@@ -102,10 +102,10 @@ internal static class RunSync
         using var uploader = new RunUploader(folder, api, WriteBase, settings.Notice, stopped: () => { });
         await uploader.ConnectAsync(isFresh: false, settings.Gzip, cancel).ConfigureAwait(false);
         var failures = await uploader.FinishAsync(cancel).ConfigureAwait(false);
-        var counts = uploader.Counts;
+        var sent = uploader.SentLines;
         return new SyncSummary(
-            survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, counts.Rows, uploader.State.Sent(StreamKind.History),
-            counts.Events, counts.OutputLines, counts.Files, counts.Artifacts, survey.Exit?.Code, survey.DamagedLines, failures);
+            survey.Header!.RunId, uploader.Link, folder.FullPath, survey.Rows + survey.KeptRows, sent.Rows, uploader.State.Sent.Rows,
+            sent.Events, sent.Output, uploader.SentFiles, uploader.SentArtifacts, survey.Exit?.Code, survey.DamagedLines, failures);
 
         void WriteBase(int session, SessionBase place) => journal.Append(JournalKind.Base, session, JournalJson.Write(place));
 
@@ -115,9 +115,7 @@ internal static class RunSync
     private static bool IsDone(RunFolder folder, RunReplay run, SyncState state)
         => state.CompletedSession == run.Sessions.Count - 1
             && state.Returns == run.Returns.Count
-            && state.Sent(StreamKind.History) == run.Rows
-            && state.Sent(StreamKind.Events) == run.Events
-            && state.Sent(StreamKind.Output) == run.Lines
+            && state.Sent == run.Counts
             && run.Artifacts.All(artifact => state.HasArtifact(artifact.ClientId))
             && state.PendingFiles(folder).Count == 0;
 }

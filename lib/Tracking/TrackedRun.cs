@@ -164,7 +164,7 @@ public sealed class TrackedRun : IAsyncDisposable
 
     /// <summary>Logs a row of values.</summary>
     /// <param name="row">Keys as the user types them (dots, slashes, any script) and values: numbers, text, truth values, null, nested dictionaries and lists,
-    /// <see cref="Histogram"/>, <see cref="TrackedTable"/>, <see cref="PlotlyFigure"/>.</param>
+    /// <see cref="TrackedTable"/>, <see cref="PlotlyFigure"/>.</param>
     /// <param name="atStep">W&amp;B's step; null: the next one, and the row is complete. Rows of one explicit step are merged; steps only rise. In a run that
     /// is resumed elsewhere explicit steps count from the run's beginning, as with W&amp;B's client.</param>
     /// <exception cref="ArgumentException">A key or value cannot be logged; nothing was logged.</exception>

@@ -16,6 +16,9 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
 {
     private const string Beginning = "beginning";
 
+    /// <summary>The key of the horizontal axis.</summary>
+    private const string GlobalStep = "train/global_step";
+
     // How long a training that failed or was stopped waits for its last rows to arrive; what is missing then is left to sync.
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(8);
 
@@ -34,7 +37,7 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         run.GoOn();
         GoOn(summary);
         run.LogConfig(TrainingConfig.Of(summary, model));
-        HuggingFaceKeys.DefineStep(run);
+        DefineStep(run);
         _stopButton.Dispose();
         _stopButton = run.StopRequested.Register(() => control.RequestStop("the stop button on the run's page"));
     }
@@ -45,19 +48,19 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         ArgumentNullException.ThrowIfNull(logged);
         var row = new Dictionary<string, object?>
         {
-            ["loss"] = logged.Loss,
-            ["learning_rate"] = logged.LearningRate,
-            ["grad_norm"] = logged.GradientNorm,
-            ["tokens_per_second"] = logged.TokensPerSecond,
+            ["train/loss"] = logged.Loss,
+            ["train/learning_rate"] = logged.LearningRate,
+            ["train/grad_norm"] = logged.GradientNorm,
+            ["train/tokens_per_second"] = logged.TokensPerSecond,
         };
         if (logged.DeviceMemoryBytes > 0)
         {
-            row["gpu_memory_bytes"] = logged.DeviceMemoryBytes;
+            row["train/gpu_memory_bytes"] = logged.DeviceMemoryBytes;
         }
 
         if (logged.DeviceUtilisation is { } share)
         {
-            row["gpu_utilisation"] = share;
+            row["train/gpu_utilisation"] = share;
         }
 
         Log(logged.Update, logged.Epoch, row);
@@ -68,12 +71,12 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
     {
         ArgumentNullException.ThrowIfNull(evaluation);
         ArgumentNullException.ThrowIfNull(result);
-        Dictionary<string, object?> row = evaluation.Metrics.ToDictionary(pair => "eval_" + pair.Key, pair => (object?)pair.Value);
-        AddTypes(row, "eval_", result.Scores);
+        Dictionary<string, object?> row = evaluation.Metrics.ToDictionary(pair => "eval/" + pair.Key, pair => (object?)pair.Value);
+        AddTypes(row, "eval/", result.Scores);
         var batches = Math.Ceiling(result.Rows / (double)(_summary?.Settings.EvaluationBatchSize ?? 1));
-        row["eval_runtime"] = result.ElapsedSeconds;
-        row["eval_samples_per_second"] = result.Rows / Math.Max(result.ElapsedSeconds, 1e-9);
-        row["eval_steps_per_second"] = batches / Math.Max(result.ElapsedSeconds, 1e-9);
+        row["eval/runtime"] = result.ElapsedSeconds;
+        row["eval/samples_per_second"] = result.Rows / Math.Max(result.ElapsedSeconds, 1e-9);
+        row["eval/steps_per_second"] = batches / Math.Max(result.ElapsedSeconds, 1e-9);
         Log(evaluation.Update, evaluation.Epoch, row);
         if (evaluation.IsBest)
         {
@@ -91,7 +94,7 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
 
         if (run.LogModel is LogModel.Checkpoint && kind is CheckpointKind.Resumable)
         {
-            run.LogArtifact(TrackedArtifact.FromFolder(run.CheckpointName, "model", folder, recursive: false) with { Aliases = [Path.GetFileName(folder)] });
+            run.LogArtifact(TrackedArtifact.OfModel(run.CheckpointName, folder) with { Aliases = [Path.GetFileName(folder)] });
         }
     }
 
@@ -107,10 +110,10 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         var epoch = result.Updates == _update ? _epoch : (double)result.Updates / result.Summary.UpdatesPerEpoch;
         Log(result.Updates, epoch, new()
         {
-            ["train_runtime"] = result.ElapsedSeconds,
-            ["train_samples_per_second"] = result.Summary.TrainingRows * epoch / seconds,
-            ["train_steps_per_second"] = result.Updates / seconds,
-            ["train_loss"] = result.MeanLoss,
+            ["train/train_runtime"] = result.ElapsedSeconds,
+            ["train/train_samples_per_second"] = result.Summary.TrainingRows * epoch / seconds,
+            ["train/train_steps_per_second"] = result.Updates / seconds,
+            ["train/train_loss"] = result.MeanLoss,
         });
         if (run.LogModel is not LogModel.No)
         {
@@ -139,17 +142,24 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
         var (scores, strict) = (judged.Scores, judged.Strict);
         Dictionary<string, object?> row = new()
         {
-            ["test_loss"] = judged.Loss,
-            ["test_f1"] = scores.Micro.F1,
-            ["test_precision"] = scores.Micro.Precision,
-            ["test_recall"] = scores.Micro.Recall,
-            ["test_accuracy"] = scores.Accuracy,
-            ["test_f1_macro"] = scores.Macro.F1,
-            ["test_f1_weighted"] = scores.Weighted.F1,
-            ["test_f1_strict"] = strict.Micro.F1,
+            ["test/loss"] = judged.Loss,
+            ["test/f1"] = scores.Micro.F1,
+            ["test/precision"] = scores.Micro.Precision,
+            ["test/recall"] = scores.Micro.Recall,
+            ["test/accuracy"] = scores.Accuracy,
+            ["test/f1_macro"] = scores.Macro.F1,
+            ["test/f1_weighted"] = scores.Weighted.F1,
+            ["test/f1_strict"] = strict.Micro.F1,
         };
-        AddTypes(row, "test_", scores);
+        AddTypes(row, "test/", scores);
         Log(_update, _epoch, row);
+    }
+
+    /// <summary>Defines the horizontal axis as the integration does.</summary>
+    internal static void DefineStep(TrackedRun run)
+    {
+        run.DefineMetric(GlobalStep);
+        run.DefineMetric("*", GlobalStep, stepSync: true);
     }
 
     /// <summary>Stops listening to the stop button; the run goes on.</summary>
@@ -184,18 +194,19 @@ public sealed class TrackingObserver(TrackedRun run, DebertaConfig? model = null
     private void Log(long update, double epoch, Dictionary<string, object?> row)
     {
         (_update, _epoch) = (update, epoch);
-        row["epoch"] = epoch;
-        run.Log(HuggingFaceKeys.Row(row, update));
+        row["train/epoch"] = epoch;
+        row[GlobalStep] = update;
+        run.Log(row);
     }
 
     private void LogFinalModel(TrainingResult result)
     {
         var (folder, metric) = (result.BestFolder ?? result.LastCheckpoint, result.Summary.Settings.BestMetric);
-        run.LogArtifact(TrackedArtifact.FromFolder(run.ModelName, "model", folder, recursive: false) with
+        run.LogArtifact(TrackedArtifact.OfModel(run.ModelName, folder) with
         {
             Aliases = result.BestFolder is null ? [] : ["best"],
             Metadata = result.History.Best is { } best
-                ? new Dictionary<string, object?> { ["eval/" + metric] = best.Metrics[metric], [HuggingFaceKeys.GlobalStep] = best.Update } : null,
+                ? new Dictionary<string, object?> { ["eval/" + metric] = best.Metrics[metric], [GlobalStep] = best.Update } : null,
         });
     }
 

@@ -71,7 +71,7 @@ internal static class TrackingTargets
                 run.SaveFile(file);
                 var weights = Directory.CreateDirectory(Path.Combine(fixture.Folder, "weights")).FullName;
                 File.WriteAllText(Path.Combine(weights, "w.txt"), "weights");
-                run.LogArtifact(TrackedArtifact.FromFolder("model-x", "model", weights, recursive: false));
+                run.LogArtifact(TrackedArtifact.OfModel("model-x", weights));
             });
             folder = run.Folder!;
         }
@@ -120,19 +120,8 @@ internal static class TrackingTargets
         await run.FinishAsync(cancel: cancel);
     }
 
-    private static TrackingSettings Settings(FakeWandbServer server, string folder) => new()
-    {
-        Mode = TrackingMode.Online,
-        Key = TrackingSettings.KeyOf(FakeWandbServer.Key),
-        BaseUrl = server.Url,
-        Project = "demo-project",
-        Directory = folder,
-        SystemMetricsSeconds = 0,
-        SendSeconds = 1,
-        FinishSeconds = 600,
-        CaptureConsole = false,
-        Notice = _ => { },
-    };
+    private static TrackingSettings Settings(FakeWandbServer server, string folder) =>
+        TrackingFixture.SettingsFor(server, folder) with { SendSeconds = 1, FinishSeconds = 600 };
 
     /// <summary>A server that answers what stands in a folder.</summary>
     private static async Task<FakeWandbServer> AnswersOfAsync(string folder)

@@ -32,7 +32,6 @@ public sealed class RowTextTests
         { new[] { 1, 2 }, "[1,2]" },
         { new object?[] { 1, null, double.NaN }, "[1,null,NaN]" },
         { TimeSpan.FromSeconds(1.5), "1.5" },
-        { new Histogram([1, 2], [0, 0.5, 1]), "{\"_type\":\"histogram\",\"values\":[1,2],\"bins\":[0,0.5,1]}" },
         { JsonDocument.Parse("{\"a\":[1.50,\"x\"]}").RootElement, "{\"a\":[1.50,\"x\"]}" },
     };
 

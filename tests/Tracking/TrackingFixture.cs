@@ -15,16 +15,8 @@ internal sealed class TrackingFixture : IAsyncDisposable
 
     public List<string> Notices { get; } = [];
 
-    public TrackingSettings Settings => new()
+    public TrackingSettings Settings => SettingsFor(Server, Folder) with
     {
-        Mode = TrackingMode.Online,
-        Key = TrackingSettings.KeyOf(FakeWandbServer.Key),
-        BaseUrl = Server.Url,
-        Project = "demo-project",
-        Directory = Folder,
-        SystemMetricsSeconds = 0,
-        SendSeconds = 0.05,
-        FinishSeconds = 30,
         Notice = text =>
         {
             lock (Notices)
@@ -35,6 +27,20 @@ internal sealed class TrackingFixture : IAsyncDisposable
     };
 
     public TrackingSettings Offline => Settings with { Mode = TrackingMode.Offline };
+
+    /// <summary>Settings that lead to a server and keep what is said to themselves.</summary>
+    public static TrackingSettings SettingsFor(FakeWandbServer server, string folder) => new()
+    {
+        Mode = TrackingMode.Online,
+        Key = TrackingSettings.KeyOf(FakeWandbServer.Key),
+        BaseUrl = server.Url,
+        Project = "demo-project",
+        Directory = folder,
+        SystemMetricsSeconds = 0,
+        SendSeconds = 0.05,
+        FinishSeconds = 30,
+        Notice = _ => { },
+    };
 
     public static async Task<TrackingFixture> StartAsync() => new(await FakeWandbServer.StartAsync());
 

@@ -92,7 +92,7 @@ internal static class RunFiles
             {
                 if (line.Kind is StreamKind.Output)
                 {
-                    writer.WriteLine(JournalJson.Read<OutputLine>(line.Json).Text);
+                    writer.WriteLine(line.Output!.Text);
                 }
             });
         }

@@ -46,11 +46,22 @@ internal sealed record RunHeader
 }
 
 /// <summary>A process began to write: numbers of its first lines, and the run's time so far.</summary>
-internal sealed record SessionStart(long Rows, long Events, long Lines, long NextStep, double RuntimeSeconds, DateTimeOffset StartedAt);
+internal sealed record SessionStart(long Rows, long Events, long Lines, long NextStep, double RuntimeSeconds, DateTimeOffset StartedAt)
+{
+    [JsonIgnore]
+    public StreamCounts First => new(Rows, Events, Lines);
+}
 
 /// <summary>Where on the server a session's lines begin, and what is added to its steps and times; <see cref="Summary"/> and
 /// <see cref="Config"/> are what the server had before.</summary>
-internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null, string? Config = null);
+internal sealed record SessionBase(long History, long Events, long Output, long Step, double RuntimeSeconds, string? Summary = null, string? Config = null)
+{
+    [JsonIgnore]
+    public StreamCounts First => new(History, Events, Output);
+
+    public static SessionBase At(StreamCounts first, long step, double runtimeSeconds, string? summary = null, string? config = null)
+        => new(first.Rows, first.Events, first.Output, step, runtimeSeconds, summary, config);
+}
 
 /// <summary>A place between two rows.</summary>
 /// <param name="Name">What was kept there: a checkpoint, or the training's beginning.</param>

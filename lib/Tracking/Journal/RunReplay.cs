@@ -1,24 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace NotebookLib.Tracking;
-
-/// <summary>The three line-numbered streams of a run.</summary>
-internal enum StreamKind
-{
-    History,
-    Events,
-    Output,
-}
-
-/// <summary>One line as the server will hold it, but with the journal's own number.</summary>
-/// <param name="Kind">The stream.</param>
-/// <param name="Session">The session that wrote it (<see cref="RunReplay.Sessions"/>).</param>
-/// <param name="Number">The line's number in the journal, counted over all sessions.</param>
-/// <param name="Json">The record's text.</param>
-/// <param name="HasOwnStep">Whether the user numbers the steps: they are then the server's as they are.</param>
-/// <param name="Returns">How often the run had come back to a mark when the line was written (<see cref="RunReplay.IsSuperseded"/>).</param>
-internal readonly record struct StreamLine(StreamKind Kind, int Session, long Number, string Json, bool HasOwnStep = false, int Returns = 0);
 
 /// <summary>A session and, once known, its place on the server.</summary>
 internal sealed record ReplaySession(SessionStart Start, SessionBase? Base);
@@ -68,6 +50,8 @@ internal sealed class RunReplay
     public long Events { get; private set; }
 
     public long Lines { get; private set; }
+
+    public StreamCounts Counts => new(Rows, Events, Lines);
 
     /// <summary>Rows that stay in the journal.</summary>
     public long KeptRows { get; private set; }
@@ -202,10 +186,10 @@ internal sealed class RunReplay
         {
             case JournalKind.Event:
                 Events = record.Number + 1;
-                return [new(StreamKind.Events, _sessions.Count - 1, record.Number, record.Json)];
+                return [new(StreamKind.Events, _sessions.Count - 1, record.Number, record.Json) { Members = (List<KeyValuePair<string, string>>)content! }];
             case JournalKind.Output:
                 Lines = record.Number + 1;
-                return [new(StreamKind.Output, _sessions.Count - 1, record.Number, record.Json)];
+                return [new(StreamKind.Output, _sessions.Count - 1, record.Number, record.Json) { Output = (OutputLine)content! }];
             default:
                 Describe(record, content);
                 return [];
@@ -365,15 +349,14 @@ internal sealed class RunReplay
     private SessionStart StartOf(SessionBase place)
     {
         var start = _gap ?? Here();
+        if (_sessions is not [.., { Base: { } before, Start: var earlier }] || before.Step != place.Step || before.RuntimeSeconds != place.RuntimeSeconds)
+        {
+            return start;
+        }
+
         // Where nobody else wrote in between, it follows from the places, whatever else is damaged.
-        return _sessions is [.., { Base: { } before, Start: var earlier }] && before.Step == place.Step && before.RuntimeSeconds == place.RuntimeSeconds
-            ? start with
-            {
-                Rows = earlier.Rows + place.History - before.History,
-                Events = earlier.Events + place.Events - before.Events,
-                Lines = earlier.Lines + place.Output - before.Output,
-            }
-            : start;
+        var first = earlier.First + place.First - before.First;
+        return start with { Rows = first.Rows, Events = first.Events, Lines = first.Output };
     }
 
     private void Define(MetricDefinition metric)
@@ -406,43 +389,6 @@ internal sealed class RunReplay
         Summary.Apply(row);
         NextStep = Math.Max(NextStep, Summary.Step + 1);
         RuntimeSeconds = Math.Max(RuntimeSeconds, Summary.RuntimeSeconds);
-        return new(StreamKind.History, _sessions.Count - 1, number, row.Text, HasOwnSteps, _returns.Count);
-    }
-}
-
-/// <summary>A row's members, with the two that are counted.</summary>
-/// <param name="Text">The row as JSON.</param>
-/// <param name="Members">Names and raw values.</param>
-/// <param name="Step">Its step, where it says one.</param>
-/// <param name="RuntimeSeconds">The run's time, where it says it.</param>
-internal sealed record RowContent(string Text, IReadOnlyList<KeyValuePair<string, string>> Members, long? Step, double? RuntimeSeconds)
-{
-    /// <exception cref="FormatException">It is no object, or its step or time is no number.</exception>
-    /// <exception cref="OverflowException">Its step is too large.</exception>
-    public static RowContent Of(string text) => Of(text, JsonMembers.Split(text).ToList());
-
-    /// <summary>This row with the members of a further part.</summary>
-    public RowContent With(RowContent part)
-    {
-        Dictionary<string, string> members = [];
-        foreach (var (key, value) in Members.Concat(part.Members))
-        {
-            members[key] = value;
-        }
-
-        return Of(JsonMembers.Join(members), [.. members]);
-    }
-
-    private static RowContent Of(string text, IReadOnlyList<KeyValuePair<string, string>> members)
-    {
-        long? step = null;
-        double? runtime = null;
-        foreach (var (key, value) in members)
-        {
-            step = key is "_step" ? long.Parse(value, CultureInfo.InvariantCulture) : step;
-            runtime = key is "_runtime" ? double.Parse(value, CultureInfo.InvariantCulture) : runtime;
-        }
-
-        return new(text, members, step, runtime);
+        return new(StreamKind.History, _sessions.Count - 1, number, row.Text) { Members = row.Members, HasOwnStep = HasOwnSteps, Returns = _returns.Count };
     }
 }

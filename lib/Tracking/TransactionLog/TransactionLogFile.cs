@@ -100,9 +100,9 @@ internal sealed class TransactionLogFile
                 {
                     log.Append(line.Kind switch
                     {
-                        StreamKind.History => History(line.Json),
-                        StreamKind.Events => Stats(line.Json),
-                        _ => Output(JournalJson.Read<OutputLine>(line.Json)),
+                        StreamKind.History => History(line.Members),
+                        StreamKind.Events => Stats(line.Members),
+                        _ => Output(line.Output!),
                     });
                 }
             }
@@ -136,10 +136,10 @@ internal sealed class TransactionLogFile
         },
     };
 
-    private static LogRecord History(string json)
+    private static LogRecord History(IEnumerable<KeyValuePair<string, string>> members)
     {
         var history = new LogHistory { Step = new() };
-        foreach (var (key, value) in JsonMembers.Split(json))
+        foreach (var (key, value) in members)
         {
             history.Item.Add(new LogItem { Key = key, ValueJson = value });
             history.Step.Num = key == "_step" ? long.Parse(value, CultureInfo.InvariantCulture) : history.Step.Num;
@@ -156,10 +156,10 @@ internal sealed class TransactionLogFile
     }
 
     /// <summary>The names lose their "system.", which W&amp;B's tool puts before them again.</summary>
-    private static LogRecord Stats(string json)
+    private static LogRecord Stats(IEnumerable<KeyValuePair<string, string>> members)
     {
         var stats = new LogStats();
-        foreach (var (key, value) in JsonMembers.Split(json))
+        foreach (var (key, value) in members)
         {
             if (key is "_timestamp")
             {

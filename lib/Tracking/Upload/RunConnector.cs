@@ -37,7 +37,7 @@ internal sealed class RunConnector(
     private List<SessionBase> Decide(ResumeAnswer? status)
     {
         var isFirstContact = state.StorageId is null && run.Sessions.All(session => session.Base is null);
-        var hasLines = status is { HistoryLines: > 0 } or { EventLines: > 0 } or { OutputLines: > 0 };
+        var hasLines = status is { Lines: { Rows: > 0 } or { Events: > 0 } or { Output: > 0 } };
         if (isFirstContact)
         {
             CheckResume(status is not null, hasLines);
@@ -91,7 +91,7 @@ internal sealed class RunConnector(
         var isLast = index == run.Sessions.Count - 1;
         if (isForeign && isLast)
         {
-            if (state.Sent(StreamKind.History) < start.Rows)
+            if (state.Sent.Rows < start.Rows)
             {
                 throw Foreign(status!);
             }
@@ -99,15 +99,9 @@ internal sealed class RunConnector(
             return BehindOthers(status!, start);
         }
 
-        if (before is null)
-        {
-            return new SessionBase(0, 0, 0, 0, 0);
-        }
-
-        var earlier = run.Sessions[index - 1].Start;
-        return new SessionBase(
-            before.History + start.Rows - earlier.Rows, before.Events + start.Events - earlier.Events, before.Output + start.Lines - earlier.Lines,
-            before.Step, before.RuntimeSeconds);
+        return before is null
+            ? SessionBase.At(default, 0, 0)
+            : SessionBase.At(before.First + start.First - run.Sessions[index - 1].Start.First, before.Step, before.RuntimeSeconds);
     }
 
     private static SessionBase BehindOthers(ResumeAnswer status, SessionStart start)
@@ -116,11 +110,9 @@ internal sealed class RunConnector(
         var last = status.HistoryTail.Count > 0 ? Members(status.HistoryTail[^1]) : summary;
         var runtimes = status.HistoryTail.Concat(status.EventsTail).Select(line => Number(Members(line), "_runtime"))
             .Append(summary.TryGetValue("_wandb", out var block) ? Number(Members(block), "runtime") : 0);
-        var step = status.HistoryLines == 0 ? 0 : (long)Number(last, "_step") + 1;
-        return new SessionBase(
-            status.HistoryLines, status.EventLines, status.OutputLines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds),
-            status.Summary,
-            OlderConfig(status.Config));
+        var step = status.Lines.Rows == 0 ? 0 : (long)Number(last, "_step") + 1;
+        return SessionBase.At(
+            status.Lines, step - start.NextStep, Math.Max(0, runtimes.Max() - start.RuntimeSeconds), status.Summary, OlderConfig(status.Config));
     }
 
     /// <summary>What others configured, without the client's own block: this process's values win, but theirs do not disappear.</summary>
@@ -131,9 +123,7 @@ internal sealed class RunConnector(
     /// <summary>Whether the last line on the server is one that this folder wrote; told by its time, which is unique to the microsecond.</summary>
     private bool EndsWithOurs(ResumeAnswer status)
     {
-        var (stream, count, tail) = status.HistoryLines > 0
-            ? (StreamKind.History, status.HistoryLines, status.HistoryTail)
-            : (StreamKind.Events, status.EventLines, status.EventsTail);
+        var (stream, tail) = status.Lines.Rows > 0 ? (StreamKind.History, status.HistoryTail) : (StreamKind.Events, status.EventsTail);
         if (tail.Count == 0)
         {
             return true;
@@ -143,8 +133,8 @@ internal sealed class RunConnector(
         {
             if (run.Sessions[i] is { Base: { } place } session)
             {
-                var first = stream is StreamKind.History ? session.Start.Rows - place.History : session.Start.Events - place.Events;
-                return first + count - 1 >= 0 && isOurs(stream, first + count - 1, Number(Members(tail[^1]), "_timestamp"));
+                var last = (session.Start.First - place.First + status.Lines)[stream] - 1;
+                return last >= 0 && isOurs(stream, last, Number(Members(tail[^1]), "_timestamp"));
             }
         }
 
@@ -160,18 +150,15 @@ internal sealed class RunConnector(
             return;
         }
 
-        var (session, place) = (run.Sessions[^1].Start, bases[^1]);
-        state.SetReached((status?.HistoryLines ?? 0) - place.History + session.Rows);
-        state.SetSent(
-            Math.Clamp((status?.HistoryLines ?? 0) - place.History + session.Rows, 0, state.Sent(StreamKind.History)),
-            Math.Clamp((status?.EventLines ?? 0) - place.Events + session.Events, 0, state.Sent(StreamKind.Events)),
-            Math.Clamp((status?.OutputLines ?? 0) - place.Output + session.Lines, 0, state.Sent(StreamKind.Output)));
+        var there = (status?.Lines ?? default) - bases[^1].First + run.Sessions[^1].Start.First;
+        state.SetReached(there.Rows);
+        state.SetSent(there.Zip(state.Sent, (lines, sent) => Math.Clamp(lines, 0, sent)));
     }
 
     private TrackingException Foreign(ResumeAnswer status) => new(
         TrackingFault.ForeignLines,
-        $"run \"{_header.RunId}\": the server has {status.HistoryLines} rows, the last of which this folder did not write, "
-            + $"and {run.Rows - state.Sent(StreamKind.History)} rows wait here; "
+        $"run \"{_header.RunId}\": the server has {status.Lines.Rows} rows, the last of which this folder did not write, "
+            + $"and {run.Rows - state.Sent.Rows} rows wait here; "
         + "another process has continued the run. Nothing was overwritten; sync this folder under a new id");
 
     private JsonObject Variables(ResumeAnswer? status, string? entity, string config) => new()
@@ -191,7 +178,7 @@ internal sealed class RunConnector(
     };
 
     /// <summary>A line's time, which names it.</summary>
-    internal static double TimeOf(string line) => Number(Members(line), "_timestamp");
+    internal static double TimeOf(StreamLine line) => Number(new(line.Members.DistinctBy(member => member.Key)), "_timestamp");
 
     private static Dictionary<string, string> Members(string json)
     {

@@ -29,11 +29,6 @@ internal sealed class RunUploader : IDisposable
     private int _placed;
     private long _sentSummary;
     private string _sentConfig = "";
-    private long _rows;
-    private long _events;
-    private long _outputLines;
-    private int _files;
-    private int _artifacts;
 
     /// <summary>Opens the journal; nothing is sent.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -51,8 +46,14 @@ internal sealed class RunUploader : IDisposable
 
     public SyncState State => _state;
 
-    /// <summary>What was sent so far.</summary>
-    public (long Rows, long Events, long OutputLines, int Files, int Artifacts) Counts => (_rows, _events, _outputLines, _files, _artifacts);
+    /// <summary>Lines that this uploader has sent.</summary>
+    public StreamCounts SentLines { get; private set; }
+
+    /// <summary>Files of the run that it has sent.</summary>
+    public int SentFiles { get; private set; }
+
+    /// <summary>Artifacts that it has sent.</summary>
+    public int SentArtifacts { get; private set; }
 
     /// <summary>How often the server wants to hear from us.</summary>
     public double HeartbeatSeconds { get; private set; } = 30;
@@ -87,7 +88,7 @@ internal sealed class RunUploader : IDisposable
         while (true)
         {
             var batch = new StreamBatch();
-            var before = (History: _state.Sent(StreamKind.History), Events: _state.Sent(StreamKind.Events), Output: _state.Sent(StreamKind.Output));
+            var before = _state.Sent;
             var sent = before;
             var isFull = !Fill(batch, ref sent, isLast);
             var summary = _replay.Summary.Version;
@@ -95,10 +96,8 @@ internal sealed class RunUploader : IDisposable
             if (!batch.IsEmpty)
             {
                 await PostAsync(batch, cancel).ConfigureAwait(false);
-                _state.SetSent(sent.History, sent.Events, sent.Output);
-                _rows += sent.History - before.History;
-                _events += sent.Events - before.Events;
-                _outputLines += sent.Output - before.Output;
+                _state.SetSent(sent);
+                SentLines += sent - before;
                 sentAny = true;
             }
 
@@ -149,7 +148,7 @@ internal sealed class RunUploader : IDisposable
                 {
                     await uploader.UploadAsync(artifact, cancel).ConfigureAwait(false);
                     ArtifactStaging.SetSent(_folder, artifact, _api.BaseUrl);
-                    _artifacts++;
+                    SentArtifacts++;
                 }
 
                 _state.AddArtifact(artifact.ClientId);
@@ -175,7 +174,7 @@ internal sealed class RunUploader : IDisposable
         List<string> failed = [.. await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false)];
         RunFiles.Write(_folder, _replay);
         var uploaded = await UploadFilesAsync(failed, cancel).ConfigureAwait(false);
-        _files += uploaded.Count;
+        SentFiles += uploaded.Count;
         var session = _replay.Sessions.Count - 1;
         // A run without an end was killed: 1, as wandb 0.31 says when it syncs such a run.
         await PostAsync(new StreamBatch(), cancel, uploaded, _replay.Exit?.Code ?? 1).ConfigureAwait(false);
@@ -188,7 +187,7 @@ internal sealed class RunUploader : IDisposable
 
     /// <summary>Takes lines from the journal into the batch.</summary>
     /// <returns>False when the batch is to be sent before more can be taken in.</returns>
-    private bool Fill(StreamBatch batch, ref (long History, long Events, long Output) sent, bool isLast)
+    private bool Fill(StreamBatch batch, ref StreamCounts sent, bool isLast)
     {
         while (true)
         {
@@ -200,17 +199,12 @@ internal sealed class RunUploader : IDisposable
                     continue;
                 }
 
-                if (line.Number >= _state.Sent(line.Kind) && !TryAdd(batch, line))
+                if (line.Number >= _state.Sent[line.Kind] && !TryAdd(batch, line))
                 {
                     return false;
                 }
 
-                sent = line.Kind switch
-                {
-                    StreamKind.History => sent with { History = Math.Max(sent.History, line.Number + 1) },
-                    StreamKind.Events => sent with { Events = Math.Max(sent.Events, line.Number + 1) },
-                    _ => sent with { Output = Math.Max(sent.Output, line.Number + 1) },
-                };
+                sent = sent.Reaching(line.Kind, line.Number + 1);
                 _waiting.Dequeue();
             }
 
@@ -253,7 +247,7 @@ internal sealed class RunUploader : IDisposable
         var number = SessionOf(line, _survey.Sessions);
         var session = _survey.Sessions[number];
         var place = session.Base ?? throw new InvalidOperationException($"session {number} has no place on the server");
-        return batch.TryAdd(line.Kind, OffsetOf(line, session, place), TextOf(line, place));
+        return batch.TryAdd(line.Kind, line.Number - session.Start.First[line.Kind] + place.First[line.Kind], TextOf(line, place));
     }
 
     private bool TrySetSummary(StreamBatch batch)
@@ -349,11 +343,11 @@ internal sealed class RunUploader : IDisposable
     private async Task EmptySupersededAsync(CancellationToken cancel)
     {
         SortedDictionary<long, StreamLine> beyond = [];
-        if (_state.Sent(StreamKind.History) < _state.Reached)
+        if (_state.Sent.Rows < _state.Reached)
         {
             RunReplay.Read(_folder.Journal, line =>
             {
-                if (line.Kind is StreamKind.History && line.Number >= _state.Sent(StreamKind.History) && line.Number < _state.Reached)
+                if (line.Kind is StreamKind.History && line.Number >= _state.Sent.Rows && line.Number < _state.Reached)
                 {
                     beyond[line.Number] = line;
                 }
@@ -363,7 +357,7 @@ internal sealed class RunUploader : IDisposable
         foreach (var line in beyond.Values)
         {
             var batch = new StreamBatch();
-            TryAdd(batch, line with { Json = StreamBatch.WithoutValues(line.Json) });
+            TryAdd(batch, line.With(StreamBatch.WithoutValues(line.Members)));
             await PostAsync(batch, cancel).ConfigureAwait(false);
         }
     }
@@ -378,16 +372,8 @@ internal sealed class RunUploader : IDisposable
 
         return found;
 
-        void Look(StreamLine line) => found = found || (line.Kind == stream && line.Number == number && RunConnector.TimeOf(line.Json) == time);
+        void Look(StreamLine line) => found = found || (line.Kind == stream && line.Number == number && RunConnector.TimeOf(line) == time);
     }
-
-    /// <summary>The line's number on the server.</summary>
-    private static long OffsetOf(StreamLine line, ReplaySession session, SessionBase place) => line.Number - First(session.Start, line.Kind) + line.Kind switch
-    {
-        StreamKind.History => place.History,
-        StreamKind.Events => place.Events,
-        _ => place.Output,
-    };
 
     /// <summary>
     /// The session that wrote the line. A session whose own line is damaged is told only by its place, which stands behind its first lines:
@@ -396,7 +382,7 @@ internal sealed class RunUploader : IDisposable
     private static int SessionOf(StreamLine line, IReadOnlyList<ReplaySession> sessions)
     {
         var session = line.Session;
-        while (session + 1 < sessions.Count && First(sessions[session + 1].Start, line.Kind) <= line.Number)
+        while (session + 1 < sessions.Count && sessions[session + 1].Start.First[line.Kind] <= line.Number)
         {
             session++;
         }
@@ -407,9 +393,9 @@ internal sealed class RunUploader : IDisposable
     /// <summary>The line's text on the server: steps and times stand behind those of a run that is resumed.</summary>
     private static string TextOf(StreamLine line, SessionBase place) => line.Kind switch
     {
-        StreamKind.Output => OutputOf(JournalJson.Read<OutputLine>(line.Json)),
+        StreamKind.Output => OutputOf(line.Output!),
         _ when (place.Step == 0 || line.HasOwnStep) && place.RuntimeSeconds == 0 => line.Json,
-        _ => JsonMembers.Join(JsonMembers.Split(line.Json).Select(member => member.Key switch
+        _ => JsonMembers.Join(line.Members.Select(member => member.Key switch
         {
             "_step" when !line.HasOwnStep =>
                 new(member.Key, (long.Parse(member.Value, CultureInfo.InvariantCulture) + place.Step).ToString(CultureInfo.InvariantCulture)),
@@ -417,14 +403,6 @@ internal sealed class RunUploader : IDisposable
                 new(member.Key, (double.Parse(member.Value, CultureInfo.InvariantCulture) + place.RuntimeSeconds).ToString("R", CultureInfo.InvariantCulture)),
             _ => member,
         })),
-    };
-
-    /// <summary>The number of a session's first line.</summary>
-    private static long First(SessionStart start, StreamKind stream) => stream switch
-    {
-        StreamKind.History => start.Rows,
-        StreamKind.Events => start.Events,
-        _ => start.Lines,
     };
 
     /// <summary>"ISO time text", standard error with "ERROR " before it; UTC.</summary>

@@ -130,14 +130,15 @@ internal sealed class StreamBatch
         var text = JsonSerializer.Deserialize<string>($"\"{chunk.Lines[0].Value}\"")!;
         var less = stream is StreamKind.Output
             ? text[..Math.Min(text.Length, KeptOutputCharacters)] + " …"
-            : WithoutValues(text);
+            : JsonMembers.Join(WithoutValues(JsonMembers.Split(text)));
         var batch = new StreamBatch(_limit) { _isEmptied = true };
         batch.TryAdd(stream, chunk.Offset, less);
         return [batch];
     }
 
     /// <summary>A row's step and times, without the user's values.</summary>
-    public static string WithoutValues(string row) => JsonMembers.Join(JsonMembers.Split(row).Where(member => member.Key.StartsWith('_')));
+    public static IEnumerable<KeyValuePair<string, string>> WithoutValues(IEnumerable<KeyValuePair<string, string>> members)
+        => members.Where(member => member.Key.StartsWith('_'));
 
     /// <summary>The request's body.</summary>
     /// <param name="uploaded">Names of files that went up since the last request.</param>

@@ -26,12 +26,7 @@ internal sealed class SyncState
     public string? RunName => _content.RunName;
 
     /// <summary>How many lines of each stream the server has taken, by the journal's numbers.</summary>
-    public long Sent(StreamKind stream) => stream switch
-    {
-        StreamKind.History => _content.History,
-        StreamKind.Events => _content.Events,
-        _ => _content.Output,
-    };
+    public StreamCounts Sent => new(_content.History, _content.Events, _content.Output);
 
     /// <summary>How many rows the server has taken at most, those included that were superseded since.</summary>
     public long Reached => Math.Max(_content.Reached, _content.History);
@@ -93,12 +88,12 @@ internal sealed class SyncState
         RunName = place.Name,
     });
 
-    public void SetSent(long history, long events, long output) => Change(content => content with
+    public void SetSent(StreamCounts sent) => Change(content => content with
     {
-        Reached = Math.Max(Reached, history),
-        History = history,
-        Events = events,
-        Output = output,
+        Reached = Math.Max(Reached, sent.Rows),
+        History = sent.Rows,
+        Events = sent.Events,
+        Output = sent.Output,
     });
 
     /// <summary>Takes the journal's returns to marks into account: rows behind a mark are to be sent again.</summary>

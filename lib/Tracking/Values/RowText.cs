@@ -127,7 +127,6 @@ internal sealed class RowText(Secrets secrets) : IDisposable
             case TimeSpan span: WriteDouble(span.TotalSeconds); break;
             case JsonElement element: Write(path, JsonSerializer.SerializeToNode(element), depth); break;
             case JsonValue leaf: _writer.WriteRawValue(leaf.ToJsonString(), skipInputValidation: true); break;
-            case Histogram histogram: Write(path, histogram.ToMembers(), depth); break;
             default: WriteNested(path, value, depth); break;
         }
     }
@@ -163,7 +162,7 @@ internal sealed class RowText(Secrets secrets) : IDisposable
         else
         {
             throw new ArgumentException(
-                $"key \"{path}\": a value of type {value.GetType()} cannot be logged; expected a number, text, truth value, date, list, dictionary, Histogram, "
+                $"key \"{path}\": a value of type {value.GetType()} cannot be logged; expected a number, text, truth value, date, list, dictionary, "
                     + "TrackedTable or PlotlyFigure");
         }
     }

@@ -18,17 +18,13 @@ internal sealed record RunPlace(string StorageId, string? Name, string Entity, s
 
 /// <summary>What the server has of a run.</summary>
 /// <param name="StorageId">The server's id of the run.</param>
-/// <param name="HistoryLines">Lines of history.</param>
-/// <param name="EventLines">Lines of system metrics.</param>
-/// <param name="OutputLines">Lines of console output.</param>
-/// <param name="HistoryTail">Its last lines.</param>
-/// <param name="EventsTail">Its last lines.</param>
+/// <param name="Lines">How many lines of each stream.</param>
+/// <param name="HistoryTail">The last rows.</param>
+/// <param name="EventsTail">The last system metrics.</param>
 /// <param name="Summary">The summary, a JSON object, or null.</param>
 /// <param name="Config">The configuration, a JSON object of {"value": …}, or null.</param>
 internal sealed record ResumeAnswer(
-    string StorageId, long HistoryLines, long EventLines, long OutputLines, IReadOnlyList<string> HistoryTail, IReadOnlyList<string> EventsTail,
-    string? Summary,
-    string? Config);
+    string StorageId, StreamCounts Lines, IReadOnlyList<string> HistoryTail, IReadOnlyList<string> EventsTail, string? Summary, string? Config);
 
 /// <summary>What file_stream answers.</summary>
 /// <param name="Stopped">Whether somebody pressed the stop button.</param>
@@ -119,7 +115,7 @@ internal sealed class WandbApi : IDisposable
         return Find(data, "model", "bucket") is not { } bucket
             ? null
             : new ResumeAnswer(
-                Text(bucket, "id") ?? "", Count(bucket, "historyLineCount"), Count(bucket, "eventsLineCount"), Count(bucket, "logLineCount"),
+                Text(bucket, "id") ?? "", new(Count(bucket, "historyLineCount"), Count(bucket, "eventsLineCount"), Count(bucket, "logLineCount")),
                 Tail(bucket, "historyTail"), Tail(bucket, "eventsTail"), Text(bucket, "summaryMetrics"), Text(bucket, "config"));
     }
 

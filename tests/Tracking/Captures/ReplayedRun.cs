@@ -37,7 +37,7 @@ internal sealed class ReplayedRun(FakeState captured, FakeRun script, string fol
             .ToDictionary(member => member.Key, member => LooseJson.Value(member.Value!["value"])));
         if (script.Config["_wandb"]!["value"]!["m"] is JsonArray { Count: > 0 })
         {
-            HuggingFaceKeys.DefineStep(run);
+            TrackingObserver.DefineStep(run);
         }
 
         foreach (var line in script.History.Skip(firstRow))
@@ -64,7 +64,6 @@ internal sealed class ReplayedRun(FakeState captured, FakeRun script, string fol
     private object? Value(JsonNode? node) => node is not JsonObject media ? LooseJson.Value(node) : (string?)media["_type"] switch
     {
         "table-file" => Table(script.Files[(string)media["path"]!]),
-        "histogram" => new Histogram(Numbers(media["values"]), Numbers(media["bins"])),
         _ => LooseJson.Value(node),
     };
 
@@ -75,8 +74,6 @@ internal sealed class ReplayedRun(FakeState captured, FakeRun script, string fol
             [.. table["columns"]!.AsArray().Select(name => name!.GetValue<string>())],
             [.. table["data"]!.AsArray().Select(row => (IReadOnlyList<object?>)(List<object?>)LooseJson.Value(row)!)]);
     }
-
-    private static double[] Numbers(JsonNode? numbers) => [.. numbers!.AsArray().Select(number => number!.GetValue<double>())];
 
     /// <summary>Keys that no row has were set by hand.</summary>
     private void LogSummary(TrackedRun run)

@@ -53,7 +53,7 @@ public sealed class TransactionLogTests
             fixture.Offline with { SystemMetricsSeconds = 0.1, Entity = "me", Group = "g", Tags = ["a"], Notes = "n", JobType = "train" },
             run =>
             {
-                HuggingFaceKeys.DefineStep(run);
+                TrackingObserver.DefineStep(run);
                 SyncTests.LogRows(run, 250);
                 run.LogOutput("an error", isError: true);
                 run.LogConfig(Row(("later", 1)));
