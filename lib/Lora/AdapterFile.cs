@@ -38,6 +38,9 @@ internal sealed partial class AdapterFile : IDisposable
     /// <summary>The name of something that belongs to a module: A, B, a bias, a parameter of its own.</summary>
     public static string NameOf(string module, string part) => $"{Prefix}{module}.{part}";
 
+    /// <summary>The name of a parameter of the model's own.</summary>
+    public static string NameOfParameter(string parameter) => Prefix + parameter;
+
     /// <summary>Opens a folder's weights, safetensors before a pickle.</summary>
     /// <exception cref="FileNotFoundException">There are none.</exception>
     /// <exception cref="InvalidDataException">They are damaged or hostile.</exception>
@@ -57,9 +60,6 @@ internal sealed partial class AdapterFile : IDisposable
         name = AdapterName().Replace(name, "$1$2$3$4");
         return name.Replace(".base_layer.", ".", StringComparison.Ordinal);
     }
-
-    /// <summary>True when the file has this tensor.</summary>
-    public bool Has(string name) => _stored.ContainsKey(name);
 
     /// <summary>Rows of a tensor, by our name; null when the file has none.</summary>
     public long? RowsOf(string name) => _stored.TryGetValue(name, out var stored) ? _source.Tensors[stored].Shape is [var rows, ..] ? rows : 0 : null;

@@ -13,7 +13,6 @@ public sealed class LoraAdapters : IDisposable
 {
     // Below the layer, so that parameters are called …query_proj.lora.lora_A.
     private const string ChildName = "lora";
-    private const string HeadName = "classifier";
     private readonly DebertaV2ForTokenClassification _model;
     private readonly List<(AdaptedModule Module, IAdaptedLayer Place, LoraModule Layer)> _adapted;
 
@@ -30,13 +29,13 @@ public sealed class LoraAdapters : IDisposable
         using var scope = NewDisposeScope();
         _trainedBefore = Freeze(model);
         _adapted = [.. places.Select(place => Adapt(place.Name, place.Place, generator))];
-        _saved = [.. SavedParameters(model, settings, places)
+        _saved = [.. LoraPlaces.SavedParameters(model, settings, places)
             .Select(pair => (pair.Name, pair.Parameter, pair.Parameter.detach().clone().DetachFromDisposeScope()))];
         _saved.ForEach(part => part.Parameter.requires_grad = true);
         AttachLayers();
         IsAttached = true;
         TotalParameters = model.parameters().Sum(parameter => parameter.numel())
-            + _saved.Where(part => IsInSavedModule(settings, part.Name)).Sum(part => part.Original.numel());
+            + _saved.Where(part => LoraPlaces.IsInSavedModule(settings, part.Name)).Sum(part => part.Original.numel());
         TrainableParameters = model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel());
     }
 
@@ -94,7 +93,7 @@ public sealed class LoraAdapters : IDisposable
         }
 
         SettingRules.ThrowIfFaulty("LoRA", FindFaults(model, settings));
-        var places = PlacesIn(model, settings);
+        var places = LoraPlaces.In(model, settings);
         using var generator = new Generator((ulong)seed);
         return new(model, settings, places, generator);
     }
@@ -134,20 +133,7 @@ public sealed class LoraAdapters : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(settings);
-        var faults = settings.FindFaults().ToList();
-        var areSound = faults.Count == 0;
-        var names = Candidates(model, settings).Select(candidate => candidate.Name).ToList();
-        var linear = names.Count(name => !IsTable(name));
-        var unmet = (settings.Targets ?? []).Where(target => !IsAllLinear(target) && ModuleNames.FindFault(nameof(settings.Targets), target) is null
-            && !names.Any(name => ModuleNames.Matches(target, name))).ToList();
-        faults.AddRange(unmet.Select(target =>
-            $"Targets has \"{target}\", which matches none of the model's {linear} linear layers; expected for instance {Nearest(target, names)}."));
-        if (areSound && unmet.Count == 0 && !names.Any(name => IsMeant(settings, name) && !IsExcluded(settings, name)))
-        {
-            faults.Add("Excluded, Layers and SavedModules leave none of the layers that Targets names; expected at least one.");
-        }
-
-        return faults;
+        return LoraPlaces.FindFaults(model, settings);
     }
 
     /// <summary>Puts the adapters into the weights and takes them off, so that the model is as fast as the base. Merging twice changes nothing more.</summary>
@@ -272,7 +258,7 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Adapters and what is saved with them by our names of a file's tensors; the model's own tensors.</summary>
     internal Dictionary<string, Tensor> TensorsByFileName()
     {
-        var tensors = _saved.ToDictionary(part => FileNameOf(part.Name), part => (Tensor)part.Parameter, StringComparer.Ordinal);
+        var tensors = _saved.ToDictionary(part => AdapterFile.NameOfParameter(part.Name), part => (Tensor)part.Parameter, StringComparer.Ordinal);
         foreach (var (module, _, layer) in _adapted)
         {
             foreach (var (part, parameter) in layer.Parts)
@@ -293,15 +279,15 @@ public sealed class LoraAdapters : IDisposable
         var head = SavedHead.Of(folder, file, model, isTrained: asked is not null);
         var settings = (asked?.StartingFrom(there) ?? there) with { TrainsHead = head.IsTrained };
         SettingRules.ThrowIfFaulty("LoRA", asked?.FindConflicts(settings, folder) ?? []);
-        var places = PlacesIn(model, settings);
+        var places = LoraPlaces.In(model, settings);
         if (places.Count == 0)
         {
             throw new InvalidDataException($"{folder}: its target_modules ({string.Join(", ", (settings.Targets ?? []).Take(4))}) "
                 + "mean none of the model's layers. Is this the model that the adapter was trained on?");
         }
 
-        bool IsLeft(string name) => head.IsTrained && !head.IsTaken && name.StartsWith(AdapterFile.NameOf(HeadName, ""), StringComparison.Ordinal);
-        file.EnsureFits(ExpectedShapes(model, settings, places), IsLeft);
+        bool IsLeft(string name) => head.IsTrained && !head.IsTaken && name.StartsWith(AdapterFile.NameOf(LoraPlaces.HeadName, ""), StringComparison.Ordinal);
+        file.EnsureFits(LoraPlaces.ExpectedShapes(model, settings, places), IsLeft);
         string[] remarks = [.. file.Remark is { } spelled ? [spelled] : Array.Empty<string>(), .. head.Remark is { } said ? [said] : Array.Empty<string>()];
         var adapters = new LoraAdapters(model, settings, places, generator: null) { Folder = folder, Remarks = remarks };
         file.ReadInto(adapters.TensorsByFileName().Where(pair => !IsLeft(pair.Key)).ToDictionary(StringComparer.Ordinal));
@@ -312,154 +298,6 @@ public sealed class LoraAdapters : IDisposable
 
         model.HasNewHead &= !head.IsTaken;
         return adapters;
-    }
-
-    /// <summary>What becomes of a head that was saved with adapters.</summary>
-    /// <param name="IsTaken">Its numbers are read.</param>
-    /// <param name="IsTrained">The model's head is trained and saved with the adapters.</param>
-    private sealed record SavedHead(bool IsTaken, bool IsTrained)
-    {
-        /// <summary>The labels of its rows, where the model has them in another order.</summary>
-        public IReadOnlyList<string>? Order { get; private init; }
-
-        /// <summary>What a reader should know of it; null when nothing.</summary>
-        public string? Remark { get; private init; }
-
-        /// <exception cref="InvalidDataException">Nothing is trained, and there is no head for the model's labels.</exception>
-        public static SavedHead Of(string folder, AdapterFile file, DebertaV2ForTokenClassification model, bool isTrained)
-        {
-            var (now, config) = (model.Config.Labels, Path.Combine(folder, "config.json"));
-            // PEFT 0.7.0 saves the head and does not say so.
-            if (file.RowsOf(AdapterFile.NameOf(HeadName, "weight")) is not { } rows)
-            {
-                return !model.HasNewHead ? new(IsTaken: false, IsTrained: false)
-                    : !isTrained
-                    ? throw new InvalidDataException($"{folder}: the adapters were saved without a head, and the model has none for its {now.Count} labels "
-                    + "either: nothing here was trained to tag. Load the model that they were trained on, with its own labels.")
-                    : new(IsTaken: false, IsTrained: true)
-                    {
-                        Remark =
-                        $"{folder} holds adapters without a head, and the model has none for these labels: a new one is trained."
-                    };
-            }
-
-            // A folder of Python's has no labels' names, or its base's: then they are taken to be the model's.
-            var stored = File.Exists(config) && DebertaConfig.Read(config).Labels is var names && names.Count == rows && !AreUnnamed(names) ? names : null;
-            if ((rows == now.Count || !isTrained) && (stored is null || AreUnnamed(now) || stored.SequenceEqual(now)))
-            {
-                return new(IsTaken: true, IsTrained: true);
-            }
-
-            if (stored is not null && stored.Order(StringComparer.Ordinal).SequenceEqual(now.Order(StringComparer.Ordinal)))
-            {
-                return new(IsTaken: true, IsTrained: true)
-                {
-                    Order = stored,
-                    Remark = $"The head's {rows} labels stand in another order in {folder}; each row went where its label's name is."
-                };
-            }
-
-            var other = $"{folder}: its head has {rows} labels{(stored is null ? "" : $" ({Shown(stored)})")}, the model has {now.Count} ({Shown(now)})";
-            return isTrained
-                ? new(IsTaken: false, IsTrained: true)
-                {
-                    Remark =
-                $"{other}: {(model.HasNewHead ? "a new head is trained" : "the model's own is trained on")}."
-                }
-                : throw new InvalidDataException($"{other}. Load the model with the adapters' labels.");
-        }
-
-        private static bool AreUnnamed(IReadOnlyList<string> labels) => labels.All(label => label.StartsWith("LABEL_", StringComparison.Ordinal));
-
-        private static string Shown(IReadOnlyList<string> labels) => string.Join(", ", labels.Take(4)) + (labels.Count > 4 ? ", …" : "");
-    }
-
-    private static List<(string Name, IAdaptedLayer Place)> PlacesIn(DebertaV2ForTokenClassification model, LoraSettings settings)
-    {
-        var candidates = Candidates(model, settings).ToList();
-        if (candidates.FirstOrDefault(candidate => candidate.Place.Adapter is not null) is { Name: { } taken })
-        {
-            throw new InvalidOperationException($"{taken} carries an adapter already. Load the model anew, or go on with LoraAdapters.Of(model).");
-        }
-
-        List<(string Name, IAdaptedLayer Place)> places =
-            [.. candidates.Where(candidate => IsMeant(settings, candidate.Name) && !IsExcluded(settings, candidate.Name))];
-        return places.Exists(place => place.Place is EmbeddingTable) && (settings.UsesMagnitudes || settings.HasBias)
-            ? throw new NotSupportedException($"word_embeddings is adapted with {(settings.UsesMagnitudes ? "magnitudes (use_dora)" : "a bias (lora_bias)")}, "
-                + "which is not computed here.") : places;
-    }
-
-    /// <summary>Every layer that can carry an adapter: linear layers, the head where it is not saved whole, and the table of word vectors.</summary>
-    private static IEnumerable<(string Name, IAdaptedLayer Place)> Candidates(DebertaV2ForTokenClassification model, LoraSettings settings) =>
-        model.named_modules()
-        .Where(pair => (pair.module is Projection && (!settings.TrainsHead || !ReferenceEquals(pair.module, model.Classifier)))
-            || ReferenceEquals(pair.module, model.Deberta.Embeddings.WordEmbeddings))
-        .Select(pair => (pair.name, (IAdaptedLayer)pair.module));
-
-    private static bool IsTable(string name) => name.EndsWith("word_embeddings", StringComparison.Ordinal);
-
-    private static bool IsAllLinear(string target) => string.Equals(target, ModuleNames.AllLinear, StringComparison.OrdinalIgnoreCase);
-
-    private static bool IsMeant(LoraSettings settings, string name) =>
-        ((settings.Targets ?? []).Any(IsAllLinear) && !IsTable(name)) || ModuleNames.IsTarget(settings, name);
-
-    private static bool IsExcluded(LoraSettings settings, string name) =>
-        (settings.Excluded ?? []).Any(entry => ModuleNames.Matches(entry, name))
-            || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, name));
-
-    private static bool IsInSavedModule(LoraSettings settings, string parameter)
-    {
-        var module = parameter[..parameter.LastIndexOf('.')];
-        return (settings.TrainsHead && module == HeadName) || (settings.SavedModules ?? []).Any(saved => ModuleNames.IsWithin(saved, module));
-    }
-
-    /// <summary>What is trained and saved beside the adapters.</summary>
-    private static IEnumerable<(string Name, Parameter Parameter)> SavedParameters(
-        DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
-    {
-        var biases = settings.Biases == TrainedBiases.Adapted ? places.Select(place => place.Name + ".bias").ToHashSet(StringComparer.Ordinal) : null;
-        return model.named_parameters().Where(pair => !pair.name.Contains(".lora_", StringComparison.Ordinal)
-            && (IsInSavedModule(settings, pair.name)
-                || (settings.Biases == TrainedBiases.All ? pair.name.EndsWith(".bias", StringComparison.Ordinal) : biases?.Contains(pair.name) ?? false)))
-            .Select(pair => (pair.name, pair.parameter));
-    }
-
-    private static Dictionary<string, long[]> ExpectedShapes(
-        DebertaV2ForTokenClassification model, LoraSettings settings, IReadOnlyList<(string Name, IAdaptedLayer Place)> places)
-    {
-        var shapes = SavedParameters(model, settings, places).ToDictionary(pair => FileNameOf(pair.Name), pair => pair.Parameter.shape, StringComparer.Ordinal);
-        foreach (var (name, place) in places)
-        {
-            var (output, input, rank) = (place.Weight.shape[0], place.Weight.shape[1], settings.RankOf(name));
-            (string, long[])[] parts = place is EmbeddingTable
-                ? [("lora_embedding_A", [rank, output]), ("lora_embedding_B", [input, rank])]
-                :
-                [
-                    ("lora_A.weight", [rank, input]), ("lora_B.weight", [output, rank]),
-                    .. settings.HasBias ? [("lora_B.bias", [output])] : Array.Empty<(string, long[])>(),
-                    .. settings.UsesMagnitudes ? [("lora_magnitude_vector", [output])] : Array.Empty<(string, long[])>(),
-                ];
-            foreach (var (part, shape) in parts)
-            {
-                shapes[AdapterFile.NameOf(name, part)] = shape;
-            }
-        }
-
-        return shapes;
-    }
-
-    private static string FileNameOf(string parameter)
-    {
-        var dot = parameter.LastIndexOf('.');
-        return AdapterFile.NameOf(parameter[..dot], parameter[(dot + 1)..]);
-    }
-
-    private static string Nearest(string target, IEnumerable<string> names)
-    {
-        // Names of one layer are enough: deberta.encoder.layer.N.attention.self.query_proj → attention.self.query_proj.
-        var ends = names.Select(name => string.Join('.', name.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1).DefaultIfEmpty(name)))
-            .Distinct();
-        return string.Join(", ", ModuleNames.ByLikeness(target, ends).Take(4));
     }
 
     private static HashSet<string> Freeze(DebertaV2ForTokenClassification model)

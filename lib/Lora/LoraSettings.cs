@@ -133,10 +133,6 @@ public sealed record LoraSettings
         return faults;
     }
 
-    /// <summary>Refuses settings that cannot work.</summary>
-    /// <exception cref="ArgumentException">All faults together, a line each.</exception>
-    public void Validate() => SettingRules.ThrowIfFaulty("LoRA", FindFaults());
-
     /// <summary>The rank of one module's adapter.</summary>
     internal int RankOf(string module) =>
         RankPattern?.FirstOrDefault(pair => ModuleNames.EndsInPattern(pair.Key, module)) is { Key: not null } found ? found.Value : Rank ?? 0;
