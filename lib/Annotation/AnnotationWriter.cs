@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using NotebookLib.Data;
 using NotebookLib.Html;
 using NotebookLib.Inference;
@@ -15,7 +16,8 @@ namespace NotebookLib.Annotation;
 internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels, string model)
 {
     // The content is data, not HTML: texts stay readable (é, not \u00E9).
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private readonly bool _countsUtf16 = format is AnnotationFormat.Doccano or AnnotationFormat.LabelStudio;
 
@@ -45,7 +47,7 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
         }
 
         Write(stream, IsArray ? isFirst ? "\n" : ",\n" : "");
-        WriteJson(stream, row, tagged);
+        JsonSerializer.Serialize(stream, Shape(row, tagged), Readable);
         Write(stream, IsArray ? "" : "\n");
     }
 
@@ -59,183 +61,94 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
 
     private static void Write(Stream stream, string text) => stream.Write(Encoding.UTF8.GetBytes(text));
 
-    private void WriteJson(Stream stream, in TextRow row, TaggedText tagged)
+    /// <summary>A row as the tool that reads it knows it.</summary>
+    private object Shape(in TextRow row, TaggedText tagged)
     {
         var counter = new CharacterCounter(tagged.Text, _countsUtf16);
-        using var json = new Utf8JsonWriter(stream, Readable);
-        json.WriteStartObject();
-        switch (format)
+        return format switch
         {
-            case AnnotationFormat.LabelStudio:
-                WriteTask(json, tagged, counter);
-                json.WriteStartObject("meta");
-                WritePlace(json, row);
-                json.WriteEndObject();
-                break;
-            case AnnotationFormat.Doccano:
-                json.WriteString("text", tagged.Text);
-                json.WriteStartArray("label");
-                foreach (var entity in tagged.Entities)
-                {
-                    json.WriteStartArray();
-                    json.WriteNumberValue(counter[entity.Start]);
-                    json.WriteNumberValue(counter[entity.End]);
-                    json.WriteStringValue(entity.Type);
-                    json.WriteEndArray();
-                }
-
-                json.WriteEndArray();
-                WritePlace(json, row);
-                break;
-            case AnnotationFormat.Spacy:
-                WriteDocument(json, tagged, counter);
-                break;
-            default:
-                json.WriteString("text", tagged.Text);
-                json.WritePropertyName("entities");
-                WriteEntities(json, tagged, counter);
-                if (row.Words is not null || format == AnnotationFormat.Parquet)
-                {
-                    WriteWords(json, tagged);
-                }
-
-                WritePlace(json, row);
-                break;
-        }
-
-        json.WriteEndObject();
+            AnnotationFormat.LabelStudio => new
+            {
+                data = new { text = tagged.Text },
+                predictions = new[] { Prediction(tagged, counter) },
+                meta = new { file = row.File, line = row.Line, offset = row.Offset },
+            },
+            AnnotationFormat.Doccano => new
+            {
+                text = tagged.Text,
+                label = tagged.Entities.Select(entity => new object[] { counter[entity.Start], counter[entity.End], entity.Type }),
+                file = row.File,
+                line = row.Line,
+                offset = row.Offset,
+            },
+            AnnotationFormat.Spacy => new
+            {
+                text = tagged.Text,
+                ents = tagged.Entities.Select(entity => new { start = counter[entity.Start], end = counter[entity.End], label = entity.Type }),
+                tokens = SpacyTokens(tagged).Select((token, id) => new { id, start = counter[token.Start], end = counter[token.End] }),
+            },
+            _ => new
+            {
+                text = tagged.Text,
+                entities = Entities(tagged, counter),
+                tokens = row.Words is not null || format == AnnotationFormat.Parquet ? tagged.Sentence.Words : null,
+                ner_tags = row.Words is not null || format == AnnotationFormat.Parquet ? Tags(tagged) : null,
+                file = row.File,
+                line = row.Line,
+                offset = row.Offset,
+            },
+        };
     }
 
-    private static void WritePlace(Utf8JsonWriter json, in TextRow row)
+    private static object Entities(TaggedText tagged, CharacterCounter counter) => tagged.Entities.Select(entity => new
     {
-        json.WriteString("file", row.File);
-        json.WriteNumber("line", row.Line);
-        if (row.Offset is { } offset)
-        {
-            json.WriteNumber("offset", offset);
-        }
-    }
+        start = counter[entity.Start],
+        end = counter[entity.End],
+        type = entity.Type,
+        score = Rounded(entity.Score),
+        text = entity.Text,
+    });
 
-    private static void WriteEntities(Utf8JsonWriter json, TaggedText tagged, in CharacterCounter counter)
-    {
-        json.WriteStartArray();
-        foreach (var entity in tagged.Entities)
-        {
-            json.WriteStartObject();
-            json.WriteNumber("start", counter[entity.Start]);
-            json.WriteNumber("end", counter[entity.End]);
-            json.WriteString("type", entity.Type);
-            json.WriteNumber("score", Rounded(entity.Score));
-            json.WriteString("text", entity.Text);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
+    private IEnumerable<string> Tags(TaggedText tagged) => tagged.Sentence.Tags.Select(tag => labels.Names[tag]);
 
     private static decimal Rounded(float score) => Math.Round((decimal)score, 5);
 
-    private void WriteWords(Utf8JsonWriter json, TaggedText tagged)
+    private object Prediction(TaggedText tagged, CharacterCounter counter) => new
     {
-        json.WriteStartArray("tokens");
-        foreach (var word in tagged.Sentence.Words)
+        model_version = model,
+        score = tagged.Entities.Count > 0 ? Rounded(tagged.Entities.Min(entity => entity.Score)) : (decimal?)null,
+        result = tagged.Entities.Select((entity, index) => new
         {
-            json.WriteStringValue(word);
-        }
-
-        json.WriteEndArray();
-        json.WriteStartArray("ner_tags");
-        foreach (var tag in tagged.Sentence.Tags)
-        {
-            json.WriteStringValue(labels.Names[tag]);
-        }
-
-        json.WriteEndArray();
-    }
-
-    private void WriteTask(Utf8JsonWriter json, TaggedText tagged, in CharacterCounter counter)
-    {
-        json.WriteStartObject("data");
-        json.WriteString("text", tagged.Text);
-        json.WriteEndObject();
-        json.WriteStartArray("predictions");
-        json.WriteStartObject();
-        json.WriteString("model_version", model);
-        if (tagged.Entities.Count > 0)
-        {
-            json.WriteNumber("score", Rounded(tagged.Entities.Min(entity => entity.Score)));
-        }
-
-        json.WriteStartArray("result");
-        foreach (var (index, entity) in tagged.Entities.Index())
-        {
-            json.WriteStartObject();
-            json.WriteString("id", Invariant($"e{index}"));
-            json.WriteString("from_name", "label");
-            json.WriteString("to_name", "text");
-            json.WriteString("type", "labels");
-            json.WriteNumber("score", Rounded(entity.Score));
-            json.WriteStartObject("value");
-            json.WriteNumber("start", counter[entity.Start]);
-            json.WriteNumber("end", counter[entity.End]);
-            json.WriteString("text", entity.Text);
-            json.WriteStartArray("labels");
-            json.WriteStringValue(entity.Type);
-            json.WriteEndArray();
-            json.WriteEndObject();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-        json.WriteEndArray();
-    }
+            id = Invariant($"e{index}"),
+            from_name = "label",
+            to_name = "text",
+            type = "labels",
+            score = Rounded(entity.Score),
+            value = new { start = counter[entity.Start], end = counter[entity.End], text = entity.Text, labels = new[] { entity.Type } },
+        }),
+    };
 
     /// <summary>
     /// spaCy rebuilds the text of its tokens: a space behind a token is the token's, all other white space is a token of its own, and an entity begins and ends
     /// where tokens do.
     /// </summary>
-    private static void WriteDocument(Utf8JsonWriter json, TaggedText tagged, in CharacterCounter counter)
+    private static IEnumerable<(int Start, int End)> SpacyTokens(TaggedText tagged)
     {
-        json.WriteString("text", tagged.Text);
-        json.WriteStartArray("ents");
-        foreach (var entity in tagged.Entities)
-        {
-            json.WriteStartObject();
-            json.WriteNumber("start", counter[entity.Start]);
-            json.WriteNumber("end", counter[entity.End]);
-            json.WriteString("label", entity.Type);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStartArray("tokens");
-        var (next, number) = (0, 0);
+        var next = 0;
         foreach (var (start, end) in Tokens(tagged))
         {
             if (start > next)
             {
-                WriteToken(json, next, start, counter);
+                yield return (next, start);
             }
 
-            WriteToken(json, start, end, counter);
+            yield return (start, end);
             next = end < tagged.Text.Length && tagged.Text[end] == ' ' ? end + 1 : end;
         }
 
         if (next < tagged.Text.Length)
         {
-            WriteToken(json, next, tagged.Text.Length, counter);
-        }
-
-        json.WriteEndArray();
-
-        void WriteToken(Utf8JsonWriter json, int start, int end, in CharacterCounter counter)
-        {
-            json.WriteStartObject();
-            json.WriteNumber("id", number++);
-            json.WriteNumber("start", counter[start]);
-            json.WriteNumber("end", counter[end]);
-            json.WriteEndObject();
+            yield return (next, tagged.Text.Length);
         }
     }
 
@@ -282,23 +195,11 @@ internal sealed class AnnotationWriter(AnnotationFormat format, LabelSet labels,
     {
         var counter = new CharacterCounter(tagged.Text, countsUtf16: false);
         return $"{Cell(CsvText.Harmless(row.File))},{row.Line.ToString(CultureInfo.InvariantCulture)},{Cell(CsvText.Harmless(tagged.Text))},"
-            + $"{Cell(Json(json => WriteEntities(json, tagged, counter)))},"
-            + $"{Cell(List(tagged.Sentence.Words))},{Cell(List(tagged.Sentence.Tags.Select(tag => labels.Names[tag])))}\n";
+            + $"{Cell(Json(Entities(tagged, counter)))},{Cell(Json(tagged.Sentence.Words))},{Cell(Json(Tags(tagged)))}\n";
 
         static string Cell(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
-        static string List(IEnumerable<string> items) => Json(json => JsonSerializer.Serialize(json, items));
-    }
-
-    private static string Json(Action<Utf8JsonWriter> write)
-    {
-        using var memory = new MemoryStream();
-        using (var json = new Utf8JsonWriter(memory, Readable))
-        {
-            write(json);
-        }
-
-        return Encoding.UTF8.GetString(memory.GetBuffer(), 0, (int)memory.Length);
+        static string Json(object value) => JsonSerializer.Serialize(value, Readable);
     }
 
     private string Html(in TextRow row, TaggedText tagged) =>

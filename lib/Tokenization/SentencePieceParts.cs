@@ -11,6 +11,9 @@ internal static class SentencePieceParts
 {
     private const string RunOfSpaces = " {2,}";
 
+    private static readonly JsonSerializerOptions s_readable =
+        new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The parts.</summary>
     /// <exception cref="InvalidDataException">The model lacks one of DeBERTa's special tokens, or its rules are damaged.</exception>
     public static TokenizerParts Of(SentencePieceModel model)
@@ -42,27 +45,55 @@ internal static class SentencePieceParts
     public static void Write(Stream stream, SentencePieceModel model)
     {
         var special = SpecialTokens.Of(model);
-        using var json = new Utf8JsonWriter(stream,
-            new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-        json.WriteStartObject();
-        json.WriteString("version", "1.0");
-        json.WriteNull("truncation");
-        json.WriteNull("padding");
-        WriteAddedTokens(json, special);
-        WriteNormalizer(json, model);
-        json.WriteStartObject("pre_tokenizer");
-        json.WriteString("type", "Sequence");
-        json.WriteStartArray("pretokenizers");
-        json.WriteStartObject();
-        WriteMetaspace(json);
-        json.WriteEndArray();
-        json.WriteEndObject();
-        WriteTemplate(json, special);
-        json.WriteStartObject("decoder");
-        WriteMetaspace(json);
-        WriteModel(json, model);
-        json.WriteEndObject();
+        // tokenizers before 0.20 ask for add_prefix_space, later ones for prepend_scheme.
+        var metaspace = new { type = "Metaspace", replacement = "▁", add_prefix_space = true, prepend_scheme = "always", split = true };
+        var (cls, sep) = (Special(SpecialTokens.ClsText, 0), Special(SpecialTokens.SepText, 0));
+        JsonSerializer.Serialize(stream, new
+        {
+            version = "1.0",
+            truncation = (object?)null,
+            padding = (object?)null,
+            added_tokens = AddedTokens(special).OrderBy(token => token.Id).Select(token => new
+            {
+                id = token.Id,
+                content = token.Content,
+                single_word = token.IsSingleWord,
+                lstrip = token.TakesSpaceBefore,
+                rstrip = token.TakesSpaceBehind,
+                normalized = token.IsNormalized,
+                special = token.IsSpecial,
+            }),
+            normalizer = new { type = "Sequence", normalizers = Normalizers(model) },
+            pre_tokenizer = new { type = "Sequence", pretokenizers = new[] { metaspace } },
+            post_processor = new
+            {
+                type = "TemplateProcessing",
+                single = new[] { cls, Sequence("A", 0), sep },
+                pair = new[] { cls, Sequence("A", 0), sep, Sequence("B", 1), Special(SpecialTokens.SepText, 1) },
+                special_tokens = new[] { (SpecialTokens.ClsText, special.Cls), (SpecialTokens.SepText, special.Sep) }
+                    .ToDictionary(token => token.Item1, token => new { id = token.Item1, ids = new[] { token.Item2 }, tokens = new[] { token.Item1 } }),
+            },
+            decoder = metaspace,
+            model = new
+            {
+                type = "Unigram",
+                unk_id = model.UnknownId,
+                vocab = model.Pieces.Select(piece => new object[] { piece.Text, piece.Score }),
+                byte_fallback = false,
+            },
+        }, s_readable);
+
+        static object Special(string id, int type) => new { SpecialToken = new { id, type_id = type } };
+
+        static object Sequence(string id, int type) => new { Sequence = new { id, type_id = type } };
     }
+
+    private static IEnumerable<object> Normalizers(SentencePieceModel model) =>
+    [
+        new { type = "Strip", strip_left = true, strip_right = true },
+        .. model.CharsMap.Length > 0 ? [new { type = "Precompiled", precompiled_charsmap = model.CharsMap }] : Array.Empty<object>(),
+        new { type = "Replace", pattern = new { Regex = RunOfSpaces }, content = " " },
+    ];
 
     private static IEnumerable<AddedToken> AddedTokens(SpecialTokens special) =>
     [
@@ -72,123 +103,4 @@ internal static class SentencePieceParts
     ];
 
     private static AddedToken Token(int id, string text) => new(id, text, false, false, false, false, IsSpecial: true);
-
-    private static void WriteAddedTokens(Utf8JsonWriter json, SpecialTokens special)
-    {
-        json.WriteStartArray("added_tokens");
-        foreach (var token in AddedTokens(special).OrderBy(token => token.Id))
-        {
-            json.WriteStartObject();
-            json.WriteNumber("id", token.Id);
-            json.WriteString("content", token.Content);
-            json.WriteBoolean("single_word", token.IsSingleWord);
-            json.WriteBoolean("lstrip", token.TakesSpaceBefore);
-            json.WriteBoolean("rstrip", token.TakesSpaceBehind);
-            json.WriteBoolean("normalized", token.IsNormalized);
-            json.WriteBoolean("special", token.IsSpecial);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
-
-    private static void WriteNormalizer(Utf8JsonWriter json, SentencePieceModel model)
-    {
-        json.WriteStartObject("normalizer");
-        json.WriteString("type", "Sequence");
-        json.WriteStartArray("normalizers");
-        json.WriteStartObject();
-        json.WriteString("type", "Strip");
-        json.WriteBoolean("strip_left", true);
-        json.WriteBoolean("strip_right", true);
-        json.WriteEndObject();
-        if (model.CharsMap.Length > 0)
-        {
-            json.WriteStartObject();
-            json.WriteString("type", "Precompiled");
-            json.WriteBase64String("precompiled_charsmap", model.CharsMap);
-            json.WriteEndObject();
-        }
-
-        json.WriteStartObject();
-        json.WriteString("type", "Replace");
-        json.WriteStartObject("pattern");
-        json.WriteString("Regex", RunOfSpaces);
-        json.WriteEndObject();
-        json.WriteString("content", " ");
-        json.WriteEndObject();
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    // tokenizers before 0.20 ask for add_prefix_space, later ones for prepend_scheme.
-    private static void WriteMetaspace(Utf8JsonWriter json)
-    {
-        json.WriteString("type", "Metaspace");
-        json.WriteString("replacement", "▁");
-        json.WriteBoolean("add_prefix_space", true);
-        json.WriteString("prepend_scheme", "always");
-        json.WriteBoolean("split", true);
-        json.WriteEndObject();
-    }
-
-    private static void WriteTemplate(Utf8JsonWriter json, SpecialTokens special)
-    {
-        json.WriteStartObject("post_processor");
-        json.WriteString("type", "TemplateProcessing");
-        json.WriteStartArray("single");
-        WriteTemplatePieces(json, (SpecialTokens.ClsText, 0), ("A", 0), (SpecialTokens.SepText, 0));
-        json.WriteEndArray();
-        json.WriteStartArray("pair");
-        WriteTemplatePieces(json, (SpecialTokens.ClsText, 0), ("A", 0), (SpecialTokens.SepText, 0), ("B", 1), (SpecialTokens.SepText, 1));
-        json.WriteEndArray();
-        json.WriteStartObject("special_tokens");
-        foreach (var (text, id) in ((string, int)[])[(SpecialTokens.ClsText, special.Cls), (SpecialTokens.SepText, special.Sep)])
-        {
-            json.WriteStartObject(text);
-            json.WriteString("id", text);
-            json.WriteStartArray("ids");
-            json.WriteNumberValue(id);
-            json.WriteEndArray();
-            json.WriteStartArray("tokens");
-            json.WriteStringValue(text);
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndObject();
-        json.WriteEndObject();
-    }
-
-    private static void WriteTemplatePieces(Utf8JsonWriter json, params ReadOnlySpan<(string Id, int Type)> pieces)
-    {
-        foreach (var (id, type) in pieces)
-        {
-            json.WriteStartObject();
-            json.WriteStartObject(id is "A" or "B" ? "Sequence" : "SpecialToken");
-            json.WriteString("id", id);
-            json.WriteNumber("type_id", type);
-            json.WriteEndObject();
-            json.WriteEndObject();
-        }
-    }
-
-    private static void WriteModel(Utf8JsonWriter json, SentencePieceModel model)
-    {
-        json.WriteStartObject("model");
-        json.WriteString("type", "Unigram");
-        json.WriteNumber("unk_id", model.UnknownId);
-        json.WriteStartArray("vocab");
-        foreach (var piece in model.Pieces)
-        {
-            json.WriteStartArray();
-            json.WriteStringValue(piece.Text);
-            json.WriteNumberValue(piece.Score);
-            json.WriteEndArray();
-        }
-
-        json.WriteEndArray();
-        json.WriteBoolean("byte_fallback", false);
-        json.WriteEndObject();
-    }
 }
