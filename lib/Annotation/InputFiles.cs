@@ -1,4 +1,5 @@
 using System.IO.Enumeration;
+using NotebookLib.Data;
 
 namespace NotebookLib.Annotation;
 
@@ -11,8 +12,6 @@ internal sealed record InputFile(string Path, string Name, TextFormat Format);
 /// <summary>Files, folders and patterns (<c>*</c>, <c>?</c>, <c>**</c>) → files, each once, in the order named, those of a folder or pattern by name.</summary>
 internal static class InputFiles
 {
-    private static readonly string[] Packings = [".gz", ".zst", ".zstd", ".bz2"];
-
     private static readonly Dictionary<string, TextFormat> Formats = new(StringComparer.OrdinalIgnoreCase)
     {
         [".txt"] = TextFormat.Text,
@@ -59,11 +58,8 @@ internal static class InputFiles
     }
 
     /// <summary>The format that a name's ending says, packed or not; null when it says none.</summary>
-    public static TextFormat? FormatOf(string path)
-    {
-        var name = Packings.FirstOrDefault(packing => path.EndsWith(packing, StringComparison.OrdinalIgnoreCase)) is { } found ? path[..^found.Length] : path;
-        return Formats.TryGetValue(Path.GetExtension(name), out var format) ? format : null;
-    }
+    public static TextFormat? FormatOf(string path) =>
+        Formats.TryGetValue(Path.GetExtension(TextFile.NameWithin(path)), out var format) ? format : null;
 
     private static bool IsPattern(string input) => input.AsSpan().ContainsAny('*', '?');
 

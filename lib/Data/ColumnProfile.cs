@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -91,5 +92,5 @@ internal sealed class ColumnProfile
         return types.Count > 0 && types.TrueForAll(FieldNames.Chunks.Contains) && !types.Exists(labels.Types.Contains);
     }
 
-    public string Examples => string.Join(' ', _values.Keys.Take(4).Select(TagNames.Excerpt)) + (_values.Count > 4 ? " …" : "");
+    public string Examples => string.Join(' ', _values.Keys.Take(4).Select(text => Excerpt.Of(text))) + (_values.Count > 4 ? " …" : "");
 }

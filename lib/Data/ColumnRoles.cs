@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -252,7 +253,7 @@ internal sealed partial record ColumnRoles(int Width, int Word, int Tag, string?
         private static int IndexOf(IReadOnlyList<string> header, string name) => header.ToList().FindIndex(found => FieldNames.Same(found, name));
 
         private string NameOf(int column) => table.Header is { } header && column < header.Count
-            ? Invariant($"column {column} '{TagNames.Excerpt(header[column])}'") : Invariant($"column {column}");
+            ? Invariant($"column {column} '{Excerpt.Of(header[column])}'") : Invariant($"column {column}");
 
         private string Described(int column) => $"{NameOf(column)} ({_columns[column].Examples})";
 

@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Data;
 
 /// <summary>What people and tools call the parts of a row: columns of tables, fields of JSON objects. The first name that a file has is taken.</summary>
@@ -51,7 +53,7 @@ internal static class FieldNames
     /// <summary>The names that a file has, in a message.</summary>
     public static string Listed(IEnumerable<string> found)
     {
-        var names = found.Select(TagNames.Excerpt).ToList();
+        var names = found.Select(text => Excerpt.Of(text)).ToList();
         return names.Count == 0 ? "nothing" : string.Join(", ", names.Take(20)) + (names.Count > 20 ? $" and {names.Count - 20} more" : "");
     }
 }

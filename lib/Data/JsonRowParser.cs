@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -147,7 +148,7 @@ internal sealed class JsonRowParser(JsonLayout layout, ReaderOptions options)
             return new(start, end, Label(label), span.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null);
         }
 
-        throw new RowException($"'{TagNames.Excerpt(span.GetRawText())}' is no span; expected [start, end, label] or {{\"start\": …, "
+        throw new RowException($"'{Excerpt.Of(span.GetRawText())}' is no span; expected [start, end, label] or {{\"start\": …, "
             + $"\"end\": …, \"label\": …}}.");
     }
 

@@ -56,7 +56,7 @@ internal static class ListText
 
                 if (hasCommas ? text[_at++] != ',' : _at == end)
                 {
-                    throw new FormatException($"the list does not tell its items apart near '{TagNames.Excerpt(text[Math.Max(0, end - 10)..])}'");
+                    throw new FormatException($"the list does not tell its items apart near '{Excerpt.Of(text[Math.Max(0, end - 10)..])}'");
                 }
             }
 

@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Data;
 
 /// <summary>What must hold of a sentence before it is written.</summary>
@@ -22,5 +24,5 @@ internal static class SentenceChecks
     }
 
     /// <summary>A sentence in a message.</summary>
-    public static string Named(Sentence sentence) => $"sentence '{TagNames.Excerpt(string.Join(' ', sentence.Words.Take(8)))}'";
+    public static string Named(Sentence sentence) => $"sentence '{Excerpt.Of(string.Join(' ', sentence.Words.Take(8)))}'";
 }

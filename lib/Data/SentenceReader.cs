@@ -12,8 +12,6 @@ internal static class SentenceReader
         (".bioes", DataFormat.Conll),
     ];
 
-    private static readonly string[] Packings = [".gz", ".zst", ".zstd", ".bz2"];
-
     /// <summary>Opens a data file. Nothing is read before the result is enumerated; each enumeration reads the file anew.</summary>
     /// <param name="path">The file; its extension says how it is laid out, or its first characters do. A last extension <c>.gz</c>, <c>.zst</c> or <c>.bz2</c>
     /// is looked through.</param>
@@ -49,7 +47,7 @@ internal static class SentenceReader
         }
 
         ThrowIfForeign(path, head);
-        var name = Packings.FirstOrDefault(packing => path.EndsWith(packing, StringComparison.OrdinalIgnoreCase)) is { } found ? path[..^found.Length] : path;
+        var name = TextFile.NameWithin(path);
         foreach (var (extension, format) in Extensions)
         {
             if (name.EndsWith(extension, StringComparison.OrdinalIgnoreCase))

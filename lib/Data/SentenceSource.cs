@@ -1,4 +1,5 @@
 using System.Collections;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -251,7 +252,7 @@ internal sealed class SentenceSource : IEnumerable<Sentence>
 
             if (_otherLanguages.Count < 10)
             {
-                _otherLanguages.Add(TagNames.Excerpt(language));
+                _otherLanguages.Add(Excerpt.Of(language));
             }
 
             return false;

@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Data;
 
 /// <summary>An entity as a stretch of characters.</summary>
@@ -71,20 +73,20 @@ internal static class SpannedText
         {
             if (span.Start < 0 || span.End <= span.Start || span.End >= places.Length)
             {
-                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) lies outside of a text of {places.Length - 1} ")
+                return Invariant($"span {span.Start} to {span.End} ({Excerpt.Of(span.Label)}) lies outside of a text of {places.Length - 1} ")
                     + "characters, or is empty.";
             }
 
             var found = text[places[span.Start]..places[span.End]];
             if (!string.IsNullOrWhiteSpace(span.Text) && found.Trim() != span.Text.Trim())
             {
-                return Invariant($"span {span.Start} to {span.End} ({TagNames.Excerpt(span.Label)}) reads '{TagNames.Excerpt(found)}', ")
-                    + Invariant($"its record says '{TagNames.Excerpt(span.Text)}'.");
+                return Invariant($"span {span.Start} to {span.End} ({Excerpt.Of(span.Label)}) reads '{Excerpt.Of(found)}', ")
+                    + Invariant($"its record says '{Excerpt.Of(span.Text)}'.");
             }
 
             if (string.IsNullOrWhiteSpace(found) || string.IsNullOrWhiteSpace(span.Label))
             {
-                return Invariant($"span {span.Start} to {span.End} ('{TagNames.Excerpt(found)}', {TagNames.Excerpt(span.Label)}) is blank or has no label.");
+                return Invariant($"span {span.Start} to {span.End} ('{Excerpt.Of(found)}', {Excerpt.Of(span.Label)}) is blank or has no label.");
             }
         }
 
@@ -124,14 +126,14 @@ internal static class SpannedText
             var (start, end, label) = entities[i];
             if (i > 0 && start < entities[i - 1].End)
             {
-                return $"the spans '{TagNames.Excerpt(text[entities[i - 1].Start..entities[i - 1].End])}' ({TagNames.Excerpt(entities[i - 1].Label)}) and "
-                    + $"'{TagNames.Excerpt(text[start..end])}' ({TagNames.Excerpt(label)}) overlap; a word has one tag: leave one of them.";
+                return $"the spans '{Excerpt.Of(text[entities[i - 1].Start..entities[i - 1].End])}' ({Excerpt.Of(entities[i - 1].Label)}) and "
+                    + $"'{Excerpt.Of(text[start..end])}' ({Excerpt.Of(label)}) overlap; a word has one tag: leave one of them.";
             }
 
             if (words.Find(word => (word.Start < start && start < word.End) || (word.Start < end && end < word.End)) is { End: > 0 } cut)
             {
-                return Invariant($"span {start} to {end} '{TagNames.Excerpt(text[start..end])}' ({TagNames.Excerpt(label)}) ")
-                    + Invariant($"cuts the word '{TagNames.Excerpt(text[cut.Start..cut.End])}'; let it end where words do.");
+                return Invariant($"span {start} to {end} '{Excerpt.Of(text[start..end])}' ({Excerpt.Of(label)}) ")
+                    + Invariant($"cuts the word '{Excerpt.Of(text[cut.Start..cut.End])}'; let it end where words do.");
             }
         }
 

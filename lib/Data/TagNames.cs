@@ -66,11 +66,4 @@ internal sealed record TagNames(char Separator, bool IsLetterLast)
     public static bool AreLettersAlone(IReadOnlyCollection<string> tags) =>
         tags.Count > 0 && tags.All(tag => tag.Length == 1 && Letters.Contains(char.ToUpperInvariant(tag[0]), StringComparison.Ordinal))
         && tags.Any(tag => tag is "B" or "b" or "I" or "i");
-
-    /// <summary>A piece of foreign text that is fit for a message: short, on one line.</summary>
-    public static string Excerpt(string text)
-    {
-        var head = text.Length > 40 ? text[..40] + "…" : text;
-        return string.Concat(head.Select(c => char.IsControl(c) ? '\uFFFD' : c));
-    }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Data;
 
@@ -8,23 +9,19 @@ namespace NotebookLib.Data;
 /// </summary>
 internal sealed class TagReading
 {
-    // Share of entities that may begin otherwise than the scheme has it: slips of annotators, told but not asked about.
-    private const double SlipShare = 0.05;
-
     private readonly TagInventory _tags;
     private readonly LabelSet _source;
     private readonly ReaderOptions _options;
     private readonly IReadOnlyList<int> _map;
     private readonly List<(long Line, string Problem)> _faults = [];
     private readonly List<string> _notices = [];
-    private readonly Code[] _codes;
-    private bool _joinsRuns;
-    private bool _closes;
+    private readonly TagCode[] _codes;
+    private readonly SchemeReading? _scheme;
 
     private TagReading(TagInventory tags, LabelSet source, IReadOnlyList<string>? names, ReaderOptions options)
     {
         (_tags, _source, _options, _map) = (tags, source, options, source.MapTo(options.Target ?? source));
-        _codes = new Code[tags.Tags.Count];
+        _codes = new TagCode[tags.Tags.Count];
         if (tags.IsFull)
         {
             Fault(tags.Tags[0].FirstLine,
@@ -41,12 +38,12 @@ internal sealed class TagReading
 
         if (_faults.Count == 0)
         {
-            DecideScheme();
+            _scheme = new(tags, _codes, options.Scheme, _faults, _notices);
         }
     }
 
     /// <summary>The scheme, for people.</summary>
-    public string Scheme { get; private set; } = "IOB2";
+    public string Scheme => _scheme?.Description ?? "";
 
     /// <summary>What the numbers stand for, for people; null where tags have names.</summary>
     public string? Numbering { get; private set; }
@@ -68,30 +65,16 @@ internal sealed class TagReading
     public int[] Convert(string[] tags)
     {
         var labels = new int[tags.Length];
-        var before = default(Code);
+        var before = default(TagCode);
         for (var i = 0; i < tags.Length; i++)
         {
             var code = _codes[_tags.Find(tags[i]) ?? throw new InvalidDataException("the file changed while it was read")];
-            var continues = IsContinuing(before, code);
+            var continues = _scheme!.IsContinuing(before, code);
             labels[i] = code.TypeText is null || code.Type < 0 ? 0 : _map[(2 * code.Type) + (continues ? 2 : 1)];
             before = code;
         }
 
         return labels;
-    }
-
-    /// <summary>One tag: its letter ('\0' outside of entities), its type's text, and that type's place in the label set or −1.</summary>
-    private readonly record struct Code(char Letter, string? TypeText, int Type);
-
-    private bool IsContinuing(Code before, Code code)
-    {
-        if (code.TypeText is null || code.Letter is 'B' or 'S' or 'U' or 'W')
-        {
-            return false;
-        }
-
-        var isSame = before.TypeText == code.TypeText;
-        return _closes ? isSame && before.Letter is 'B' or 'I' or 'M' : !_joinsRuns || isSame;
     }
 
     /// <summary>Turns numbers into the names that they stand for.</summary>
@@ -187,7 +170,7 @@ internal sealed class TagReading
         if (unfit.Count > 0)
         {
             var first = _tags.Tags[unfit[0]];
-            Fault(first.FirstLine, Invariant($"'{TagNames.Excerpt(resolved[unfit[0]])}' is no IOB2 tag, where the file's others look like {names.Example}")
+            Fault(first.FirstLine, Invariant($"'{Excerpt.Of(resolved[unfit[0]])}' is no IOB2 tag, where the file's others look like {names.Example}")
                 + Invariant($" ({Times(unfit.Sum(index => _tags.Tags[index].Count), "such tag", "such tags")}: ")
                     + Invariant($"{Examples(unfit.Select(index => resolved[index]))}); expected O, or B- or I- and one of {string.Join(' ', _source.Types)}."));
         }
@@ -220,12 +203,12 @@ internal sealed class TagReading
         var unknown = types.Where(type => places[type] < 0).ToList();
         if (unknown.Count > 0)
         {
-            var listed = Examples(unknown.Select(type => Invariant($"{TagNames.Excerpt(type)} ({Times(CountOf(type), "tag", "tags")})")), 20);
+            var listed = Examples(unknown.Select(type => Invariant($"{Excerpt.Of(type)} ({Times(CountOf(type), "tag", "tags")})")), 20);
             var known = string.Join(' ', _source.Types);
             if (_options.UnknownTypes == UnknownTypes.Error || (areBare && unknown.Count == types.Count))
             {
                 var first = _tags.Tags[Array.FindIndex(_codes, code => code.TypeText is not null && code.Type < 0)];
-                Fault(first.FirstLine, $"unknown tag '{TagNames.Excerpt(first.Name)}': the file has types that are not among {known}: {listed}. "
+                Fault(first.FirstLine, $"unknown tag '{Excerpt.Of(first.Name)}': the file has types that are not among {known}: {listed}. "
                     + $"Name the file's types: types={string.Join(',', types.Take(40))}; "
                     + "or read the others as O: otherTypes=outside (UnknownTypes.Outside).");
             }
@@ -270,143 +253,15 @@ internal sealed class TagReading
         }
     }
 
-    private void DecideScheme()
-    {
-        var letters = new SortedSet<char>(_codes.Where(code => code.TypeText is not null).Select(code => code.Letter));
-        var areBare = letters.SetEquals(['\0']);
-        if (_options.Scheme is { } given && LettersOf(given) is var allowed
-            && letters.FirstOrDefault(letter => letter != '\0' && !allowed.Contains(letter, StringComparison.Ordinal)) is var foreign and not '\0')
-        {
-            var first = _tags.Tags[Array.FindIndex(_codes, code => code.Letter == foreign)];
-            Fault(first.FirstLine, $"scheme is {NameOf(given)}, whose tags begin with {string.Join(' ', allowed.AsEnumerable())}, "
-                + $"but the file has '{TagNames.Excerpt(first.Name)}'.");
-        }
-        else if (_options.Scheme is { } chosen)
-        {
-            Apply(areBare ? TagScheme.Io : chosen, " (as given)");
-        }
-        else if (areBare)
-        {
-            Apply(TagScheme.Io, "");
-            _notices.Add("tags have no B- and I-: each run of words of one type is read as one entity");
-        }
-        else if (letters.IsSubsetOf(['B', 'I']))
-        {
-            DecideBetweenIob();
-        }
-        else if (letters.Contains('L') || letters.Contains('U')
-            ? letters.IsSubsetOf(['B', 'I', 'L', 'U']) : letters.Contains('M') || letters.Contains('W') ? letters.IsSubsetOf(['B', 'M', 'E', 'S', 'W']) : true)
-        {
-            Apply(letters.Contains('L') || letters.Contains('U')
-                ? TagScheme.Bilou : letters.Contains('M') || letters.Contains('W') ? TagScheme.Bmes : TagScheme.Bioes, "");
-        }
-        else
-        {
-            Fault(_tags.Tags[0].FirstLine,
-                $"the tags begin with {string.Join(' ', letters)}, which no one scheme has (IOB2, IOB1: B I; BIOES: B I E S; BILOU: B I L U; BMES: B M E S); "
-                + "were files of several schemes joined?");
-        }
-    }
-
-    private void DecideBetweenIob()
-    {
-        var (begin, inside, startLine) = EntityStarts();
-        if (inside == 0)
-        {
-            Apply(TagScheme.Iob2, "");
-        }
-        else if (begin == 0)
-        {
-            Apply(TagScheme.Iob1, "");
-        }
-        else if (Math.Min(begin, inside) > SlipShare * (begin + inside))
-        {
-            Fault(startLine, Invariant($"B- begins an entity {Times(begin, "time", "times")} and I- {Times(inside, "time", "times")} where nothing goes ")
-                + "before: is this IOB2 with slips (an I- after O stays I-) "
-                + "or IOB1 (it begins an entity)? Say it: scheme=IOB2 or scheme=IOB1. Tags that are numbers look so where types is not in their order, "
-                    + "or where they have no B and I (scheme=IO).");
-        }
-        else
-        {
-            Apply(inside < begin ? TagScheme.Iob2 : TagScheme.Iob1, "");
-        }
-    }
-
-    private void Apply(TagScheme scheme, string origin)
-    {
-        var (begin, inside, _) = EntityStarts();
-        (_joinsRuns, _closes) = (scheme is TagScheme.Iob1 or TagScheme.Io, scheme is TagScheme.Bioes or TagScheme.Bilou or TagScheme.Bmes);
-        Scheme = NameOf(scheme) + origin + (scheme == TagScheme.Iob2 ? "" : ", converted to IOB2");
-        if (scheme == TagScheme.Iob2 && inside > 0)
-        {
-            _notices.Add(Invariant($"{Times(inside, "I- tag continues", "I- tags continue")} nothing (of {begin + inside} entities); left as they are"));
-        }
-        else if (scheme == TagScheme.Iob1 && inside > 0)
-        {
-            _notices.Add(Invariant($"IOB1: {Times(inside, "entity begins", "entities begin")} with I-; converted to IOB2"));
-        }
-        else if (_closes)
-        {
-            NoteBreaks(scheme);
-        }
-    }
-
-    private void NoteBreaks(TagScheme scheme)
-    {
-        var breaks = 0L;
-        foreach (var ((before, tag), count) in _tags.Pairs)
-        {
-            var (left, code) = (before < 0 ? default : _codes[before], _codes[tag]);
-            var isOpen = left.Letter is 'B' or 'I' or 'M';
-            var goesOn = code.TypeText is not null && code.Letter is 'I' or 'M' or 'E' or 'L';
-            breaks += goesOn != isOpen || (goesOn && left.TypeText != code.TypeText) ? count : 0;
-        }
-
-        _notices.Add($"{NameOf(scheme)} converted to IOB2");
-        if (breaks > 0)
-        {
-            _notices.Add(Invariant($"{NameOf(scheme)} is broken at {Times(breaks, "place", "places")} (an entity that does not end, ")
-                + "or that goes on without a beginning); read by the letters as they stand");
-        }
-    }
-
-    /// <summary>How often B- and I- stand where no entity of their type goes before.</summary>
-    private (long Begin, long Inside, long FirstLine) EntityStarts()
-    {
-        var (begin, inside, line) = (0L, 0L, 0L);
-        foreach (var ((before, tag), count) in _tags.Pairs)
-        {
-            var code = _codes[tag];
-            if (code.TypeText is not null && (before < 0 ? null : _codes[before].TypeText) != code.TypeText)
-            {
-                (begin, inside) = code.Letter == 'B' ? (begin + count, inside) : (begin, inside + count);
-                line = code.Letter == 'B' || (line > 0 && line < _tags.Tags[tag].FirstLine) ? line : _tags.Tags[tag].FirstLine;
-            }
-        }
-
-        return (begin, inside, line);
-    }
-
     private long CountOf(string type) => _codes.Select((code, index) => code.TypeText == type ? _tags.Tags[index].Count : 0).Sum();
 
     private void Fault(long line, string problem) => _faults.Add((line, problem));
 
-    private static string LettersOf(TagScheme scheme) => scheme switch
-    {
-        TagScheme.Iob2 or TagScheme.Iob1 => "BI",
-        TagScheme.Io => "I",
-        TagScheme.Bioes => "BIES",
-        TagScheme.Bilou => "BILU",
-        _ => "BMESIW",
-    };
-
-    private static string NameOf(TagScheme scheme) => scheme.ToString().ToUpperInvariant();
-
-    private static string Times(long count, string one, string many) => Invariant($"{count} {(count == 1 ? one : many)}");
+    internal static string Times(long count, string one, string many) => Invariant($"{count} {(count == 1 ? one : many)}");
 
     private static string Examples(IEnumerable<string> names, int most = 5)
     {
         var all = names.ToList();
-        return string.Join(", ", all.Take(most).Select(TagNames.Excerpt)) + (all.Count > most ? ", …" : "");
+        return string.Join(", ", all.Take(most).Select(text => Excerpt.Of(text))) + (all.Count > most ? ", …" : "");
     }
 }

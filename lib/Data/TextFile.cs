@@ -9,6 +9,12 @@ namespace NotebookLib.Data;
 /// <summary>A text file as UTF-8, whatever it is packed in and however it is encoded: both are told by its first bytes, not by its name.</summary>
 internal static class TextFile
 {
+    private static readonly string[] Packings = [".gz", ".zst", ".zstd", ".bz2"];
+
+    /// <summary>A file's name without the ending that says how it is packed.</summary>
+    public static string NameWithin(string path) =>
+        Packings.FirstOrDefault(packing => path.EndsWith(packing, StringComparison.OrdinalIgnoreCase)) is { } found ? path[..^found.Length] : path;
+
     /// <summary>Opens a file.</summary>
     /// <param name="path">Which.</param>
     /// <param name="encoding">Says how it is packed and encoded, for people.</param>

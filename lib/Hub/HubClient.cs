@@ -256,7 +256,7 @@ internal sealed class HubClient : IDisposable
     {
         if (!HubNames.IsRevision(revision))
         {
-            throw new ArgumentException($"\"{HubNames.Excerpt(revision)}\" is no branch, tag or commit", nameof(revision));
+            throw new ArgumentException($"\"{Excerpt.Long(revision)}\" is no branch, tag or commit", nameof(revision));
         }
     }
 

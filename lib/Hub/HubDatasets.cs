@@ -121,7 +121,7 @@ internal static partial class HubDatasets
         {
             throw new HubException(HubFault.EntryNotFound,
                 $"{repo} has no Parquet or JSON lines files with a split (train, validation, test) in their names; it has "
-                + $"{string.Join(", ", entries.Take(12).Select(entry => HubNames.Excerpt(entry.Path)))}{(entries.Count > 12 ? ", …" : "")}. "
+                + $"{string.Join(", ", entries.Take(12).Select(entry => Excerpt.Long(entry.Path)))}{(entries.Count > 12 ? ", …" : "")}. "
                     + "Fetch what you need, and name the file");
         }
 
@@ -135,9 +135,9 @@ internal static partial class HubDatasets
             $"{repo} has {chosen.Count} such files, those of {string.Join(", ", chosen.Select(file => file.Split).Distinct())}; expected a train split, "
             + $"and at most {MostFiles} files")
             : throw new ArgumentException($"{repo} has several "
-                + $"configurations{(configuration is null ? "" : $", and '{HubNames.Excerpt(configuration)}' names {(found == 0 ? "none" : found)} of them")}: "
-                + $"{string.Join(", ", configurations.Take(40).Select(name => HubNames.Excerpt(name)))}; name one behind a colon: "
-                    + $"{repo.Name}:{HubNames.Excerpt(configurations[0])}");
+                + $"configurations{(configuration is null ? "" : $", and '{Excerpt.Long(configuration)}' names {(found == 0 ? "none" : found)} of them")}: "
+                + $"{string.Join(", ", configurations.Take(40).Select(name => Excerpt.Long(name)))}; name one behind a colon: "
+                    + $"{repo.Name}:{Excerpt.Long(configurations[0])}");
     }
 
     [GeneratedRegex("(?<![A-Za-z])(?:training|train|validation|valid|val|development|dev|testing|test)(?![A-Za-z])", RegexOptions.IgnoreCase)]

@@ -109,7 +109,7 @@ public sealed class HubException : IOException
 
     private static string Said(HubSettings settings, NetAnswer answer)
     {
-        var words = HubNames.Excerpt(Words(answer), 300);
+        var words = Excerpt.Of(Words(answer), 300);
         return words.Length == 0 ? "" : $": \"{settings.Token?.RemoveFrom(words) ?? words}\"";
     }
 

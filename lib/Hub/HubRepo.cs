@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
@@ -23,7 +24,7 @@ internal sealed record HubRepo
     {
         if (!HubNames.IsRepository(name))
         {
-            throw new ArgumentException($"\"{HubNames.Excerpt(name)}\" is no repository's name; expected org/name of letters, "
+            throw new ArgumentException($"\"{Excerpt.Long(name)}\" is no repository's name; expected org/name of letters, "
                 + "digits and single - _ . between them");
         }
 
@@ -58,7 +59,7 @@ internal sealed record HubRepo
         var revision = at < 0 ? "main" : text[(at + 1)..];
         return HubNames.IsRevision(revision)
             ? (new HubRepo(at < 0 ? text : text[..at], kind), revision)
-            : throw new ArgumentException($"\"{HubNames.Excerpt(text)}\": behind the @ stands no branch, tag or commit; expected org/name@revision");
+            : throw new ArgumentException($"\"{Excerpt.Long(text)}\": behind the @ stands no branch, tag or commit; expected org/name@revision");
     }
 }
 
@@ -77,7 +78,7 @@ internal static partial class HubNames
     /// <exception cref="HubException">The name leads out of its folder or is none.</exception>
     public static string Checked(string? name, string origin)
         => IsSafeFile(name) ? name! : throw new HubException(HubFault.UnsafeName,
-            $"{origin} names the file \"{Excerpt(name)}\"; expected a relative name without \"..\". Refused: it would be written outside of its folder");
+            $"{origin} names the file \"{Excerpt.Long(name)}\"; expected a relative name without \"..\". Refused: it would be written outside of its folder");
 
     /// <summary>Whether a repository's name has the Hub's form (huggingface_hub, validate_repo_id).</summary>
     public static bool IsRepository(string name)
@@ -96,10 +97,6 @@ internal static partial class HubNames
 
     /// <summary>Whether all characters are hexadecimal, in lower case.</summary>
     public static bool IsLowerHex(string text) => text.All(char.IsAsciiHexDigitLower);
-
-    /// <summary>Foreign text, fit for a message: short, on one line.</summary>
-    public static string Excerpt(string? text, int longest = 120)
-        => text is null ? "" : string.Concat((text.Length > longest ? text[..longest] + "…" : text).Select(c => char.IsControl(c) ? '\uFFFD' : c));
 
     [GeneratedRegex(@"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?/)?[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?\z")]
     private static partial Regex RepositoryPattern();

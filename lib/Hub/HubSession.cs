@@ -141,7 +141,7 @@ internal sealed class HubSession : IDisposable
         catch (JsonException)
         {
             throw new HubException(
-                HubFault.BadAnswer, $"{what}: expected JSON, the Hub answered \"{HubNames.Excerpt(answer.Body)}\"; is HF_ENDPOINT the address of a Hub?");
+                HubFault.BadAnswer, $"{what}: expected JSON, the Hub answered \"{Excerpt.Long(answer.Body)}\"; is HF_ENDPOINT the address of a Hub?");
         }
     }
 
@@ -183,7 +183,7 @@ internal sealed class HubSession : IDisposable
         var isAbsolute = !target.StartsWith('/') && Uri.TryCreate(target, UriKind.Absolute, out _);
         if (!Uri.TryCreate(NetClient.AsWritten(url), target, out var next))
         {
-            throw new HubException(HubFault.BadAnswer, $"{new Uri(url).Host} redirects to \"{HubNames.Excerpt(target)}\", which is no address");
+            throw new HubException(HubFault.BadAnswer, $"{new Uri(url).Host} redirects to \"{Excerpt.Long(target)}\", which is no address");
         }
 
         return next.Scheme == "https" || (next.Scheme == "http" && new Uri(url).Scheme == "http")

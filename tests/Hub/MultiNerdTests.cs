@@ -28,6 +28,10 @@ public sealed class MultiNerdTests
         return hub;
     }
 
+    private static SentenceSource Open(MultiNerdFiles files, string split, LabelSet? target = null, bool asPublished = false) => SentenceReader.Open(
+        files.PathOf(split), LabelSet.SystemA,
+        new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
+
     private static Task<MultiNerdFiles> FetchAsync(HubFixture hub, HubSettings? settings = null, params string[] splits)
         => MultiNerd.FetchAsync(hub, splits.Length == 0 ? null : new MultiNerdOptions { Splits = splits }, settings ?? hub.Settings);
 
@@ -44,8 +48,8 @@ public sealed class MultiNerdTests
         var train = files.Manifest.Splits["train"];
         Assert.Equal((35, 30, 30, 60, 90, 30), (train.SourceRows, train.EnglishRows, train.Sentences, train.PublishedRows, train.Words, train.Entities));
         Assert.Equal(hub.Server.Repo("Babelscape/multinerd", "datasets").At("main")!.Value.Files["train/train_en.jsonl"].Sha256, train.SourceSha256);
-        Assert.Equal(Enumerable.Range(0, 30).Select(number => $"Rome is {number}"), files.Open("train").Select(sentence => string.Join(' ', sentence.Words)));
-        Assert.Equal([LabelSet.SystemB.FindId("B-LOC")!.Value, 0, 0], files.Open("test", LabelSet.SystemB).First().Tags);
+        Assert.Equal(Enumerable.Range(0, 30).Select(number => $"Rome is {number}"), Open(files, "train").Select(sentence => string.Join(' ', sentence.Words)));
+        Assert.Equal([LabelSet.SystemB.FindId("B-LOC")!.Value, 0, 0], Open(files, "test", LabelSet.SystemB).First().Tags);
         Assert.DoesNotContain(hub.Server.Requests, request => request.Target.Contains("_de", StringComparison.Ordinal));
         Assert.Contains("\"revision\"", File.ReadAllText(Path.Combine(files.Folder, "manifest.json")), StringComparison.Ordinal);
     }
@@ -57,8 +61,8 @@ public sealed class MultiNerdTests
 
         var files = await FetchAsync(hub);
 
-        Assert.Equal(10, files.Open("train").Count());
-        Assert.Equal([.. files.Open("train").Select(Text), .. files.Open("train").Select(Text)], files.Open("train", asPublished: true).Select(Text));
+        Assert.Equal(10, Open(files, "train").Count());
+        Assert.Equal([.. Open(files, "train").Select(Text), .. Open(files, "train").Select(Text)], Open(files, "train", asPublished: true).Select(Text));
 
         static string Text(Sentence sentence) => string.Join(' ', sentence.Words);
     }
@@ -70,7 +74,7 @@ public sealed class MultiNerdTests
 
         var files = await FetchAsync(hub);
 
-        Assert.Equal(["1", "2", "3"], files.Open("train").Select(sentence => sentence.Words[2]));
+        Assert.Equal(["1", "2", "3"], Open(files, "train").Select(sentence => sentence.Words[2]));
     }
 
     [Fact]
@@ -134,7 +138,7 @@ public sealed class MultiNerdTests
         var now = await FetchAsync(hub);
 
         Assert.NotEqual(old.Folder, now.Folder);
-        Assert.Equal((4, 5), (old.Open("test").Count(), now.Open("test").Count()));
+        Assert.Equal((4, 5), (Open(old, "test").Count(), Open(now, "test").Count()));
     }
 
     [Fact]
@@ -144,7 +148,7 @@ public sealed class MultiNerdTests
         var files = await FetchAsync(hub);
         File.WriteAllText(files.PathOf("test"), "damaged");
 
-        Assert.Equal(4, (await FetchAsync(hub)).Open("test").Count());
+        Assert.Equal(4, Open(await FetchAsync(hub), "test").Count());
     }
 
     [Fact]

@@ -31,15 +31,6 @@ internal sealed record MultiNerdFiles(string Folder, MultiNerdManifest Manifest)
         ? Path.Combine(Folder, made.File)
         : throw new ArgumentException($"split '{split}' is not here; expected one of {string.Join(", ", Manifest.Splits.Keys)}", nameof(split));
 
-    /// <summary>The sentences of a split, streaming.</summary>
-    /// <param name="split">train, validation or test.</param>
-    /// <param name="target">Give tags as ids of this set (System B); null for System A's.</param>
-    /// <param name="asPublished">The whole listing twice, as the original notebooks had it.</param>
-    /// <inheritdoc cref="PathOf" path="/exception"/>
-    internal SentenceSource Open(string split, LabelSet? target = null, bool asPublished = false)
-        => SentenceReader.Open(PathOf(split), LabelSet.SystemA,
-            new ReaderOptions { Target = target, Scheme = TagScheme.Iob2, Rows = asPublished ? RowListing.Published : RowListing.AsListed });
-
     /// <summary>What differs from the source that the original notebooks had; empty when nothing does.</summary>
     public IReadOnlyList<string> Differences =>
     [

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using NotebookLib.Net;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Hub;
 
@@ -95,7 +96,7 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
             || addresses.Count != (file.SizeBytes + size - 1) / size)
         {
             throw new HubException(HubFault.BadAnswer,
-                $"{repo}/{file.Name}: {file.SizeBytes} bytes in parts of {HubNames.Excerpt(sizeText)} do not make {addresses.Count} parts");
+                $"{repo}/{file.Name}: {file.SizeBytes} bytes in parts of {Excerpt.Long(sizeText)} do not make {addresses.Count} parts");
         }
 
         var parts = new JsonArray();
@@ -147,7 +148,7 @@ internal sealed class LfsUpload(HubSession session, HubRepo repo)
         {
             if (entry["error"] is JsonObject error)
             {
-                throw new HubException(HubFault.Refused, $"{repo}: the Hub does not take a large file: {HubNames.Excerpt(error["message"]?.ToString())}");
+                throw new HubException(HubFault.Refused, $"{repo}: the Hub does not take a large file: {Excerpt.Long(error["message"]?.ToString())}");
             }
 
             actions[entry["oid"]?.ToString() ?? ""] = entry["actions"] as JsonObject;
