@@ -18,7 +18,7 @@ internal static class MeasuredMachine
         ("threads", $"{torch.get_num_threads()} in libtorch and ONNX Runtime alike"),
         ("memory", Invariant($"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):0.0} GiB")),
         ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.FrameworkDescription}"),
-        ("versions", $"NotebookLib {Version(typeof(Platform.GemmProbe))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, "
+        ("versions", $"NotebookLib {Version(typeof(Data.LabelSet))}, TorchSharp {Version(typeof(torch)).Split('+')[0]}, libtorch {torch.__version__}, "
             + $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}"),
         ("load before", File.Exists("/proc/loadavg")
             ? File.ReadAllText("/proc/loadavg").Split(' ')[0] + " (one minute; a quiet machine is below 0.3)" : "unknown"),

@@ -4,13 +4,6 @@ namespace NotebookLib.Batching;
 /// <param name="Rows">Row indices, each of 0 … count − 1 once.</param>
 internal sealed record RowOrder(int[] Rows)
 {
-    /// <summary>How many batches of a size there are; the last may be smaller.</summary>
-    public int BatchCount(int batchSize)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
-        return (Rows.Length + batchSize - 1) / batchSize;
-    }
-
     /// <summary>The row indices of each batch; the last may be smaller.</summary>
     /// <param name="batchSize">Rows in a batch, B.</param>
     public IEnumerable<int[]> Batches(int batchSize)

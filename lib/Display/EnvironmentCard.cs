@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using NotebookLib.Html;
@@ -7,7 +6,7 @@ using TorchSharp;
 
 namespace NotebookLib.Display;
 
-/// <summary>Where a run happens: machine, device, versions, commit, and the settings that it resolved to.</summary>
+/// <summary>Where a run happens: machine, device, versions, commit.</summary>
 public static class EnvironmentCard
 {
     /// <summary>Looks around and makes the card.</summary>
@@ -29,25 +28,6 @@ public static class EnvironmentCard
         ];
         return new("Where this runs", facts);
     }
-
-    /// <summary>Every public property of a settings record with its value.</summary>
-    public static TableView SettingsTable(object settings)
-    {
-        ArgumentNullException.ThrowIfNull(settings);
-        var rows = settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
-            .Where(property => property.CanRead && property.GetIndexParameters().Length == 0)
-            .Select(property => new Row([new(property.Name, IsCode: true), ValueText(property.GetValue(settings))]));
-        return new("Settings", [new("name"), new("value")], [.. rows]);
-    }
-
-    private static string ValueText(object? value) => value switch
-    {
-        null => "—",
-        string text => text,
-        double number when number != 0 && Math.Abs(number) < 1e-3 => number.ToString("0.####e-0", CultureInfo.InvariantCulture),
-        System.Collections.IEnumerable items => string.Join(", ", items.Cast<object?>().Take(40).Select(ValueText)),
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
-    };
 
     private static string ProcessorName()
     {

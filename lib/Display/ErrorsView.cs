@@ -106,14 +106,14 @@ public sealed class ErrorsView(ErrorAnalysis analysis, LabelSet labels) : HtmlVi
     private Row KindRow(SpanOutcome outcome, string name, string meaning)
     {
         var share = analysis.Outcomes[outcome] / (double)Math.Max(1, analysis.Outcomes.Values.Sum());
-        return new([name, analysis.Outcomes[outcome].ToString("N0", CultureInfo.InvariantCulture),
+        return new([name, Count(analysis.Outcomes[outcome]),
             new(share.ToString("0.0 %", CultureInfo.InvariantCulture).PadLeft(6, (char)0x2007), Bar: share), new(meaning, Mark.Dim)]);
     }
 
     private static Row FamiliarityRow(ScoreRow row) => new(
     [
-        row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture),
-        row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
+        row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), Count(row.Support),
+        Count(row.Predicted),
     ]);
 
     private static string Nats(double loss) => Invariant($"{loss:0.000} nats per piece");

@@ -114,7 +114,7 @@ internal sealed class LivePanelView : HtmlView
         var metrics = Metrics.Where(metric => state.Evaluations[^1].Metrics.ContainsKey(metric.Key)).ToList();
         var rows = state.Evaluations.Where((evaluation, i) => i >= state.Evaluations.Count - RowsShown || evaluation == best).Select(evaluation => new Row(
             [
-                (evaluation == best ? "★ " : "") + evaluation.Update.ToString("N0", CultureInfo.InvariantCulture),
+                (evaluation == best ? "★ " : "") + NumberText.Count(evaluation.Update),
                 evaluation.Epoch.ToString("0.00", CultureInfo.InvariantCulture),
                 .. metrics.Select(metric => (Cell)evaluation.Metrics[metric.Key].ToString(metric.Format, CultureInfo.InvariantCulture)),
                 NumberText.Duration(evaluation.ElapsedSeconds),

@@ -205,7 +205,7 @@ public static class Tables
             "What was read",
             columns,
             [.. sources.Select(source =>
-                new Row([source.File, source.Sentences.ToString("N0", CultureInfo.InvariantCulture), source.Format, source.Encoding ?? "", source.Layout,
+                new Row([source.File, Count(source.Sentences), source.Format, source.Encoding ?? "", source.Layout,
                     source.Scheme, .. hasNumbers ? [(Cell)(source.Numbering ?? "")] : Array.Empty<Cell>()]))],
             note: string.Join(" · ", said.Concat(notices)));
     }
@@ -214,21 +214,20 @@ public static class Tables
     public static TableView Splits(IReadOnlyList<SplitStatistics> splits)
     {
         ArgumentNullException.ThrowIfNull(splits);
-        string Number(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
         Row Line(string name, Func<SplitStatistics, string> value, Mark mark = Mark.None) => new([name, .. splits.Select(split => (Cell)value(split))], mark);
         var types = splits.SelectMany(split => split.Entities.Keys).Distinct(StringComparer.Ordinal);
         List<Row> rows =
         [
-            Line("sentences", split => Number(split.Sentences)), Line("words", split => Number(split.Words)),
+            Line("sentences", split => Count(split.Sentences)), Line("words", split => Count(split.Words)),
             Line("words outside entities", split => (split.OutsideWords / (double)Math.Max(1, split.Words)).ToString("0.0 %", CultureInfo.InvariantCulture)),
-            Line("entities", split => Number(split.EntityCount), Mark.Total),
-            .. types.Select(type => Line("\u2003" + type, split => Number(split.Entities.GetValueOrDefault(type)))),
+            Line("entities", split => Count(split.EntityCount), Mark.Total),
+            .. types.Select(type => Line("\u2003" + type, split => Count(split.Entities.GetValueOrDefault(type)))),
         ];
         if (splits.Any(split => split.UnseenEntities is not null))
         {
             rows.Add(Line("never seen in training",
                 split => split.UnseenEntities is { } unseen
-                ? $"{Number(unseen)} ({(unseen / (double)Math.Max(1, split.EntityCount)).ToString("0 %", CultureInfo.InvariantCulture)})" : "", Mark.Total));
+                ? $"{Count(unseen)} ({(unseen / (double)Math.Max(1, split.EntityCount)).ToString("0 %", CultureInfo.InvariantCulture)})" : "", Mark.Total));
         }
 
         return new("What the splits hold", [new(""), .. splits.Select(split => new Column(split.Name, true))], rows);
@@ -242,8 +241,8 @@ public static class Tables
     {
         List<Cell> cells =
         [
-            row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), row.Support.ToString("N0", CultureInfo.InvariantCulture),
-            row.Predicted.ToString("N0", CultureInfo.InvariantCulture),
+            row.Name, Share(row.Precision), Share(row.Recall), new(Share(row.F1), Bar: row.F1), Count(row.Support),
+            Count(row.Predicted),
         ];
         if (strict is not null)
         {

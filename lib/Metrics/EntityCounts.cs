@@ -52,5 +52,14 @@ internal sealed class EntityCounts(EntityScheme scheme)
         public long Gold;
         public long Predicted;
         public long Correct;
+
+        /// <summary>The scores of what was counted (seqeval 1.2.2, seqeval/metrics/v1.py, _prf_divide).</summary>
+        public readonly ScoreRow ToRow(string name, int zeroDivision = 0)
+        {
+            var precision = Predicted == 0 ? zeroDivision : (double)Correct / Predicted;
+            var recall = Gold == 0 ? zeroDivision : (double)Correct / Gold;
+            var f1 = precision + recall == 0 ? 0 : 2 * precision * recall / (precision + recall);
+            return new(name, precision, recall, f1, Gold, Predicted, Correct);
+        }
     }
 }

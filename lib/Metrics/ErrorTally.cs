@@ -7,8 +7,8 @@ internal sealed class ErrorTally(LabelSet labels, KnownEntities? training)
 {
     private readonly Dictionary<SpanOutcome, long> _outcomes = Enum.GetValues<SpanOutcome>().ToDictionary(outcome => outcome, _ => 0L);
     private readonly Dictionary<(string Gold, string Predicted), int> _confusion = [];
-    private Apart _known;
-    private Apart _unseen;
+    private EntityCounts.Tally _known;
+    private EntityCounts.Tally _unseen;
 
     /// <summary>Counts a sentence.</summary>
     /// <returns>The number of its entities that went wrong.</returns>
@@ -33,8 +33,8 @@ internal sealed class ErrorTally(LabelSet labels, KnownEntities? training)
         IReadOnlyList<IReadOnlyList<int>> confusion =
             [.. names.Select(gold => names.Select(predicted => _confusion.GetValueOrDefault((gold, predicted))).ToArray())];
         return new(
-            _outcomes, names, confusion, training is null ? null : _known.Row("seen in training"), training is null ? null : _unseen.Row("never seen"), worst,
-            sentenceCount, faultyCount);
+            _outcomes, names, confusion, training is null ? null : _known.ToRow("seen in training"), training is null ? null : _unseen.ToRow("never seen"),
+            worst, sentenceCount, faultyCount);
     }
 
     // Gold and predicted entities are sorted by their own words: a prediction of unseen words counts against precision there, whatever it should have been.
@@ -56,20 +56,6 @@ internal sealed class ErrorTally(LabelSet labels, KnownEntities? training)
         {
             ref var side = ref training.Contains(words, predicted) ? ref _known : ref _unseen;
             side.Predicted++;
-        }
-    }
-
-    private struct Apart
-    {
-        public long Gold;
-        public long Predicted;
-        public long Correct;
-
-        public readonly ScoreRow Row(string name)
-        {
-            var precision = Predicted == 0 ? 0 : (double)Correct / Predicted;
-            var recall = Gold == 0 ? 0 : (double)Correct / Gold;
-            return new(name, precision, recall, precision + recall == 0 ? 0 : 2 * precision * recall / (precision + recall), Gold, Predicted, Correct);
         }
     }
 }

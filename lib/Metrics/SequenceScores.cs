@@ -50,12 +50,12 @@ public sealed record SequenceScores(
     /// <returns>Lines separated by <c>\n</c>. Without any entity, where seqeval fails, the three average rows alone.</returns>
     public string ToReport(int digits = 2) => ReportText.Format(this, digits);
 
-    // seqeval 1.2.2, seqeval/metrics/v1.py: _prf_divide and _precision_recall_fscore_support.
+    // seqeval 1.2.2, seqeval/metrics/v1.py: _precision_recall_fscore_support.
     internal static SequenceScores Of(
         EntityScheme scheme, IReadOnlyList<string> names, EntityCounts counts, double accuracy, long sentenceCount, long tokenCount, int zeroDivision)
     {
         var types = names
-            .Select((name, type) => RowOf(name, counts[type], zeroDivision))
+            .Select((name, type) => counts[type].ToRow(name, zeroDivision))
             .Where(row => row.Support + row.Predicted > 0)
             .OrderBy(row => row.Name, StringComparer.Ordinal)
             .ToList();
@@ -66,20 +66,12 @@ public sealed record SequenceScores(
             Correct = types.Sum(row => row.Correct),
         };
         return new(
-            scheme, types, RowOf("micro avg", total, zeroDivision), MacroOf("macro avg", types, total, zeroDivision),
+            scheme, types, total.ToRow("micro avg", zeroDivision), MacroOf("macro avg", types, total, zeroDivision),
             WeightedOf("weighted avg", types, total, zeroDivision), accuracy, sentenceCount, tokenCount);
     }
 
-    private static ScoreRow RowOf(string name, EntityCounts.Tally tally, int zeroDivision)
-    {
-        var precision = tally.Predicted == 0 ? zeroDivision : (double)tally.Correct / tally.Predicted;
-        var recall = tally.Gold == 0 ? zeroDivision : (double)tally.Correct / tally.Gold;
-        var f1 = precision + recall == 0 ? 0 : 2 * precision * recall / (precision + recall);
-        return new(name, precision, recall, f1, tally.Gold, tally.Predicted, tally.Correct);
-    }
-
     private static ScoreRow MacroOf(string name, List<ScoreRow> types, EntityCounts.Tally total, int zeroDivision) => types.Count == 0
-        ? RowOf(name, total, zeroDivision)
+        ? total.ToRow(name, zeroDivision)
         : new(name, types.Average(row => row.Precision), types.Average(row => row.Recall), types.Average(row => row.F1),
             total.Gold, total.Predicted, total.Correct);
 

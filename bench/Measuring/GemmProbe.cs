@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using static TorchSharp.torch;
 
-namespace NotebookLib.Platform;
+namespace NotebookLib.Bench.Measuring;
 
 /// <summary>
 /// How fast this machine multiplies matrices right now: the yardstick that lets speeds of different machines, and of one machine at different hours, be
