@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using NotebookLib.Data;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Annotation;
 
@@ -171,12 +172,13 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
                 return Wrong(line, NotUtf8);
             }
 
-            using var document = JsonDocument.Parse(json);
+            using var document = StrictJson.Parse(json);
             return FromJson(line, document.RootElement);
         }
         catch (JsonException error)
         {
-            return Wrong(line, Invariant($"broken JSON{(error.BytePositionInLine is { } at ? $" at byte {at}" : "")}: is it JSON lines, one object a line?"));
+            return Wrong(line, error.BytePositionInLine is { } at ? Invariant($"broken JSON at byte {at}: is it JSON lines, one object a line?")
+                : $"broken JSON: {error.Message.TrimEnd('.')}.");
         }
     }
 
@@ -212,34 +214,27 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
     private TextRow FromJson(long line, JsonElement row)
     {
-        try
+        if (row.ValueKind == JsonValueKind.String && field is null)
         {
-            if (row.ValueKind == JsonValueKind.String && field is null)
-            {
-                return Right(line, row.GetString()!);
-            }
-
-            if (row.ValueKind != JsonValueKind.Object)
-            {
-                return Wrong(line, $"expected an object with a text, found {JsonRowParser.Named(row)}.");
-            }
-
-            var name = field ?? FieldNames.First(FieldNames.Text, Names(row, IsText)) ?? FieldNames.First(FieldNames.Words, Names(row, IsWords))
-                ?? FieldNames.First(FieldNames.Text, Names(row, _ => true));
-            if (name is null)
-            {
-                return Wrong(line, $"no field holds a text; found {FieldNames.Listed(Names(row, _ => true))}; expected text, or name the field.");
-            }
-
-            return !row.TryGetProperty(name, out var value) ? Wrong(line, $"missing field {name}; found {FieldNames.Listed(Names(row, _ => true))}.")
-                : IsText(value) ? Right(line, value.GetString()!)
-                : IsWords(value) ? Right(line, [.. value.EnumerateArray().Select(word => word.GetString()!)])
-                : Wrong(line, $"{name}: expected a text or a list of words, found {JsonRowParser.Named(value)}.");
+            return Right(line, row.GetString()!);
         }
-        catch (InvalidOperationException)
+
+        if (row.ValueKind != JsonValueKind.Object)
         {
-            return Wrong(line, "a text or a name holds half a surrogate pair, which is no character.");
+            return Wrong(line, $"expected an object with a text, found {JsonRowParser.Named(row)}.");
         }
+
+        var name = field ?? FieldNames.First(FieldNames.Text, Names(row, IsText)) ?? FieldNames.First(FieldNames.Words, Names(row, IsWords))
+            ?? FieldNames.First(FieldNames.Text, Names(row, _ => true));
+        if (name is null)
+        {
+            return Wrong(line, $"no field holds a text; found {FieldNames.Listed(Names(row, _ => true))}; expected text, or name the field.");
+        }
+
+        return !row.TryGetProperty(name, out var value) ? Wrong(line, $"missing field {name}; found {FieldNames.Listed(Names(row, _ => true))}.")
+            : IsText(value) ? Right(line, value.GetString()!)
+            : IsWords(value) ? Right(line, [.. value.EnumerateArray().Select(word => word.GetString()!)])
+            : Wrong(line, $"{name}: expected a text or a list of words, found {JsonRowParser.Named(value)}.");
 
         static bool IsText(JsonElement value) => value.ValueKind == JsonValueKind.String;
 

@@ -12,10 +12,7 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
     private static readonly JsonReaderOptions Options =
         new() { AllowMultipleValues = true, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
 
-    private byte[] _buffer = new byte[1 << 16];
-    private int _start;
-    private int _end;
-    private bool _atEnd;
+    private readonly ReadAhead _ahead = new(stream);
     private JsonReaderState _state = new(Options);
     private bool _isInArray;
     private bool _hasSkippedMark;
@@ -33,7 +30,12 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
                 return document;
             }
 
-            if (!Fill() && _atEnd && _start == _end && !_isInArray)
+            if (_ahead.Bytes.Length > maxElementBytes)
+            {
+                throw new InvalidDataException($"one entry is longer than {maxElementBytes} bytes; write JSON lines, one sentence a line");
+            }
+
+            if (!_ahead.Fill() && _ahead.Bytes.IsEmpty && !_isInArray)
             {
                 return null;
             }
@@ -43,13 +45,13 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
     private (JsonDocument? Document, bool NeedsMore) Step()
     {
         SkipMark();
-        var bytes = _buffer.AsMemory(_start, _end - _start);
-        if (_atEnd && !_isInArray && bytes.Span.IndexOfAnyExcept(" \t\r\n"u8) < 0)
+        var bytes = _ahead.Bytes;
+        if (_ahead.IsAtEnd && !_isInArray && bytes.Span.IndexOfAnyExcept(" \t\r\n"u8) < 0)
         {
             return (null, false);
         }
 
-        var reader = new Utf8JsonReader(bytes.Span, _atEnd, _state);
+        var reader = new Utf8JsonReader(bytes.Span, _ahead.IsAtEnd, _state);
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.StartArray && reader.CurrentDepth == 0)
@@ -76,55 +78,26 @@ internal sealed class JsonElements(Stream stream, int maxElementBytes)
             Keep(reader);
         }
 
-        if (_atEnd && _isInArray)
+        if (_ahead.IsAtEnd && _isInArray)
         {
             throw new JsonException("the array does not end; was the file cut off?");
         }
 
-        return (null, !_atEnd);
+        return (null, !_ahead.IsAtEnd);
 
         void Keep(in Utf8JsonReader reader)
         {
             _state = reader.CurrentState;
-            _start = _end - bytes.Length + (int)reader.BytesConsumed;
+            _ahead.Take((int)reader.BytesConsumed - (bytes.Length - _ahead.Bytes.Length));
         }
     }
 
     private void SkipMark()
     {
-        if (!_hasSkippedMark && _end - _start >= 3)
+        if (!_hasSkippedMark && _ahead.Bytes.Length >= 3)
         {
             _hasSkippedMark = true;
-            _start += _buffer.AsSpan(_start, 3).SequenceEqual("\uFEFF"u8) ? 3 : 0;
+            _ahead.Take(_ahead.Bytes.Span.StartsWith("\uFEFF"u8) ? 3 : 0);
         }
-    }
-
-    private bool Fill()
-    {
-        if (_atEnd)
-        {
-            return false;
-        }
-
-        if (_start > 0)
-        {
-            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
-            (_start, _end) = (0, _end - _start);
-        }
-
-        if (_end == _buffer.Length)
-        {
-            if (_buffer.Length > maxElementBytes)
-            {
-                throw new InvalidDataException($"one entry is longer than {maxElementBytes} bytes; write JSON lines, one sentence a line");
-            }
-
-            Array.Resize(ref _buffer, 2 * _buffer.Length);
-        }
-
-        var count = stream.Read(_buffer, _end, _buffer.Length - _end);
-        _atEnd = count == 0;
-        _end += count;
-        return count > 0;
     }
 }

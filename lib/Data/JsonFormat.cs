@@ -27,23 +27,11 @@ internal sealed class JsonFormat
         }
         else
         {
-            Layout = Guarded(() => JsonLayout.Of(rows, options)) ?? throw DataFormatException.ForFile(path, options.NamedFields is { } given
+            Layout = JsonLayout.Of(rows, options) ?? throw DataFormatException.ForFile(path, options.NamedFields is { } given
                 ? $"has no fields '{given.Words}' and '{given.Tags}' that hold words and tags, or a text and its spans; found {JsonLayout.Names(rows)}."
                 : $"no fields hold words and tags; found {JsonLayout.Names(rows)}; expected tokens and ner_tags (or words, tags, labels and the like), "
                     + "or a text and its spans. "
                 + "Name yours by fields=WORDS,TAGS.");
-        }
-
-        JsonLayout? Guarded(Func<JsonLayout?> decide)
-        {
-            try
-            {
-                return decide();
-            }
-            catch (InvalidOperationException)
-            {
-                throw DataFormatException.ForFile(path, "the name of a field holds half a surrogate pair.");
-            }
         }
 
         _parser = Layout.Kind == JsonRowKind.Flat ? null : new JsonRowParser(Layout, options);
@@ -123,7 +111,7 @@ internal sealed class JsonFormat
                     ? JsonLayout.Of([document.RootElement], _options) is not null || !HasList(document.RootElement)
                     : JsonLayout.IsSpacyPair(document.RootElement);
             }
-            catch (Exception error) when (error is JsonException or InvalidOperationException)
+            catch (JsonException)
             {
                 return false;
             }
@@ -224,10 +212,6 @@ internal sealed class JsonFormat
             {
                 problem = error.Message + ".";
             }
-            catch (InvalidOperationException)
-            {
-                problem = "the name of a field holds half a surrogate pair.";
-            }
 
             yield return (problem is null ? Unwrapped(rows.Current) : default, index, problem);
             if (problem is not null)
@@ -245,17 +229,7 @@ internal sealed class JsonFormat
         }
     }
 
-    private bool IsRow(JsonElement element)
-    {
-        try
-        {
-            return JsonLayout.Of([Unwrapped(element)], _options) is not null;
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
-    }
+    private bool IsRow(JsonElement element) => JsonLayout.Of([Unwrapped(element)], _options) is not null;
 
     // The Hub's viewer gives each row in a frame.
     private static JsonElement Unwrapped(JsonElement row) =>

@@ -53,20 +53,11 @@ internal static class LabelNames
     }
 
     /// <inheritdoc cref="InJson"/>
-    public static IReadOnlyList<string>? In(JsonElement root, string field = "ner_tags")
-    {
-        try
-        {
-            return root.ValueKind == JsonValueKind.Array ? Tags(root) : root.ValueKind != JsonValueKind.Object
-                ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
-                ?? (root.TryGetProperty("id2label", out var names) ? Listed(names) : null)
-                ?? root.EnumerateObject().Select(pair => Tags(pair.Value)).FirstOrDefault(found => found is not null);
-        }
-        catch (InvalidOperationException)
-        {
-            return null;
-        }
-    }
+    public static IReadOnlyList<string>? In(JsonElement root, string field = "ner_tags") =>
+        root.ValueKind == JsonValueKind.Array ? Tags(root) : root.ValueKind != JsonValueKind.Object
+            ? null : FeaturesIn(root, field, 0) ?? Pairs(root) ?? (root.TryGetProperty("label2id", out var ids) ? Pairs(ids) : null)
+            ?? (root.TryGetProperty("id2label", out var names) ? Listed(names) : null)
+            ?? root.EnumerateObject().Select(pair => Tags(pair.Value)).FirstOrDefault(found => found is not null);
 
     /// <summary>The names that a file in the same folder, or the one above, gives.</summary>
     /// <param name="path">The data file.</param>

@@ -13,10 +13,7 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
     // Of a line that is too long: a small packed file can hold one of any length.
     private const int MostSkippedBytes = 64 << 20;
 
-    private byte[] _buffer = new byte[1 << 16];
-    private int _start;
-    private int _end;
-    private bool _atEnd;
+    private readonly ReadAhead _ahead = new(stream);
 
     /// <summary>Number of the current line, from 1.</summary>
     public long Line { get; private set; }
@@ -40,25 +37,26 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
         var skipped = 0L;
         while (true)
         {
-            var lineEnd = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOfAny((byte)'\n', (byte)'\r');
+            var ahead = _ahead.Bytes.Span;
+            var lineEnd = ahead[searched..].IndexOfAny((byte)'\n', (byte)'\r');
             if (lineEnd >= 0)
             {
                 searched += lineEnd;
-                var isReturn = _buffer[_start + searched] == '\r';
-                if (isReturn && _start + searched + 1 == _end && Fill())
+                var isReturn = ahead[searched] == '\r';
+                if (isReturn && searched + 1 == ahead.Length && _ahead.Fill())
                 {
                     continue;
                 }
 
-                var isPair = isReturn && _start + searched + 1 < _end && _buffer[_start + searched + 1] == '\n';
+                var isPair = isReturn && searched + 1 < ahead.Length && ahead[searched + 1] == '\n';
                 return Take(searched, consumed: searched + (isPair ? 2 : 1));
             }
 
-            searched = _end - _start;
+            searched = ahead.Length;
             if (searched > maxLineBytes)
             {
                 IsTooLong = true;
-                _start = _end;
+                _ahead.Take(searched);
                 skipped += searched;
                 searched = 0;
                 if (skipped > Math.Max(MostSkippedBytes, 4L * maxLineBytes))
@@ -67,7 +65,7 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
                 }
             }
 
-            if (!Fill())
+            if (!_ahead.Fill())
             {
                 return (searched > 0 || IsTooLong) && Take(searched, searched);
             }
@@ -85,33 +83,9 @@ internal sealed class LineReader(Stream stream, int maxLineBytes) : IDisposable
     {
         Line++;
         IsTooLong |= length > maxLineBytes;
-        var line = IsTooLong ? default : _buffer.AsMemory(_start, length);
+        var line = IsTooLong ? default : _ahead.Bytes[..length];
         Current = Line == 1 && line.Span.StartsWith(Encoding.UTF8.Preamble) ? line[Encoding.UTF8.Preamble.Length..] : line;
-        _start += consumed;
+        _ahead.Take(consumed);
         return true;
-    }
-
-    private bool Fill()
-    {
-        if (_atEnd)
-        {
-            return false;
-        }
-
-        if (_start > 0)
-        {
-            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
-            (_start, _end) = (0, _end - _start);
-        }
-
-        if (_end == _buffer.Length)
-        {
-            Array.Resize(ref _buffer, 2 * _buffer.Length);
-        }
-
-        var count = stream.Read(_buffer, _end, _buffer.Length - _end);
-        _atEnd = count == 0;
-        _end += count;
-        return count > 0;
     }
 }
