@@ -22,7 +22,7 @@ internal static class SentenceWriter
     {
         foreach (var sentence in sentences)
         {
-            SentenceChecks.ThrowIfUnfit(sentence, labels);
+            sentence.ThrowIfUnfit(labels);
             using (var json = new Utf8JsonWriter(stream, Readable))
             {
                 WriteObject(json, sentence, language);
@@ -43,7 +43,7 @@ internal static class SentenceWriter
         text.NewLine = "\n";
         foreach (var sentence in sentences)
         {
-            SentenceChecks.ThrowIfUnfit(sentence, labels);
+            sentence.ThrowIfUnfit(labels);
             ThrowIfNotConll(sentence);
             for (var i = 0; i < sentence.Words.Count; i++)
             {
@@ -79,7 +79,7 @@ internal static class SentenceWriter
     {
         if (sentence.Words.Count == 0 || sentence.Words.Any(word => word.AsSpan().ContainsAny("\t\n\r")))
         {
-            throw new ArgumentException($"{SentenceChecks.Named(sentence)}: CoNLL cannot hold it: it is empty, or a word has a tab or a line end; "
+            throw new ArgumentException($"{sentence.Named}: CoNLL cannot hold it: it is empty, or a word has a tab or a line end; "
                 + "write JSON lines or Parquet.");
         }
     }
