@@ -33,6 +33,6 @@ public sealed class SetupView : HtmlView
 
     /// <inheritdoc />
     public override string ToText() =>
-        $"NotebookLib {typeof(SetupView).Assembly.GetName().Version?.ToString(3)} is loaded, with TorchSharp "
+        $"NotebookLib {Provenance.Version} is loaded, with TorchSharp "
             + $"{typeof(TorchSharp.torch).Assembly.GetName().Version?.ToString(3)}.";
 }

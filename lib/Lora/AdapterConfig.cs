@@ -14,12 +14,6 @@ internal static class AdapterConfig
     private const string FileName = "adapter_config.json";
     // The largest published ones are below 10 KB.
     private const long LargestFile = 1 << 20;
-    private static readonly JsonSerializerOptions Indented = new()
-    {
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 
     // Read into the settings and computed.
     private static readonly HashSet<string> Computed = new(StringComparer.Ordinal)
@@ -166,7 +160,7 @@ internal static class AdapterConfig
 
         json["task_type"] = settings.TrainsHead ? json["task_type"]?.DeepClone() : null;
         JsonObject sorted = new(json.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
-        AtomicFile.WriteText(Path.Combine(folder, FileName), sorted.ToJsonString(Indented));
+        AtomicFile.WriteText(Path.Combine(folder, FileName), sorted.ToJsonString(ReadableJson.Options));
     }
 
     /// <summary>Why a key cannot be computed, or null.</summary>

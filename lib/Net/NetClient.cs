@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Flurl.Http;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Net;
 
@@ -59,7 +60,7 @@ internal sealed class NetClient(TimeProvider clock, DecompressionMethods decompr
     private const double ConnectSeconds = 6;
     private const long LargestAnswerBytes = 64 << 20;
     private static readonly HttpRequestOptionsKey<string> Address = new(nameof(Address));
-    private static readonly string UserAgent = "NotebookLib/" + (typeof(NetClient).Assembly.GetName().Version?.ToString(3) ?? "0");
+    private static readonly string UserAgent = "NotebookLib/" + Provenance.Version;
 
     private readonly FlurlClient _client = new(
         new HttpClient(new AddressAsWritten

@@ -146,7 +146,7 @@ internal sealed class OnnxGraph(string name)
         {
             IrVersion = FormatVersion,
             ProducerName = "NotebookLib",
-            ProducerVersion = typeof(OnnxGraph).Assembly.GetName().Version!.ToString(3),
+            ProducerVersion = Provenance.Version,
             OpsetImport = { new OperatorSetIdProto { Domain = "", Version = OperatorSet } },
         };
         model.WriteTo(stream);

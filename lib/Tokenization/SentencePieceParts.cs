@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tokenization;
 
@@ -10,9 +10,6 @@ namespace NotebookLib.Tokenization;
 internal static class SentencePieceParts
 {
     private const string RunOfSpaces = " {2,}";
-
-    private static readonly JsonSerializerOptions s_readable =
-        new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The parts.</summary>
     /// <exception cref="InvalidDataException">The model lacks one of DeBERTa's special tokens, or its rules are damaged.</exception>
@@ -81,7 +78,7 @@ internal static class SentencePieceParts
                 vocab = model.Pieces.Select(piece => new object[] { piece.Text, piece.Score }),
                 byte_fallback = false,
             },
-        }, s_readable);
+        }, ReadableJson.Options);
 
         static object Special(string id, int type) => new { SpecialToken = new { id, type_id = type } };
 

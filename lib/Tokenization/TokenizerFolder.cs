@@ -14,13 +14,6 @@ internal sealed class TokenizerFolder
     private const string SpecialName = "special_tokens_map.json";
     private const long LongestSettings = 1 << 20;
 
-    private static readonly JsonSerializerOptions s_indented = new()
-    {
-        WriteIndented = true,
-        NewLine = "\n",
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     // What two tokenizers of one vocabulary usually make differently.
     private static readonly string[] s_probes =
         ["½ ﬁne", "  two  spaces ", "tab\tand\nline", "cafe\u0301 naïve", "Ａ…™", "[MASK] [UNK]", "日本 \u200b x", "I'm 3.5%"];
@@ -166,7 +159,8 @@ internal sealed class TokenizerFolder
 
         var probe = s_probes.FirstOrDefault(probe => !fast.Encode(probe).Ids.SequenceEqual(slow.Encode(probe).Ids));
         return probe is null ? (model, null)
-            : (null, $"\"{JsonEncodedText.Encode(probe, s_indented.Encoder)}\" becomes {Shown(fast, probe)}, and by {ModelName} {Shown(slow, probe)}.");
+            : (null, $"\"{JsonEncodedText.Encode(probe, ReadableJson.Options.Encoder)}\" becomes {Shown(fast, probe)}, "
+                + $"and by {ModelName} {Shown(slow, probe)}.");
     }
 
     private static string Shown(DebertaTokenizer tokenizer, string text) => string.Join(' ', tokenizer.Encode(text).Ids.Select(tokenizer.PieceOf));
@@ -201,5 +195,5 @@ internal sealed class TokenizerFolder
     }
 
     private static void WriteObject(string folder, string name, JsonObject json) =>
-        AtomicFile.WriteText(Path.Combine(folder, name), json.ToJsonString(s_indented) + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, name), json.ToJsonString(ReadableJson.Options) + "\n");
 }

@@ -1,10 +1,10 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 using NotebookLib.Data;
 using NotebookLib.Lora;
 using NotebookLib.Metrics;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -174,7 +174,7 @@ public sealed record RunSummary
             TrainingRows = trainingRows,
             EvaluationRows = evaluationRows,
             Versions = BuildVersions(),
-            Commit = BuildCommit(),
+            Commit = Provenance.Commit ?? "unknown",
             Settings = settings,
             Adapters = adapters?.Settings,
             AdaptedLayers = adapters?.Modules.Count ?? 0,
@@ -183,18 +183,11 @@ public sealed record RunSummary
 
     private static Dictionary<string, string> BuildVersions() => new(StringComparer.Ordinal)
     {
-        ["NotebookLib"] = InformationalVersion(typeof(RunSummary)).Split('+')[0],
-        ["TorchSharp"] = InformationalVersion(typeof(torch)).Split('+')[0],
+        ["NotebookLib"] = Provenance.VersionOf(typeof(RunSummary)),
+        ["TorchSharp"] = Provenance.VersionOf(typeof(torch)),
         ["libtorch"] = __version__,
         [".NET"] = RuntimeInformation.FrameworkDescription.Replace(".NET ", "", StringComparison.Ordinal),
     };
-
-    // The SDK appends +commit to the informational version when it builds inside a git repository.
-    private static string BuildCommit() => InformationalVersion(typeof(RunSummary)).Split('+') is [_, var commit, ..] ? commit : "unknown";
-
-    private static string InformationalVersion(Type type) =>
-        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString()
-            ?? "unknown";
 }
 
 /// <summary>Where a run that was stopped or killed goes on.</summary>

@@ -57,12 +57,11 @@ internal static class RunConfig
 
     private static string Client(RunReplay run)
     {
-        var version = typeof(RunConfig).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
         var platform = Invariant($"{(OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : "linux")}-{Architecture()}");
         var environment = run.Header!.Environment.ToDictionary(member => member.Key, member => (object?)member.Value);
         return JsonMembers.Join([
-            new("cli_version", JsonSerializer.Serialize(version)),
-            new("t", RowText.Value(new Dictionary<string, object?> { [VersionField] = version, [PlatformField] = platform })),
+            new("cli_version", JsonSerializer.Serialize(Provenance.Version)),
+            new("t", RowText.Value(new Dictionary<string, object?> { [VersionField] = Provenance.Version, [PlatformField] = platform })),
             new("m", Metrics(run.Metrics)),
             new("e", RowText.Value(new Dictionary<string, object?> { [run.Header.WriterId] = environment })),
         ]);

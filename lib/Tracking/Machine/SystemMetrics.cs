@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using NotebookLib.Platform;
 
 namespace NotebookLib.Tracking;
 
@@ -51,7 +52,7 @@ internal sealed class SystemMetrics(string folder, TimeProvider clock)
             ["memory"] = new { total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes.ToString(CultureInfo.InvariantCulture) },
             ["writerId"] = writerId,
         };
-        if (CpuModel() is { } model)
+        if (Provenance.Processor is { } model)
         {
             facts["cpu"] = new { model };
         }
@@ -212,7 +213,4 @@ internal sealed class SystemMetrics(string folder, TimeProvider clock)
             s_hasNoCards = true;
         }
     }
-
-    private static string? CpuModel() => !File.Exists("/proc/cpuinfo") ? null : File.ReadLines("/proc/cpuinfo")
-        .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[^1].Trim();
 }
