@@ -101,3 +101,33 @@ public sealed class TokenClassificationPipeline(DebertaTokenizer tokenizer, IPie
     /// <summary>The reference's test for "inside a word": neither the character before nor the first one is a space.</summary>
     private static bool ContinuesWord(string text, int start) => start > 0 && text[start - 1] != ' ' && (start == text.Length || text[start] != ' ');
 }
+
+/// <summary>One result of <see cref="TokenClassificationPipeline"/>.</summary>
+/// <param name="Label">For <see cref="AggregationStrategy.None"/> the label as the model names it (<c>entity</c> in Python), else its type without prefix
+/// (<c>entity_group</c>).</param>
+/// <param name="Score">Probability, 0 to 1; the mean over the parts of a group.</param>
+/// <param name="Word">The pieces as text. As in the reference, words of a group stand without spaces when a strategy for words put them together.</param>
+/// <param name="Start">Where it begins in the text, in code points (see <see cref="Tokenization.CodePoints.ToUtf16"/>); the space before its first word
+/// included.</param>
+/// <param name="End">Where it ends, exclusive, in code points.</param>
+/// <param name="Index">For <see cref="AggregationStrategy.None"/> the number of the piece, <c>[CLS]</c> being 0; else null.</param>
+public sealed record TokenEntity(string Label, float Score, string Word, int Start, int End, int? Index = null);
+
+/// <summary>How predictions for pieces become entities; names and meaning as in transformers' token-classification pipeline.</summary>
+public enum AggregationStrategy
+{
+    /// <summary>Not at all: one result per piece.</summary>
+    None,
+
+    /// <summary>Neighbouring pieces of one type become one entity; B begins the next. A word may be torn between two.</summary>
+    Simple,
+
+    /// <summary>As Simple, on words: a word has the label of its first piece.</summary>
+    First,
+
+    /// <summary>As Simple, on words: a word has the best label of its pieces' mean probabilities.</summary>
+    Average,
+
+    /// <summary>As Simple, on words: a word has the label of its surest piece.</summary>
+    Max,
+}

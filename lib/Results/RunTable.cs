@@ -11,6 +11,8 @@ namespace NotebookLib.Results;
 /// <param name="patience">How long to wait for another process that is adding a row; null for a minute.</param>
 public sealed class RunTable(string folder, TimeSpan? patience = null)
 {
+    private const string LockName = ".runs.lock";
+
     private readonly TimeSpan _patience = patience ?? TimeSpan.FromMinutes(1);
 
     /// <summary>The folder, as a full path.</summary>
@@ -41,7 +43,7 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
             throw new ArgumentException($"Row {foreign.Row}: expected run {row.RunId}, found {foreign.RunId}.", nameof(types));
         }
 
-        using var held = FolderLock.Take(Folder, _patience);
+        using var held = Lock();
         // Everything is read before anything is written: a damaged file stops here, with all files as they were.
         List<RunRow> rows = [.. CsvLedger<RunRow>.ReadFile(CsvPath)];
         var replaced = rows.Where(old => old.RunId == row.RunId || IsOneRun(old, row)).Select(old => old.RunId).ToHashSet(StringComparer.Ordinal);
@@ -57,7 +59,7 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
     public bool Remove(string runId)
     {
         ArgumentException.ThrowIfNullOrEmpty(runId);
-        using var held = FolderLock.Take(Folder, _patience);
+        using var held = Lock();
         var rows = CsvLedger<RunRow>.ReadFile(CsvPath);
         var isThere = rows.RemoveAll(row => row.RunId == runId) > 0;
         if (isThere)
@@ -85,5 +87,46 @@ public sealed class RunTable(string folder, TimeSpan? patience = null)
         AtomicFile.Write(TypesCsvPath, stream => CsvLedger<TypeRow>.Write(stream, typeRows));
         AtomicFile.Write(ParquetPath, stream => ParquetLedger<RunRow>.Write(stream, rows));
         AtomicFile.Write(CsvPath, stream => CsvLedger<RunRow>.Write(stream, rows));
+    }
+
+    /// <summary>Waits for the folder's lock and takes it; disposing it gives it back.</summary>
+    internal IDisposable Lock()
+    {
+        var path = Path.Combine(Folder, LockName);
+        ThrowIfUnwritable(path);
+        var started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return FileLock.Take(path);
+            }
+            catch (IOException) when (TimeProvider.System.GetElapsedTime(started) < _patience)
+            {
+                Thread.Sleep(Random.Shared.Next(10, 60));
+            }
+            catch (IOException error)
+            {
+                throw new IOException(Invariant($"{path}: another process has been adding a run for {_patience.TotalSeconds:0} s. End it, ")
+                    + "or give this run another results folder.", error);
+            }
+        }
+    }
+
+    private void ThrowIfUnwritable(string path)
+    {
+        var probe = $"{path}-{Environment.ProcessId}-{Guid.NewGuid():N}";
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            using (new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose))
+            {
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{Folder}: results cannot be written there ({error.Message.TrimEnd('.')}). "
+                + "Set the results folder to one that you may write to.", error);
+        }
     }
 }

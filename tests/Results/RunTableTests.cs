@@ -170,7 +170,7 @@ public sealed class RunTableTests : IDisposable
     [Fact]
     public void A_lock_that_is_never_given_back_ends_in_a_message()
     {
-        using var held = FolderLock.Take(_folder, TimeSpan.FromSeconds(1));
+        using var held = new RunTable(_folder, TimeSpan.FromSeconds(1)).Lock();
 
         var error = Assert.Throws<IOException>(() => new RunTable(_folder, TimeSpan.FromMilliseconds(100)).Append(Row("one")));
 
