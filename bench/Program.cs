@@ -36,7 +36,7 @@ root.Add(all);
 ISection[] apart =
 [
     new PassesSection(), new StorageSection(), new EnduranceSection(), new LongRunSection(), new AnnotateSection(), new ServeSection(),
-    new ServeFaultsSection(), new GpuSection(),
+    new ServeFaultsSection(), new GpuSection(), new RanksSection(),
 ];
 foreach (var section in sections.Concat(apart))
 {

@@ -43,6 +43,7 @@ try
 }
 catch (Exception error) when (error is BadInputException or NotebookFormatException or ParameterException)
 {
+    RankOfJob.LetTheFirstSpeak();
     Console.Error.WriteLine(error.Message);
     return ExitCodes.BadInput;
 }

@@ -80,6 +80,12 @@ public sealed class ExperimentRun
         var folder = Path.GetFullPath(
             outputs.Output ?? (environment(HostContract.OutputVariable) is { Length: > 0 } given ? given : Path.Combine("results", "runs", id)),
             RepositoryFiles.Root);
+        if (!Ranks.IsFirst)
+        {
+            // What rank 0 writes is the run's; this is gone at the process's end.
+            folder = environment(HostContract.OutputVariable) is { Length: > 0 } own ? own : Directory.CreateTempSubdirectory($"rank-{Ranks.Own}-").FullName;
+        }
+
         var trains = profile != "published";
         List<string> faults =
         [
@@ -88,7 +94,7 @@ public sealed class ExperimentRun
             .. trains && settings.Precision == TrainingPrecision.Float16 && !TorchSharp.torch.cuda.is_available()
                 ? ["Precision is Float16, but there is no CUDA device; expected BFloat16 or Float32 on a CPU, where float16 is slower than both."]
                 : Array.Empty<string>(),
-            .. outputs.FindFaults(folder, environment), .. RunFolderRules.FindFaults(outputs, folder, trains),
+            .. outputs.FindFaults(folder, environment), .. Ranks.IsFirst ? RunFolderRules.FindFaults(outputs, folder, trains) : [],
         ];
         if (faults.Count == 0)
         {
@@ -163,7 +169,10 @@ public sealed class ExperimentRun
         };
     }
 
-    /// <summary>Adds the run to the table of all runs and hands its scores to the program that runs the notebook.</summary>
+    /// <summary>
+    /// Adds the run to the table of all runs and hands its scores to the program that runs the notebook. Of ranks the first does; the others have a table of
+    /// their own.
+    /// </summary>
     /// <param name="record">The run.</param>
     /// <param name="table">Where to; null for <c>results/</c> of this repository.</param>
     /// <returns>The table.</returns>
@@ -171,13 +180,17 @@ public sealed class ExperimentRun
     public RunTable AddToTable(RunRecord record, RunTable? table = null)
     {
         ArgumentNullException.ThrowIfNull(record);
-        table ??= new RunTable(RepositoryFiles.PathOf("results"));
+        table = Ranks.IsFirst ? table ?? new RunTable(RepositoryFiles.PathOf("results")) : new(Folder);
         var row = RunRow.Of(record);
         _ = RunScores.Publish(row);
         _ = RunScores.Describe(About(record.TotalParameters));
         table.Append(row, TypeRow.Of(record));
         // A reader of all runs wants to know which of those beside this one are no longer at work.
-        LostRuns.MarkIn(Path.GetDirectoryName(Folder)!);
+        if (Ranks.IsFirst)
+        {
+            LostRuns.MarkIn(Path.GetDirectoryName(Folder)!);
+        }
+
         return table;
     }
 

@@ -405,10 +405,12 @@ public sealed class DebertaV2ForTokenClassification : Module<Tensor, Tensor, Ten
         }
 
         var layout = new BatchLayout(batch, Config, withGrid: !takesGroups);
-        var masks = deberta.Embeddings.MasksPerPass + Engine.StreamsPerPass + dropout.MasksPerPass;
-        using var groups = batch.Groups.Length > 1 ? Random.InGroups([.. batch.Groups.Select(group => group.Sum())], masks) : null;
+        using var groups = batch.Groups.Length > 1 ? Random.InGroups([.. batch.Groups.Select(group => group.Sum())], MasksPerMicroBatch) : null;
         return classifier.call(dropout.call(deberta.Run(layout))).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Masks that a micro-batch takes from <see cref="Random"/>.</summary>
+    internal int MasksPerMicroBatch => deberta.Embeddings.MasksPerPass + Engine.StreamsPerPass + dropout.MasksPerPass;
 
     /// <summary>Whether <see cref="Score"/> takes several micro-batches at once, in the precision that is on in this thread.</summary>
     public bool TakesGroups => Engine.TakesGroups(classifier.Weight.dtype, Platform.Autocast.ProductType(classifier.Weight.device_type));

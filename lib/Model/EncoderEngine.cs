@@ -55,6 +55,9 @@ public sealed class EncoderEngine
     /// </summary>
     public long ActivationBudget { get; set; } = 384L << 20;
 
+    /// <summary>Told by the kernels' backward pass which layer's parameters have got all of the pass's gradients; modules tell nothing.</summary>
+    internal Action<int>? LayerDone { get; set; }
+
     /// <summary>How the kernels compute, where it is not left to their device: set before the first pass.</summary>
     internal LayerOperations? Operations { get; set; }
 

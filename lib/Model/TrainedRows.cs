@@ -71,6 +71,10 @@ internal sealed class TrainedRows : IDisposable
         GC.KeepAlive(one);
     }
 
+    /// <summary>Where rows of the table lie in <see cref="Gradient"/>.</summary>
+    /// <param name="rows">Row numbers, int64, all among <see cref="Rows"/>.</param>
+    public Tensor PlacesOf(Tensor rows) => _slots.index_select(0, rows);
+
     /// <summary>Sets the gradient: a checkpoint's, in the middle of an accumulation.</summary>
     public void SetGradient(Tensor gradient_RC) => SumGradient().copy_(gradient_RC);
 

@@ -9,6 +9,15 @@ internal static class HostContract
     /// <summary>The environment variable that says how the run goes on after a stop, as it is typed into a shell.</summary>
     public const string ResumeVariable = "NOTEBOOK_RESUME";
 
+    /// <summary>The environment variable by which <c>mpirun</c> says how many ranks it started; the runner takes it from a process that works alone.</summary>
+    public const string RanksVariable = "OMPI_COMM_WORLD_SIZE";
+
+    /// <summary>The environment variable by which <c>mpirun</c> says which rank a process is.</summary>
+    public const string RankVariable = "OMPI_COMM_WORLD_RANK";
+
+    /// <summary>The environment variable with a hash of the notebook and its parameters, which has to be every rank's; only the runner sets it.</summary>
+    public const string NotebookVariable = "NOTEBOOK_HASH";
+
     /// <summary>The slot of <see cref="AppContext"/> with the token that is cancelled when somebody asks to stop.</summary>
     public const string InterruptedSlot = "NotebookHost.Interrupted";
 

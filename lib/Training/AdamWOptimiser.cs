@@ -144,6 +144,13 @@ internal sealed class AdamWOptimiser : IDisposable
             }
         }
 
+        SetCount(updates);
+    }
+
+    /// <summary>Goes on with moments that are there already.</summary>
+    public void SetCount(int updates)
+    {
+        using var scope = NewDisposeScope();
         UpdateCount = updates;
         _made.fill_(updates);
     }
@@ -160,7 +167,8 @@ internal sealed class AdamWOptimiser : IDisposable
         _made.Dispose();
     }
 
-    private IEnumerable<Slot> Slots => _decayed.Concat(_undecayed);
+    /// <summary>All that is trained, always in the same order.</summary>
+    internal IReadOnlyList<Slot> Slots => [.. _decayed, .. _undecayed];
 
     private Tensor[] Gradients() => [.. Slots.Select(slot => slot.Gradient).OfType<Tensor>()];
 
@@ -203,7 +211,8 @@ internal sealed class AdamWOptimiser : IDisposable
             : throw new InvalidDataException($"{name}: shape [{string.Join(", ", found.shape)}] does not fit the {rows.numel()} rows that the checkpoint "
                 + "names; is the file damaged?");
 
-    private sealed class Slot
+    /// <summary>A parameter, its gradient and its moments.</summary>
+    internal sealed class Slot
     {
         private readonly Parameter _parameter;
 

@@ -2,7 +2,8 @@ namespace NotebookLib.Training;
 
 /// <summary>Scores the evaluation rows during a run, keeps the best model, and knows when patience is over.</summary>
 internal sealed class Evaluations(
-    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, PrecisionPolicy precision, CheckpointKeeper checkpoints, Observers observers)
+    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, PrecisionPolicy precision, CheckpointKeeper checkpoints, Observers observers,
+    ICommunicator? ranks = null)
 {
     /// <summary>True when an evaluation follows an update.</summary>
     public bool AreDue(int update) => task.EvaluationRowCount > 0 && TrainingPlan.IsDue(update, plan.EvaluateEvery);
@@ -19,13 +20,19 @@ internal sealed class Evaluations(
         {
             result = task.Evaluate(precision, cancellation);
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested || ranks is not null)
         {
             return;
         }
 
         position.IsEvaluationPending = false;
         var evaluation = KeepIfBest(Log(position, result));
+        if (ranks is not null)
+        {
+            // A best model that rank 0 could not write is nobody's best: patience ends on all at once.
+            evaluation = evaluation with { IsBest = ranks.GatherNow([(byte)(evaluation.IsBest ? 1 : 0)])[0][0] == 1 };
+        }
+
         position.BestValue = evaluation.IsBest ? evaluation.Metrics[settings.BestMetric] : position.BestValue;
         position.EvaluationsSinceBest = evaluation.IsBest ? 0 : position.EvaluationsSinceBest + 1;
         position.Evaluations.Add(evaluation);

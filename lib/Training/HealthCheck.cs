@@ -8,7 +8,8 @@ namespace NotebookLib.Training;
 /// Looks at every update's gradient norm, which is not finite as soon as any loss or gradient is not, and keeps the rows that caused it. On a device nobody
 /// waits for the norms: an update whose norm is not finite is left out there, and found when the norms are read, many together.
 /// </summary>
-internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings, MicroBatchOrder order, Observers observers) : IDisposable
+internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings, MicroBatchOrder order, Observers observers, bool writes = true)
+    : IDisposable
 {
     private readonly List<UnreadUpdate> _unread = [];
     private Tensor? _hasFailed;
@@ -81,7 +82,11 @@ internal sealed class HealthCheck(ITrainingTask task, TrainingSettings settings,
         var losses = shares.SelectMany(pass => pass.Read()).ToDictionary(pair => pair.MicroBatch, pair => pair.Loss);
         var culprits = microBatches.Where(microBatch => losses.TryGetValue(microBatch, out var loss) && !float.IsFinite(loss)).ToList();
         var file = Path.Combine(Path.GetFullPath(settings.OutputFolder), $"non-finite-update-{update}.json");
-        Keep(file, update, norm, losses, culprits.Count > 0 ? culprits : microBatches);
+        if (writes)
+        {
+            Keep(file, update, norm, losses, culprits.Count > 0 ? culprits : microBatches);
+        }
+
         var found = culprits.Count > 0
             ? $"the loss of {culprits.Count} of its {microBatches.Count} micro-batches is {losses[culprits[0]]}"
             : Invariant($"its losses are finite, but the gradient norm is {norm}");

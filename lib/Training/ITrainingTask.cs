@@ -1,4 +1,5 @@
 using NotebookLib.Model;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
@@ -22,6 +23,26 @@ internal interface ITrainingTask : IDisposable
     /// The rows of the embedding table that the training rows can reach, where only they are to be trained; null trains the table like any other parameter.
     /// </summary>
     TrainedRows? TrainedRows => null;
+
+    /// <summary>The same over the evaluation rows.</summary>
+    string EvaluationFingerprint => "";
+
+    /// <summary>The table of which a micro-batch gives a gradient to its own rows alone; null where there is none, or it is not trained.</summary>
+    Parameter? Table => null;
+
+    /// <summary>Those rows for some micro-batches together, each once.</summary>
+    long[] TableRowsOf(IEnumerable<ReadOnlyMemory<int>> microBatches) => [];
+
+    /// <summary>Parameters of each layer that <see cref="WatchLayers"/> tells of, first to last.</summary>
+    IReadOnlyList<IReadOnlyList<Parameter>> Layers => [];
+
+    /// <summary>Until the result is disposed, a backward pass tells when a layer's parameters have their gradients, the last one first; it need not.</summary>
+    IDisposable WatchLayers(Action<int> done) => new Platform.Ending(null);
+
+    /// <summary>The task's generators go on as if micro-batches had been trained.</summary>
+    void SkipRandom(int microBatches)
+    {
+    }
 
     /// <summary>Pieces of a row, padding not counted.</summary>
     int TokensOf(int row);
@@ -53,7 +74,9 @@ internal interface ITrainingTask : IDisposable
     /// <summary>Promises that the weights stay as they are until the result is disposed: around the micro-batches of an update.</summary>
     IDisposable HoldWeights();
 
-    /// <summary>Scores the evaluation rows, in evaluation mode and without gradients; leaves the model in training mode.</summary>
+    /// <summary>
+    /// Scores the evaluation rows, in evaluation mode and without gradients; leaves the model in training mode. Ranks do it together.
+    /// </summary>
     EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation);
 
     /// <summary>What a row holds, for the file that keeps a batch that went wrong.</summary>

@@ -61,6 +61,9 @@ internal sealed class LossLedger(Device device) : IDisposable
         return taken;
     }
 
+    /// <summary>The shares of the current update's micro-batches since the process began, read.</summary>
+    public IEnumerable<(long MicroBatch, float Loss)> Shares => _passes.SelectMany(pass => pass.Read());
+
     /// <summary>Reads the sum since the last log and starts a new one.</summary>
     public float TakeSinceLog()
     {

@@ -168,7 +168,8 @@ public sealed record RunSummary
         var adapters = model is DebertaV2ForTokenClassification tagger ? LoraAdapters.Of(tagger) : null;
         return new()
         {
-            Device = device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString(),
+            Device = (device.type == DeviceType.CPU ? $"cpu, {get_num_threads()} threads" : device.ToString())
+                + (Ranks.Count > 1 ? $" on each of {Ranks.Count} ranks" : ""),
             TotalParameters = LoraAdapters.CountParameters(model),
             TrainedParameters = parameters.Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()),
             TrainingRows = trainingRows,

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using NotebookLib.Batching;
 using NotebookLib.Data;
 using NotebookLib.Model;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
@@ -22,6 +23,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
     private readonly LossFunction _loss;
     private readonly TaggerWeights _weights;
     private readonly Device _device;
+    private readonly ICommunicator? _ranks;
     private IDisposable _trainingMemory;
 
     /// <param name="model">Trained in place.</param>
@@ -30,12 +32,13 @@ internal sealed class TokenClassificationTask : ITrainingTask
     /// <param name="evaluation">Rows to evaluate on.</param>
     /// <param name="settings">What the run decides.</param>
     /// <param name="readsLate">Whether the run goes as on CUDA; null leaves it to the model's device.</param>
+    /// <param name="ranks">Who trains the same and shares the evaluation; null for a process that is alone.</param>
     public TokenClassificationTask(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> training, IReadOnlyList<EncodedSentence> evaluation,
-        TrainingSettings settings,
-        bool? readsLate = null)
+        TrainingSettings settings, bool? readsLate = null, ICommunicator? ranks = null)
     {
         _model = model;
+        _ranks = ranks;
         _labels = labels;
         _training = training;
         _evaluation = evaluation;
@@ -58,6 +61,23 @@ internal sealed class TokenClassificationTask : ITrainingTask
     public int EvaluationRowCount => _evaluation.Count;
 
     public string DataFingerprint => RowFingerprint.Of(_training.Select(row => (row.InputIds, row.Labels)));
+
+    public string EvaluationFingerprint => RowFingerprint.Of(_evaluation.Select(row => (row.InputIds, row.Labels)));
+
+    public Parameter? Table => _model.Deberta.Embeddings.WordEmbeddings.Weight is { requires_grad: true } table ? table : null;
+
+    public long[] TableRowsOf(IEnumerable<ReadOnlyMemory<int>> microBatches) =>
+        [.. microBatches.SelectMany(MemoryMarshal.ToEnumerable).SelectMany(row => _training[row].InputIds).Distinct().Select(id => (long)id)];
+
+    public IReadOnlyList<IReadOnlyList<Parameter>> Layers => [.. _model.Deberta.Encoder.Layers.Select(layer => layer.parameters().ToList())];
+
+    public IDisposable WatchLayers(Action<int> done)
+    {
+        _model.Engine.LayerDone = done;
+        return new Platform.Ending(() => _model.Engine.LayerDone = null);
+    }
+
+    public void SkipRandom(int microBatches) => _model.Random.Counter += (long)microBatches * _model.MasksPerMicroBatch;
 
     public IReadOnlyDictionary<string, byte[]> RandomStates => RandomState.OfDropout(_model.Random);
 
@@ -114,7 +134,7 @@ internal sealed class TokenClassificationTask : ITrainingTask
         try
         {
             return TokenEvaluation.Run(_model, _labels, _evaluation, _settings.EvaluationBatchSize, _settings.EvaluationOrder, precision,
-                _settings.PiecesPerPass, cancellation);
+                _settings.PiecesPerPass, _ranks, cancellation);
         }
         finally
         {

@@ -33,21 +33,36 @@ public static class TokenEvaluation
         CancellationToken cancellation = default) =>
         Run(model, labels, rows, batchSize, order, precision, piecesPerPass, null, cancellation);
 
-    private static EvaluationResult Run(
+    /// <summary>The same by ranks, each of which takes a part of the batches; fills the predictions where they are wanted.</summary>
+    internal static EvaluationResult Run(
         DebertaV2ForTokenClassification model, LabelSet? labels, IReadOnlyList<EncodedSentence> rows, int batchSize, EvaluationOrder order,
-        PrecisionPolicy? precision, int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
+        PrecisionPolicy? precision, int? piecesPerPass, ICommunicator? ranks, CancellationToken cancellation, PredictedPieces[]? predictions = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
         RefuseForeignPieces(model, "evaluation", rows);
         var clock = Stopwatch.StartNew();
-        var device = model.parameters().First().device;
         int[][] indices = [.. (order == EvaluationOrder.SortedByLength ? BatchOrder.SortedByLength(rows) : BatchOrder.Sequential(rows.Count))
             .Batches(batchSize)];
         EncodedSentence[][] batches = [.. indices.Select(batch => batch.Select(index => rows[index]).ToArray())];
+        var parts = new EvaluationParts(ranks, batches, indices);
+        var scored = parts.Gather(() => Score(model, parts.OwnBatches, parts.OwnIndices, rows, precision, piecesPerPass, predictions, cancellation),
+            predictions, cancellation);
+
+        // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.
+        var lossSum = scored.Losses.Zip(batches).Sum(pair => (double)pair.First * pair.Second.Length);
+        var scorer = labels is null ? null : Scored(new(labels), batches, scored.Predicted);
+        return new(lossSum / Math.Max(1, rows.Count), rows.Count, rows.Sum(row => (long)row.Length), clock.Elapsed.TotalSeconds,
+            scorer?.Scores(EntityScheme.Lenient), scorer?.Scores(EntityScheme.StrictIob2));
+    }
+
+    private static ScoredBatches Score(
+        DebertaV2ForTokenClassification model, EncodedSentence[][] batches, int[][] indices, IReadOnlyList<EncodedSentence> rows, PrecisionPolicy? precision,
+        int? piecesPerPass, PredictedPieces[]? predictions, CancellationToken cancellation)
+    {
         var (losses, predicted) = (new List<Tensor>(), new List<Tensor>());
         using var scope = NewDisposeScope();
-        using var loss = new LossFunction(new(), device);
+        using var loss = new LossFunction(new(), model.parameters().First().device);
         ScoringPasses.Run(model, batches, piecesPerPass, () => precision?.Enter(), (first, count, batch, logits_NK) =>
         {
             double[] divisors = [.. batches.Skip(first).Take(count).Select(own => own.Sum(row => loss.WeightOf(row.Labels)))];
@@ -62,15 +77,14 @@ public static class TokenEvaluation
             losses.Add(losses_G.MoveToOuterDisposeScope());
             predicted.Add(predicted_N.MoveToOuterDisposeScope());
         }, cancellation);
-
-        // transformers 4.35.2, trainer.py evaluation_loop: the batch's loss counts once per row.
-        var lossSum = DeviceRead.Floats(losses).Zip(batches).Sum(pair => (double)pair.First * pair.Second.Length);
-        var scorer = labels is null ? null : Scored(new(labels), batches, predicted);
-        return new(lossSum / Math.Max(1, rows.Count), rows.Count, rows.Sum(row => (long)row.Length), clock.Elapsed.TotalSeconds,
-            scorer?.Scores(EntityScheme.Lenient), scorer?.Scores(EntityScheme.StrictIob2));
+        return new(DeviceRead.Floats(losses),
+            predicted.Count == 0 ? [] : Array.ConvertAll(DeviceRead.Host(cat([.. predicted])).data<long>().ToArray(), id => (int)id));
     }
 
-    /// <summary>Runs the model over all rows as a training with these settings evaluates: same batches, same precision.</summary>
+    /// <summary>
+    /// Runs the model over all rows as a training with these settings evaluates: same batches, same precision. Ranks that mpirun started (<see cref="Ranks"/>)
+    /// share the batches: all of them have to make the call, and each has the whole result.
+    /// </summary>
     /// <param name="model">In evaluation mode.</param>
     /// <param name="labels">Names the label ids.</param>
     /// <param name="rows">Rows with labels; −100 is not scored.</param>
@@ -90,8 +104,8 @@ public static class TokenEvaluation
         ArgumentNullException.ThrowIfNull(settings);
         var predictions = keepPredictions ? new PredictedPieces[rows.Count] : null;
         var policy = new PrecisionPolicy(settings.Precision, model.parameters().First().device_type);
-        var result = Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, settings.PiecesPerPass, predictions,
-            cancellation);
+        var result = Run(model, labels, rows, settings.EvaluationBatchSize, settings.EvaluationOrder, policy, settings.PiecesPerPass, Ranks.Communicator,
+            cancellation, predictions);
         return result with { Predictions = predictions };
     }
 
@@ -113,13 +127,12 @@ public static class TokenEvaluation
         }
     }
 
-    private static SequenceScorer Scored(SequenceScorer scorer, IEnumerable<EncodedSentence[]> batches, IReadOnlyList<Tensor> predicted_N)
+    private static SequenceScorer Scored(SequenceScorer scorer, IEnumerable<EncodedSentence[]> batches, int[] predicted)
     {
-        var predicted = predicted_N.Count == 0 ? [] : DeviceRead.Host(cat([.. predicted_N])).data<long>().ToArray();
         var at = 0;
         foreach (var row in batches.SelectMany(batch => batch))
         {
-            scorer.Add(row.Labels, Array.ConvertAll(predicted[at..(at + row.Length)], id => (int)id));
+            scorer.Add(row.Labels, predicted[at..(at + row.Length)]);
             at += row.Length;
         }
 

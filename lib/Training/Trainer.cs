@@ -8,7 +8,7 @@ namespace NotebookLib.Training;
 
 /// <summary>
 /// Fine-tunes a tagger as transformers 4.35.2's Trainer does, and keeps what that loses: the best model at every evaluation, and a state from which the run
-/// goes on to the bit.
+/// goes on to the bit. Ranks that mpirun started (<see cref="Ranks"/>) train one model together: each makes the same calls, rank 0 writes and is watched.
 /// </summary>
 public sealed class Trainer
 {
@@ -80,7 +80,12 @@ public sealed class Trainer
         var result = Run(cancellation) with { PeakMemoryBytes = ResidentMemory.PeakBytes };
         if (_settings.LoadBestAtEnd && result is { End: not TrainingEnd.Stopped, BestFolder: { } best })
         {
-            new TaggerWeights(_model).Load(best);
+            if (Ranks.IsFirst)
+            {
+                new TaggerWeights(_model).Load(best);
+            }
+
+            Ranks.Communicator?.ShareNow(_model.parameters().Where(parameter => parameter.requires_grad));
         }
 
         _model.eval();
@@ -89,8 +94,8 @@ public sealed class Trainer
 
     private TrainingResult Run(CancellationToken cancellation)
     {
-        using var task = new TokenClassificationTask(_model, _labels, _training, _evaluation, _settings);
-        using var loop = new TrainingLoop(task, _settings, _observers);
+        using var task = new TokenClassificationTask(_model, _labels, _training, _evaluation, _settings, ranks: Ranks.Communicator);
+        using var loop = new TrainingLoop(task, _settings, _observers, Ranks.Communicator);
         return loop.Run(cancellation);
     }
 

@@ -27,6 +27,8 @@ internal sealed class TrainingLoop : IDisposable
     private readonly PassPlanner _passes;
     private readonly CheckpointKeeper _checkpoints;
     private readonly Evaluations _evaluations;
+    private readonly ICommunicator? _ranks;
+    private readonly GradientExchange? _exchange;
     private readonly TrainingControl _control = new();
     private readonly Stopwatch _wholeRun = new();
     private readonly Stopwatch _training = new();
@@ -37,29 +39,41 @@ internal sealed class TrainingLoop : IDisposable
     private double _secondsBefore;
     private double _lastNorm;
     private string? _savedFolder;
+    private string? _agreedStop;
 
     /// <summary>Prepares a run; nothing is read or written yet.</summary>
+    /// <param name="task">What is trained.</param>
+    /// <param name="settings">Valid settings.</param>
+    /// <param name="observers">Who watches; on rank 0 only.</param>
+    /// <param name="ranks">Who trains the same task together; null for a process that is alone.</param>
     /// <exception cref="ArgumentException">The settings cannot work with this task: all faults together.</exception>
-    public TrainingLoop(ITrainingTask task, TrainingSettings settings, IEnumerable<ITrainingObserver> observers)
+    public TrainingLoop(ITrainingTask task, TrainingSettings settings, IEnumerable<ITrainingObserver> observers, ICommunicator? ranks = null)
     {
+        _ranks = ranks;
         _task = task;
         _settings = settings;
         var groups = ParameterGroups.Of(task.Model);
         _device = groups.Decayed.Concat(groups.Undecayed).First().Value.device;
         _plan = new(settings, task.RowCount);
+        if (ranks is not null && Ranks.FindFault(ranks.Count, settings, _plan.MicroBatchesPerEpoch) is { } fault)
+        {
+            throw new ArgumentException(fault);
+        }
+
         _order = new(_plan, settings.Seed);
         _precision = new(settings.Precision, _device.type);
         _precision.EnsureAvailable();
         _optimiser = new(groups, settings, task.TrainedRows);
         _ledger = new(_device);
         _scaler = _precision.NeedsLossScale ? new() : null;
-        // Whether the loss scale and the schedule move has to be known at every update.
-        _readsLate = task.ReadsLate && _scaler is null;
-        _observers = new(observers);
-        _health = new(task, settings, _order, _observers);
+        // Whether the loss scale and the schedule move has to be known at every update; gradients that are summed over ranks come from the device anyway.
+        _readsLate = task.ReadsLate && _scaler is null && ranks is null;
+        _observers = new(ranks is null or { Rank: 0 } ? observers : []);
+        _health = new(task, settings, _order, _observers, writes: ranks is null or { Rank: 0 });
         _passes = new(task, settings, _order, _precision, _observers);
-        _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers);
-        _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers);
+        _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers, ranks);
+        _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers, ranks);
+        _exchange = ranks is null ? null : new(ranks, task, _optimiser.Slots);
         Summary = RunSummary.Of(task.Model, settings, task.RowCount, task.EvaluationRowCount);
     }
 
@@ -78,7 +92,7 @@ internal sealed class TrainingLoop : IDisposable
                 Evaluate(cancellation);
             }
 
-            while (_position.Update < _plan.Updates && _control.StopReason is null && !_evaluations.IsPatienceOver(_position))
+            while (_position.Update < _plan.Updates && StopReason is null && !_evaluations.IsPatienceOver(_position))
             {
                 RunUpdate(cancellation);
             }
@@ -87,7 +101,14 @@ internal sealed class TrainingLoop : IDisposable
         }
         catch (Exception error)
         {
-            _observers.Tell(observer => observer.RunFailed(error));
+            var told = error is LostRankException ? KeepBefore(error, "go on from there, with any number of ranks.") : error;
+            _ranks?.Leave(told);
+            _observers.Tell(observer => observer.RunFailed(told));
+            if (told != error)
+            {
+                throw told;
+            }
+
             throw;
         }
     }
@@ -96,6 +117,7 @@ internal sealed class TrainingLoop : IDisposable
     public void Dispose()
     {
         _optimiser.ClearGradients();
+        _exchange?.Dispose();
         _optimiser.Dispose();
         _health.Dispose();
         _ledger.Dispose();
@@ -106,6 +128,11 @@ internal sealed class TrainingLoop : IDisposable
     {
         manual_seed(_settings.Seed);
         _task.Seed(_settings.Seed);
+        if (_ranks is not null)
+        {
+            RankAgreement.Require(_ranks, _task, _settings);
+        }
+
         (_position, var resumed) = _checkpoints.Start();
         _savedFolder = _checkpoints.RestoredFrom;
         _secondsBefore = _position.ElapsedSeconds;
@@ -142,12 +169,15 @@ internal sealed class TrainingLoop : IDisposable
         using var held = _task.HoldWeights();
         var start = new UpdateStart(_position.MicroBatches, _position.Accumulated, _position.TokensSinceLog, _task.RandomStates, _optimiser.CopyGradients());
         _ledger.Keep();
+        _savedFolder = null;
+        _exchange?.Begin(microBatches.Select(_order.RowsOf));
+        var own = TakeShare(microBatches);
         while (_position.Accumulated < microBatches.Count)
         {
-            var pass = _passes.Next(microBatches, _position.Accumulated);
+            var pass = _passes.Next(own, own.Count - (microBatches.Count - _position.Accumulated));
             try
             {
-                RunPass(pass, divisor);
+                RunPass(pass, divisor, isLast: pass[^1] == own[^1]);
             }
             catch (Exception error) when (PassMemory.IsShort(error))
             {
@@ -158,24 +188,86 @@ internal sealed class TrainingLoop : IDisposable
                 catch (InvalidOperationException end)
                 {
                     StartAgain(start);
-                    throw KeepBefore(end);
+                    throw KeepBefore(end, "go on from there with other settings of memory.");
                 }
 
                 StartAgain(start);
+                own = TakeShare(microBatches);
             }
 
-            if (_control.StopReason is not null && _position.Accumulated < microBatches.Count)
+            if (StopReason is not null && _position.Accumulated < microBatches.Count)
             {
                 return false;
             }
         }
 
+        try
+        {
+            AddShares(microBatches, start.Accumulated, own);
+        }
+        catch (LostRankException)
+        {
+            StartAgain(start);
+            throw;
+        }
+
         return true;
     }
 
-    /// <summary>Memory is at its end: what was trained so far becomes a checkpoint, and the run ends with a word.</summary>
-    private InvalidOperationException KeepBefore(InvalidOperationException end)
+    /// <summary>Takes this rank's micro-batches of what is left of an update; those of the others count as done. Alone it takes all.</summary>
+    private List<long> TakeShare(List<long> microBatches)
     {
+        var left = microBatches[_position.Accumulated..];
+        if (_ranks is null)
+        {
+            return left;
+        }
+
+        var (first, count) = _ranks.PartOf(left.Count);
+        Advance([.. left[..first], .. left[(first + count)..]]);
+        _task.SkipRandom(first);
+        return left.GetRange(first, count);
+    }
+
+    /// <summary>Makes the gradients and losses of this rank's share those of the whole update.</summary>
+    private void AddShares(List<long> microBatches, int done, List<long> own)
+    {
+        if (_exchange is null)
+        {
+            return;
+        }
+
+        var (first, count) = _ranks!.PartOf(microBatches.Count - done);
+        _task.SkipRandom(microBatches.Count - done - first - count);
+        var shares = new float[microBatches.Count - done];
+        foreach (var (microBatch, loss) in _ledger.Shares)
+        {
+            shares[microBatch - microBatches[done]] = loss;
+        }
+
+        if (_exchange.Finish(shares, wishesStop: _control.StopReason is not null))
+        {
+            _agreedStop = _control.StopReason ?? "another rank was asked to stop";
+        }
+
+        foreach (var (from, to) in new[] { (0, first), (first + count, shares.Length) }.Where(others => others.Item1 < others.Item2))
+        {
+            using var others = tensor(shares[from..to], device: _device);
+            _ledger.Add(microBatches[done] + from, others);
+        }
+    }
+
+    // Ranks stop together: where all of them know of the wish.
+    private string? StopReason => _ranks is null ? _control.StopReason : _agreedStop;
+
+    /// <summary>Memory is at its end, or a rank is gone: what was trained so far becomes a checkpoint, and the run ends with a word.</summary>
+    private Exception KeepBefore(Exception end, string advice)
+    {
+        if (_ranks is { Rank: > 0 })
+        {
+            return end;
+        }
+
         if (_savedFolder is null && (_position.Update, _position.Accumulated) != (0, 0))
         {
             try
@@ -189,14 +281,13 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         return _savedFolder is null ? end
-            : new($"{end.Message} The {_position.Update} updates before it are kept in {_savedFolder}: go on from there with other settings of memory.", end);
+            : new InvalidOperationException($"{end.Message} The {_position.Update} updates before it are kept in {_savedFolder}: {advice}", end);
     }
 
     /// <summary>Forward and backward of some micro-batches; their gradients add to those of the update.</summary>
-    private void RunPass(IReadOnlyList<long> microBatches, double? divisor)
+    private void RunPass(IReadOnlyList<long> microBatches, double? divisor, bool isLast)
     {
         using var scope = NewDisposeScope();
-        _savedFolder = null;
         ReadOnlyMemory<int>[] rows = [.. microBatches.Select(_order.RowsOf)];
         Tensor losses;
         using (_precision.Enter())
@@ -207,9 +298,22 @@ internal sealed class TrainingLoop : IDisposable
         // The reference divides by the accumulation steps even where an epoch's end makes the update smaller.
         var shares = divisor is null ? losses / _settings.AccumulationSteps : losses;
         var share = shares.sum();
-        BackwardPass.Run(_scaler is null ? share : share * _scaler.Scale);
+        using (isLast && _exchange is not null ? _task.WatchLayers(_exchange.LayerDone) : null)
+        {
+            BackwardPass.Run(_scaler is null ? share : share * _scaler.Scale);
+        }
+
         _ledger.Add(microBatches[0], shares);
-        _position.TokensSinceLog += rows.Sum(batch => MemoryMarshal.ToEnumerable(batch).Sum(row => (long)_task.TokensOf(row)));
+        Advance(microBatches);
+    }
+
+    private void Advance(IReadOnlyList<long> microBatches)
+    {
+        foreach (var row in microBatches.SelectMany(microBatch => MemoryMarshal.ToEnumerable(_order.RowsOf(microBatch))))
+        {
+            _position.TokensSinceLog += _task.TokensOf(row);
+        }
+
         _position.MicroBatches += microBatches.Count;
         _position.Accumulated += microBatches.Count;
     }
@@ -336,6 +440,10 @@ internal sealed class TrainingLoop : IDisposable
         Settle();
         _task.TrainedRows?.CatchUp();
         _evaluations.Run(_position, cancellation);
+        if (_position.IsEvaluationPending)
+        {
+            _agreedStop ??= _control.StopReason ?? "another rank was asked to stop";
+        }
     }
 
     private void Log()
@@ -381,7 +489,13 @@ internal sealed class TrainingLoop : IDisposable
         var (end, reason) = _position.Update >= _plan.Updates ? (TrainingEnd.Finished, $"all {_plan.Updates} updates are made")
             : _evaluations.IsPatienceOver(_position)
             ? (TrainingEnd.StoppedEarly, $"{_settings.BestMetric} did not get better in {_settings.EarlyStoppingPatience} evaluations")
-            : (TrainingEnd.Stopped, _control.StopReason ?? "stopped");
+            : (TrainingEnd.Stopped, StopReason ?? "stopped");
+        if (_exchange is { Bytes: > 0 })
+        {
+            _observers.Notice($"{_ranks!.Count} ranks: each gave {NumberText.Gigabytes(_exchange.Bytes)} of gradients to be summed and waited "
+                + Invariant($"{_exchange.Waited.TotalSeconds:0.0} of {_wholeRun.Elapsed.TotalSeconds:0.0} s for sums."));
+        }
+
         var (sinceLog, _) = _ledger.Read();
         var result = new TrainingResult(end, reason, _position.Update, _position.History, _savedFolder!,
             _position.BestValue is null ? null : _checkpoints.BestFolder,

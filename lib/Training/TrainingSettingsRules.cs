@@ -29,6 +29,11 @@ internal static class TrainingSettingsRules
             $"{s.WarmupUpdates} of {s.MaximumUpdates} updates", $"at most MaximumUpdates, for instance {Math.Max(1, (s.MaximumUpdates ?? 0) / 20)}");
         Require(s.Precision != TrainingPrecision.Int8, nameof(s.Precision), s.Precision,
             "BFloat16 or Float32 to train in (products in int8 have no gradient: they are for evaluating and tagging with what was trained)");
+        if (Ranks.Count > 1 && s.BatchSize >= 1 && s.AccumulationSteps >= 1 && Ranks.FindFault(Ranks.Count, s) is { } fault)
+        {
+            faults.Add(fault);
+        }
+
         Require(s.EarlyStoppingPatience is null || s.EvaluateEvery.Value != 0, nameof(s.EarlyStoppingPatience),
             $"{s.EarlyStoppingPatience} while EvaluateEvery is never", "EvaluateEvery above 0, for instance 257, or no patience");
         return faults;

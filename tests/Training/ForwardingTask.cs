@@ -1,5 +1,6 @@
 using NotebookLib.Model;
 using NotebookLib.Training;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Tests.Training;
@@ -15,6 +16,12 @@ internal abstract class ForwardingTask(ITrainingTask inner) : ITrainingTask
 
     public string DataFingerprint => inner.DataFingerprint;
 
+    public string EvaluationFingerprint => inner.EvaluationFingerprint;
+
+    public Parameter? Table => inner.Table;
+
+    public IReadOnlyList<IReadOnlyList<Parameter>> Layers => inner.Layers;
+
     public TrainedRows? TrainedRows => inner.TrainedRows;
 
     public IReadOnlyDictionary<string, byte[]> RandomStates => inner.RandomStates;
@@ -27,6 +34,12 @@ internal abstract class ForwardingTask(ITrainingTask inner) : ITrainingTask
 
     public int TokensOf(int row) => inner.TokensOf(row);
 
+    public long[] TableRowsOf(IEnumerable<ReadOnlyMemory<int>> microBatches) => inner.TableRowsOf(microBatches);
+
+    public virtual IDisposable WatchLayers(Action<int> done) => inner.WatchLayers(done);
+
+    public void SkipRandom(int microBatches) => inner.SkipRandom(microBatches);
+
     public double LossWeightOf(int row) => inner.LossWeightOf(row);
 
     public virtual Tensor ComputeLosses(IReadOnlyList<ReadOnlyMemory<int>> microBatches, long first, double? divisor) =>
@@ -34,7 +47,7 @@ internal abstract class ForwardingTask(ITrainingTask inner) : ITrainingTask
 
     public IDisposable HoldWeights() => inner.HoldWeights();
 
-    public EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation) => inner.Evaluate(precision, cancellation);
+    public virtual EvaluationResult Evaluate(PrecisionPolicy precision, CancellationToken cancellation) => inner.Evaluate(precision, cancellation);
 
     public object Describe(int row) => inner.Describe(row);
 

@@ -119,6 +119,20 @@ public class TrainerTests
     }
 
     [Fact]
+    public void A_layer_whose_gradient_throws_ends_the_run_too()
+    {
+        using var run = new TinyRun();
+        using var model = run.LoadModel();
+        using var task = new TokenClassificationTask(model, LabelSet.SystemA, TinyRun.Training, TinyRun.Evaluation, run.Settings);
+        model.Engine.LayerDone = layer => throw new InvalidOperationException($"layer {layer} broke");
+        using var loop = new TrainingLoop(task, run.Settings, []);
+
+        var error = Assert.Throws<InvalidOperationException>(() => loop.Run(CancellationToken.None));
+
+        Assert.Equal("layer 1 broke", error.Message);
+    }
+
+    [Fact]
     public void A_folder_in_which_a_run_is_training_is_refused_and_left_as_it_is()
     {
         using var run = new TinyRun();

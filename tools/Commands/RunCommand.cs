@@ -68,9 +68,13 @@ internal static class RunCommand
 
     private static async Task<int> ResumeAsync(string folder, string? notebook, Dictionary<string, string> given, (TimeSpan? Timeout, TimeSpan Grace) limits)
     {
-        LostRuns.Mark(folder);
+        if (RankOfJob.Own == 0)
+        {
+            LostRuns.Mark(folder);
+        }
+
         var kept = KeptRun.Read(folder, notebook, given);
-        if (kept.HasChanged)
+        if (kept.HasChanged && RankOfJob.Own == 0)
         {
             Console.Error.WriteLine($"{kept.NotebookPath} has changed since the run began: its cells of today are run, with the run's parameters.");
         }
@@ -80,6 +84,11 @@ internal static class RunCommand
 
     private static Task<int> RunAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
     {
+        if (RankOfJob.Own > 0)
+        {
+            return ExecuteAsync(options, values);
+        }
+
         LostRuns.Mark(options.OutputFolder);
         // Before the page of a run that is there is replaced; the notebook would refuse the folder in a cell of its own.
         if (values.GetValueOrDefault("resume") != "true" && values.GetValueOrDefault("restart") != "true"
@@ -95,6 +104,12 @@ internal static class RunCommand
 
     private static async Task<int> ExecuteAsync(RunOptions options, IReadOnlyDictionary<string, string> values)
     {
+        options = options with { IsRank = true, Threads = RankOfJob.Threads };
+        if (RankOfJob.Own > 0)
+        {
+            return await RankOfJob.ExecuteAsync(options, values);
+        }
+
         var state = RunPreparation.Prepare(options.NotebookPath, values);
         using var held = KeptRun.Lock(options.OutputFolder);
         var reports = new ReportFiles(options.NotebookPath, options.OutputFolder);
@@ -103,6 +118,12 @@ internal static class RunCommand
         var isTerminal = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
         var view = new GuardedRunView(isTerminal ? new TerminalRunView(AnsiConsole.Console) : new PlainRunView(Console.Out));
         Console.Out.WriteLine($"Should it be stopped or killed, it goes on with\n  {KeptRun.CommandFor(options.OutputFolder)}");
+        if (RankOfJob.Count > 1)
+        {
+            Console.Out.WriteLine($"{RankOfJob.Count} ranks run it together; with mpirun before it, the line above goes on with any number of them."
+                + (RankOfJob.Advice is { } advice ? $"\n{advice}" : ""));
+        }
+
         var run = new NotebookRun(state, options, view, reports.Write, stops);
         await view.ShowWhileAsync(state, run.ExecuteAsync);
         RunClosing.Print(state, reports, options.OutputFolder);

@@ -55,7 +55,7 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
     private Dictionary<string, string> Variables()
     {
-        var variables = new Dictionary<string, string>
+        var variables = new Dictionary<string, string>(RankOfJob.Variables(state, options.IsRank))
         {
             [HostContract.OutputVariable] = options.OutputFolder,
             [HostContract.ResumeVariable] = KeptRun.CommandFor(options.OutputFolder)

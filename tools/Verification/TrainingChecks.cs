@@ -26,28 +26,31 @@ internal static class TrainingChecks
 
     private const string FolderName = "training";
 
-    /// <summary>The check.</summary>
+    /// <summary>The check. Ranks that mpirun started train together.</summary>
     public static GoldenCheck Golden { get; } = With(piecesPerPass: null);
 
     /// <summary>The check with another <see cref="TrainingSettings.PiecesPerPass"/>, which must change nothing.</summary>
-    public static GoldenCheck With(int? piecesPerPass) => new(FolderName, (folder, options) => Directory.EnumerateDirectories(folder)
+    /// <param name="piecesPerPass">The setting.</param>
+    /// <param name="ranks">Who runs the same check, to train together; null for those of the process.</param>
+    public static GoldenCheck With(int? piecesPerPass, ICommunicator? ranks = null) => new(FolderName, (folder, options) => Directory.EnumerateDirectories(folder)
         .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")))
         .Order(StringComparer.Ordinal)
         .Select(run => (Name: $"{FolderName}/{Path.GetFileName(run)}", Folder: run))
-        .SelectMany(run => GoldenFolder.Guard(run.Name, () => CheckRun(run.Name, run.Folder, piecesPerPass, options), "run")));
+        .SelectMany(run => GoldenFolder.Guard(run.Name, () => CheckRun(run.Name, run.Folder, piecesPerPass, ranks, options), "run")));
 
-    private static List<CheckResult> CheckRun(string name, string folder, int? piecesPerPass, VerifyOptions options)
+    private static List<CheckResult> CheckRun(string name, string folder, int? piecesPerPass, ICommunicator? ranks, VerifyOptions options)
     {
         var reference = ReferenceRun.Load(folder);
         var output = Directory.CreateTempSubdirectory("verify-training-");
         try
         {
+            ranks ??= Ranks.Communicator;
             var settings = reference.Settings with { OutputFolder = output.FullName, PiecesPerPass = piecesPerPass };
             using var model = ModelFolder.Load(Path.Combine(folder, "start"), options.Loading()).Model;
             var adapter = Path.Combine(folder, "adapter-start");
             using var adapters = Directory.Exists(adapter) ? LoraAdapters.Load(adapter, model) : null;
-            using var task = new TokenClassificationTask(model, labels: null, reference.Training, reference.Evaluation, settings);
-            using var loop = new TrainingLoop(task, settings, []);
+            using var task = new TokenClassificationTask(model, labels: null, reference.Training, reference.Evaluation, settings, ranks: ranks);
+            using var loop = new TrainingLoop(task, settings, [], ranks);
             var result = loop.Run(CancellationToken.None);
             return [.. CompareLogs(name, reference, result, options), CompareWeights(name, folder, model, adapters, options)];
         }

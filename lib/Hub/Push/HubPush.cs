@@ -51,6 +51,12 @@ public static class HubPush
         }
 
         var files = PushFile.Of(folder);
+        if (!Training.Ranks.IsFirst)
+        {
+            // Rank 0 sends it.
+            return new(repository, "", "", [], []);
+        }
+
         using var session = new HubSession(settings, observer, null);
         ThrowIfUnable(session.Settings, repo);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, Interruption.Token);

@@ -15,6 +15,7 @@ internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType t
     private readonly Stack<FusedLayer.Saved> _saved = new();
     private readonly Stack<Rows> _inputs = new();
     private FusedPass _pass = pass;
+    private long[] _relativeShape = [];
     private Rows _last;
 
     /// <summary>The rows of the last layer, nothing kept.</summary>
@@ -46,6 +47,7 @@ internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType t
     public Tensor Forward(Tensor embedded, Tensor relative)
     {
         using var scope = NewDisposeScope();
+        _relativeShape = relative.shape;
         _pass = _pass with { RelativeRows = relative.contiguous() };
         var rows = PassThrough(FirstRows(embedded), reach.LowestLayer);
         var layersKept = engine.Layers.Count;
@@ -94,6 +96,7 @@ internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType t
             upper = layer.Backward(saved, upper, _pass, relative, wantsInput: i > reach.LowestLayer || reach.TrainsInputs);
             saved.Dispose();
             input.Dispose();
+            engine.LayerDone?.Invoke(i);
         }
 
         foreach (var product in upper.Products)
@@ -108,6 +111,10 @@ internal sealed class FusedCall(FusedEngine engine, FusedPass pass, ScalarType t
         _last.Dispose();
         return (reach.TrainsInputs ? upper.Residual.MoveToOuterDisposeScope() : null, relative?.MoveToOuterDisposeScope());
     }
+
+    /// <summary>What <see cref="Backward"/> would have given, as zeros: nodes below would not survive a gradient that is not there.</summary>
+    public (Tensor? Embedded, Tensor? Relative) NoGradient(Tensor gradient) =>
+        (reach.TrainsInputs ? zeros_like(gradient, float32) : null, reach.TrainsRelative ? zeros(_relativeShape, float32, gradient.device) : null);
 
     /// <summary>Runs the first layers and keeps nothing of them.</summary>
     private Rows PassThrough(Rows rows, int count)
@@ -155,10 +162,11 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
+        FusedCall? call = null;
 #pragma warning disable CA1031 // See BackwardPass.
         try
         {
-            if (!Calls.TryGetValue(ctx, out var call) || !Calls.Remove(ctx))
+            if (!Calls.TryGetValue(ctx, out call) || !Calls.Remove(ctx))
             {
                 throw new InvalidOperationException("the fused layers was differentiated twice; its activations are freed the first time. "
                     + "Run the forward pass again.");
@@ -170,7 +178,8 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         catch (Exception error)
         {
             BackwardPass.Fail(error);
-            return [null!, null!, null!, null!];
+            var (embedded, relative) = call?.NoGradient(grad_output) ?? default;
+            return [embedded!, relative!, null!, null!];
         }
 #pragma warning restore CA1031
     }

@@ -191,6 +191,9 @@ internal sealed class FusedEngine : IEncoderEngine
 
     internal IReadOnlyList<FusedLayer> Layers => _layers;
 
+    /// <inheritdoc cref="EncoderEngine.LayerDone"/>
+    internal Action<int>? LayerDone => _settings.LayerDone;
+
     private IEnumerable<FusedProjection> Projections => _layers.SelectMany(layer => layer.Parameters.Projections);
 
     private void DropCopies()

@@ -37,7 +37,8 @@ internal static class TrackingEnvironment
         var settings = Read(read);
         return settings with
         {
-            Mode = mode ?? settings.Mode,
+            // Rank 0's run is everybody's.
+            Mode = Training.Ranks.IsFirst ? mode ?? settings.Mode : TrackingMode.Disabled,
             Project = IsSet("WANDB_PROJECT") ? settings.Project : project,
             Name = settings.Name ?? name,
             Directory = IsSet("WANDB_DIR") ? settings.Directory : outputFolder,

@@ -1,16 +1,22 @@
+using System.Text.Json;
 using NotebookLib.Model;
+using NotebookLib.Platform;
 using static TorchSharp.torch;
 
 namespace NotebookLib.Training;
 
 /// <summary>Brings the parts of a run to disk and back: weights, optimiser, random states, position.</summary>
 internal sealed class CheckpointKeeper(
-    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers)
+    ITrainingTask task, TrainingSettings settings, TrainingPlan plan, AdamWOptimiser optimiser, LossLedger ledger, LossScaler? scaler, Observers observers,
+    ICommunicator? ranks = null)
         : IDisposable
 {
     private const string OptimiserFile = "optimizer.safetensors";
     private readonly CheckpointStore _store = new(settings.OutputFolder);
     private IDisposable? _lock;
+
+    // What the others would write is what rank 0 writes.
+    private bool Writes => ranks is null or { Rank: 0 };
 
     /// <summary>The checkpoint from which the run went on; null for a new run.</summary>
     public string? RestoredFrom { get; private set; }
@@ -18,11 +24,41 @@ internal sealed class CheckpointKeeper(
     /// <summary>The folder of the best weights.</summary>
     public string BestFolder => _store.BestFolder;
 
-    /// <summary>Decides whether the run starts afresh or goes on, and in the latter case restores everything.</summary>
+    /// <summary>
+    /// Decides whether the run starts afresh or goes on, and in the latter case restores everything. Of ranks the first does, and tells the others.
+    /// </summary>
     /// <returns>Where the run stands, and the checkpoint that it goes on from.</returns>
     /// <exception cref="InvalidOperationException">The folder holds a run and the settings refuse that, it holds another run than the settings describe, or
     /// another run writes there now.</exception>
     public (TrainerState Position, ResumePoint? Resumed) Start()
+    {
+        if (ranks is null)
+        {
+            return Begin();
+        }
+
+        var (position, resumed) = Writes ? Begin() : (new(), null);
+        var state = ranks.GatherNow(Writes ? JsonSerializer.SerializeToUtf8Bytes(Capture(position, summary: null), StateJson.Options) : [])[0];
+        if (!Writes)
+        {
+            // A program may expect the folder that it named.
+            Directory.CreateDirectory(_store.Folder);
+            // Gradients of an update that was cut off stay rank 0's: each counts once.
+            position = StrictJson.Deserialize<TrainerState>(state, StateJson.Options);
+            RestoreRandom(position);
+            optimiser.SetCount(position.OptimiserUpdates);
+        }
+
+        ranks.ShareNow(optimiser.Slots.Select(slot => slot.Parameter));
+        if (position.Update > 0)
+        {
+            ranks.ShareNow(optimiser.Slots.SelectMany(slot => new[] { slot.FirstMoment, slot.SecondMoment }));
+        }
+
+        return (position, resumed);
+    }
+
+    private (TrainerState Position, ResumePoint? Resumed) Begin()
     {
         var hadBegun = _store.HasBegun;
         _lock ??= _store.Lock();
@@ -84,6 +120,11 @@ internal sealed class CheckpointKeeper(
     /// <exception cref="IOException">It could not be written; the older ones are whole.</exception>
     public string Save(TrainerState position, RunSummary summary)
     {
+        if (!Writes)
+        {
+            return Path.Combine(_store.Folder, position.Name.ToString());
+        }
+
         var folder = _store.Write(position.Name.ToString(), temporary =>
         {
             using var scope = NewDisposeScope();
@@ -100,6 +141,11 @@ internal sealed class CheckpointKeeper(
     /// <exception cref="IOException">They could not be written; the former best is whole.</exception>
     public void SaveBest(LoggedEvaluation evaluation)
     {
+        if (!Writes)
+        {
+            return;
+        }
+
         var folder = _store.Write(CheckpointStore.BestName, temporary =>
         {
             task.SaveWeights(temporary);
@@ -108,7 +154,7 @@ internal sealed class CheckpointKeeper(
         observers.Tell(observer => observer.CheckpointSaved(folder, CheckpointKind.Best));
     }
 
-    private TrainerState Capture(TrainerState position, RunSummary summary)
+    private TrainerState Capture(TrainerState position, RunSummary? summary)
     {
         var (sinceLog, update) = ledger.Read();
         var random = task.RandomStates.Append(new(RandomState.LibtorchName, RandomState.OfLibtorch()));
@@ -134,9 +180,7 @@ internal sealed class CheckpointKeeper(
         {
             task.LoadWeights(folder);
             RestoreOptimiser(folder, state);
-            var random = state.DecodeRandomStates();
-            RandomState.SetLibtorch(random[RandomState.LibtorchName]);
-            task.RestoreRandomStates(random);
+            RestoreRandom(state);
         }
         catch (InvalidDataException damage) when (!damage.Message.Contains(folder, StringComparison.Ordinal))
         {
@@ -144,15 +188,21 @@ internal sealed class CheckpointKeeper(
         }
 
         ledger.Restore(state.LossSinceLog, state.UpdateLoss);
-        if (state.LossScale is { } scale)
-        {
-            scaler?.Restore(scale, state.GoodUpdates);
-        }
-
         observers.Notice(IsFinished(state)
             ? Invariant($"The run is finished: {Path.GetFileName(folder)} holds its {state.Update} updates; nothing is trained again.")
             : Invariant($"The run goes on from {Path.GetFileName(folder)}: update {state.Update} of {plan.Updates}, epoch {state.Epoch:0.00}."));
         RestoredFrom = folder;
+    }
+
+    private void RestoreRandom(TrainerState state)
+    {
+        var random = state.DecodeRandomStates();
+        RandomState.SetLibtorch(random[RandomState.LibtorchName]);
+        task.RestoreRandomStates(random);
+        if (state.LossScale is { } scale)
+        {
+            scaler?.Restore(scale, state.GoodUpdates);
+        }
     }
 
     private void RestoreOptimiser(string folder, TrainerState state)
