@@ -68,8 +68,8 @@ internal sealed class RanksSection : ISection
 
             var spread = Spread.Of(seconds);
             var how = Ranks.Count == 1 ? "" : overlaps ? ", sums beside the backward pass" : ", sums after it";
-            yield return [$"{kind.Name} {(isHalf ? "bf16" : "float32")}{how}", spread.ToText("0.000"), (tokens / spread.Median).ToString("0", System.Globalization.CultureInfo.InvariantCulture),
-                Spread.Of(waits).ToText("0.000"), (bytes / 1e6).ToString("0.0", System.Globalization.CultureInfo.InvariantCulture)];
+            yield return [$"{kind.Name} {(isHalf ? "bf16" : "float32")}{how}", spread.ToText("0.000"), Invariant($"{tokens / spread.Median:0}"),
+                Spread.Of(waits).ToText("0.000"), Invariant($"{bytes / 1e6:0.0}")];
         }
     }
 }

@@ -82,7 +82,7 @@ public static class TokenEvaluation
     }
 
     /// <summary>
-    /// Runs the model over all rows as a training with these settings evaluates: same batches, same precision. Ranks that mpirun started (<see cref="Ranks"/>)
+    /// Runs the model over all rows as a training with these settings evaluates: same batches, same precision. Ranks that mpirun started
     /// share the batches: all of them have to make the call, and each has the whole result.
     /// </summary>
     /// <param name="model">In evaluation mode.</param>

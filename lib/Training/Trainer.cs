@@ -8,7 +8,7 @@ namespace NotebookLib.Training;
 
 /// <summary>
 /// Fine-tunes a tagger as transformers 4.35.2's Trainer does, and keeps what that loses: the best model at every evaluation, and a state from which the run
-/// goes on to the bit. Ranks that mpirun started (<see cref="Ranks"/>) train one model together: each makes the same calls, rank 0 writes and is watched.
+/// goes on to the bit. Ranks that mpirun started train one model together: each makes the same calls, rank 0 writes and is watched.
 /// </summary>
 public sealed class Trainer
 {

@@ -19,13 +19,14 @@ public sealed class RankCommandTests : IDisposable
         using NotebookLib.Data;
         using NotebookLib.Model;
         using NotebookLib.Training;
+        var rank = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK") ?? "0";
         var random = new Random(3);
         EncodedSentence[] rows = [.. Enumerable.Range(0, 96).Select(_ => random.Next(4, 24)).Select(length => new EncodedSentence(
             [.. Enumerable.Range(0, length).Select(_ => random.Next(3, 300))], [.. Enumerable.Range(0, length).Select(_ => random.Next(0, 31))],
             [.. Enumerable.Range(0, length)]))];
         var model = ModelFolder.Load("{{Repository.PathOf("tests", "goldens", "training", "full-linear", "start")}}").Model;
         var sign = System.IO.Path.Combine(dies ?? "", "checkpoints", "checkpoint-2");
-        if (dies is not null && Ranks.Own == 1 && !System.IO.Directory.Exists(System.IO.Path.GetDirectoryName(sign)))
+        if (dies is not null && rank == "1" && !System.IO.Directory.Exists(System.IO.Path.GetDirectoryName(sign)))
         {
             new System.Threading.Thread(() =>
             {
@@ -42,7 +43,7 @@ public sealed class RankCommandTests : IDisposable
             LearningRate = 1e-3,
             OutputFolder = System.IO.Path.Combine(Environment.GetEnvironmentVariable("NOTEBOOK_OUTPUT"), "checkpoints"), ExistingRun = ExistingRun.Resume,
         }, dies is null ? [] : [new Slow()]).Train(NotebookLib.Platform.Interruption.Token);
-        Console.WriteLine($"rank {Ranks.Own} of {Ranks.Count}, {trained.Updates} updates");
+        Console.WriteLine($"rank {rank}, {trained.Updates} updates");
         """,
     ];
 
@@ -65,7 +66,7 @@ public sealed class RankCommandTests : IDisposable
 
         Assert.True(alone == 0, problem);
         Assert.True(exitCode == 0, error);
-        Assert.Contains("rank 0 of 2, 12 updates", output, StringComparison.Ordinal);
+        Assert.Contains("rank 0, 12 updates", output, StringComparison.Ordinal);
         Assert.DoesNotContain("rank 1", output + error, StringComparison.Ordinal);
         AssertSameNumbers(_runner.Output, together);
         Assert.Equal(["n.html", "n.ipynb", "run.json"], Directory.EnumerateFiles(together).Select(Path.GetFileName).Where(name => name![0] != '.')
@@ -103,7 +104,7 @@ public sealed class RankCommandTests : IDisposable
     {
         var start = new ProcessStartInfo("mpirun",
         [
-            "-n", $"{ranks}", "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "60",
+            "-n", $"{ranks}", "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "5",
             "dotnet", Repository.PathOf("bin", "tools", "NotebookRunner.dll"), .. arguments,
         ])
         { RedirectStandardOutput = true, RedirectStandardError = true };

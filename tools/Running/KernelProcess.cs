@@ -95,6 +95,13 @@ internal sealed class KernelProcess : IAsyncDisposable
         };
     }
 
+    /// <summary>Asks the process to end and waits for it, however long it takes.</summary>
+    public async Task EndAsync(CancellationToken cancellation)
+    {
+        await SendAsync(new KernelRequest.Stop());
+        await _process.WaitForExitAsync(cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await SendAsync(new KernelRequest.Stop());

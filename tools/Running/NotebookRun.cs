@@ -48,8 +48,20 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         {
             if (stops.Count > 0 || !await RunCellAsync(kernel, cell))
             {
+                if (options.IsRank && RankOfJob.Count > 1 && stops.Count == 0)
+                {
+                    // It would wait for the others, who wait for it.
+                    kernel.Kill();
+                }
+
                 return;
             }
+        }
+
+        if (options.IsRank && RankOfJob.Count > 1)
+        {
+            // Ranks leave together: one that has less to write, or a faster disk, waits.
+            await kernel.EndAsync(stops.Wish);
         }
     }
 

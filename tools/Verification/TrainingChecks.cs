@@ -32,7 +32,8 @@ internal static class TrainingChecks
     /// <summary>The check with another <see cref="TrainingSettings.PiecesPerPass"/>, which must change nothing.</summary>
     /// <param name="piecesPerPass">The setting.</param>
     /// <param name="ranks">Who runs the same check, to train together; null for those of the process.</param>
-    public static GoldenCheck With(int? piecesPerPass, ICommunicator? ranks = null) => new(FolderName, (folder, options) => Directory.EnumerateDirectories(folder)
+    public static GoldenCheck With(int? piecesPerPass, ICommunicator? ranks = null) => new(FolderName, (folder, options) => Directory
+        .EnumerateDirectories(folder)
         .Where(run => File.Exists(Path.Combine(run, "trainer_state.json")))
         .Order(StringComparer.Ordinal)
         .Select(run => (Name: $"{FolderName}/{Path.GetFileName(run)}", Folder: run))

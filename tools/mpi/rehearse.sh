@@ -73,8 +73,8 @@ runner=bin/tools/NotebookRunner.dll
 [ -e "$runner" ] || { echo "$runner is not there: dotnet build tools" >&2; exit 2; }
 notebook=(notebooks/ner_deberta_base_A.dib -p batchSize=4 -p accumulationSteps=6 -p trainRows=400 -p validationRows=60 -p testRows=60 -p compare=false -p tracking=disabled
     -p "maximumUpdates=$updates" -p evaluateEvery=0.5 -p saveEvery=2 -p logEvery=1 -p keepCheckpoints=3)
-# Time to save what there is when mpirun ends a job, in place of its one second.
-grace=(--bind-to none --mca odls_base_sigkill_timeout 60)
+# Time to save what there is when mpirun ends a job, in place of its one second; it waits so long whether the time is needed or not.
+grace=(--bind-to none --mca odls_base_sigkill_timeout 10)
 ranks() { # number, log, command…
     local number=$1 log=$2
     shift 2

@@ -21,7 +21,7 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EndPatience = TimeSpan.FromMinutes(10);
 
     private readonly BlockingCollection<Action> _work = [];
     private readonly Thread _thread;
@@ -214,10 +214,11 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
         }
     }
 
-    // Without it mpirun takes the end of the process for a failure.
+    // Without it mpirun takes the end of the process for a failure, which it is where others still wait for this rank. The first to come waits for the last:
+    // rank 0 may have something to publish.
     private void Close()
     {
-        if (!_hasLeft)
+        if (!_hasLeft && Environment.ExitCode == 0)
         {
             Task.WaitAny([Begin(() => _mpi.Finalise())], EndPatience);
         }

@@ -7,7 +7,7 @@ namespace NotebookLib.Training;
 /// The job that this process is a part of: <c>mpirun -n N</c> starts N ranks of the same program, which train one model together (docs/SCALE.md). Rank 0
 /// writes, shows and tracks; what the others would write goes to a folder of their own that nobody keeps. A process that was started alone is rank 0 of 1.
 /// </summary>
-public static class Ranks
+internal static class Ranks
 {
     private static readonly Lazy<MpiCommunicator> Started = new(() => MpiCommunicator.Start(Own, Count));
 
@@ -17,7 +17,7 @@ public static class Ranks
     /// <summary>Which one this process is, from 0.</summary>
     public static int Own { get; } = Number(HostContract.RankVariable, 0);
 
-    /// <summary>Whether this is the rank that writes: for a notebook's cells that do so by themselves.</summary>
+    /// <summary>Whether this is the rank that writes.</summary>
     public static bool IsFirst => Own == 0;
 
     /// <summary>The way to the others; null in a process that is alone. The first call waits for all of them.</summary>
