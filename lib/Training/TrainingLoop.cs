@@ -492,7 +492,7 @@ internal sealed class TrainingLoop : IDisposable
             : (TrainingEnd.Stopped, StopReason ?? "stopped");
         if (_exchange is { Bytes: > 0 })
         {
-            _observers.Notice($"{_ranks!.Count} ranks: each gave {NumberText.Gigabytes(_exchange.Bytes)} of gradients to be summed and waited "
+            _observers.Notice($"{_ranks!.Count} ranks: each gave {NumberText.Size(_exchange.Bytes)} of gradients to be summed and waited "
                 + Invariant($"{_exchange.Waited.TotalSeconds:0.0} of {_wholeRun.Elapsed.TotalSeconds:0.0} s for sums."));
         }
 
