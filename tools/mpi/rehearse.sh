@@ -38,7 +38,7 @@ if [ "${1:-}" = --links ]; then
     OMP_NUM_THREADS=1 dotnet "$bench" ranks "${@:2}"
     say "two ranks of one thread, shared memory"
     OMP_NUM_THREADS=1 mpirun -n 2 --bind-to core dotnet "$bench" ranks "${@:2}"
-    # Two machines: each a network namespace, with a cable between them whose ends send so fast and no faster.
+    # Two machines: each a network namespace with a name of its own, and a cable between them whose ends send so fast and no faster.
     ip netns add mpi-a
     ip netns add mpi-b
     ip link add mpi-a0 netns mpi-a type veth peer name mpi-b0 netns mpi-b
@@ -51,12 +51,12 @@ if [ "${1:-}" = --links ]; then
 #!/bin/sh
 # In place of ssh: the other namespace.
 shift
-exec ip netns exec mpi-b sh -c "$*"
+exec ip netns exec mpi-b unshare --uts sh -c "hostname mpi-b; $*"
 REMOTE
     chmod +x "$work/remote"
     over_link() {
-        OMP_NUM_THREADS=1 ip netns exec mpi-a mpirun -n 2 --host 10.213.0.1,10.213.0.2 --bind-to none --mca plm_rsh_agent "$work/remote" --mca btl tcp,self \
-            --mca btl_tcp_if_include 10.213.0.0/24 --mca oob_tcp_if_include 10.213.0.0/24 -x OMP_NUM_THREADS --wdir "$PWD" dotnet "$bench" ranks "${@}"
+        OMP_NUM_THREADS=1 ip netns exec mpi-a unshare --uts sh -c 'hostname mpi-a; exec "$0" "$@"' mpirun -n 2 --host 10.213.0.1,10.213.0.2 --bind-to none --mca plm_rsh_agent "$work/remote" \
+            --mca btl tcp,self --mca btl_tcp_if_include 10.213.0.0/24 --mca oob_tcp_if_include 10.213.0.0/24 -x OMP_NUM_THREADS --wdir "$PWD" dotnet "$bench" ranks "${@}"
     }
     say "two ranks of one thread, TCP, the link as fast as it goes"
     over_link "${@:2}"
