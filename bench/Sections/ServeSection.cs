@@ -66,6 +66,8 @@ internal sealed class ServeSection : ISection
         using var served = new ServedFolder(model, tokenizer);
         using var client = new HttpClient { BaseAddress = served.Address, Timeout = TimeSpan.FromMinutes(10) };
         var scorer = new ModelPieceScorer(model, BatchSize);
+        // As the server's own: made once, not with each text.
+        using var copies = model.Engine.KeepWeightCopies();
         Ask(client, texts[..Math.Min(64, texts.Length)], 8);
         Evaluate();
 

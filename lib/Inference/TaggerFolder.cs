@@ -131,7 +131,8 @@ internal sealed class TaggerFolder(string source, LoadOptions options, TrainingP
 
     private EntityTagger Tagger(DebertaTokenizer tokenizer, Loaded<DebertaV2ForTokenClassification> loaded, IDisposable owned, IReadOnlyList<string> remarks,
         params string[] folders) =>
-        new(tokenizer, new ModelPieceScorer(loaded.Model, precision: precision), WithCopies(loaded.Model, owned))
+        // No weight changes any more: the copies that products take are made with the first text, not with each.
+        new(tokenizer, new ModelPieceScorer(loaded.Model, precision: precision), new Both(loaded.Model.Engine.KeepWeightCopies(), owned))
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(source)),
             Remarks = tokenizer.Remark is { } remark ? [.. remarks, remark] : remarks,
@@ -139,10 +140,6 @@ internal sealed class TaggerFolder(string source, LoadOptions options, TrainingP
                 [.. folders.SelectMany(Directory.EnumerateFiles).Where(path => !path.EndsWith(".md", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
                 .Select(Describe), .. precision == TrainingPrecision.Float32 ? Array.Empty<string>() : [precision.ToString()]]),
         };
-
-    /// <summary>No weight changes any more: copies in a narrower type are made with the first text, not with each.</summary>
-    private IDisposable WithCopies(DebertaV2ForTokenClassification model, IDisposable owned) =>
-        precision == TrainingPrecision.Float32 ? owned : new Both(model.Engine.KeepWeightCopies(), owned);
 
     private static string Describe(string path)
     {

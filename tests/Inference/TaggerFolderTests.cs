@@ -30,6 +30,18 @@ public sealed class TaggerFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_loaded_taggers_network_is_not_trained_under_it()
+    {
+        var folder = Path.Combine(_folder.FullName, "model");
+        TrainedFolder.Save(folder);
+        using var tagger = EntityTagger.Load(folder, new LoadOptions());
+
+        var refusal = Assert.Throws<InvalidOperationException>(Assert.IsType<ModelPieceScorer>(tagger.Scorer).Model.Engine.KeepTrainingMemory);
+
+        Assert.Contains("dispose it first", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Adapters_bring_their_labels_and_find_their_base_in_a_folder_above_them()
     {
         var adapter = Path.Combine(_folder.FullName, "run", "model");

@@ -8,6 +8,9 @@ namespace NotebookLib.Model.Fused;
 /// <summary>A layer's operations on the CPU: products through oneDNN, the rest by the C# kernels, group after group.</summary>
 internal sealed unsafe class CpuOperations : LayerOperations
 {
+    // From so many rows on it pays to rearrange a weight in bfloat16 for the one product, instead of reading it as it lies.
+    private const int ManyRows = 600;
+
     private CpuOperations()
     {
     }
@@ -31,17 +34,37 @@ internal sealed unsafe class CpuOperations : LayerOperations
     public override IDisposable KeepMemory() => ActivationMemory.Keep();
 
     /// <inheritdoc />
-    /// <remarks>
-    /// In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time: a third faster for 200
-    /// rows, a tenth for 400. In float32 mm would be MKL's.
-    /// </remarks>
-    public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias)
-    {
-        if (x.dtype != ScalarType.BFloat16)
-        {
-            return DispatcherOperators.Linear(x, weight, bias);
-        }
+    public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias) =>
+        x.dtype != ScalarType.BFloat16
+            ? TakesPanels(weight.shape[0], weight.shape[1], x, weight) ? MultiplyByPanels(x, weight, bias) : DispatcherOperators.Linear(x, weight, bias)
+        : x.shape[0] >= ManyRows && DispatcherOperators.TakesBFloat16 ? DispatcherOperators.Linear(x, weight, bias)
+        : MultiplyInPlace(x, weight, bias);
 
+    /// <inheritdoc />
+    public override void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
+    {
+        if (TakesPanels(target.shape[1], target.shape[0], a, b) && target.is_contiguous())
+        {
+            using var rows = a.t();
+            PanelGemm.Multiply((int)rows.shape[0], (int)b.shape[1], (int)b.shape[0], Matrix(rows), Matrix(b), null, CpuMemory.Floats(target), !isFirst);
+        }
+        else if (a.dtype == ScalarType.BFloat16)
+        {
+            using Tensor rows = a.t(), columns = b.t(), product = MultiplyInPlace(rows, columns, null);
+            Put(product, target, isFirst);
+        }
+        else
+        {
+            base.AddProduct(a, b, target, isFirst);
+        }
+    }
+
+    /// <summary>
+    /// In bfloat16 mm reaches oneDNN too and takes both operands as they lie, where the linear layer rearranges the weight each time. (In float32 mm would be
+    /// MKL's.)
+    /// </summary>
+    private Tensor MultiplyInPlace(Tensor x, Tensor weight, Tensor? bias)
+    {
         var output = New(x.dtype, x.shape[0], weight.shape[0]);
         using var scope = NewDisposeScope();
         if (bias is not null)
@@ -51,6 +74,35 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
         output.addmm_(x, weight.t(), bias is null ? 0 : 1, 1);
         return output;
+    }
+
+    private Tensor MultiplyByPanels(Tensor x, Tensor weight, Tensor? bias)
+    {
+        var output = New(ScalarType.Float32, x.shape[0], weight.shape[0]);
+        using var transposed = weight.t();
+        PanelGemm.Multiply((int)x.shape[0], (int)weight.shape[0], (int)x.shape[1], Matrix(x), Matrix(transposed), bias is null ? null : CpuMemory.Floats(bias),
+            CpuMemory.Floats(output), accumulate: false);
+        return output;
+    }
+
+    private static bool TakesPanels(long columns, long others, Tensor x, Tensor y) =>
+        PanelGemm.Takes(columns * others) && columns % SmallGemm.Lane == 0 && IsDense(x) && IsDense(y);
+
+    private static bool IsDense(Tensor values)
+    {
+        using var transposed = values.t();
+        return values.dtype == ScalarType.Float32 && (values.is_contiguous() || transposed.is_contiguous());
+    }
+
+    private static PanelGemm.Matrix Matrix(Tensor values)
+    {
+        if (values.is_contiguous())
+        {
+            return new((nint)CpuMemory.Address(values), (int)values.shape[1], 1);
+        }
+
+        using var transposed = values.t();
+        return new((nint)CpuMemory.Address(transposed), 1, (int)values.shape[0]);
     }
 
     /// <inheritdoc />

@@ -173,8 +173,15 @@ internal sealed class FusedEngine : IEncoderEngine
     /// Around a training: weights that are not trained do not change until the result is disposed. Their copies, and the memory of all gradients and
     /// activations, stay from update to update.
     /// </summary>
+    /// <exception cref="InvalidOperationException">Somebody was promised that no weight changes.</exception>
     public IDisposable KeepForTraining()
     {
+        if (_keepers > 0)
+        {
+            throw new InvalidOperationException(
+                "This network's weights were promised not to change, to a tagger that was loaded with them: dispose it first, or train a network loaded apart.");
+        }
+
         _trainings++;
         var memory = _operations.KeepMemory();
         return new Platform.Ending(() =>

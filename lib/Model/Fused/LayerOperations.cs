@@ -214,7 +214,8 @@ internal abstract class LayerOperations
         }
     }
 
-    private void Put(Tensor values, Tensor target, bool isFirst)
+    /// <summary>target = values, or target += values.</summary>
+    protected void Put(Tensor values, Tensor target, bool isFirst)
     {
         if (isFirst)
         {
