@@ -6,14 +6,18 @@ using NotebookRunner.Reports;
 
 namespace NotebookRunner.Running;
 
-/// <summary>Runs the cells of a notebook in order, stops at the first that does not end well, and saves the report after each.</summary>
+/// <summary>Runs the cells of a notebook in order, stops at the first that does not end well, and saves the report soon after each.</summary>
 internal sealed class NotebookRun(RunState state, RunOptions options, IRunView view, Action<RunState> save, StopRequests stops)
 {
     private static readonly TimeSpan Heartbeat = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(15);
 
+    // A report takes longer to write the longer it is: cells that end soon after one another share one, so that writing takes no more than a tenth of the time.
+    private const int RestAfterSave = 10;
+
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private TimeSpan _lastSave;
+    private TimeSpan _lastSave, _lastSaveTook;
+    private bool _isBehind;
     private OutputLimit _limit = new();
 
     /// <summary>Why the last report could not be saved; null when it lies on disk.</summary>
@@ -98,7 +102,8 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         ReadScores(cell);
         cell.Status = stop.Reason ?? (cell.Error is null ? RunStatus.Ok : RunStatus.Failed);
         view.CellEnded(cell);
-        Save();
+        _isBehind = true;
+        SaveIfRested();
         return cell.Status == RunStatus.Ok;
     }
 
@@ -129,11 +134,9 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
 
             await stop.LookAsync(clock.Elapsed);
             view.Tick(cell, clock.Elapsed);
-            if (_clock.Elapsed - _lastSave > SaveInterval)
-            {
-                cell.Seconds = clock.Elapsed.TotalSeconds;
-                Save();
-            }
+            cell.Seconds = clock.Elapsed.TotalSeconds;
+            _isBehind |= _clock.Elapsed - _lastSave > SaveInterval;
+            SaveIfRested();
         }
     }
 
@@ -180,10 +183,18 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
         }
     }
 
+    private void SaveIfRested()
+    {
+        if (_isBehind && _clock.Elapsed - _lastSave > RestAfterSave * _lastSaveTook)
+        {
+            Save();
+        }
+    }
+
     private void Save()
     {
-        state.Seconds = _clock.Elapsed.TotalSeconds;
-        _lastSave = _clock.Elapsed;
+        var begun = _clock.Elapsed;
+        state.Seconds = begun.TotalSeconds;
         try
         {
             save(state);
@@ -195,5 +206,8 @@ internal sealed class NotebookRun(RunState state, RunOptions options, IRunView v
             SaveProblem = error.Message;
             view.Notice($"The report could not be saved: {error.Message}");
         }
+
+        (_lastSave, _isBehind) = (_clock.Elapsed, false);
+        _lastSaveTook = _lastSave - begun;
     }
 }
