@@ -36,7 +36,7 @@ root.Add(all);
 ISection[] apart =
 [
     new PassesSection(), new StorageSection(), new EnduranceSection(), new LongRunSection(), new AnnotateSection(), new ServeSection(),
-    new ServeFaultsSection(), new GpuSection(), new RanksSection(),
+    new ServeFaultsSection(), new GpuSection(), new RanksSection(), new ForecastSection(),
 ];
 foreach (var section in sections.Concat(apart))
 {
@@ -65,6 +65,9 @@ root.Add(memoryOf);
 var storageOf = new Command(StorageSection.ChildVerb) { Hidden = true, Arguments = { job, who } };
 storageOf.SetAction(arguments => Console.WriteLine(StorageSection.MemoryOf(arguments.GetValue(job)!, arguments.GetValue(who)!)));
 root.Add(storageOf);
+var forecastOf = new Command(ForecastSection.ChildVerb) { Hidden = true, Arguments = { job, who } };
+forecastOf.SetAction(arguments => Console.WriteLine(ForecastSection.FiguresOf(arguments.GetValue(job)!, arguments.GetValue(who)!)));
+root.Add(forecastOf);
 root.Add(StudyCommand.Create());
 root.Add(RealFineTune.Create());
 var writeGraph = new Command("write-graph") { Hidden = true, Arguments = { folder } };

@@ -15,8 +15,8 @@ namespace NotebookLib.Annotation;
 /// </summary>
 internal static class AnnotationMerge
 {
-    private const int LargestRecordBytes = 64 << 20;
     private const int LargestFrameBytes = 1 << 20;
+    private const long MostRows = 1L << 50;
 
     /// <summary>What the joined output came to.</summary>
     /// <param name="Shards">How many shards.</param>
@@ -199,13 +199,15 @@ internal static class AnnotationMerge
             yield return Invariant($"Part {twice.Key} of {first.Count} is there more than once: {string.Join(", ", twice.Select(shard => shard.Path))}.");
         }
 
-        var missing = Enumerable.Range(1, first.Count).Except(fitting.Select(shard => shard.Number)).ToList();
-        if (missing.Count > 0)
+        var there = fitting.Select(shard => shard.Number).ToHashSet();
+        if (first.Count - there.Count is > 0 and var missing)
         {
+            // A record may say any number of parts: no more of them are gone through than are named.
             const int Most = 20;
             yield return Invariant($"Missing{(hasFaults ? " among complete parts" : "")}: ")
-                + string.Join(", ", missing.Take(Most).Select(number => Invariant($"{number}/{first.Count}")))
-                + (missing.Count > Most ? Invariant($" and {missing.Count - Most} more") : "") + ". A part is made by annotate with --shard I/N.";
+                + string.Join(", ", Enumerable.Range(1, first.Count).Where(number => !there.Contains(number)).Take(Most)
+                    .Select(number => Invariant($"{number}/{first.Count}")))
+                + (missing > Most ? Invariant($" and {missing - Most} more") : "") + ". A part is made by annotate with --shard I/N.";
         }
     }
 
@@ -226,15 +228,16 @@ internal static class AnnotationMerge
         Shard shard;
         try
         {
-            var json = StrictJson.ParseNode(StrictJson.ReadBytes(record, LargestRecordBytes, "what annotate with --shard writes"))!.AsObject();
+            var json = StrictJson.ParseNode(StrictJson.ReadBytes(record, AnnotationPart.LargestRecordBytes, "what annotate with --shard writes"))!.AsObject();
             var task = json["task"]!.AsObject();
             var number = task["shard"]!.GetValue<string>().Split('/');
             shard = new(path, int.Parse(number[0], CultureInfo.InvariantCulture), int.Parse(number[1], CultureInfo.InvariantCulture), task,
                 Enum.Parse<AnnotationFormat>(task["format"]!.GetValue<string>()), Number("inputRows"), json["inputHash"]!.GetValue<string>(), Number("rows"),
                 Number("entities"), Number("skipped"), [.. json["types"]!.AsArray().Select(type => type!.GetValue<string>())], Number("firstRow"),
                 Number("endOfRows"), Number("bytes"), json["hash"]!.GetValue<string>());
-            if (shard.Number < 1 || shard.Number > shard.Count || shard.FirstRow > LargestFrameBytes || shard.FirstRow > shard.EndOfRows
-                || shard.EndOfRows > shard.Bytes || shard.Bytes - shard.EndOfRows > LargestFrameBytes || !Enum.IsDefined(shard.Format))
+            if (shard.InputRows > MostRows || shard.Number < 1 || shard.Number > shard.Count || shard.FirstRow > LargestFrameBytes
+                || shard.FirstRow > shard.EndOfRows || shard.EndOfRows > shard.Bytes || shard.Bytes - shard.EndOfRows > LargestFrameBytes
+                || !Enum.IsDefined(shard.Format))
             {
                 throw new FormatException("its numbers do not fit");
             }

@@ -14,6 +14,9 @@ namespace NotebookLib.Annotation;
 /// </summary>
 internal sealed class AnnotationPart : IDisposable
 {
+    /// <summary>The most that a record takes: it lists the inputs.</summary>
+    public const int LargestRecordBytes = 64 << 20;
+
     private readonly string _output;
     private readonly JsonObject _task;
     private readonly FileStream? _sizes;
@@ -214,12 +217,16 @@ internal sealed class AnnotationPart : IDisposable
         long bytes, sizes;
         try
         {
-            record = StrictJson.ParseNode(File.ReadAllBytes(Record))!.AsObject();
+            record = StrictJson.ReadObject(Record, LargestRecordBytes, "what annotate writes");
             (bytes, sizes) = (record["bytes"]!.GetValue<long>(), _sizes is null ? 0 : record["sizes"]!.GetValue<long>());
             (InputRows, Rows) = (record["inputRows"]!.GetValue<long>(), record["rows"]!.GetValue<long>());
             (Entities, Skipped) = (record["entities"]!.GetValue<long>(), record["skipped"]!.GetValue<long>());
+            if (((long[])[bytes, sizes, InputRows, Rows, Entities, Skipped]).Any(number => number < 0))
+            {
+                throw new FormatException("a number is negative");
+            }
         }
-        catch (Exception damage) when (damage is JsonException or NullReferenceException or InvalidOperationException or FormatException)
+        catch (Exception damage) when (damage is InvalidDataException or NullReferenceException or InvalidOperationException or FormatException)
         {
             throw new InvalidOperationException($"{Record}: is damaged; begin anew (restart), which throws away what an earlier run had done.", damage);
         }

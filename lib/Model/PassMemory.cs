@@ -59,14 +59,8 @@ internal static class PassMemory
         }
 
         var kept = !trains ? 0 : engine.RecomputesActivations ? 1 : model.Config.NumHiddenLayers;
-        var (all, trained) = (0L, 0L);
-        foreach (var parameter in model.parameters())
-        {
-            all += parameter.numel();
-            trained += parameter.requires_grad ? parameter.numel() : 0;
-        }
-
-        var beside = (productBytes == 2 ? 2.0 * all : 0) + (trains ? 4.0 * trained : 0)
+        var (layers, table, trained) = WeightCounts(model, null);
+        var beside = (productBytes == 2 ? 2.0 * (layers + table) : 0) + (trains ? 4.0 * trained : 0)
             + (trains && engine.RecomputesActivations ? engine.ActivationBudget : 0);
         var pieces = Math.Max(0, (free * Usable) - beside) / BytesPerPiece(model.Config, longest, productBytes, kept);
         return (int)Math.Min(pieces, trains ? int.MaxValue : MostWithoutGradients);
@@ -85,20 +79,28 @@ internal static class PassMemory
         DebertaV2ForTokenClassification model, int longest, long pieces, ScalarType productType, int? trainedRows)
     {
         var (config, productBytes) = (model.Config, productType == ScalarType.Float32 ? 4 : 2);
-        var (layers, trained) = (0L, 0L);
-        foreach (var parameter in model.parameters())
-        {
-            var isTable = ReferenceEquals(parameter, model.Deberta.Embeddings.WordEmbeddings.Weight);
-            layers += isTable ? 0 : parameter.numel();
-            trained += !parameter.requires_grad ? 0 : isTable && trainedRows is { } rows ? rows * parameter.shape[1] : parameter.numel();
-        }
-
+        var (layers, _, trained) = WeightCounts(model, trainedRows);
         var copies = productBytes == 2 ? 2 * layers : 0;
         var isRecomputed = model.Engine.RecomputesActivations
             && pieces * config.NumHiddenLayers * KeptByLayer(config, longest, productBytes) > model.Engine.ActivationBudget;
         var activations = (pieces * BytesPerPiece(config, longest, productBytes, isRecomputed ? 1 : config.NumHiddenLayers))
             + (isRecomputed ? model.Engine.ActivationBudget : 0);
         return ((3 * 4 * trained) + copies, (long)activations);
+    }
+
+    /// <summary>Weights of the layers and of the embedding table, and how many of both are trained.</summary>
+    private static (long Layers, long Table, long Trained) WeightCounts(DebertaV2ForTokenClassification model, int? trainedRows)
+    {
+        var (layers, table, trained) = (0L, 0L, 0L);
+        foreach (var parameter in model.parameters())
+        {
+            var isTable = ReferenceEquals(parameter, model.Deberta.Embeddings.WordEmbeddings.Weight);
+            layers += isTable ? 0 : parameter.numel();
+            table += isTable ? parameter.numel() : 0;
+            trained += !parameter.requires_grad ? 0 : isTable && trainedRows is { } rows ? rows * parameter.shape[1] : parameter.numel();
+        }
+
+        return (layers, table, trained);
     }
 
     /// <summary>How many of the units that come next make a pass: as many as fit, one at least.</summary>

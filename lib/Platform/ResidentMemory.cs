@@ -33,28 +33,53 @@ internal static class ResidentMemory
     }
 
     /// <summary>Bytes that this process could still take: what the machine has free, or what its container's limit leaves.</summary>
-    /// <param name="container">The folder in which the kernel shows the container's limit (cgroup v2).</param>
+    /// <param name="groups">The folder in which the kernel shows control groups, of the first or the second version.</param>
+    /// <param name="own">The file that tells this process's groups.</param>
     /// <returns>The bytes, and whether it is the container that sets them.</returns>
-    public static (long Bytes, bool IsContainers) Available(string container = "/sys/fs/cgroup")
+    public static (long Bytes, bool IsContainers) Available(string groups = "/sys/fs/cgroup", string own = "/proc/self/cgroup")
     {
         var machine = FromFile("/proc/meminfo", "MemAvailable:") ?? Math.Max(0, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - CurrentBytes);
-        return FreeInContainer(container) is { } free && free < machine ? (free, true) : (machine, false);
+        return GroupsOf(groups, own).Select(FreeInGroup).Min() is { } free && free < machine ? (free, true) : (machine, false);
     }
 
-    private static long? FreeInContainer(string folder)
+    /// <summary>The process's groups and all those around them: each may have a limit. A container shows its own as the outermost.</summary>
+    private static IEnumerable<string> GroupsOf(string groups, string own)
+    {
+        yield return groups;
+        // cgroups(7): number:controllers:path, and 0::path in the second version.
+        foreach (var parts in File.Exists(own) ? File.ReadLines(own).Select(line => line.Split(':', 3)) : [])
+        {
+            if (parts.Length != 3 || (parts[1].Length > 0 && !parts[1].Split(',').Contains("memory")))
+            {
+                continue;
+            }
+
+            var mount = parts[1].Length == 0 ? groups : Path.Combine(groups, "memory");
+            var group = mount + parts[2].TrimEnd('/');
+            while (group is not null && group.Length >= mount.Length)
+            {
+                yield return group;
+                group = Path.GetDirectoryName(group);
+            }
+        }
+    }
+
+    private static long? FreeInGroup(string folder)
     {
         try
         {
-            // "max" where there is no limit; the root of a machine has no such file. Cached files go when somebody needs their memory.
-            var limit = Path.Combine(folder, "memory.max");
+            // No such file at the root of a machine; "max", or a number beyond all memory, where there is no limit. Cached files go when memory is needed.
+            var isSecond = File.Exists(Path.Combine(folder, "memory.max"));
+            var (limit, usage, cache) = isSecond ? ("memory.max", "memory.current", "inactive_file ")
+                : ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
+            limit = Path.Combine(folder, limit);
             if (!File.Exists(limit) || !long.TryParse(File.ReadAllText(limit), NumberStyles.Integer, CultureInfo.InvariantCulture, out var most))
             {
                 return null;
             }
 
-            var used = long.Parse(File.ReadAllText(Path.Combine(folder, "memory.current")), CultureInfo.InvariantCulture);
-            var cached = File.ReadLines(Path.Combine(folder, "memory.stat"))
-                .FirstOrDefault(line => line.StartsWith("inactive_file ", StringComparison.Ordinal));
+            var used = long.Parse(File.ReadAllText(Path.Combine(folder, usage)), CultureInfo.InvariantCulture);
+            var cached = File.ReadLines(Path.Combine(folder, "memory.stat")).FirstOrDefault(line => line.StartsWith(cache, StringComparison.Ordinal));
             return Math.Max(0, most - used + (cached is null ? 0 : long.Parse(cached.Split(' ')[1], CultureInfo.InvariantCulture)));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException)

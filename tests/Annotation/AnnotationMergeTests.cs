@@ -117,11 +117,25 @@ public sealed class AnnotationMergeTests : IDisposable
 
         Assert.Contains("is not what was written", Broken(), StringComparison.Ordinal);
         foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["),
-            ("\"inputRows\":300", "\"inputRows\":9223372036854775807"), ("\"firstRow\":0", "\"firstRow\":99999999"), ("JsonLines", "77")])
+            ("\"inputRows\":300", "\"inputRows\":9223372036854775807"),
+            ("\"inputRows\":300", "\"inputRows\":4611686018427387904"),
+            ("\"firstRow\":0", "\"firstRow\":99999999"), ("JsonLines", "77")])
         {
             File.WriteAllText(parts[1] + ".shard.json", record.Replace(old, hostile, StringComparison.Ordinal));
             Assert.Contains(".shard", Refused(parts), StringComparison.Ordinal);
         }
+
+        // As many parts as no list holds; the sizes' length goes with it.
+        foreach (var (part, number) in parts.Select((part, at) => (part, at + 1)))
+        {
+            var own = number == 1 ? File.ReadAllText(part + ".shard.json") : record;
+            File.WriteAllText(part + ".shard.json", own.Replace($"{number}/2", $"{number}/2147483647", StringComparison.Ordinal)
+                .Replace("\"inputRows\":300", "\"inputRows\":2", StringComparison.Ordinal));
+            File.WriteAllBytes(part + ".shard.sizes", [1, 0, 0, 0]);
+        }
+
+        Assert.Contains("Missing: 3/2147483647, 4/2147483647, ", Refused(parts), StringComparison.Ordinal);
+        Assert.Contains("and 2147483625 more.", Refused(parts), StringComparison.Ordinal);
 
         string Broken()
         {

@@ -231,6 +231,16 @@ public sealed class AnnotatorTests : IDisposable
         Assert.Contains(
             "input was", Assert.Throws<InvalidOperationException>(() =>
             Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+        var record = settings.Output + ".part.json";
+        foreach (var name in new[] { "bytes", "inputRows", "skipped" })
+        {
+            var sound = File.ReadAllText(record);
+            File.WriteAllText(record, sound.Replace($"\"{name}\":", $"\"{name}\":-1", StringComparison.Ordinal));
+            Assert.Contains($"{record}: is damaged; begin anew", Assert.Throws<InvalidOperationException>(() =>
+                Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+            File.WriteAllText(record, sound);
+        }
+
         var result = Annotator.Run(_tagger, settings with { Restarts = true }, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal((1201, 1201), (result.Rows, result.NewRows));
         Assert.Contains("exists already",

@@ -1,6 +1,10 @@
 using System.IO.Compression;
+using System.IO.Hashing;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using NotebookLib.Annotation;
 using NotebookLib.Data;
+using NotebookLib.Display;
 using NotebookLib.Inference;
 using NotebookLib.Results;
 using NotebookLib.Tests.Inference;
@@ -14,6 +18,7 @@ internal static class DataTargets
 {
     private static readonly LabelSet s_types = new(["PER", "ORG", "LOC", "PRODUCT"]);
     private static readonly string[] s_labels = ["O", "B-PER", "I-PER"];
+    private static readonly Dictionary<int, float[]> s_scores = new() { [DebertaTokenizer.Load(SpmFile.TinyPath).FindId("▁goat")!.Value] = [0.1f, 0.9f, 0] };
 
     // A small file that unpacks to one line of more than a reader may take at once.
     private static readonly Lazy<byte[]> s_bomb = new(() => Packed(stream =>
@@ -40,7 +45,19 @@ internal static class DataTargets
         {
             Mend = (_, content) => Packed(stream => stream.Write(content)),
         },
-        new("annotate", () => Texts(), Annotate),
+        new("annotate", Texts, folder => Annotate(folder, "out.jsonl")),
+        new("annotate-page", Texts, folder =>
+        {
+            Annotate(folder, "out.html");
+            HarmlessPage.Check(File.ReadAllText(Path.Combine(folder, "out.html")));
+        }),
+        new("annotate-goes-on", () => [Killed(".jsonl"), Killed(".parquet")], folder => Annotate(folder, KilledIn(folder), isPart: true)) { Seal = SealKilled },
+        new("annotate-merge", () => [Shards(".jsonl"), Shards(".json"), Shards(".html"), Shards(".parquet")], Merge) { Seal = SealShards },
+        new("sentences-page", () => [.. Files(".jsonl", ".conll", ".csv").Select(file => new SoundInput(file.Name, file.Content))], folder =>
+        {
+            var sentences = SentenceReader.Open(Directory.EnumerateFiles(folder).Single(), s_types).ToList();
+            HarmlessPage.Check(new SentencesView("shown", sentences, s_types).ToHtml());
+        }),
         new("csv", () => [Runs()], folder =>
         {
             var table = new RunTable(folder);
@@ -85,25 +102,110 @@ internal static class DataTargets
             .Select(file => new SoundInput(file.Name, file.Content)).ToList();
         files.Add(new("texts.txt", "John Smith works at Acme Corp in Paris.\r\n\r\nThe goat (of bees) 😀.\n"u8.ToArray()));
         files.Add(new("texts.txt.gz", Packed(stream => stream.Write("John Smith works in Paris.\nThe goat.\n"u8))));
-        // What a killed run left: the part so far and its record.
-        var part = new Dictionary<string, byte[]>
-        {
-            ["texts.txt"] = "the goat\nof bees\n"u8.ToArray(),
-            ["out.jsonl.part"] = "{\"text\":\"the goat\",\"entities\":[],\"file\":\"texts.txt\",\"line\":1}\n"u8.ToArray(),
-            ["out.jsonl.part.json"] = """{"bytes":64,"inputRows":1,"rows":1,"entities":0,"skipped":0,"task":{"model":"","format":"JsonLines"}}"""u8.ToArray(),
-        };
-        files.Add(new(part, ["out.jsonl.part.json", "out.jsonl.part"]));
         return files;
     }
 
-    private static void Annotate(string folder)
+    private static void Annotate(string folder, string output, int shard = 1, bool isPart = false, Action<AnnotationProgress>? progress = null,
+        CancellationToken cancel = default)
     {
-        using var tagger = new EntityTagger(DebertaTokenizer.Load(SpmFile.TinyPath), new FakeScorer(s_labels, []));
+        using var tagger = new EntityTagger(DebertaTokenizer.Load(SpmFile.TinyPath), new FakeScorer(s_labels, s_scores));
         Annotator.Run(tagger, new AnnotationSettings
         {
-            Inputs = [.. Directory.EnumerateFiles(folder).Where(path => !Path.GetFileName(path).StartsWith("out.", StringComparison.Ordinal))],
-            Output = Path.Combine(folder, "out.jsonl"),
-        });
+            Inputs = [.. Directory.EnumerateFiles(folder).Where(path => !Path.GetFileName(path).StartsWith("out", StringComparison.Ordinal))],
+            Output = Path.Combine(folder, output),
+            Shard = shard,
+            Shards = isPart ? 2 : 1,
+            IsPart = isPart,
+        }, progress, cancellation: cancel);
+    }
+
+    /// <summary>An annotation of many texts, killed behind its first batch.</summary>
+    private static SoundInput Killed(string ending)
+    {
+        using var temporary = new Data.TemporaryFolder();
+        temporary.Write("texts.txt", string.Concat(Enumerable.Repeat("the goat\nof bees\n", 600)));
+        Kill(temporary.Root, "out" + ending);
+        return SoundInput.Of(temporary.Root) is var all ? all with { Spoiled = [.. all.Files.Keys.Where(name => name != "texts.txt")] } : all;
+    }
+
+    private static void Kill(string folder, string output)
+    {
+        using var stop = new CancellationTokenSource();
+        try
+        {
+            Annotate(folder, output, isPart: true, progress: _ => stop.Cancel(), cancel: stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    private static string KilledIn(string folder) => "out" + (File.Exists(Path.Combine(folder, "out.parquet.part")) ? ".parquet" : ".jsonl");
+
+    /// <summary>The record's task is made that of this folder: else its numbers were never looked at.</summary>
+    private static void SealKilled(string folder)
+    {
+        var record = Path.Combine(folder, KilledIn(folder) + ".part.json");
+        using var temporary = new Data.TemporaryFolder();
+        foreach (var path in Directory.EnumerateFiles(folder, "out*"))
+        {
+            File.Move(path, Path.Combine(temporary.Root, Path.GetFileName(path)));
+        }
+
+        Kill(folder, Path.GetFileName(record)[..^".part.json".Length]);
+        var task = JsonNode.Parse(File.ReadAllBytes(record))!["task"]!;
+        foreach (var path in Directory.EnumerateFiles(temporary.Root))
+        {
+            File.Move(path, Path.Combine(folder, Path.GetFileName(path)), overwrite: true);
+        }
+
+        Change(record, json => json["task"] = task.DeepClone());
+    }
+
+    private static SoundInput Shards(string ending)
+    {
+        using var temporary = new Data.TemporaryFolder();
+        temporary.Write("texts.txt", "the goat\nof bees 😀\n\ngoat\nbees\n");
+        Annotate(temporary.Root, "out-1" + ending, 1, isPart: true);
+        Annotate(temporary.Root, "out-2" + ending, 2, isPart: true);
+        File.Delete(temporary.PathOf("texts.txt"));
+        return SoundInput.Of(temporary.Root);
+    }
+
+    private static void Merge(string folder)
+    {
+        var ending = Path.GetExtension(Directory.EnumerateFiles(folder, "out-1.*").Select(Path.GetFileName).MinBy(name => name!.Length)!);
+        var output = Path.Combine(folder, "out" + ending);
+        AnnotationMerge.Run(output, AnnotationMerge.Beside(output), replaces: false);
+    }
+
+    /// <summary>Each record's sum and length are made those of its rows.</summary>
+    private static void SealShards(string folder)
+    {
+        foreach (var record in Directory.EnumerateFiles(folder, "*.shard.json"))
+        {
+            var output = record[..^".shard.json".Length];
+            var rows = File.ReadAllBytes(File.Exists(output + ".shard.rows") ? output + ".shard.rows" : output);
+            Change(record, json =>
+            {
+                json["bytes"] = rows.LongLength;
+                json["hash"] = Convert.ToHexStringLower(XxHash128.Hash(rows));
+            });
+        }
+    }
+
+    private static void Change(string record, Action<JsonObject> change)
+    {
+        try
+        {
+            var json = JsonNode.Parse(File.ReadAllBytes(record))!.AsObject();
+            change(json);
+            File.WriteAllText(record, json.ToJsonString());
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException or NullReferenceException)
+        {
+            // Spoiled too far to be made right.
+        }
     }
 
     private static SoundInput Runs()

@@ -122,13 +122,16 @@ internal sealed class FuzzCase(FuzzTarget target, int seed, int number, string r
             return $"{error.GetType().Name} was thrown by {thrower?.FullName}, not by this project";
         }
 
-        var names = target.Origin is { } origin ? [origin] : target.NamesFile ? new[] { Path.GetFileName(Spoiled), Folder, target.Address ?? Folder } : [];
-        return names.Length == 0 || names.Any(name => error.Message.Contains(name, StringComparison.Ordinal)) || NamesSibling(error.Message) ? null
-            : $"the message names neither {string.Join(" nor ", names)}";
-    }
+        List<string> names = target.Address is { } address ? [address] : [];
+        if (target.NamesFile)
+        {
+            names.AddRange([Path.GetFileName(Spoiled), Folder]);
+            names.AddRange(Directory.Exists(Folder) ? Directory.EnumerateFileSystemEntries(Folder).Select(path => Path.GetFileName(path)!) : []);
+        }
 
-    private bool NamesSibling(string message) => target.NamesFile && target.Origin is null && Directory.Exists(Folder)
-        && Directory.EnumerateFileSystemEntries(Folder).Any(path => message.Contains(Path.GetFileName(path), StringComparison.Ordinal));
+        return names.Count == 0 || names.Exists(name => error.Message.Contains(name, StringComparison.Ordinal)) ? null
+            : $"the message names none of {string.Join(", ", names)}";
+    }
 
     private string? Strays() => !Directory.Exists(root) ? null
         : Directory.EnumerateFileSystemEntries(root).FirstOrDefault(path => Path.GetFileName(path) != "inner")

@@ -49,6 +49,7 @@ internal static class FuzzProgram
         {
             var warm = new FuzzCase(target, numbers[0], -1, root);
             warm.Write(sound, sound.Spoiled[0], sound.Files[sound.Spoiled[0]]);
+            target.Seal?.Invoke(warm.Folder);
             var read = warm.Read(s_longestStart);
             protocol.WriteLine($"= {JsonSerializer.Serialize($"{read.End} {read.Text}")}");
         }

@@ -46,14 +46,11 @@ internal sealed record FuzzTarget(string Name, Func<IReadOnlyList<SoundInput>> M
     /// <summary>The same for a folder, after its files were written.</summary>
     public Action<string>? Seal { get; init; }
 
-    /// <summary>Whether the message must name a file of the case; an address has no such name.</summary>
+    /// <summary>Whether a message that names a file of the case says where the fault is.</summary>
     public bool NamesFile { get; init; } = true;
 
-    /// <summary>What a message may name beside a file.</summary>
+    /// <summary>What a message may name instead; without it and <see cref="NamesFile"/> it need name nothing.</summary>
     public string? Address { get; init; }
-
-    /// <summary>What a message must name where it is no file.</summary>
-    public string? Origin { get; init; }
 
     public override string ToString() => Name;
 }

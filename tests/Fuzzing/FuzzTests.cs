@@ -44,6 +44,7 @@ public sealed class FuzzTests : IDisposable
         {
             var one = new FuzzCase(target, Seed, 0, _root);
             one.Write(sound, sound.Spoiled[0], sound.Files[sound.Spoiled[0]]);
+            target.Seal?.Invoke(one.Folder);
             return one.Read(s_patience).End == FuzzEnd.Read;
         });
     }

@@ -39,7 +39,8 @@ internal static class HubTargets
         })
     {
         // In a name of the Hub, or in that of a folder of its cache.
-        Origin = "org",
+        NamesFile = false,
+        Address = "org",
     };
 
     private static SoundInput Sound(string[] spoiled) => new(

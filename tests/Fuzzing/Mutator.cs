@@ -24,13 +24,13 @@ internal sealed class Mutator(int seed, string outside)
     [
         "null", "true", "false", "0", "-1", "1.5", "1e999", "-1e999", "1e5", "9223372036854775808", "-2147483648", "99999999999999999999999999", "\"\"",
         "\"x\"", "\"1e5\"", "\"NaN\"", "[]", "{}", "[null]", "[[]]", "{\"a\":1}", "[1,\"x\",null]", "\"\\ud800\"", "\"\\udc00x\"", "\"\\u0000\"",
-        "\"a\\u0000b\"", "\"\\\\\"",         "\"9999-99-99T99:99:99\"", "NaN", "-Infinity", "\"\\u202e\"", "\"<script>alert(1)</script>\"",
+        "\"a\\u0000b\"", "\"\\\\\"", "\"9999-99-99T99:99:99\"", "NaN", "-Infinity", "\"\\u202e\"", "\"<script>alert(1)</script>\"",
     ];
 
     private static readonly string[] s_broken =
     [
         "\uFEFF", "\0", "\"", "\\", "{", "}", "[", "]", ":", ",", "\n", "\r\n", "\r", "\t", " ", "-", "\u2028", "=", ";", "'", "#!", "```", "../", "//", "$(",
-        "%00",
+        "%00", "](javascript:alert(1))", "<javascript:alert(1)>", "![x](", "<img src=x onerror=alert(1)>", "\u001b[31m", "> ", "|-|\n",
     ];
 
     private static readonly byte[][] s_noUtf8 =

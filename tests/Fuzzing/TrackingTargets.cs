@@ -26,11 +26,13 @@ internal static class TrackingTargets
         new("syncstate", () => [Spoiled("sync.json")], SyncAsync),
         new("wandb", () => [Spoiled([.. s_run.Value.Files.Keys.Where(name => name.StartsWith(Replies, StringComparison.Ordinal))])], SyncAsync)
         {
-            Origin = "http://127.0.0.1",
+            NamesFile = false,
+            Address = "http://127.0.0.1",
         },
         new("wandb-run", () => [Spoiled([.. s_run.Value.Files.Keys.Where(name => name.StartsWith(Replies, StringComparison.Ordinal))])], TrackAsync)
         {
-            Origin = "nothing may be thrown at a training",
+            NamesFile = false,
+            Address = "nothing may be thrown at a training",
         },
     ];
 

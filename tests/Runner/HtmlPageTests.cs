@@ -96,6 +96,39 @@ public class HtmlPageTests
         Assert.DoesNotContain(Page().QuerySelectorAll("script"), script => script.TextContent.Length > 100_000);
     }
 
+    [Theory]
+    [InlineData("<javascript:alert(1)>", "")]
+    [InlineData("[x](javascript://[no-address)", "#")]
+    [InlineData("[x](JaVaScRiPt:alert(1))", "#")]
+    [InlineData("![x](data:text/html,y)", "#")]
+    [InlineData("[x](javascript&colon;alert(1))", "#")]
+    [InlineData("<mailto:a@example.org>", "mailto:a@example.org")]
+    [InlineData("[x](other.html#part:2)", "other.html#part:2")]
+    [InlineData("![x](%00.png)", "%00.png")]
+    public void A_link_of_a_cells_text_leads_somewhere_or_nowhere_and_runs_nothing(string markdown, string expected)
+    {
+        var links = new HtmlParser().ParseDocument(new MarkdownView(Path.GetTempPath()).ToHtml(markdown)).QuerySelectorAll("a");
+
+        Assert.Equal(expected, string.Concat(links.Select(link => link.GetAttribute("href"))));
+    }
+
+    [Fact]
+    public void Text_that_is_nested_deeper_than_its_parser_goes_is_shown_as_it_stands()
+    {
+        var text = string.Concat(Enumerable.Repeat("> ", 5_000)) + "<b>";
+
+        Assert.Equal(text + "\n", new HtmlParser().ParseDocument(new MarkdownView(Path.GetTempPath()).ToHtml(text)).QuerySelector("pre")!.TextContent + "\n");
+    }
+
+    [Fact]
+    public void Equal_headings_get_anchors_of_their_own()
+    {
+        var view = new MarkdownView(Path.GetTempPath());
+        view.ToHtml("# a\n# a-2\n# a\n# a\n# a-2");
+
+        Assert.Equal(["a", "a-2", "a-3", "a-4", "a-2-2"], view.Headings.Select(heading => heading.Id));
+    }
+
     [Fact]
     public void A_local_picture_travels_inside_the_page()
     {

@@ -133,6 +133,17 @@ public sealed class PointClaimTests : IDisposable
         Assert.Equal((1, null, true), (seen.Number, seen.Facts, seen.IsHeld));
     }
 
+    [Fact]
+    public void What_another_process_says_of_itself_commands_no_terminal()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var point = SweepGrid.Parse(["seed=1"]).Points()[0];
+
+        new SweepLines(output).End(SweepResult.Waiting(point) with { Status = RunStatus.Failed, Problem = "a\u001b]0;x\a\nb" }, "node\u001b[2J\r");
+
+        Assert.Equal("[seed=1] FAILED: a\uFFFD]0;x\uFFFD\nb (0.00 s; by node\uFFFD[2J\uFFFD)\n", output.ToString());
+    }
+
     private PointClaims Claims() => new(_folder.Root, s_lease, "", _time);
 
     private static ClaimFacts Elsewhere(long beat) => new("node7, process 12", "another pid:[1]", 12, 34, "", beat, null);

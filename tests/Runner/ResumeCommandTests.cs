@@ -1,6 +1,10 @@
+extern alias runner;
+
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using NotebookLib.Results;
+using runner::NotebookRunner.Commands;
+using runner::NotebookRunner.Running;
 
 namespace NotebookLib.Tests.Runner;
 
@@ -95,6 +99,25 @@ public sealed partial class ResumeCommandTests : IDisposable
         Assert.Equal((2, 2), (exitCode, nothing));
         Assert.Contains($"for instance {_runner.Output}", error, StringComparison.Ordinal);
         Assert.Contains("Name a notebook to run, or a run to go on with", usage, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{}", "its notebook, , is not there")]
+    [InlineData("""{"status":7,"notebookPath":["x"],"notebook":{}}""", "its notebook, , is not there")]
+    [InlineData("""{"notebookPath":"a\u0000b","notebook":"n.dib"}""", "its notebook, n.dib, is not there")]
+    [InlineData("""{"status":"ok","notebookPath":"n.dib"}""", "ended well")]
+    [InlineData("[]", "no run to go on with")]
+    [InlineData("""{"a":1,"a":2}""", "no run to go on with")]
+    public void Facts_of_another_form_are_refused_with_the_folder(string facts, string expected)
+    {
+        Directory.CreateDirectory(_runner.Output);
+        File.WriteAllText(Path.Combine(_runner.Output, "run.json"), facts);
+        File.WriteAllText(Path.Combine(_runner.Output, "n.dib"), "#!csharp\n\n1\n");
+
+        var error = Assert.Throws<BadInputException>(() => KeptRun.Read(_runner.Output, null, new Dictionary<string, string>()));
+
+        Assert.StartsWith($"{_runner.Output}: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

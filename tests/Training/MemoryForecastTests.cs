@@ -26,6 +26,25 @@ public sealed class MemoryForecastTests : IDisposable
     }
 
     [Theory]
+    [InlineData("0::/job/step\n", "", "memory.max", "memory.current", "inactive_file 50\n")]
+    [InlineData("5:devices:/other\n4:cpu,memory:/job/step\n0::/\n", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+        "inactive_file 1\ntotal_inactive_file 50\n")]
+    public void The_tightest_of_all_groups_around_a_process_counts_in_both_versions(string own, string mount, string limit, string usage, string stat)
+    {
+        var outer = Directory.CreateDirectory(Path.Combine(_folder.Root, mount, "job")).FullName;
+        var inner = Directory.CreateDirectory(Path.Combine(outer, "step")).FullName;
+        foreach (var (folder, most) in new[] { (outer, "400000"), (inner, limit == "memory.max" ? "max" : "9223372036854771712") })
+        {
+            File.WriteAllText(Path.Combine(folder, limit), most + "\n");
+            File.WriteAllText(Path.Combine(folder, usage), "100000\n");
+            File.WriteAllText(Path.Combine(folder, "memory.stat"), stat);
+        }
+
+        Assert.Equal((300_050L, true), ResidentMemory.Available(_folder.Root, _folder.Write("own", own)));
+        Assert.False(ResidentMemory.Available(_folder.Root, _folder.Write("own", own.Replace("job/step", "elsewhere", StringComparison.Ordinal))).IsContainers);
+    }
+
+    [Theory]
     [InlineData("max")]
     [InlineData("nonsense")]
     [InlineData("9223372036854775807")]

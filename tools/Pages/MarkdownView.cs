@@ -1,3 +1,4 @@
+using System.Net;
 using Markdig;
 using Markdig.Renderers;
 using Markdig.Renderers.Html;
@@ -30,15 +31,27 @@ internal sealed class MarkdownView(string notebookFolder)
         [".webp"] = "image/webp",
     };
 
+    private static readonly string[] HarmlessSchemes = ["http", "https", "mailto", "file"];
+
     private readonly List<PageHeading> _headings = [];
+    private readonly Dictionary<string, int> _copies = new(StringComparer.Ordinal);
 
     /// <summary>All headings rendered so far, in order.</summary>
     public IReadOnlyList<PageHeading> Headings => _headings;
 
-    /// <summary>Renders one cell.</summary>
+    /// <summary>Renders one cell; one that is nested deeper than the parser goes is shown as it stands.</summary>
     public string ToHtml(string markdown)
     {
-        var document = Markdown.Parse(markdown, Pipeline);
+        MarkdownDocument document;
+        try
+        {
+            document = Markdown.Parse(markdown, Pipeline);
+        }
+        catch (ArgumentException)
+        {
+            return $"<pre>{WebUtility.HtmlEncode(markdown)}</pre>\n";
+        }
+
         foreach (var heading in document.Descendants<HeadingBlock>())
         {
             AddAnchor(heading);
@@ -47,6 +60,11 @@ internal sealed class MarkdownView(string notebookFolder)
         foreach (var link in document.Descendants<LinkInline>().ToList())
         {
             MakeHarmless(link);
+        }
+
+        foreach (var link in document.Descendants<AutolinkInline>().Where(link => !link.IsEmail && !IsHarmless(link.Url)).ToList())
+        {
+            link.ReplaceBy(new LiteralInline(link.Url));
         }
 
         using var html = new StringWriter();
@@ -62,9 +80,9 @@ internal sealed class MarkdownView(string notebookFolder)
         var slug = string.Concat(text.ToLowerInvariant().Select(letter => char.IsLetterOrDigit(letter) ? letter : '-')).Trim('-');
         slug = slug.Length == 0 ? "section" : slug;
         var id = slug;
-        for (var copy = 2; _headings.Any(known => known.Id == id); copy++)
+        while (!_copies.TryAdd(id, 1))
         {
-            id = $"{slug}-{copy}";
+            id = Invariant($"{slug}-{++_copies[slug]}");
         }
 
         _headings.Add(new(heading.Level, text, id));
@@ -82,17 +100,17 @@ internal sealed class MarkdownView(string notebookFolder)
     private void MakeHarmless(LinkInline link)
     {
         var url = link.Url ?? "";
-        if (link.IsImage)
-        {
-            // A picture from the network would break the promise that the page loads nothing: it becomes a link.
-            link.IsImage = Embedded(url) is { } embedded;
-            link.Url = Embedded(url) ?? url;
-        }
+        // A picture from the network would break the promise that the page loads nothing: it becomes a link.
+        var picture = link.IsImage ? Embedded(url) : null;
+        link.IsImage = picture is not null;
+        link.Url = picture ?? (IsHarmless(url) ? url : "#");
+    }
 
-        if (!link.IsImage && Uri.TryCreate(link.Url, UriKind.Absolute, out var address) && address.Scheme is not ("http" or "https" or "mailto" or "file"))
-        {
-            link.Url = "#";
-        }
+    /// <summary>Whether an address only leads somewhere: it has no scheme, or one that runs nothing.</summary>
+    private static bool IsHarmless(string url)
+    {
+        var end = url.AsSpan().IndexOfAny(":/?#");
+        return end < 0 || url[end] != ':' || HarmlessSchemes.Contains(url[..end], StringComparer.OrdinalIgnoreCase);
     }
 
     private string? Embedded(string url)
@@ -102,9 +120,23 @@ internal sealed class MarkdownView(string notebookFolder)
             return url;
         }
 
-        var file = url.Contains(':', StringComparison.Ordinal) ? null : new FileInfo(Path.Combine(notebookFolder, Uri.UnescapeDataString(url)));
-        return file is { Exists: true, Length: <= LargestPictureBytes } && PictureTypes.TryGetValue(file.Extension, out var type)
-            ? $"data:{type};base64,{Convert.ToBase64String(File.ReadAllBytes(file.FullName))}"
-            : null;
+        var name = Uri.UnescapeDataString(url);
+        if (name.Contains(':', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal)
+            || !PictureTypes.TryGetValue(Path.GetExtension(name), out var type))
+        {
+            return null;
+        }
+
+        try
+        {
+            var file = new FileInfo(Path.Combine(notebookFolder, name));
+            return file is { Exists: true, Length: > 0 and <= LargestPictureBytes }
+                ? $"data:{type};base64,{Convert.ToBase64String(File.ReadAllBytes(file.FullName))}" : null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Not ours to read: it stays a link.
+            return null;
+        }
     }
 }

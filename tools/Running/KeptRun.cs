@@ -67,7 +67,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
             ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {HostContract.RunName} in "
             + $"it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
-        if ((string?)facts["status"] == RunWord(RunStatus.Ok))
+        if (TextOf(facts, "status") == Reports.RunJson.Word(RunStatus.Ok))
         {
             throw new BadInputException($"{folder}: the run there ended well, there is nothing to go on with. Run it again in a folder of its own: run {path}");
         }
@@ -75,7 +75,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         var file = NotebookFile.Read(path);
         var cell = ParameterCell.Find(file.Cells);
         var values = cell is null ? [] : ValuesOf(folder, facts, cell, given);
-        return new(path, values, (string?)facts["notebookHash"] != CellNames.Hash(file.Cells));
+        return new(path, values, TextOf(facts, "notebookHash") != CellNames.Hash(file.Cells));
     }
 
     private static Dictionary<string, string> ValuesOf(string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given)
@@ -153,9 +153,10 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
     private static string NotebookOf(string folder, JsonObject facts)
     {
-        var path = (string?)facts["notebookPath"] is { } relative ? Path.GetFullPath(relative, Path.GetFullPath(folder)) : null;
+        var path = TextOf(facts, "notebookPath") is { } relative && !relative.Contains('\0', StringComparison.Ordinal)
+            ? Path.GetFullPath(relative, Path.GetFullPath(folder)) : null;
         return File.Exists(path) ? path : throw new BadInputException(
-            $"{folder}: its notebook, {path ?? (string?)facts["notebook"]}, is not there; name it where it is now: run NOTEBOOK --resume {Quoted(folder)}");
+            $"{folder}: its notebook, {path ?? TextOf(facts, "notebook")}, is not there; name it where it is now: run NOTEBOOK --resume {Quoted(folder)}");
     }
 
     /// <summary>A folder inside a run's, named instead of it.</summary>
@@ -172,7 +173,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
         return "";
     }
 
-    private static string RunWord(RunStatus status) => Reports.RunJson.Word(status);
+    /// <summary>A text that <c>run.json</c> holds; null where it says something else.</summary>
+    private static string? TextOf(JsonObject facts, string name) => facts[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
     private static string Quoted(string word) =>
         word.Length > 0 && word.All(letter => char.IsAsciiLetterOrDigit(letter) || "_./:=@%+,-".Contains(letter, StringComparison.Ordinal))

@@ -27,8 +27,10 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
         Say($"[{result.Point.Words}] {outcome} ({NumberText.InWords(result.Seconds)}{(holder is null ? "" : $"; by {holder}")})");
     }
 
-    private void Say(string line)
+    private void Say(string text)
     {
+        // Names and messages of other processes: a terminal takes some characters for commands.
+        var line = string.Concat(text.Select(letter => char.IsControl(letter) && letter != '\n' ? '\uFFFD' : letter));
         lock (output)
         {
             output.WriteLine(line);

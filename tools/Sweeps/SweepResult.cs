@@ -1,6 +1,5 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using NotebookLib.Platform;
+using NotebookLib.Results;
 using NotebookRunner.Reports;
 using NotebookRunner.Running;
 
@@ -40,19 +39,22 @@ internal sealed record SweepResult(SweepPoint Point, RunStatus Status, double Se
     {
         try
         {
-            var json = StrictJson.ParseNode(File.ReadAllBytes(Path.Combine(folder, HostContract.RunName)))!;
+            if (LostRuns.Facts(folder) is not { } json)
+            {
+                return null;
+            }
+
             var values = json["parameters"]!.AsArray().ToDictionary(value => (string)value!["name"]!, value => (string)value!["value"]!);
             var isSame = (string?)json["notebookHash"] == planned.NotebookHash && values.Count == planned.Parameters.Count
                 && planned.Parameters.All(value =>
                     KeptRun.Switches.Contains(value.Parameter.Name) || values.GetValueOrDefault(value.Parameter.Name) == value.Literal);
             var status = Ends.FirstOrDefault(status => (string?)json["status"] == RunJson.Word(status));
-            return isSame && status is not RunStatus.NotRun
-                ? new(point, status, (double)json["seconds"]!, json["scores"]!.AsObject().ToDictionary(score => score.Key, score => (double)score.Value!),
-                    ProblemOf(json), false)
-                : null;
+            var (seconds, scores) = ((double)json["seconds"]!, json["scores"]!.AsObject().ToDictionary(score => score.Key, score => (double)score.Value!));
+            return isSame && status is not RunStatus.NotRun && seconds >= 0 && double.IsFinite(seconds) && scores.Values.All(double.IsFinite)
+                ? new(point, status, seconds, scores, ProblemOf(json), false) : null;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException
-            or NullReferenceException or ArgumentException or FormatException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidOperationException or NullReferenceException
+            or ArgumentException or FormatException)
         {
             // Nothing there, or not ours: the combination is run.
             return null;

@@ -39,12 +39,8 @@ internal static class RunFiles
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static void Save(RunFolder folder, string source, string? name, Secrets secrets)
     {
-        var target = Path.GetFullPath(Path.Combine(folder.Files, name ?? Path.GetFileName(source)));
-        if (!target.StartsWith(folder.Files + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-        {
-            throw new ArgumentException($"file name \"{name}\": expected a relative path inside the run's files");
-        }
-
+        var target = InnerPath.Of(folder.Files, name ?? Path.GetFileName(source))
+            ?? throw new ArgumentException($"file name \"{name}\": expected a relative path inside the run's files");
         if (new FileInfo(source).Length <= LargestSearchedBytes && !secrets.AreAbsentFrom(File.ReadAllBytes(source)))
         {
             AtomicFile.WriteText(target, secrets.Scrub(File.ReadAllText(source)));

@@ -125,13 +125,6 @@ internal sealed partial class RunFolder
                 + "give a folder like wandb/offline-run-…");
     }
 
-    /// <summary>The full path of a file of this run; null where the name leads out of its folder.</summary>
-    public string? Inside(string name)
-    {
-        var path = name.Contains('\0', StringComparison.Ordinal) ? null : Path.GetFullPath(Path.Combine(FullPath, name));
-        return path?.StartsWith(FullPath + Path.DirectorySeparatorChar, StringComparison.Ordinal) == true ? path : null;
-    }
-
     /// <summary>Takes the right to write; the operating system gives it back when the process ends, however it ends.</summary>
     /// <exception cref="IOException">Another process holds it.</exception>
     public IDisposable Lock()

@@ -71,7 +71,7 @@ internal sealed class ArtifactUploader(WandbApi api, RunFolder folder, RunPlace 
         List<ArtifactEntry> entries = [];
         foreach (var file in artifact.Files.OrderBy(file => file.Name, StringComparer.Ordinal))
         {
-            var path = folder.Inside(file.Staged)
+            var path = InnerPath.Of(folder.FullPath, file.Staged)
                 ?? throw new TrackingException(TrackingFault.Refused,
                     $"{file.Name}: the journal names \"{file.Staged}\", which lies outside of the run's folder");
             var now = new FileInfo(path);

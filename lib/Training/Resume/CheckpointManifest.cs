@@ -57,15 +57,9 @@ internal static class CheckpointManifest
 
     private static string? FindDamage(string folder, string name, Entry expected)
     {
-        if (name.Contains('\0', StringComparison.Ordinal))
+        if (InnerPath.Of(folder, name) is not { } path)
         {
-            return "its manifest names a file with a NUL in its name";
-        }
-
-        var path = Path.GetFullPath(Path.Combine(folder, name));
-        if (!path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-        {
-            return $"its manifest names {name}, which lies outside";
+            return $"its manifest names {JsonSerializer.Serialize(name)}, which is no file inside";
         }
 
         if (!File.Exists(path))
