@@ -89,7 +89,10 @@ internal static class AnnotationMerge
             }
 
             // Before the output gets its name.
-            rows.ForEach(reader => reader.CheckEnd());
+            foreach (var reader in rows)
+            {
+                reader.CheckEnd();
+            }
         }
     }
 

@@ -9,7 +9,7 @@ using runner::NotebookRunner.Running;
 namespace NotebookLib.Tests.Runner;
 
 /// <summary>Stops of every kind, and the one command that goes on after each.</summary>
-public sealed partial class ResumeCommandTests : IDisposable
+public sealed partial class ResumeCommandTests(ResumeCommandTests.FailedRun failed) : IClassFixture<ResumeCommandTests.FailedRun>, IDisposable
 {
     private const int Hangup = 1;
     private const int KillAtOnce = 9;
@@ -34,12 +34,11 @@ public sealed partial class ResumeCommandTests : IDisposable
     [Fact]
     public async Task The_printed_command_goes_on_with_notebook_parameters_and_folder()
     {
-        var (failed, output, _) = await _runner.RunAsync(Kept, "-p", "seed=7", "-p", "name=it's \"one\"", "-p", "rate=2e-5");
-        var command = CommandIn(output);
+        var command = CommandIn(failed.CopyTo(_runner));
 
         var (exitCode, _, error) = await ShellAsync(command);
 
-        Assert.Equal(1, failed);
+        Assert.Equal(1, failed.ExitCode);
         Assert.True(exitCode == 0, error);
         Assert.Equal("ok", (string)_runner.Summary["status"]!);
         Assert.Contains("begun with 7, went on with 7, 2E-05, it's \"one\", a",
@@ -74,7 +73,7 @@ public sealed partial class ResumeCommandTests : IDisposable
     [Fact]
     public async Task What_somebodys_facts_say_is_a_value_and_never_code()
     {
-        await _runner.RunAsync(Kept);
+        failed.CopyTo(_runner);
         var facts = Path.Combine(_runner.Output, "run.json");
         var json = _runner.Summary;
         json["given"]!["name"] = "\"; System.IO.File.WriteAllText(\"owned\", \"\"); //";
@@ -83,14 +82,14 @@ public sealed partial class ResumeCommandTests : IDisposable
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", "--resume", _runner.Output));
 
         Assert.True(exitCode == 0, error);
-        Assert.Contains("went on with 42", _runner.Page, StringComparison.Ordinal);
+        Assert.Contains("went on with 7", _runner.Page, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_runner.Folder, "owned")));
     }
 
     [Fact]
     public async Task A_folder_without_a_run_is_refused_with_the_one_that_was_meant()
     {
-        await _runner.RunAsync(Kept);
+        failed.CopyTo(_runner);
         var inside = Directory.CreateDirectory(Path.Combine(_runner.Output, "checkpoints", "checkpoint-3")).FullName;
 
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(RunnerProcess.Start("run", "--resume", inside));
@@ -107,16 +106,17 @@ public sealed partial class ResumeCommandTests : IDisposable
     [InlineData("""{"notebookPath":"a\u0000b","notebook":"n.dib"}""", "its notebook, n.dib, is not there")]
     [InlineData("""{"status":"ok","notebookPath":"n.dib"}""", "ended well")]
     [InlineData("[]", "no run to go on with")]
+    [InlineData("""{"notebookPath":"n.dib","given":{"seed":"2147483648"}}""", "Parameter seed: expected a whole number")]
     [InlineData("""{"a":1,"a":2}""", "no run to go on with")]
     public void Facts_of_another_form_are_refused_with_the_folder(string facts, string expected)
     {
         Directory.CreateDirectory(_runner.Output);
         File.WriteAllText(Path.Combine(_runner.Output, "run.json"), facts);
-        File.WriteAllText(Path.Combine(_runner.Output, "n.dib"), "#!csharp\n\n1\n");
+        File.WriteAllText(Path.Combine(_runner.Output, "n.dib"), "#!csharp\n\n// parameters\nvar seed = 1;\n");
 
         var error = Assert.Throws<BadInputException>(() => KeptRun.Read(_runner.Output, null, new Dictionary<string, string>()));
 
-        Assert.StartsWith($"{_runner.Output}: ", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith(_runner.Output, error.Message, StringComparison.Ordinal);
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
@@ -203,6 +203,38 @@ public sealed partial class ResumeCommandTests : IDisposable
         Assert.Contains("<HF_TOKEN>", output, StringComparison.Ordinal);
         Assert.All(Directory.EnumerateFiles(_runner.Output).Select(File.ReadAllText).Append(output).Append(error),
             text => Assert.All([Token, Older, Key], secret => Assert.DoesNotContain(secret, text, StringComparison.Ordinal)));
+    }
+
+    /// <summary>A run that failed, once for all that go on with it; a run's folder may be moved with its notebook.</summary>
+    public sealed class FailedRun : IAsyncLifetime
+    {
+        private readonly RunnerProcess _runner = new();
+        private string _output = "";
+
+        public int ExitCode { get; private set; }
+
+        public async ValueTask InitializeAsync() =>
+            (ExitCode, _output, _) = await _runner.RunAsync(Kept, "-p", "seed=7", "-p", "name=it's \"one\"", "-p", "rate=2e-5");
+
+        public ValueTask DisposeAsync()
+        {
+            _runner.Dispose();
+            return ValueTask.CompletedTask;
+        }
+
+        /// <summary>Copies the notebook and what is left of its run.</summary>
+        /// <returns>What the run said, of its new place.</returns>
+        internal string CopyTo(RunnerProcess other)
+        {
+            foreach (var path in Directory.EnumerateFiles(_runner.Folder, "*", SearchOption.AllDirectories))
+            {
+                var copy = Path.Combine(other.Folder, Path.GetRelativePath(_runner.Folder, path));
+                Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+                File.Copy(path, copy);
+            }
+
+            return _output.Replace(_runner.Folder, other.Folder, StringComparison.Ordinal);
+        }
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

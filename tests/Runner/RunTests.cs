@@ -161,7 +161,8 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task A_cell_that_takes_too_long_is_asked_to_stop_and_then_ended()
     {
-        var (exitCode, _, error) = await _runner.RunAsync(["Console.WriteLine(\"begun\");\nThread.Sleep(-1);", "1"], "--timeout", "20", "--grace", "0.3");
+        var (exitCode, _, error) = await _runner.RunAsync(
+            ["Console.WriteLine(\"begun\");\nSystem.Threading.Thread.Sleep(-1);", "1"], "--timeout", "20", "--grace", "0.3");
 
         Assert.Equal(1, exitCode);
         Assert.Contains("took longer than 20 s (--timeout); it did not stop when asked", error, StringComparison.Ordinal);

@@ -42,16 +42,21 @@ internal sealed class MarkdownView(string notebookFolder)
     /// <summary>Renders one cell; one that is nested deeper than the parser goes is shown as it stands.</summary>
     public string ToHtml(string markdown)
     {
-        MarkdownDocument document;
+        var before = _headings.Count;
         try
         {
-            document = Markdown.Parse(markdown, Pipeline);
+            return Rendered(markdown);
         }
         catch (ArgumentException)
         {
+            _headings.RemoveRange(before, _headings.Count - before);
             return $"<pre>{WebUtility.HtmlEncode(markdown)}</pre>\n";
         }
+    }
 
+    private string Rendered(string markdown)
+    {
+        var document = Markdown.Parse(markdown, Pipeline);
         foreach (var heading in document.Descendants<HeadingBlock>())
         {
             AddAnchor(heading);

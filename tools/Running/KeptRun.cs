@@ -80,8 +80,18 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
     private static Dictionary<string, string> ValuesOf(string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given)
     {
-        var kept = ByName(cell, (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue)
-            .ToDictionary(pair => pair.Key, pair => pair.Value!.ToString()));
+        var said = (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue).ToDictionary(pair => pair.Key, pair => pair.Value!.ToString());
+        Dictionary<string, string> kept;
+        try
+        {
+            kept = ByName(cell, said);
+        }
+        catch (ParameterException fault)
+        {
+            throw new BadInputException($"{Path.Combine(folder, HostContract.RunName)}: {fault.Message} Was it changed? "
+                + "Run the notebook again, in another folder.", fault);
+        }
+
         var now = new Dictionary<string, string>(kept);
         var answers = given.Where(pair => NameOf(cell, pair) is null).ToList();
         foreach (var (name, text) in ByName(cell, given))

@@ -27,6 +27,11 @@ internal static class ScoresFile
             var said = !file.Exists ? null
                 : file.Length <= LargestBytes ? StrictJson.Deserialize<Said>(File.ReadAllBytes(file.FullName), JsonSerializerOptions.Web)
                 : throw new JsonException($"{file.Length} bytes are more than a sentence takes");
+            if (said?.Groups?.ContainsValue(null!) == true)
+            {
+                throw new JsonException("a group is null");
+            }
+
             return (said?.About ?? "", said?.Groups ?? new Dictionary<string, string>());
         }
         catch (JsonException error)
