@@ -13,7 +13,7 @@ namespace NotebookLib.Bench.Sections;
 /// <summary>What a training is reckoned to take before it starts, beside what it took: by the trainer itself, in a process of its own each.</summary>
 internal sealed class ForecastSection : ISection
 {
-    private const int Updates = 3;
+    private const int Updates = 2;
 
     /// <summary>The verb of the child process.</summary>
     public const string ChildVerb = "forecast-of";
@@ -63,7 +63,7 @@ internal sealed class ForecastSection : ISection
         var (weights, activations) = Reckoned(model, rows, settings);
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         var before = ResidentMemory.CurrentBytes;
-        var result = new Trainer(model, LabelSet.SystemA, rows, [], settings).Train();
+        var result = new Trainer(model, LabelSet.SystemA, rows, [], settings, new Notices()).Train();
         folder.Delete(recursive: true);
         return JsonSerializer.Serialize(new Figures(weights, activations, result.PeakMemoryBytes - before));
     }
@@ -73,6 +73,12 @@ internal sealed class ForecastSection : ISection
     {
         using var task = new TokenClassificationTask(model, LabelSet.SystemA, rows, [], settings);
         return task.BytesToCome(settings.Precision == TrainingPrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16)!.Value;
+    }
+
+    /// <summary>What a training that is not likely to fit says goes to standard error.</summary>
+    private sealed class Notices : ITrainingObserver
+    {
+        public void Noticed(string message) => Console.Error.WriteLine(message);
     }
 
     private static string Megabytes(long bytes) => (bytes / 1e6).ToString("0", CultureInfo.InvariantCulture);

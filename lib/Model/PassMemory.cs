@@ -14,6 +14,12 @@ internal static class PassMemory
     /// <summary>Part of the free memory that is counted on; the rest is for what no formula knows (workspaces, fragments).</summary>
     private const double Usable = 0.85;
 
+    /// <summary>Bytes that the first training of a process brings in, whatever it trains: pages of libraries, compiled code, tables. Measured.</summary>
+    public const long FirstTraining = 160L << 20;
+
+    /// <summary>What a heap holds for each byte in use, fragments and buffers that no formula knows among it. Measured.</summary>
+    public const double HeapShare = 1.05;
+
     /// <summary>
     /// Bytes that a piece takes on the kernels, estimated from what a layer keeps for its gradient, and as much again of one layer for what comes and goes.
     /// </summary>
@@ -68,7 +74,7 @@ internal static class PassMemory
 
     /// <summary>
     /// Bytes that a training on a CPU will take at most beside what is there now, by an estimate: gradients and AdamW's two moments of what is trained,
-    /// narrower copies of the weights, the activations of its largest pass.
+    /// narrower copies of the weights, code and tables that a first training brings in; the activations of its largest pass.
     /// </summary>
     /// <param name="model">As it will be trained.</param>
     /// <param name="longest">L.</param>
@@ -85,7 +91,7 @@ internal static class PassMemory
             && pieces * config.NumHiddenLayers * KeptByLayer(config, longest, productBytes) > model.Engine.ActivationBudget;
         var activations = (pieces * BytesPerPiece(config, longest, productBytes, isRecomputed ? 1 : config.NumHiddenLayers))
             + (isRecomputed ? model.Engine.ActivationBudget : 0);
-        return ((3 * 4 * trained) + copies, (long)activations);
+        return ((long)(HeapShare * ((3 * 4 * trained) + copies)) + FirstTraining, (long)(HeapShare * activations));
     }
 
     /// <summary>Weights of the layers and of the embedding table, and how many of both are trained.</summary>

@@ -72,9 +72,10 @@ public sealed class MemoryForecastTests : IDisposable
         var (narrow, _) = PassMemory.OfTraining(model, 20, 100, ScalarType.BFloat16, null);
         var (rowsOnly, many) = PassMemory.OfTraining(model, 20, 1_000, ScalarType.Float32, 3);
 
-        Assert.Equal(12 * all, weights);
-        Assert.Equal(weights + (2 * (all - table.numel())), narrow);
-        Assert.Equal(weights - (12 * (table.numel() - (3 * table.shape[1]))), rowsOnly);
+        const double Share = PassMemory.HeapShare;
+        Assert.Equal((Share * 12 * all) + PassMemory.FirstTraining, weights, 1.0);
+        Assert.Equal(weights + (Share * 2 * (all - table.numel())), narrow, 2.0);
+        Assert.Equal(weights - (Share * 12 * (table.numel() - (3 * table.shape[1]))), rowsOnly, 2.0);
         Assert.Equal(10 * few, many, 10.0);
     }
 
