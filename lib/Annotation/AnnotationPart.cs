@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Platform;
 
