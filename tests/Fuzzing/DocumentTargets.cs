@@ -178,7 +178,7 @@ internal static class DocumentTargets
         (run.Status, run.Seconds, run.Scores) = (RunStatus.Ok, 2.5, new Dictionary<string, double> { ["test f1"] = 0.5, ["loss"] = 1 });
         var ended = Encoding.UTF8.GetBytes(RunJson.ToJson(run, temporary.Root));
         run.Status = RunStatus.Failed;
-        run.CodeCells.First().Error = new("System.Exception", "a <b>", 1, "   at x");
+        run.CodeCells[0].Error = new("System.Exception", "a <b>", 1, "   at x");
         return new(new Dictionary<string, byte[]>
         {
             ["a.dib"] = notebook,

@@ -19,7 +19,7 @@ internal static class HarmlessPage
     public static void Check(string html, params string[] scripts)
     {
         var page = new HtmlParser().ParseDocument(html);
-        Refuse(page.QuerySelectorAll(Active).FirstOrDefault());
+        Refuse(page.QuerySelector(Active));
         Refuse(page.QuerySelectorAll("script").FirstOrDefault(script => script.HasAttribute("src") || !scripts.Contains(script.TextContent.Trim())));
         foreach (var element in page.All)
         {
