@@ -1,5 +1,3 @@
-using NotebookLib.Platform;
-
 namespace NotebookLib.Bench.Measuring;
 
 /// <summary>One way of doing a piece of work.</summary>

@@ -35,8 +35,27 @@ public sealed class Chart : HtmlView
     /// <summary>True when there was nothing to draw: the view says why instead.</summary>
     public bool IsEmpty => _empty is not null;
 
-    internal static Chart Drawn(Figure figure, string json) =>
-        new(figure.Title, figure.Subtitle, figure.Summary, json, (figure.HeightPixels, figure.LeastWidthPixels), null);
+    /// <summary>Draws a figure, through Plotly.NET in its own load context, into HTML that needs nothing of it.</summary>
+    /// <param name="figure">What to show.</param>
+    /// <param name="emptyReason">What the reader is told when there is not a single mark to draw.</param>
+    internal static Chart Of(Figure figure, string emptyReason)
+    {
+        var traces = figure.Traces.Where(HasMarks).ToList();
+        if (traces.Count == 0)
+        {
+            return Empty(figure.Title, emptyReason);
+        }
+
+        // A line of one point has no length: it is shown as a mark.
+        traces = [.. traces.Select(trace =>
+            trace is LineTrace { X.Count: 1, Marker: null } point ? point with { Marker = "circle", MarkerSizes = [8], Opacity = 1 } : trace)];
+        return new(figure.Title, figure.Subtitle, figure.Summary, PlotlyBridge.ToPlotlyJson(figure with { Traces = traces }),
+            (figure.HeightPixels, figure.LeastWidthPixels), null);
+    }
+
+    /// <summary>A name that comes from data, as Plotly may show it: its small markup language must not be spoken by a label.</summary>
+    internal static string Name(string text) =>
+        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace("%{", "%&#123;", StringComparison.Ordinal);
 
     internal static Chart Empty(string title, string reason) => new(title, "", reason, "", default, reason);
 
@@ -63,4 +82,12 @@ public sealed class Chart : HtmlView
 
     private static string AttributeText(string json) =>
         json.Replace("&", "&amp;", StringComparison.Ordinal).Replace("'", "&#39;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal);
+
+    private static bool HasMarks(Trace trace) => trace switch
+    {
+        LineTrace line => line.X.Count > 0,
+        BarTrace bar => bar.Labels.Count > 0,
+        HeatTrace heat => heat.Rows.Count > 0 && heat.Columns.Count > 0,
+        _ => false,
+    };
 }

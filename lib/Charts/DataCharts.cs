@@ -24,9 +24,9 @@ public static class DataCharts
         }
 
         var traces = splits.Select((split, i) => new BarTrace(
-            ChartRenderer.Name(split.Name),
-            $"%{{y}}<br>%{{x:,d}} entities in {ChartRenderer.Name(split.Name)}<extra></extra>",
-            [.. types.Select(ChartRenderer.Name)],
+            Chart.Name(split.Name),
+            $"%{{y}}<br>%{{x:,d}} entities in {Chart.Name(split.Name)}<extra></extra>",
+            [.. types.Select(Chart.Name)],
             [.. types.Select(type => (double)split.Entities.GetValueOrDefault(type))])
         {
             IsHorizontal = true,
@@ -35,7 +35,7 @@ public static class DataCharts
         });
         var most = splits.Max(split => split.Entities.Values.DefaultIfEmpty(0).Max());
         string InAll(string type) => NumberText.Count(splits.Sum(split => (long)split.Entities.GetValueOrDefault(type)));
-        return ChartRenderer.Render(
+        return Chart.Of(
             new(title, "Logarithmic: each step is ten times as many. A missing bar means none.",
                 new("entities") { IsLog = true, LogTicks = "1", Format = ",d", Range = [Math.Log10(0.8), Math.Log10(1.3 * most)] },
                 new("") { IsCategory = true, IsReversed = true }, [.. traces])
@@ -71,7 +71,7 @@ public static class DataCharts
             Texts = [.. bins.Select(bin => width == 1 ? $"{bin.Key}" : $"{bin.Key * width} to {(bin.Key * width) + width - 1}")],
         };
         var summary = Invariant($"{lengths.Count:N0} sentences; half have at most {At(0.5)} {unit}, 95 % at most {At(0.95)}, the longest {sorted[^1]}.");
-        return ChartRenderer.Render(
+        return Chart.Of(
             new("Length of the sentences", summary, new($"length, {unit}") { Format = ",d" }, new("sentences") { Format = ",d", FromZero = true },
                 [trace])
             { Summary = summary, HeightPixels = 280 },

@@ -1,3 +1,5 @@
+using NotebookLib.Platform;
+
 namespace NotebookLib.Charts;
 
 /// <summary>The published run's curves, drawn behind ours.</summary>
@@ -30,7 +32,7 @@ public sealed class PublishedCurves
         Color = Palette.Gray,
         Dash = dash,
         WidthPixels = 1.5,
-        Texts = [.. curve.At.Select(at => at.ToString("N0", System.Globalization.CultureInfo.InvariantCulture))],
+        Texts = [.. curve.At.Select(at => NumberText.Whole(at))],
     };
 
     /// <summary>What the subtitle says about the stretching.</summary>

@@ -25,7 +25,7 @@ public static class ScoreCharts
     internal static Chart PerType(IReadOnlyList<TypeF1> ours, IReadOnlyList<TypeF1>? published = null, string publishedName = "published")
     {
         var rows = ours.OrderByDescending(row => row.Support).ThenBy(row => row.Type, StringComparer.Ordinal).ToList();
-        string Label(TypeF1 row) => Invariant($"{ChartRenderer.Name(row.Type)}  ({row.Support:N0})");
+        string Label(TypeF1 row) => Invariant($"{Chart.Name(row.Type)}  ({row.Support:N0})");
         var known = (published ?? []).ToDictionary(row => row.Type, StringComparer.Ordinal);
         var both = rows.Where(row => known.ContainsKey(row.Type)).ToList();
         List<Trace> traces =
@@ -41,7 +41,7 @@ public static class ScoreCharts
                 Texts = [.. both.Select(row => Invariant($"{known[row.Type].Support:N0} gold entities"))],
             },
         ];
-        return ChartRenderer.Render(
+        return Chart.Of(
             new("F1 of each type", "Whole words, test split; in brackets the number of gold entities.", new("F1") { Range = [0, 1.02], Format = ".1f" },
                 new("") { IsCategory = true, IsReversed = true }, traces)
             {
@@ -64,7 +64,7 @@ public static class ScoreCharts
             return Chart.Empty(title, none);
         }
 
-        IReadOnlyList<string> labels = [.. names.Select(ChartRenderer.Name)];
+        IReadOnlyList<string> labels = [.. names.Select(Chart.Name)];
         var trace = new HeatTrace(
             "entities",
             "gold %{y}<br>predicted %{x}<br>%{text} entities, %{z:.1%} of the row<extra></extra>",
@@ -74,7 +74,7 @@ public static class ScoreCharts
             [.. counts.Select(row => row.Select(count => count == 0 ? "" : NumberText.Count(count)).ToArray())]);
         trace = trace with { IsInLegend = false };
         var right = Enumerable.Range(0, names.Count).Sum(i => counts[i][i]);
-        return ChartRenderer.Render(
+        return Chart.Of(
             new(title, "Rows are gold, columns predicted; entities are paired by equal or overlapping words. Shade is the share of the row.",
                 new("predicted") { IsCategory = true }, new("gold") { IsCategory = true, IsReversed = true }, [trace])
             {
@@ -104,7 +104,7 @@ public static class ScoreCharts
                 Texts = [.. filled.Select(bin => Invariant($"{bin.Count:N0} answers"))],
             },
         ];
-        return ChartRenderer.Render(
+        return Chart.Of(
             new("Is the model as sure as it is right?", $"Words grouped by confidence; larger marks stand for more words. {summary}",
                 new("confidence (probability of the answer)") { Range = [0, 1.03] }, new("share that is right") { Range = [0, 1.03], Format = ".0%" }, traces)
             {

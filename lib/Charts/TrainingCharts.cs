@@ -41,7 +41,7 @@ public static class TrainingCharts
         {
             Summary = Sentence(("training loss", smooth, "0.0000"), ("evaluation loss", evaluation, "0.0000")),
         };
-        return training.Count + evaluation.Count == 0 ? Chart.Empty(figure.Title, NoUpdates) : ChartRenderer.Render(figure, NoUpdates);
+        return training.Count + evaluation.Count == 0 ? Chart.Empty(figure.Title, NoUpdates) : Chart.Of(figure, NoUpdates);
     }
 
     /// <summary>The learning rate of each logged update.</summary>
@@ -55,7 +55,7 @@ public static class TrainingCharts
             IsInLegend = false,
             WidthPixels = 2.5
         };
-        return ChartRenderer.Render(
+        return Chart.Of(
             new("Learning rate", "As the schedule set it, for each logged update.", Updates, new("learning rate") { Format = ".1e", FromZero = true }, [trace])
             {
                 HeightPixels = 240,
@@ -91,7 +91,7 @@ public static class TrainingCharts
             Summary = Sentence(("F1", f1, "0.000"), ("precision", precision, "0.000"), ("recall", recall, "0.000")),
         };
         const string none = "No evaluation is made: the curve begins with the first one, and a run without validation sentences has none.";
-        return f1.Count == 0 ? Chart.Empty(figure.Title, none) : ChartRenderer.Render(figure, none);
+        return f1.Count == 0 ? Chart.Empty(figure.Title, none) : Chart.Of(figure, none);
     }
 
     /// <summary>Pieces without padding per second, and the process's memory, along the run.</summary>
@@ -108,7 +108,7 @@ public static class TrainingCharts
             new LineTrace("memory", "minute %{x:.1f}<br>%{y:.2f} GiB<extra></extra>", memory.At, memory.Values) { Color = Palette.Orange, Dash = "dash",
                 OnRightAxis = true },
         ];
-        return ChartRenderer.Render(
+        return Chart.Of(
             new("Speed and memory", "Pieces without padding per second, left; resident memory of the process, right.", new("minutes since the start"),
                 new("tokens/s") { FromZero = true, Format = "~s" }, traces)
             {

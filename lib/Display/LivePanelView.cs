@@ -41,8 +41,8 @@ internal sealed class LivePanelView : HtmlView
             .. state.Phase == PanelPhase.Running ? [("left, evaluations included", LeftNow(state, elapsed))] : Array.Empty<(string, string)>(),
             .. step is null ? Array.Empty<(string, string)>() :
             [
-                ("loss", step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)), ("learning rate", NumberText.Rate(step.LearningRate)),
-                ("tokens/s", step.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)),
+                ("loss", NumberText.Score(step.Loss)), ("learning rate", NumberText.Rate(step.LearningRate)),
+                ("tokens/s", NumberText.Whole(step.TokensPerSecond)),
                 ("gradient norm", step.GradientNorm.ToString("0.00", CultureInfo.InvariantCulture)),
             ],
             ("memory", NumberText.Gigabytes(memoryBytes)),

@@ -6,7 +6,7 @@ using static NotebookLib.Platform.NumberText;
 
 namespace NotebookLib.Display;
 
-/// <summary>What a model is made of, what of it is trained, and what its checkpoint did and did not bring; for LoRA what is adapted.</summary>
+/// <summary>What a model is made of, what of it is trained, and what the file of weights did and did not bring; for LoRA what is adapted.</summary>
 public static class ModelCard
 {
     private const int NamesShown = 12;

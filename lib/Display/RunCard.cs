@@ -29,7 +29,7 @@ public static class RunCard
             new("ended", PanelLines.WordFor(result.End), result.Reason),
             new("updates", $"{Count(result.Updates)} of {Count(result.Summary.Updates)}"),
             new("time", Duration(result.ElapsedSeconds), "evaluations included"),
-            new("mean training loss", result.MeanLoss.ToString("0.0000", CultureInfo.InvariantCulture), "nats per labelled piece"),
+            new("mean training loss", Score(result.MeanLoss), "nats per labelled piece"),
         ];
         if (history.Steps.Count > 0)
         {
@@ -39,7 +39,7 @@ public static class RunCard
         if (history.Best is { } best)
         {
             facts.Add(new("best evaluation",
-                $"{metric} {best.Metrics[metric].ToString("0.0000", CultureInfo.InvariantCulture)} at update {Count(best.Update)}",
+                $"{metric} {Score(best.Metrics[metric])} at update {Count(best.Update)}",
                 $"epoch {best.Epoch.ToString("0.00", CultureInfo.InvariantCulture)}"));
         }
 

@@ -8,10 +8,13 @@ internal static class NumberText
     /// <summary>How many: 12,345.</summary>
     public static string Count(long? number) => number?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
 
+    /// <summary>An amount or a speed without decimals: 12,345.</summary>
+    public static string Whole(double? number) => number?.ToString("N0", CultureInfo.InvariantCulture) ?? "";
+
     /// <summary>A score or share, 0 to 1, in a table: 0.953.</summary>
     public static string Share(double? share) => share?.ToString("0.000", CultureInfo.InvariantCulture) ?? "";
 
-    /// <summary>A score with the digits of the published tables: 0.9530.</summary>
+    /// <summary>A score or loss with the digits of the published tables: 0.9530.</summary>
     public static string Score(double score) => score.ToString("0.0000", CultureInfo.InvariantCulture);
 
     /// <summary>A setting: 0.01, 8.</summary>

@@ -128,7 +128,7 @@ public static class ResultTables
         run.Started.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), run.System, run.Profile, ProfileData.ShortName(run.Data), differences,
         Count(run.Seed),
         Rate(run.LearningRate), Count(run.Updates), run.TrainSeconds is { } seconds ? ColumnDuration(seconds) : "",
-        run.TokensPerSecond?.ToString("N0", CultureInfo.InvariantCulture) ?? "",
+        Whole(run.TokensPerSecond),
         run.PeakMemoryBytes is { } bytes ? Gigabytes(bytes) : "",
         Share(run.ValidationF1), Share(run.TestF1), Share(run.TestF1Macro), Share(run.TestF1Strict), Share(run.TestAccuracy),
         new(run.Commit[..Math.Min(8, run.Commit.Length)], IsCode: true),

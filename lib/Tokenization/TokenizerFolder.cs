@@ -7,7 +7,7 @@ namespace NotebookLib.Tokenization;
 /// <summary>The tokenizer's files as they were found, and what a model folder of ours gets of them.</summary>
 internal sealed class TokenizerFolder
 {
-    /// <summary>The vocabulary's name in every DeBERTa-v3 checkpoint.</summary>
+    /// <summary>The vocabulary's name in the folder of every DeBERTa-v3 model.</summary>
     public const string ModelName = "spm.model";
 
     private const string SettingsName = "tokenizer_config.json";

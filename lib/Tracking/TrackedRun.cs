@@ -316,7 +316,8 @@ public sealed class TrackedRun : IAsyncDisposable
         // One that an earlier session left says that the run has ended.
         Keep(kept => File.Delete(kept.Folder.TransactionLog));
         _sender = _settings.ResolvedMode is TrackingMode.Online ? new RunSender(journal, _settings, isFresh, _clock) : null;
-        _sampler = _settings.SystemMetricsSeconds == 0 ? null : StartSampling(journal);
+        _sampler = _settings.SystemMetricsSeconds == 0 ? null
+            : SystemMetrics.Start(journal, TimeSpan.FromSeconds(_settings.SystemMetricsSeconds), _settings.Notice, _clock);
         _console = _settings.CaptureConsole ? new ConsoleTee((line, isError) => LogOutput(line, isError)) : null;
     }
 
@@ -356,37 +357,6 @@ public sealed class TrackedRun : IAsyncDisposable
             {
                 _settings.Notice(fault.Message);
             }
-        }
-    }
-
-    private ITimer StartSampling(RunJournal journal)
-    {
-        var metrics = new SystemMetrics(journal.Folder.FullPath, _clock);
-        return _clock.CreateTimer(_ => Sample(metrics, journal), null, TimeSpan.Zero, TimeSpan.FromSeconds(_settings.SystemMetricsSeconds));
-    }
-
-    private void Sample(SystemMetrics metrics, RunJournal journal)
-    {
-        // A sample that takes longer than the interval (nvidia-smi) is not overtaken.
-        if (!Monitor.TryEnter(metrics))
-        {
-            return;
-        }
-
-        try
-        {
-            journal.LogEvent(metrics.Sample());
-        }
-#pragma warning disable CA1031 // On a timer's thread an exception would end the process.
-        catch (Exception fault)
-#pragma warning restore CA1031
-        {
-            _sampler?.Dispose();
-            _settings.Notice($"system metrics end: {fault.Message}");
-        }
-        finally
-        {
-            Monitor.Exit(metrics);
         }
     }
 

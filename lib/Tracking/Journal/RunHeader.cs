@@ -92,9 +92,12 @@ internal sealed record OutputLine(DateTimeOffset Time, bool IsError, [property: 
 /// <summary>How the run ended.</summary>
 internal sealed record RunExit(int Code, double RuntimeSeconds);
 
-/// <summary>Reads and writes the journal's records other than rows.</summary>
+/// <summary>Writes the journal's records other than rows, and reads what any record says.</summary>
 internal static class JournalJson
 {
+    // Beyond this a number of JSON is no whole one for most readers.
+    private const long LargestNumber = 1L << 53;
+
     private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -121,6 +124,38 @@ internal static class JournalJson
         {
             throw new InvalidDataException($"expected a record of kind {typeof(T).Name}, found something else ({fault.Message}); "
                 + "was the file edited?");
+        }
+    }
+
+    /// <summary>What a record says, before anything is changed by it.</summary>
+    /// <exception cref="FormatException">It is of another form.</exception>
+    /// <exception cref="InvalidDataException">The same.</exception>
+    public static object? Content(JournalRecord record)
+    {
+        if (record.Number is < 0 or > LargestNumber)
+        {
+            throw new FormatException(Invariant($"number {record.Number}; expected 0 to {LargestNumber}"));
+        }
+
+        switch (record.Kind)
+        {
+            case JournalKind.Row or JournalKind.Part: return RowContent.Of(record.Json);
+            case JournalKind.Config or JournalKind.Summary or JournalKind.Event: return JsonMembers.Split(record.Json).ToList();
+            case JournalKind.Output: return Read<OutputLine>(record.Json);
+            case JournalKind.Session: return Read<SessionStart>(record.Json);
+            case JournalKind.Mark or JournalKind.Return:
+                var mark = Read<RowMark>(record.Json);
+                return mark is { Rows: >= 0 and <= LargestNumber, NextStep: >= 0 and <= LargestNumber }
+                    ? mark : throw new FormatException("a mark before the first row");
+            case JournalKind.Exit: return Read<RunExit>(record.Json);
+            case JournalKind.Run: return Read<RunHeader>(record.Json);
+            case JournalKind.Base:
+                var place = Read<SessionBase>(record.Json);
+                _ = (JsonMembers.Split(place.Summary ?? "{}").Count(), JsonMembers.Split(place.Config ?? "{}").Count());
+                return place;
+            case JournalKind.Metric: return Read<MetricDefinition>(record.Json);
+            case JournalKind.Artifact: return Read<ArtifactRequest>(record.Json);
+            default: return null;
         }
     }
 }

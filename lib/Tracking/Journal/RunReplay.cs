@@ -13,9 +13,6 @@ internal sealed class RunReplay
 {
     private const int MostLostSessions = 1000;
 
-    // Beyond this a number of JSON is no whole one for most readers.
-    private const long LargestNumber = 1L << 53;
-
     private readonly Dictionary<string, string> _config = [];
     private readonly List<MetricDefinition> _metrics = [];
     private readonly List<ArtifactRequest> _artifacts = [];
@@ -137,7 +134,7 @@ internal sealed class RunReplay
         object? content;
         try
         {
-            content = Parse(record);
+            content = JournalJson.Content(record);
         }
         catch (Exception fault) when (fault is InvalidDataException or FormatException or JsonException or OverflowException)
         {
@@ -193,38 +190,6 @@ internal sealed class RunReplay
             default:
                 Describe(record, content);
                 return [];
-        }
-    }
-
-    /// <summary>What a record says, before anything is changed by it.</summary>
-    /// <exception cref="FormatException">It is of another form.</exception>
-    /// <exception cref="InvalidDataException">The same.</exception>
-    private static object? Parse(JournalRecord record)
-    {
-        if (record.Number is < 0 or > LargestNumber)
-        {
-            throw new FormatException(Invariant($"number {record.Number}; expected 0 to {LargestNumber}"));
-        }
-
-        switch (record.Kind)
-        {
-            case JournalKind.Row or JournalKind.Part: return RowContent.Of(record.Json);
-            case JournalKind.Config or JournalKind.Summary or JournalKind.Event: return JsonMembers.Split(record.Json).ToList();
-            case JournalKind.Output: return JournalJson.Read<OutputLine>(record.Json);
-            case JournalKind.Session: return JournalJson.Read<SessionStart>(record.Json);
-            case JournalKind.Mark or JournalKind.Return:
-                var mark = JournalJson.Read<RowMark>(record.Json);
-                return mark is { Rows: >= 0 and <= LargestNumber, NextStep: >= 0 and <= LargestNumber }
-                    ? mark : throw new FormatException("a mark before the first row");
-            case JournalKind.Exit: return JournalJson.Read<RunExit>(record.Json);
-            case JournalKind.Run: return JournalJson.Read<RunHeader>(record.Json);
-            case JournalKind.Base:
-                var place = JournalJson.Read<SessionBase>(record.Json);
-                _ = (JsonMembers.Split(place.Summary ?? "{}").Count(), JsonMembers.Split(place.Config ?? "{}").Count());
-                return place;
-            case JournalKind.Metric: return JournalJson.Read<MetricDefinition>(record.Json);
-            case JournalKind.Artifact: return JournalJson.Read<ArtifactRequest>(record.Json);
-            default: return null;
         }
     }
 

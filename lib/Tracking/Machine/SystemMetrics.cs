@@ -23,6 +23,45 @@ internal sealed class SystemMetrics(string folder, TimeProvider clock)
     private (long Received, long Sent)? _networkAtStart;
     private (long Read, long Written)? _diskAtStart;
 
+    /// <summary>Samples into a run's journal from now on; the first sample that fails is the last.</summary>
+    /// <param name="journal">Takes the samples; its folder's disk is measured.</param>
+    /// <param name="interval">From one sample to the next.</param>
+    /// <param name="notice">Is told why the samples end.</param>
+    /// <param name="clock">Gives the times.</param>
+    /// <returns>Ends the sampling when disposed.</returns>
+    public static ITimer Start(RunJournal journal, TimeSpan interval, Action<string> notice, TimeProvider clock)
+    {
+        var metrics = new SystemMetrics(journal.Folder.FullPath, clock);
+        ITimer? timer = null;
+        timer = clock.CreateTimer(_ => Sample(), null, TimeSpan.Zero, interval);
+        return timer;
+
+        void Sample()
+        {
+            // A sample that takes longer than the interval (nvidia-smi) is not overtaken.
+            if (!Monitor.TryEnter(metrics))
+            {
+                return;
+            }
+
+            try
+            {
+                journal.LogEvent(metrics.Sample());
+            }
+#pragma warning disable CA1031 // On a timer's thread an exception would end the process.
+            catch (Exception fault)
+#pragma warning restore CA1031
+            {
+                timer?.Dispose();
+                notice($"system metrics end: {fault.Message}");
+            }
+            finally
+            {
+                Monitor.Exit(metrics);
+            }
+        }
+    }
+
     /// <summary>One sample.</summary>
     public IReadOnlyDictionary<string, object?> Sample()
     {

@@ -11,8 +11,6 @@ namespace NotebookLib.Tracking;
 /// </summary>
 internal sealed class RunUploader : IDisposable
 {
-    private const int FilesPerCall = 100;
-
     private readonly RunFolder _folder;
     private readonly WandbApi _api;
     private readonly Action<int, SessionBase> _writeBase;
@@ -173,7 +171,7 @@ internal sealed class RunUploader : IDisposable
         await UpdateConfigAsync(cancel).ConfigureAwait(false);
         List<string> failed = [.. await UploadArtifactsAsync(PendingArtifacts, cancel).ConfigureAwait(false)];
         RunFiles.Write(_folder, _replay);
-        var uploaded = await UploadFilesAsync(failed, cancel).ConfigureAwait(false);
+        var uploaded = await new RunFileUploader(_api, _folder, _place!, _state).UploadAsync(failed, cancel).ConfigureAwait(false);
         SentFiles += uploaded.Count;
         var session = _replay.Sessions.Count - 1;
         // A run without an end was killed: 1, as wandb 0.31 says when it syncs such a run.
@@ -294,47 +292,6 @@ internal sealed class RunUploader : IDisposable
         {
             await PostAsync(part, cancel).ConfigureAwait(false);
         }
-    }
-
-    /// <summary>Sends what lies in the run's files/ and is new or changed. A file that is refused does not keep the others from arriving.</summary>
-    /// <returns>Names of those that arrived.</returns>
-    private async Task<IReadOnlyList<string>> UploadFilesAsync(List<string> failed, CancellationToken cancel)
-    {
-        List<string> names = [];
-        foreach (var part in _state.PendingFiles(_folder).Chunk(FilesPerCall))
-        {
-            try
-            {
-                await UploadPartAsync(part, names, failed, cancel).ConfigureAwait(false);
-            }
-            catch (TrackingException fault)
-            {
-                failed.Add($"{part.Length} files, {part[0].Name} among them: {fault.Message}");
-            }
-        }
-
-        return names;
-    }
-
-    private async Task UploadPartAsync((string Name, string Version)[] part, List<string> names, List<string> failed, CancellationToken cancel)
-    {
-        var targets = await _api.CreateRunFilesAsync(_place!, [.. part.Select(file => file.Name)], cancel).ConfigureAwait(false);
-        List<(string Name, string Version)> arrived = [];
-        foreach (var (file, target) in part.Zip(targets))
-        {
-            try
-            {
-                await _api.UploadAsync(target, Path.Combine(_folder.Files, file.Name), cancel).ConfigureAwait(false);
-                arrived.Add(file);
-            }
-            catch (Exception fault) when (fault is TrackingException or IOException)
-            {
-                failed.Add($"file {file.Name}: {fault.Message}");
-            }
-        }
-
-        _state.AddFiles(arrived);
-        names.AddRange(arrived.Select(file => file.Name));
     }
 
     /// <summary>
