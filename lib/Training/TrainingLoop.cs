@@ -203,7 +203,7 @@ internal sealed class TrainingLoop : IDisposable
 
         try
         {
-            AddShares(microBatches, start.Accumulated, own);
+            AddShares(microBatches, start.Accumulated);
         }
         catch (LostRankException)
         {
@@ -230,7 +230,7 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>Makes the gradients and losses of this rank's share those of the whole update.</summary>
-    private void AddShares(List<long> microBatches, int done, List<long> own)
+    private void AddShares(List<long> microBatches, int done)
     {
         if (_exchange is null)
         {

@@ -111,10 +111,10 @@ say "goldens of tests/goldens/training by two ranks: $(grep -h "quantities are w
 
 # A rank dies. Its processes are told by what mpirun gave them: the runner, and the kernel below it that trains.
 rank_process() { # rank, runner|kernel
-    local process
-    for process in /proc/[0-9]*; do
-        if tr '\0' '\n' < "$process/environ" 2> /dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1" && tr '\0' ' ' < "$process/cmdline" 2> /dev/null | grep -q "NotebookRunner.dll $2"; then
-            basename "$process"
+    local file
+    for file in $(grep -lsz "^OMPI_COMM_WORLD_RANK=$1\$" /proc/[0-9]*/environ); do
+        if tr '\0' ' ' < "${file%environ}cmdline" 2> /dev/null | grep -q "NotebookRunner.dll $2"; then
+            basename "${file%/environ}"
             return
         fi
     done
@@ -123,9 +123,9 @@ death() { # words, folder, ranks, rank, runner|kernel, ranks that go on
     local job process clock
     ranks "$3" "$2" run "${notebook[@]}" --output "$work/$2" &
     job=$!
-    for ((i = 0; i < 600; i++)); do compgen -G "$work/$2/checkpoints/checkpoint-[2-9]*" > /dev/null && break; sleep 0.2; done
-    process=$(rank_process "$4" "$5")
+    for ((i = 0; i < 600; i++)); do process=$(rank_process "$4" "$5"); [ -n "$process" ] && break; sleep 0.1; done
     [ -n "$process" ] || { tail -n 20 "$work/$2.err"; fail "$1: no process to kill"; }
+    for ((i = 0; i < 6000; i++)); do compgen -G "$work/$2/checkpoints/checkpoint-[2-9]*" > /dev/null && break; sleep 0.05; done
     clock=$SECONDS
     kill -9 "$process"
     if wait "$job"; then fail "$1: the job ended well"; fi
