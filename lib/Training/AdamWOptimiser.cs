@@ -25,7 +25,7 @@ internal sealed class AdamWOptimiser : IDisposable
         _settings = settings;
         _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
         _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
-        _made = zeros([], device: Slots.FirstOrDefault()?.Parameter.device ?? CPU).DetachFromDisposeScope();
+        _made = zeros([], device: Slots is [var first, ..] ? first.Parameter.device : CPU).DetachFromDisposeScope();
     }
 
     /// <summary>Updates made; those that were left out on the device are among them until <see cref="Discount"/>.</summary>

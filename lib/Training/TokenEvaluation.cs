@@ -132,7 +132,7 @@ public static class TokenEvaluation
         var at = 0;
         foreach (var row in batches.SelectMany(batch => batch))
         {
-            scorer.Add(row.Labels, predicted[at..(at + row.Length)]);
+            scorer.Add(row.Labels, predicted.AsSpan(at, row.Length));
             at += row.Length;
         }
 
