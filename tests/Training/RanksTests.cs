@@ -180,7 +180,7 @@ public class RanksTests
         {
             if (rank == 1 && layer == 0 && Interlocked.Exchange(ref failed, 1) == 0)
             {
-                throw new OutOfMemoryException();
+                throw new InvalidOperationException("CUDA out of memory");
             }
         });
 
@@ -285,8 +285,9 @@ public class RanksTests
             using var own = run.LoadModel();
             own.eval();
             var predictions = new PredictedPieces[TinyRun.Evaluation.Count];
-            return TokenEvaluation.Run(own, LabelSet.SystemA, TinyRun.Evaluation, run.Settings.EvaluationBatchSize, run.Settings.EvaluationOrder, null, null,
-                rank, CancellationToken.None, predictions) with { Predictions = predictions };
+            var result = TokenEvaluation.Run(own, LabelSet.SystemA, TinyRun.Evaluation, run.Settings.EvaluationBatchSize, run.Settings.EvaluationOrder, null,
+                null, rank, CancellationToken.None, predictions);
+            return result with { Predictions = predictions };
         });
 
         Assert.All(results, result =>
