@@ -179,7 +179,7 @@ internal sealed class FusedEngine : IEncoderEngine
         if (_keepers > 0)
         {
             throw new InvalidOperationException(
-                "This network's weights were promised not to change, to a tagger that was loaded with them: dispose it first, or train a network loaded apart.");
+                "This network's weights were promised not to change, to a tagger that was loaded with them: dispose it first, or train another network.");
         }
 
         _trainings++;
