@@ -30,6 +30,9 @@ internal static unsafe class PanelGemm
     {
         /// <summary>The address of an element.</summary>
         public float* At(int i, int j) => (float*)Data + ((long)i * Row) + ((long)j * Column);
+
+        /// <summary>The same elements, rows as columns.</summary>
+        public Matrix Transposed => new(Data, Column, Row);
     }
 
     /// <summary>C = A · B + bias, or C += A · B.</summary>

@@ -25,6 +25,7 @@ internal sealed class AdamWOptimiser : IDisposable
         _settings = settings;
         _decayed = [.. groups.Decayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
         _undecayed = [.. groups.Undecayed.Select(pair => new Slot(pair.Name, pair.Value, trainedRows))];
+        Slots = [.. _decayed, .. _undecayed];
         _made = zeros([], device: Slots is [var first, ..] ? first.Parameter.device : CPU).DetachFromDisposeScope();
     }
 
@@ -168,7 +169,7 @@ internal sealed class AdamWOptimiser : IDisposable
     }
 
     /// <summary>All that is trained, always in the same order.</summary>
-    internal IReadOnlyList<Slot> Slots => [.. _decayed, .. _undecayed];
+    internal IReadOnlyList<Slot> Slots { get; }
 
     private Tensor[] Gradients() => [.. Slots.Select(slot => slot.Gradient).OfType<Tensor>()];
 

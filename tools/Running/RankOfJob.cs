@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using NotebookLib.Platform;
@@ -15,19 +14,19 @@ internal static class RankOfJob
     private static readonly TimeSpan Turn = TimeSpan.FromSeconds(3);
 
     /// <summary>How many there are; 1 for a process that was started alone.</summary>
-    public static int Count { get; } = Number(HostContract.RanksVariable, 1);
+    public static int Count { get; } = RankVariables.Count;
 
     /// <summary>Which one this is, from 0.</summary>
-    public static int Own { get; } = Count == 1 ? 0 : Number(HostContract.RankVariable, 0);
+    public static int Own { get; } = RankVariables.Own;
 
     /// <summary>
     /// The cores of each rank where several share a machine and nobody gave each its own; null leaves it to the environment.
     /// </summary>
     public static int? Threads => Count == 1 || IsBound || Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 } ? null
-        : Math.Max(1, Environment.ProcessorCount / Number("OMPI_COMM_WORLD_LOCAL_SIZE", 1));
+        : Math.Max(1, Environment.ProcessorCount / RankVariables.Number("OMPI_COMM_WORLD_LOCAL_SIZE", 1));
 
     /// <summary>What to know about how mpirun placed the ranks; null for nothing.</summary>
-    public static string? Advice => IsBound && Environment.ProcessorCount < Cores / Number("OMPI_COMM_WORLD_LOCAL_SIZE", 1)
+    public static string? Advice => IsBound && Environment.ProcessorCount < Cores / RankVariables.Number("OMPI_COMM_WORLD_LOCAL_SIZE", 1)
         ? $"mpirun keeps each rank on {Environment.ProcessorCount} of this machine's {Cores} cores; mpirun --bind-to none gives them all." : null;
 
     /// <summary>What the cells' process of a rank has to know.</summary>
@@ -88,10 +87,6 @@ internal static class RankOfJob
     // Of the machine, whatever this process is kept to.
     private static int Cores => Directory.Exists("/sys/devices/system/cpu")
         ? Directory.GetDirectories("/sys/devices/system/cpu", "cpu*").Count(folder => char.IsAsciiDigit(folder[^1])) : Environment.ProcessorCount;
-
-    private static int Number(string variable, int least) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var value)
-            ? Math.Max(least, value) : least;
 
     private sealed class Silence : IRunView
     {

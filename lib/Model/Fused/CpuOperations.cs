@@ -35,22 +35,20 @@ internal sealed unsafe class CpuOperations : LayerOperations
 
     /// <inheritdoc />
     public override Tensor Multiply(Tensor x, Tensor weight, Tensor? bias) =>
-        x.dtype != ScalarType.BFloat16
-            ? TakesPanels(weight.shape[0], weight.shape[1], x, weight) ? MultiplyByPanels(x, weight, bias) : DispatcherOperators.Linear(x, weight, bias)
+        x.dtype != ScalarType.BFloat16 ? MultiplyByPanels(x, weight, bias) ?? DispatcherOperators.Linear(x, weight, bias)
         : x.shape[0] >= ManyRows && DispatcherOperators.TakesBFloat16 ? DispatcherOperators.Linear(x, weight, bias)
         : MultiplyInPlace(x, weight, bias);
 
     /// <inheritdoc />
     public override void AddProduct(Tensor a, Tensor b, Tensor target, bool isFirst)
     {
-        if (TakesPanels(target.shape[1], target.shape[0], a, b) && target.is_contiguous())
+        if (TakesPanels(target.shape[1], target.shape[0]) && target.is_contiguous() && Matrix(a) is { } rows && Matrix(b) is { } columns)
         {
-            using var rows = a.t();
-            PanelGemm.Multiply((int)rows.shape[0], (int)b.shape[1], (int)b.shape[0], Matrix(rows), Matrix(b), null, CpuMemory.Floats(target), !isFirst);
+            PanelGemm.Multiply((int)a.shape[1], (int)b.shape[1], (int)b.shape[0], rows.Transposed, columns, null, CpuMemory.Floats(target), !isFirst);
         }
         else if (a.dtype == ScalarType.BFloat16)
         {
-            using Tensor rows = a.t(), columns = b.t(), product = MultiplyInPlace(rows, columns, null);
+            using Tensor across = a.t(), down = b.t(), product = MultiplyInPlace(across, down, null);
             Put(product, target, isFirst);
         }
         else
@@ -76,33 +74,36 @@ internal sealed unsafe class CpuOperations : LayerOperations
         return output;
     }
 
-    private Tensor MultiplyByPanels(Tensor x, Tensor weight, Tensor? bias)
+    private Tensor? MultiplyByPanels(Tensor x, Tensor weight, Tensor? bias)
     {
+        if (!TakesPanels(weight.shape[0], weight.shape[1]) || Matrix(x) is not { } rows || Matrix(weight) is not { } columns)
+        {
+            return null;
+        }
+
         var output = New(ScalarType.Float32, x.shape[0], weight.shape[0]);
-        using var transposed = weight.t();
-        PanelGemm.Multiply((int)x.shape[0], (int)weight.shape[0], (int)x.shape[1], Matrix(x), Matrix(transposed), bias is null ? null : CpuMemory.Floats(bias),
+        PanelGemm.Multiply((int)x.shape[0], (int)weight.shape[0], (int)x.shape[1], rows, columns.Transposed, bias is null ? null : CpuMemory.Floats(bias),
             CpuMemory.Floats(output), accumulate: false);
         return output;
     }
 
-    private static bool TakesPanels(long columns, long others, Tensor x, Tensor y) =>
-        PanelGemm.Takes(columns * others) && columns % SmallGemm.Lane == 0 && IsDense(x) && IsDense(y);
+    private static bool TakesPanels(long columns, long others) => PanelGemm.Takes(columns * others) && columns % SmallGemm.Lane == 0;
 
-    private static bool IsDense(Tensor values)
+    /// <summary>A float32 matrix in place, its rows or its columns without gaps; null for any other.</summary>
+    private static PanelGemm.Matrix? Matrix(Tensor values)
     {
-        using var transposed = values.t();
-        return values.dtype == ScalarType.Float32 && (values.is_contiguous() || transposed.is_contiguous());
-    }
+        if (values.dtype != ScalarType.Float32)
+        {
+            return null;
+        }
 
-    private static PanelGemm.Matrix Matrix(Tensor values)
-    {
         if (values.is_contiguous())
         {
             return new((nint)CpuMemory.Address(values), (int)values.shape[1], 1);
         }
 
         using var transposed = values.t();
-        return new((nint)CpuMemory.Address(transposed), 1, (int)values.shape[0]);
+        return transposed.is_contiguous() ? new((nint)CpuMemory.Address(transposed), 1, (int)values.shape[0]) : null;
     }
 
     /// <inheritdoc />

@@ -1,4 +1,3 @@
-using System.Globalization;
 using NotebookLib.Platform;
 
 namespace NotebookLib.Training;
@@ -12,10 +11,10 @@ internal static class Ranks
     private static readonly Lazy<MpiCommunicator> Started = new(() => MpiCommunicator.Start(Own, Count));
 
     /// <summary>How many ranks there are.</summary>
-    public static int Count { get; } = Number(HostContract.RanksVariable, 1);
+    public static int Count { get; } = RankVariables.Count;
 
     /// <summary>Which one this process is, from 0.</summary>
-    public static int Own { get; } = Number(HostContract.RankVariable, 0);
+    public static int Own { get; } = RankVariables.Own;
 
     /// <summary>Whether this is the rank that writes.</summary>
     public static bool IsFirst => Own == 0;
@@ -39,8 +38,4 @@ internal static class Ranks
             + $"expected at most {most} ranks, or more and smaller micro-batches"
             + (finer >= 1 ? $": BatchSize {finer} and AccumulationSteps {steps} keep the sentences of an update." : ".");
     }
-
-    private static int Number(string variable, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= otherwise
-            ? value : otherwise;
 }
