@@ -39,8 +39,8 @@ internal readonly record struct SpanPair(Entity? Gold, Entity? Predicted)
     };
 
     /// <summary>
-    /// Pairs the entities of a sentence, each with at most one other: those with the same words first, then overlapping ones, the longest overlap before
-    /// shorter ones and the same type before another; what is left over is missed or invented.
+    /// Pairs the entities of a sentence, each with at most one other: overlapping ones, the longest overlap before shorter ones and the same type before
+    /// another (one with the same words overlaps no other); what is left over is missed or invented.
     /// </summary>
     /// <param name="gold">Gold entities, none overlapping another.</param>
     /// <param name="predicted">Predicted entities, none overlapping another.</param>
@@ -51,8 +51,7 @@ internal readonly record struct SpanPair(Entity? Gold, Entity? Predicted)
                          from p in Enumerable.Range(0, predicted.Count)
                          let overlap = OverlapOf(gold[g], predicted[p])
                          where overlap > 0
-                         orderby overlap == gold[g].Length && overlap == predicted[p].Length descending, overlap descending,
-                         gold[g].Type == predicted[p].Type descending
+                         orderby overlap descending, gold[g].Type == predicted[p].Type descending
                          select (Gold: g, Predicted: p);
         var (partner, taken) = (new int[gold.Count], new bool[predicted.Count]);
         Array.Fill(partner, -1);

@@ -105,7 +105,7 @@ internal sealed record TrainingPlan
     {
         if (update < WarmupUpdates)
         {
-            return (double)update / Math.Max(1, WarmupUpdates);
+            return (double)update / WarmupUpdates;
         }
 
         var remaining = Math.Max(1, Updates - WarmupUpdates);

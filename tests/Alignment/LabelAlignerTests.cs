@@ -85,6 +85,8 @@ public class LabelAlignerTests
         Assert.Contains("Word 1 has tag -100", Assert.Throws<ArgumentException>(() => LabelAligner.AlignLabels([0, 1], [0, -100])).Message);
         Assert.Contains("1 tags for 2 pieces", Assert.Throws<ArgumentException>(() => LabelAligner.AlignTagsWithWords([0], [0, 1], 2)).Message);
         Assert.Contains("word 2", Assert.Throws<ArgumentException>(() => LabelAligner.AlignTagsWithWords([0], [2], 2)).Message);
+        Assert.Equal("tags", Assert.Throws<ArgumentNullException>(() => LabelAligner.AlignLabels([0], null!)).ParamName);
+        Assert.Throws<ArgumentOutOfRangeException>(() => LabelAligner.AlignTagsWithWords([], [], -1));
         Assert.Contains("after word 1", Assert.Throws<ArgumentException>(() => LabelAligner.AlignTagsWithWords([0, 0], [1, 0], 2)).Message);
     }
 

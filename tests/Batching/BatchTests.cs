@@ -65,5 +65,8 @@ public class BatchTests
         Assert.Contains("at least one row", Assert.Throws<ArgumentException>(() => Batch.Of([])).Message, StringComparison.Ordinal);
         var error = Assert.Throws<ArgumentException>(() => Batch.Of([new EncodedSentence([1, 2], [0], [-1, -1])]));
         Assert.Contains("2 piece ids and 1 labels", error.Message, StringComparison.Ordinal);
+        Assert.Contains("at least one row", Assert.Throws<ArgumentException>(() => Batch.OfGroups([])).Message, StringComparison.Ordinal);
+        Assert.Contains("at least one row", Assert.Throws<ArgumentException>(() => Batch.OfGroups([[Short], []])).Message, StringComparison.Ordinal);
+        Assert.Contains("0 piece ids and 0 labels", Assert.Throws<ArgumentException>(() => Batch.Of([Short, new([], [], [])])).Message);
     }
 }

@@ -49,6 +49,18 @@ public class SentenceEncoderTests
     }
 
     [Fact]
+    public void A_fault_shows_a_sentences_beginning_and_not_all_of_it()
+    {
+        var error = Assert.Throws<ArgumentException>(() => s_encoder.Encode(new("a b c d e f g h i".Split(' '), [0])));
+
+        Assert.Contains("9 words have 1 tags", error.Message, StringComparison.Ordinal);
+        Assert.Contains("\"a b c d e f g h\"", error.Message, StringComparison.Ordinal);
+        Assert.Equal("sentence", Assert.Throws<ArgumentNullException>(() => s_encoder.Encode(null!)).ParamName);
+        Assert.Equal("sentences", Assert.Throws<ArgumentNullException>(
+            () => s_encoder.EncodeAll(null!, cancellation: TestContext.Current.CancellationToken)).ParamName);
+    }
+
+    [Fact]
     public void It_can_be_stopped()
     {
         using var source = new CancellationTokenSource();

@@ -34,6 +34,15 @@ public class ErrorAnalysisTests
     }
 
     [Fact]
+    public void Of_two_halves_the_one_of_the_entitys_type_stands_for_it()
+    {
+        var pairs = Judged("a b c d", "B-PER I-PER I-PER I-PER", "B-LOC I-LOC B-PER I-PER").Pairs(Labels);
+
+        Assert.Equal([(SpanOutcome.WrongBoundary, "PER"), (SpanOutcome.Invented, "LOC")],
+            pairs.OrderBy(pair => pair.Outcome).Select(pair => (pair.Outcome, pair.Predicted!.Value.Type)));
+    }
+
+    [Fact]
     public void Every_entity_stands_in_exactly_one_pair()
     {
         var tags = Gen.Int[0, 6].Array[0, 12];
@@ -87,6 +96,20 @@ public class ErrorAnalysisTests
     }
 
     [Fact]
+    public void Without_losses_the_worst_have_the_most_errors_and_earlier_ones_win_ties()
+    {
+        var sentences = ((string[])["a O", "b B-PER", "c B-PER", "d B-PER"]).Select(text => text.Split(' '))
+            .Select(part => Judged(part[0] + " x", "O O", part[1] + (part[0] == "c" ? " B-LOC" : " O"))).ToList();
+
+        Assert.Equal(["c", "b"], ErrorAnalysis.Of(sentences, Labels, worstCount: 2).Worst.Select(sentence => sentence.Words[0]));
+        var none = ErrorAnalysis.Of(sentences, Labels, worstCount: 0);
+        Assert.Equal((0, 4, 3), (none.Worst.Count, none.SentenceCount, none.FaultySentenceCount));
+        Assert.Null(none.Known);
+        Assert.Null(none.Unseen);
+        Assert.Throws<ArgumentOutOfRangeException>(() => ErrorAnalysis.Of(sentences, Labels, worstCount: -1));
+    }
+
+    [Fact]
     public void A_split_without_sentences_or_entities_has_no_errors()
     {
         Assert.All(ErrorAnalysis.Of([], Labels).Outcomes.Values, count => Assert.Equal(0, count));
@@ -102,6 +125,20 @@ public class ErrorAnalysisTests
     }
 
     [Fact]
+    public void What_is_missing_is_named() => Assert.All<(string Name, Action Call)>(
+        [
+            ("sentences", () => ErrorAnalysis.Of(null!, Labels)), ("labels", () => ErrorAnalysis.Of([], null!)),
+            ("sentences", () => SplitStatistics.Of("test", null!, Labels)), ("labels", () => SplitStatistics.Of("test", [], null!)),
+            ("sentences", () => KnownEntities.Of(null!, Labels)), ("words", () => KnownEntities.SurfaceOf(null!, default)),
+            ("training", () => LookupBaseline.Of(null!, Labels)), ("labels", () => LookupBaseline.Of([], null!)),
+            ("words", () => LookupBaseline.Of([], Labels).Tag(null!)), ("sentences", () => LookupBaseline.Of([], Labels).Judge(null!)),
+            ("sentences", () => LookupBaseline.Of([], Labels).Score(null!)),
+            ("gold", () => SequenceScores.Compute(null!, [], EntityScheme.Lenient)),
+            ("predicted", () => SequenceScores.Compute([], null!, EntityScheme.Lenient)),
+        ],
+        missing => Assert.Equal(missing.Name, Assert.Throws<ArgumentNullException>(missing.Call).ParamName));
+
+    [Fact]
     public void Split_statistics_count_words_entities_and_the_unseen()
     {
         var known = KnownEntities.Of([Sentence("Rome", "B-LOC")], Labels);
@@ -111,6 +148,7 @@ public class ErrorAnalysisTests
         Assert.Equal((2, 5L, 3L, 2L, 1L),
             (statistics.Sentences, statistics.Words, statistics.OutsideWords, statistics.EntityCount, statistics.UnseenEntities!.Value));
         Assert.Equal([1, 0, 1], Labels.Types.Select(type => statistics.Entities[type]));
+        Assert.Null(SplitStatistics.Of("train", [], Labels).UnseenEntities);
     }
 
     [Fact]
@@ -126,7 +164,10 @@ public class ErrorAnalysisTests
         Assert.Equal([(0.35, 0.0, 1), ((0.91 + 0.99 + 1.0) / 3, 2 / 3.0, 3)], calibration.Bins.Select(bin => (bin.Confidence, bin.Accuracy, bin.Count)));
         Assert.Equal(0.3125, calibration.ExpectedError, 1e-12);
         Assert.Equal(0, new Calibration().ExpectedError);
-        Assert.Throws<ArgumentOutOfRangeException>(() => calibration.Add(double.NaN, true));
+        // A softmax may round up a little.
+        calibration.Add(1.0000005, true);
+        Assert.All([double.NaN, -0.001, 1.00001], confidence => Assert.Throws<ArgumentOutOfRangeException>(() => calibration.Add(confidence, true)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Calibration(0));
     }
 
     private static Sentence Sentence(string words, string tags) => new(words.Split(' '), [.. tags.Split(' ').Select(tag => Labels.FindId(tag)!.Value)]);

@@ -22,6 +22,10 @@ public sealed class LookupBaselineTests
     public void What_training_never_saw_stays_outside() => Assert.Equal([0, 0], Baseline.Tag(["London", "New"]));
 
     [Fact]
+    public void A_sentence_is_judged_by_what_the_table_says() =>
+        Assert.Equal([3, 4, 0], Assert.Single(Baseline.Judge([new(["New", "York", "slept"], [0, 0, 1])])).Predicted);
+
+    [Fact]
     public void Its_scores_are_seqevals()
     {
         var scores = Baseline.Score([new(["Paris", "slept"], [1, 0]), new(["New", "York"], [3, 4])]);

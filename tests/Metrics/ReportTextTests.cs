@@ -49,6 +49,17 @@ public class ReportTextTests
             report);
     }
 
+    [Fact]
+    public void Many_digits_widen_the_first_column_and_a_letter_counts_once()
+    {
+        // scikit-learn: the width is the largest of the names', "weighted avg"'s and the number of digits.
+        var report = SequenceScores.Compute([["B-𝛼"]], [["B-𝛼"]], EntityScheme.Lenient).ToReport(14).Split('\n');
+
+        Assert.Equal("                precision    recall  f1-score   support", report[0]);
+        Assert.Equal("             𝛼  1.00000000000000 1.00000000000000 1.00000000000000         1", report[2]);
+        Assert.Equal("  weighted avg  1.00000000000000 1.00000000000000 1.00000000000000         1", report[^2]);
+    }
+
     [Theory]
     [InlineData(-1)]
     [InlineData(16)]

@@ -108,8 +108,76 @@ public class SequenceScorerTests
     }
 
     [Fact]
+    public void Averages_weigh_types_alike_or_by_their_support()
+    {
+        SequenceScores Scores(int zeroDivision) =>
+            SequenceScores.Compute([["B-PER", "B-PER", "B-PER", "B-LOC"]], [["B-PER", "B-PER", "O", "B-PER"]], EntityScheme.Lenient, zeroDivision);
+
+        // PER: 2 of 3 right, 3 in gold. LOC: 1 in gold, none predicted, so that its precision is undefined.
+        var scores = Scores(0);
+        Assert.Equal(4 / 7.0, scores.Micro.F1, Tolerance);
+        Assert.Equal((2 / 3.0, 0.5, scores.Micro.F1, 4L, 3L, 2L), Numbers(scores.Micro));
+        Assert.Equal((1 / 3.0, 1 / 3.0, 1 / 3.0, 4L, 3L, 2L), Numbers(scores.Macro));
+        Assert.Equal((0.5, 0.5, 0.5, 4L, 3L, 2L), Numbers(scores.Weighted));
+        Assert.Equal(0.5, scores.Accuracy);
+        Assert.Equal((0.75, 0.5, 0.5, 4L, 3L, 2L), Numbers(Scores(1).Weighted));
+    }
+
+    [Theory]
+    [InlineData("O", 0, 0, 0, 0)]
+    [InlineData("O", 1, 1, 1, 1)]
+    [InlineData("B-PER", 0, 0, 0, 0)]
+    [InlineData("B-PER", 1, 0, 1, 0)]
+    public void Without_entities_in_gold_averages_are_what_zero_division_says(string predicted, int zeroDivision, double precision, double recall, double f1)
+    {
+        var scores = SequenceScores.Compute([["O"]], [[predicted]], EntityScheme.Lenient, zeroDivision);
+
+        Assert.All([scores.Micro, scores.Macro, scores.Weighted], row =>
+            Assert.Equal((precision, recall, f1, 0L, predicted == "O" ? 0L : 1L, 0L), Numbers(row)));
+    }
+
+    [Theory]
+    [InlineData(16, 39)]
+    [InlineData(39, 16)]
+    public void Types_of_any_number_are_counted_each_by_itself(int first, int second)
+    {
+        var labels = new LabelSet([.. Enumerable.Range(0, 40).Select(type => $"T{type:00}")]);
+        var scorer = new SequenceScorer(labels);
+
+        scorer.Add((int[])[1, (2 * first) + 1, (2 * second) + 1], [1, (2 * first) + 1, 0]);
+
+        Assert.Equal([("T00", 1L, 1L), ($"T{first}", 1L, 1L), ($"T{second}", 1L, 0L)],
+            scorer.Scores(EntityScheme.Lenient).Types.OrderByDescending(row => row.Correct).Select(row => (row.Name, row.Support, row.Correct)));
+    }
+
+    [Theory]
+    [InlineData(256)]
+    [InlineData(257)]
+    [InlineData(600)]
+    public void Sentences_of_any_length_are_counted_whole(int length)
+    {
+        var scorer = new SequenceScorer(Labels);
+        long[] tags = [.. Enumerable.Range(0, length).Select(i => (long)(i % 7))];
+
+        scorer.Add(tags, tags);
+
+        Assert.Equal((1, length, 1, 1), (scorer.Scores(EntityScheme.Lenient).SentenceCount, scorer.Scores(EntityScheme.Lenient).TokenCount,
+            scorer.Scores(EntityScheme.Lenient).Micro.F1, scorer.Scores(EntityScheme.Lenient).Accuracy));
+        Assert.Equal(0, new SequenceScorer().Scores(EntityScheme.Lenient).Accuracy);
+    }
+
+    [Fact]
     public void Sequences_that_do_not_pair_up_are_refused()
     {
+        var third = new SequenceScorer();
+        third.Add(["O"], ["O"]);
+        third.Add(["O"], ["O"]);
+        Assert.Contains("Sentence 3: 0 gold", Assert.Throws<ArgumentException>(() => third.Add([], ["O"])).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => new SequenceScorer(Labels).Add((long[])[0], [0, 0]));
+        Assert.Throws<OverflowException>(() => new SequenceScorer(Labels).Add((long[])[1L << 32], [0]));
+        Assert.Throws<OverflowException>(() => new SequenceScorer(Labels).Add((long[])[0], [1L << 32]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SequenceScorer(Labels).Add((int[])[7], [0]));
+        Assert.All([-1, 2], zero => Assert.Throws<ArgumentOutOfRangeException>(() => third.Scores(EntityScheme.Lenient, zero)));
         var error = Assert.Throws<ArgumentException>(() => new SequenceScorer().Add(["O", "O"], ["O"]));
         Assert.Contains("2 gold tags but 1 predicted", error.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => SequenceScores.Compute([["O"]], [], EntityScheme.Lenient));
@@ -134,6 +202,9 @@ public class SequenceScorerTests
         Assert.True(allocated < sentences.Count, $"{allocated:N0} bytes for {sentences.Count:N0} sentences");
         Assert.Equal(33_000, scorer.Scores(EntityScheme.Lenient).SentenceCount);
     }
+
+    private static (double Precision, double Recall, double F1, long Support, long Predicted, long Correct) Numbers(ScoreRow row) =>
+        (row.Precision, row.Recall, row.F1, row.Support, row.Predicted, row.Correct);
 
     private static int[] Tags(Random random) => [.. Enumerable.Range(0, 23).Select(_ => random.Next(5) == 0 ? random.Next(31) : 0)];
 

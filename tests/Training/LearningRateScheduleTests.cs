@@ -31,6 +31,19 @@ public class LearningRateScheduleTests
         Assert.Equal(0.5, schedule.RateAt(99));
     }
 
+    [Theory]
+    [InlineData(ScheduleShape.Linear, 0)]
+    [InlineData(ScheduleShape.Cosine, 0.5)] // transformers' progress is 0 / max(1, 0)
+    [InlineData(ScheduleShape.Constant, 0.5)]
+    public void A_warm_up_may_be_the_whole_run(ScheduleShape shape, double last) =>
+        Assert.Equal([0, 0.25, last], ((int[])[0, 2, 4]).Select(Schedule(shape, 0.5, 4, 4).RateAt));
+
+    [Theory]
+    [InlineData(ScheduleShape.Linear)]
+    [InlineData(ScheduleShape.Cosine)]
+    public void A_rate_halves_in_the_middle_and_is_zero_at_the_end(ScheduleShape shape) => Assert.All([(2, 0.5), (6, 0.25), (10, 0)],
+        at => Assert.Equal(at.Item2, Schedule(shape, 0.5, 2, 10).RateAt(at.Item1), Tolerance));
+
     private static TrainingPlan Schedule(ScheduleShape shape, double peak, int warmup, int updates) =>
         new(new() { Schedule = shape, LearningRate = peak, WarmupUpdates = warmup, MaximumUpdates = updates }, rows: 1);
 

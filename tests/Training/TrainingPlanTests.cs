@@ -1,3 +1,4 @@
+using System.Text.Json;
 using NotebookLib.Training;
 
 namespace NotebookLib.Tests.Training;
@@ -63,6 +64,52 @@ public class TrainingPlanTests
 
         Assert.Equal((3, 13, 0), (plan.LogEvery, plan.EvaluateEvery, plan.SaveEvery));
         Assert.Empty(plan.Saves);
+    }
+
+    [Fact]
+    public void Warm_up_is_a_number_of_updates_or_else_a_fraction_of_them_rounded_up()
+    {
+        static int Warmup(int updates, double ratio) =>
+            new TrainingPlan(new() { MaximumUpdates = 25, WarmupUpdates = updates, WarmupRatio = ratio }, rows: 1).WarmupUpdates;
+
+        Assert.Equal([7, 7, 3, 0], [Warmup(7, 0), Warmup(7, 0.5), Warmup(0, 0.1), Warmup(0, 0)]);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new TrainingPlan(new(), rows: 0));
+    }
+
+    [Fact]
+    public void Evaluations_and_saves_are_the_updates_that_are_due()
+    {
+        var plan = new TrainingPlan(new TrainingSettings { MaximumUpdates = 9, EvaluateEvery = 3, SaveEvery = Interval.Never }, rows: 1);
+
+        Assert.Equal([3, 6, 9], plan.Evaluations);
+        Assert.Empty(plan.Saves);
+        Assert.Equal(plan.Evaluations, Enumerable.Range(1, 9).Where(update => TrainingPlan.IsDue(update, plan.EvaluateEvery)));
+        Assert.DoesNotContain(Enumerable.Range(0, 9), update => TrainingPlan.IsDue(update, plan.SaveEvery));
+    }
+
+    [Theory]
+    [InlineData(0, true, "never")]
+    [InlineData(0.05, true, "every 0.05 of the run")]
+    [InlineData(1, true, "every 1 updates")]
+    [InlineData(int.MaxValue, true, "every 2147483647 updates")]
+    [InlineData(-0.1, false, "")]
+    [InlineData(1.5, false, "")]
+    [InlineData(2147483648.0, false, "")]
+    [InlineData(double.NaN, false, "")]
+    public void An_interval_is_a_whole_number_or_a_fraction_and_says_so(double value, bool isValid, string words)
+    {
+        Interval interval = value;
+
+        Assert.Equal(isValid, interval.IsValid);
+        Assert.Equal(words, isValid ? interval.ToString() : "");
+        Assert.Equal(value, Interval.FromDouble(value).Value);
+    }
+
+    [Fact]
+    public void In_JSON_an_interval_is_its_number()
+    {
+        Assert.Equal("0.05", JsonSerializer.Serialize<Interval>(0.05));
+        Assert.Equal(10, JsonSerializer.Deserialize<Interval>("10").Value);
     }
 
     [Theory]

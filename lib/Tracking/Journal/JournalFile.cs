@@ -56,7 +56,7 @@ internal enum JournalKind : byte
 }
 
 /// <summary>
-/// One line of the journal; as bytes <c>checksum kind number json\n</c>, for example <c>1c291ca3 H 17 {"train/loss":0.5}</c>. The checksum is the CRC-32
+/// One line of the journal; as bytes <c>checksum kind number json\n</c>, for example <c>fe8876ec H 17 {"train/loss":0.5}</c>. The checksum is the CRC-32
 /// (zlib's) of everything after its blank. A line that a kill or a full disk cut short has no newline or a wrong checksum; JSON text never holds a newline.
 /// </summary>
 /// <param name="Kind">What it says.</param>
