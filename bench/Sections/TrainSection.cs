@@ -60,6 +60,8 @@ internal sealed class TrainSection : ISection
 
             var contest = Contest.Hold(kind.IsLora ? [plain, ours, RecomputingAll(pair, ours)] : [plain, ours], passes.Count + 1, rounds, 0, passes.Count);
             Report(report, table, kind, isHalf, contest, tokens);
+            var alone = Contest.Hold([ours with { Name = "ours, nobody between" }], passes.Count + 1, 2 * rounds, [.. Enumerable.Range(0, passes.Count + 1)]);
+            table.Add(Row(kind, isHalf, alone, 0, "–", tokens));
         }
     }
 
@@ -85,15 +87,19 @@ internal sealed class TrainSection : ISection
         }
     }
 
+    private static string[] Row(TrainingKind kind, bool isHalf, Contest contest, int who, string ratio, double tokens)
+    {
+        var share = contest.RatePerGigaflops(who, tokens);
+        return [$"{kind.Name} {(isHalf ? "bf16" : "float32")}, {contest.Names[who]}", contest.Rate(who, tokens).ToText("0"), ratio, Spread.Of(contest.Probes).ToText("0"),
+            share.ToText("0.000"), $"{share.Median * kind.FlopsPerToken / 1e9 * 100:0.0} %"];
+    }
+
     private static void Report(SectionReport report, List<IReadOnlyList<string>> table, TrainingKind kind, bool isHalf, Contest contest, double tokens)
     {
         var type = isHalf ? "bf16" : "float32";
         for (var i = 0; i < contest.Names.Count; i++)
         {
-            var share = contest.RatePerGigaflops(i, tokens);
-            table.Add([$"{kind.Name} {type}, {contest.Names[i]}", contest.Rate(i, tokens).ToText("0"), i == 0 ? "1" : contest.Ratio(i, 0).ToText("0.00"),
-                Spread.Of(contest.Probes).ToText("0"),
-                share.ToText("0.000"), $"{share.Median * kind.FlopsPerToken / 1e9 * 100:0.0} %"]);
+            table.Add(Row(kind, isHalf, contest, i, i == 0 ? "1" : contest.Ratio(i, 0).ToText("0.00"), tokens));
         }
 
         if (kind == TrainingKind.XSmall)

@@ -207,10 +207,7 @@ internal static unsafe partial class AttentionKernel
         {
             var row = x.RelativeRows[downwards ? distances - 1 - r : r];
             var to = positions + ((long)row * x.C) + (head * x.D);
-            for (var d = 0; d < x.D; d++)
-            {
-                to[d] += source[(r * paddedD) + d];
-            }
+            SumKernel.Add<Float32>(to, source + (r * paddedD), 0, x.D);
         }
     }
 
@@ -218,10 +215,7 @@ internal static unsafe partial class AttentionKernel
     {
         for (var r = 0; r < length; r++)
         {
-            for (var d = 0; d < columns; d++)
-            {
-                sums[d] += rows[(r * stride) + d];
-            }
+            SumKernel.Add<Float32>(sums, rows + (r * stride), 0, columns);
         }
     }
 }

@@ -148,23 +148,30 @@ internal static unsafe partial class AttentionKernel
             return;
         }
 
+        // Lanes of columns at a time: what is written lies side by side.
         var distances = (2 * longest) - 1;
-        for (var column = 0; column < stride; column++)
+        var rows = stackalloc long[SmallGemm.Lane];
+        for (var first = 0; first < stride; first += SmallGemm.Lane, target += SmallGemm.Lane)
         {
-            if (column >= distances)
+            var columns = Math.Clamp(distances - first, 0, SmallGemm.Lane);
+            for (var c = 0; c < columns; c++)
             {
-                for (var d = 0; d < x.D; d++)
-                {
-                    target[(d * stride) + column] = 0;
-                }
-
-                continue;
+                var row = x.RelativeRows[downwards ? distances - 1 - first - c : first + c];
+                rows[c] = ((long)row * x.C) + (head * x.D);
             }
 
-            var row = x.RelativeRows[downwards ? distances - 1 - column : column];
             for (var d = 0; d < x.D; d++)
             {
-                target[(d * stride) + column] = T.LoadOne(positions, ((long)row * x.C) + (head * x.D) + d);
+                var to = target + (d * stride);
+                for (var c = 0; c < columns; c++)
+                {
+                    to[c] = T.LoadOne(positions, rows[c] + d);
+                }
+
+                for (var c = columns; c < SmallGemm.Lane; c++)
+                {
+                    to[c] = 0;
+                }
             }
         }
     }

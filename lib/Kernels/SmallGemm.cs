@@ -38,7 +38,12 @@ internal static unsafe class SmallGemm
                 Block6x2(k, a + (row * lda), lda, stepA, b + column, ldb, c + (row * ldc) + column, ldc, accumulate);
             }
 
-            for (; row < m; row++)
+            for (; row + 2 <= m; row += 2)
+            {
+                Block2x2(k, a + (row * lda), lda, stepA, b + column, ldb, c + (row * ldc) + column, ldc, accumulate);
+            }
+
+            if (row < m)
             {
                 Block1x2(k, a + (row * lda), stepA, b + column, ldb, c + (row * ldc) + column, accumulate);
             }
@@ -52,7 +57,12 @@ internal static unsafe class SmallGemm
                 Block6x1(k, a + (row * lda), lda, stepA, b + column, ldb, c + (row * ldc) + column, ldc, accumulate);
             }
 
-            for (; row < m; row++)
+            for (; row + 2 <= m; row += 2)
+            {
+                Block2x1(k, a + (row * lda), lda, stepA, b + column, ldb, c + (row * ldc) + column, ldc, accumulate);
+            }
+
+            if (row < m)
             {
                 Block1x1(k, a + (row * lda), stepA, b + column, ldb, c + (row * ldc) + column, accumulate);
             }
@@ -125,6 +135,44 @@ internal static unsafe class SmallGemm
         Store(c += ldc, c3, accumulate);
         Store(c += ldc, c4, accumulate);
         Store(c + ldc, c5, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block2x2(int k, float* a, int lda, int stepA, float* b, int ldb, float* c, int ldc, bool accumulate)
+    {
+        Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default;
+        var a1 = a + lda;
+        for (int step = 0, i = 0; step < k; step++, i += stepA, b += ldb)
+        {
+            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + Lane);
+            var x = Vector512.Create(a[i]);
+            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
+            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
+            x = Vector512.Create(a1[i]);
+            c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
+        }
+
+        Store(c, c00, accumulate);
+        Store(c + Lane, c01, accumulate);
+        Store(c += ldc, c10, accumulate);
+        Store(c + Lane, c11, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block2x1(int k, float* a, int lda, int stepA, float* b, int ldb, float* c, int ldc, bool accumulate)
+    {
+        Vector512<float> c0 = default, c1 = default;
+        var a1 = a + lda;
+        for (int step = 0, i = 0; step < k; step++, i += stepA, b += ldb)
+        {
+            var b0 = Vector512.Load(b);
+            c0 = Vector512.FusedMultiplyAdd(Vector512.Create(a[i]), b0, c0);
+            c1 = Vector512.FusedMultiplyAdd(Vector512.Create(a1[i]), b0, c1);
+        }
+
+        Store(c, c0, accumulate);
+        Store(c + ldc, c1, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -217,6 +217,7 @@ internal abstract class LayerOperations
     /// <summary>target = values, or target += values.</summary>
     protected void Put(Tensor values, Tensor target, bool isFirst)
     {
+        using var part = Platform.StepClock.Part("adding gradients up");
         if (isFirst)
         {
             using var scope = NewDisposeScope();
