@@ -90,8 +90,8 @@ internal sealed class TrainSection : ISection
     private static string[] Row(TrainingKind kind, bool isHalf, Contest contest, int who, string ratio, double tokens)
     {
         var share = contest.RatePerGigaflops(who, tokens);
-        return [$"{kind.Name} {(isHalf ? "bf16" : "float32")}, {contest.Names[who]}", contest.Rate(who, tokens).ToText("0"), ratio, Spread.Of(contest.Probes).ToText("0"),
-            share.ToText("0.000"), $"{share.Median * kind.FlopsPerToken / 1e9 * 100:0.0} %"];
+        return [$"{kind.Name} {(isHalf ? "bf16" : "float32")}, {contest.Names[who]}", contest.Rate(who, tokens).ToText("0"), ratio,
+            Spread.Of(contest.Probes).ToText("0"), share.ToText("0.000"), $"{share.Median * kind.FlopsPerToken / 1e9 * 100:0.0} %"];
     }
 
     private static void Report(SectionReport report, List<IReadOnlyList<string>> table, TrainingKind kind, bool isHalf, Contest contest, double tokens)

@@ -4,6 +4,7 @@ using NotebookLib.Tests.Runner;
 namespace NotebookLib.Tests.Experiments;
 
 /// <summary>What the cells that need the Hub say where it cannot be asked: in the kernel that runs them, with nothing kept on the machine.</summary>
+[StartsProcesses]
 public sealed class NoNetworkTests : IDisposable
 {
     private static readonly string[] Cells =

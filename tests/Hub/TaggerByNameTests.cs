@@ -6,6 +6,7 @@ using NotebookLib.Tests.Runner;
 namespace NotebookLib.Tests.Hub;
 
 /// <summary>A trained model that is asked for by its name on the Hub.</summary>
+[StartsProcesses]
 public sealed class TaggerByNameTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("by-name-").FullName;

@@ -9,6 +9,7 @@ namespace NotebookLib.Tests.Notebooks;
 /// Notebooks in the released tool that VS Code's Polyglot Notebooks runs. The three of the project are trained there when NOTEBOOKS_IN_TOOL is set (some
 /// minutes each); their set-up, repeated and out-of-order cells and the stop button are looked at always.
 /// </summary>
+[StartsProcesses]
 public sealed class ReleasedToolTests
 {
     [Fact]

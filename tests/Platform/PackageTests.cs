@@ -7,6 +7,7 @@ using NotebookLib.Tests.Onnx;
 namespace NotebookLib.Tests.Platform;
 
 /// <summary>The package as a stranger gets it: packed, and used by the sample in an empty folder.</summary>
+[StartsProcesses]
 public sealed class PackageTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("a package ");

@@ -6,6 +6,7 @@ using NotebookLib.Tests.Inference;
 namespace NotebookLib.Tests.Runner;
 
 /// <summary><c>annotate</c> as a person types it, on a model folder made for the occasion.</summary>
+[StartsProcesses]
 public sealed class AnnotateCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace NotebookLib.Tests.Runner;
 
+[StartsProcesses]
 public sealed class ConvertTests : IDisposable
 {
     private readonly RunnerProcess _runner = new();

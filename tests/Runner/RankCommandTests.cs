@@ -7,6 +7,7 @@ namespace NotebookLib.Tests.Runner;
 /// One notebook run by the ranks of a real mpirun, in short; tools/mpi/rehearse.sh does more, with the demo's. What ranks compute is held by RanksTests, which
 /// need no Open MPI.
 /// </summary>
+[StartsProcesses]
 public sealed class RankCommandTests : IDisposable
 {
     // Rank 1 may have to die, once: when rank 0 has saved something, by which time it has trained for a while.

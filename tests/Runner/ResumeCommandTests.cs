@@ -9,6 +9,7 @@ using runner::NotebookRunner.Running;
 namespace NotebookLib.Tests.Runner;
 
 /// <summary>Stops of every kind, and the one command that goes on after each.</summary>
+[StartsProcesses]
 public sealed partial class ResumeCommandTests(ResumeCommandTests.FailedRun failed) : IClassFixture<ResumeCommandTests.FailedRun>, IDisposable
 {
     private const int Hangup = 1;

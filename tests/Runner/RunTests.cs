@@ -6,6 +6,7 @@ using runner::NotebookRunner.Running;
 
 namespace NotebookLib.Tests.Runner;
 
+[StartsProcesses]
 public sealed partial class RunTests : IDisposable
 {
     private readonly RunnerProcess _runner = new();

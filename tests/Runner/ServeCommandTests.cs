@@ -7,6 +7,7 @@ using NotebookLib.Tests.Inference;
 namespace NotebookLib.Tests.Runner;
 
 /// <summary><c>serve</c> as a person types it, on a model folder made for the occasion.</summary>
+[StartsProcesses]
 public sealed class ServeCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -6,6 +6,7 @@ using runner::NotebookRunner.Sweeps;
 
 namespace NotebookLib.Tests.Runner;
 
+[StartsProcesses]
 public sealed class SweepTests : IDisposable
 {
     private readonly RunnerProcess _runner = new();

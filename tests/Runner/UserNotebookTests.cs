@@ -5,6 +5,7 @@ namespace NotebookLib.Tests.Runner;
 /// <summary>
 /// Notebooks of a user (tests/Runner/notebooks), one for each kind of cell and magic command: they run as in the editor, or are refused before anything ran.
 /// </summary>
+[StartsProcesses]
 public sealed class UserNotebookTests : IDisposable
 {
     private readonly RunnerProcess _runner = new();

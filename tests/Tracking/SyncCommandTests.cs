@@ -6,6 +6,7 @@ using static NotebookLib.Tests.Tracking.TrackingFixture;
 
 namespace NotebookLib.Tests.Tracking;
 
+[StartsProcesses]
 public sealed class SyncCommandTests
 {
     [Fact]

@@ -139,6 +139,8 @@ internal sealed record TrainerState
             || GoodUpdates < 0 ? "a count is negative"
         : RandomStates.FirstOrDefault(pair => pair.Value is null || !Base64.IsValid(pair.Value)) is { Key: { } name }
             ? $"the state of the random generator {name} is no base64"
+        : Evaluations.Find(evaluation => !evaluation.Metrics.ContainsKey(EvaluationResult.LossMetric)) is { } bare
+            ? $"the evaluation at update {bare.Update} has no loss"
         : RandomState.FindFault(DecodeRandomStates());
 
     // Computed ones follow from others.
@@ -168,6 +170,7 @@ internal static class StateJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };

@@ -15,6 +15,7 @@ namespace NotebookLib.Tests.Runner.Stops;
 /// tools/kill-and-resume.sh [STOPS] [SEED]
 /// </code>
 /// </summary>
+[StartsProcesses]
 public sealed class StopTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string StopsVariable = "STOPS";

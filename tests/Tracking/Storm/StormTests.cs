@@ -15,6 +15,7 @@ namespace NotebookLib.Tests.Tracking.Storm;
 /// </code>
 /// </summary>
 [Trait("category", "storm")]
+[StartsProcesses]
 public sealed class StormTests(ITestOutputHelper output)
 {
     private const int Updates = 180;
