@@ -29,6 +29,8 @@ public class BatchTests
         Assert.Equal([[3, 5], [5]], batch.Groups);
         Assert.Equal([8, 5], batch.PiecesOfGroups);
         Assert.Equal([3, 5, 5], batch.Lengths);
+        Assert.Equal([1, 5, 2, 1, 8, 9, 7, 2, 1, 8, 9, 7, 2], batch.Ids);
+        Assert.Equal(1 + 3 + 3, batch.LabelledCount);
     }
 
     [Fact]

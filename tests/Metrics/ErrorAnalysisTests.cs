@@ -80,7 +80,8 @@ public class ErrorAnalysisTests
 
         Assert.Equal(("seen in training", 1L, 1L, 1L), (analysis.Known!.Name, analysis.Known.Support, analysis.Known.Predicted, analysis.Known.Correct));
         // Gold: Grace, Rome; predicted: Rome, Ada alone; right: Rome.
-        Assert.Equal((2L, 2L, 1L, 0.5), (analysis.Unseen!.Support, analysis.Unseen.Predicted, analysis.Unseen.Correct, analysis.Unseen.F1));
+        Assert.Equal(("never seen", 2L, 2L, 1L, 0.5),
+            (analysis.Unseen!.Name, analysis.Unseen.Support, analysis.Unseen.Predicted, analysis.Unseen.Correct, analysis.Unseen.F1));
     }
 
     [Fact]
@@ -148,6 +149,7 @@ public class ErrorAnalysisTests
         Assert.Equal((2, 5L, 3L, 2L, 1L),
             (statistics.Sentences, statistics.Words, statistics.OutsideWords, statistics.EntityCount, statistics.UnseenEntities!.Value));
         Assert.Equal([1, 0, 1], Labels.Types.Select(type => statistics.Entities[type]));
+        Assert.Equal(0, SplitStatistics.Of("test", [Sentence("Rome", "B-LOC")], Labels, known).UnseenEntities);
         Assert.Null(SplitStatistics.Of("train", [], Labels).UnseenEntities);
     }
 

@@ -56,6 +56,15 @@ public class SequenceScorerTests
     });
 
     [Fact]
+    public void An_entity_without_a_beginning_counts_in_lenient_reading_alone()
+    {
+        var scorer = new SequenceScorer(Labels);
+        scorer.Add((int[])[2, 0, 1], [2, 0, 1]);
+
+        Assert.Equal((2, 1), (scorer.Scores(EntityScheme.Lenient).Micro.Correct, scorer.Scores(EntityScheme.StrictIob2).Micro.Correct));
+    }
+
+    [Fact]
     public void Strict_reading_finds_no_more_entities_than_lenient_reading() => TagSequences.Pairs.Sample(pairs =>
     {
         var (lenient, strict) = (Score(pairs, EntityScheme.Lenient), Score(pairs, EntityScheme.StrictIob2));

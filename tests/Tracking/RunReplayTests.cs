@@ -173,6 +173,14 @@ public sealed class RunReplayTests
     }
 
     [Fact]
+    public void Values_that_were_set_before_a_mark_stay_behind_a_return()
+    {
+        Play(Session(), new(JournalKind.Summary, 0, """{"best":1}"""), Mark("here", 0), Row(0, "{}"), Return("here", 0), Row(0, """{"best":7}"""));
+
+        Assert.Equal("1", Summary()["best"]!.ToJsonString());
+    }
+
+    [Fact]
     public void Values_that_an_earlier_part_of_the_run_left_come_back_with_a_return()
     {
         Play(Session(), Mark("start", 0), Row(0, """{"old":1}"""), Place("""{"old":8}"""));
@@ -195,9 +203,10 @@ public sealed class RunReplayTests
     [Fact]
     public void A_metric_is_what_it_was_defined_as_last()
     {
-        Play(Session(), Metric("loss", null, "a"), Metric(null, "loss", "b"), Metric("loss", null, "c"));
+        Play(Session(), Metric("loss", null, "a"), Metric(null, "loss", "b"), Metric("f1", null, "d"), Metric("loss", null, "c"));
 
-        Assert.Equal([("loss", null, "c"), (null, "loss", "b")], _replay.Metrics.Select(metric => (metric.Name, metric.Glob, metric.StepMetric)));
+        Assert.Equal([("loss", null, "c"), (null, "loss", "b"), ("f1", null, "d")],
+            _replay.Metrics.Select(metric => (metric.Name, metric.Glob, metric.StepMetric)));
     }
 
     [Fact]

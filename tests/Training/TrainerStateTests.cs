@@ -15,6 +15,7 @@ public sealed class TrainerStateTests : IDisposable
     {
         var state = Whole() with { Update = 7, Accumulated = 3, MicroBatches = 31, UpdateLoss = float.NaN, BestValue = 0.5, LossScale = 1024, GoodUpdates = 9 };
         state.Steps.Add(new(7, 0.5, 3, 1e-3, 2, 100, 10));
+        state.Evaluations.Add(new(7, 0.5, new Dictionary<string, double> { ["loss"] = 0.25 }, new Dictionary<string, double>(), 10, true));
         state.Save(_folder);
 
         var loaded = TrainerState.Load(_folder);
@@ -22,6 +23,7 @@ public sealed class TrainerStateTests : IDisposable
         Assert.Equal((7, 3, 31, float.NaN, 0.5, 1024.0, 9),
             (loaded.Update, loaded.Accumulated, loaded.MicroBatches, loaded.UpdateLoss, loaded.BestValue, loaded.LossScale, loaded.GoodUpdates));
         Assert.Equal(state.Steps, loaded.Steps);
+        Assert.Equal((7, 0.25, true), loaded.Evaluations.Select(evaluation => (evaluation.Update, evaluation.Loss, evaluation.IsBest)).Single());
         Assert.Equal(state.DecodeRandomStates()[RandomState.LibtorchName], loaded.DecodeRandomStates()[RandomState.LibtorchName]);
         Assert.Equal("checkpoint-7+3", loaded.Name.ToString());
     }
