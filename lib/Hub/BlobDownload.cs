@@ -99,7 +99,7 @@ internal sealed class BlobDownload(HubSession session)
             }
 
             ThrowIfDiskFull(incomplete, $"{place.Repo}/{place.File}", remote.SizeBytes - file.Length);
-            var (response, isHub) = await session.OpenAsync(url, file.Length, cancel).ConfigureAwait(false);
+            var (response, isHub) = await session.OpenAsync($"{place.Repo}/{place.File}", url, file.Length, cancel).ConfigureAwait(false);
             using (response)
             {
                 var total = await AcceptAsync(response, isHub, place, remote, file, cancel).ConfigureAwait(false);

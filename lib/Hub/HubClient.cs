@@ -112,7 +112,7 @@ internal sealed class HubClient : IDisposable
 
             entries.AddRange(ReadTree(HubSession.Json(answer, $"{repo}: the list of files"), repo));
             url = page < MostPages
-                ? NextPage(answer["Link"])
+                ? NextPage(repo, answer["Link"])
                 : throw new HubException(HubFault.BadAnswer, $"{repo}: its list of files has more than {MostPages} pages");
         }
 
@@ -242,14 +242,14 @@ internal sealed class HubClient : IDisposable
     }
 
     // RFC 8288: <address>; rel="next", and only within the Hub.
-    private string? NextPage(string? link)
+    private string? NextPage(HubRepo repo, string? link)
     {
         var next = link?.Split(',').Select(part => part.Trim())
             .FirstOrDefault(part => part.Contains("rel=\"next\"", StringComparison.Ordinal) && part.StartsWith('<'));
         var url = next?[1..Math.Max(1, next.IndexOf('>', StringComparison.Ordinal))];
         return url is null ? null : url.StartsWith('/') ? _session.Url(url[1..])
             : url.StartsWith(_session.Url(""), StringComparison.Ordinal) ? url
-            : throw new HubException(HubFault.BadAnswer, "the list of files goes on at another host; refused");
+            : throw new HubException(HubFault.BadAnswer, $"{repo}: the list of files goes on at another host; refused");
     }
 
     private static void ThrowIfNoRevision(string revision)

@@ -87,7 +87,7 @@ internal sealed class HubSession : IDisposable
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="HubException">Unreachable.</exception>
     public Task<NetAnswer> HeadAsync(string what, string url, int? tries, CancellationToken cancel)
-        => RetryAsync(what, tries, token => FollowAsync(url, token), cancel);
+        => RetryAsync(what, tries, token => FollowAsync(what, url, token), cancel);
 
     /// <summary>Sends a request, again and again as long as that may help.</summary>
     /// <param name="what">The deed, for messages.</param>
@@ -104,12 +104,13 @@ internal sealed class HubSession : IDisposable
         => RetryAsync(what, null, token => _net.SendAsync(Request(method, url, headers ?? []) with { Body = body }, token), cancel);
 
     /// <summary>Begins to fetch a file, wherever redirects lead.</summary>
+    /// <param name="what">The deed, for messages.</param>
     /// <param name="url">Absolute.</param>
     /// <param name="from">The first byte wanted.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The answer, whose body is still to be read, and whether the Hub itself gave it.</returns>
     /// <exception cref="TransientException">May pass.</exception>
-    public async Task<(HttpResponseMessage Response, bool IsHub)> OpenAsync(string url, long from, CancellationToken cancel)
+    public async Task<(HttpResponseMessage Response, bool IsHub)> OpenAsync(string what, string url, long from, CancellationToken cancel)
     {
         IReadOnlyList<(string, string)> range = from > 0 ? [("Range", $"bytes={from}-")] : [];
         for (var hop = 0; ; hop++)
@@ -122,7 +123,7 @@ internal sealed class HubSession : IDisposable
 
             var target = response.Headers.NonValidated["Location"].ToString();
             response.Dispose();
-            url = hop < MostRedirects ? Follow(url, target) : throw new TransientException($"more than {MostRedirects} redirects");
+            url = hop < MostRedirects ? Follow(what, url, target) : throw new TransientException($"more than {MostRedirects} redirects");
         }
     }
 
@@ -148,7 +149,7 @@ internal sealed class HubSession : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _net.Dispose();
 
-    private async Task<NetAnswer> FollowAsync(string url, CancellationToken cancel)
+    private async Task<NetAnswer> FollowAsync(string what, string url, CancellationToken cancel)
     {
         for (var hop = 0; ; hop++)
         {
@@ -159,7 +160,7 @@ internal sealed class HubSession : IDisposable
                 return answer;
             }
 
-            url = Follow(url, answer["Location"]!);
+            url = Follow(what, url, answer["Location"]!);
         }
     }
 
@@ -177,17 +178,18 @@ internal sealed class HubSession : IDisposable
 
     private bool IsHub(string url) => new Uri(url) is var uri && uri.Scheme == _endpoint.Scheme && uri.Host == _endpoint.Host && uri.Port == _endpoint.Port;
 
-    private static string Follow(string url, string target)
+    private static string Follow(string what, string url, string target)
     {
         // A target without a scheme is relative, even where System.Uri reads "/path" as a file on Unix.
         var isAbsolute = !target.StartsWith('/') && Uri.TryCreate(target, UriKind.Absolute, out _);
         if (!Uri.TryCreate(NetClient.AsWritten(url), target, out var next))
         {
-            throw new HubException(HubFault.BadAnswer, $"{new Uri(url).Host} redirects to \"{Excerpt.Long(target)}\", which is no address");
+            throw new HubException(HubFault.BadAnswer, $"{what}: {new Uri(url).Host} redirects to \"{Excerpt.Long(target)}\", which is no address");
         }
 
         return next.Scheme == "https" || (next.Scheme == "http" && new Uri(url).Scheme == "http")
             ? isAbsolute ? target : next.AbsoluteUri
-            : throw new HubException(HubFault.Refused, $"{new Uri(url).Host} redirects to an address that is not https; refused");
+            : throw new HubException(HubFault.Refused,
+                $"{what}: {new Uri(url).Host} redirects to an address that is not https but {Excerpt.Of(next.Scheme)}; refused");
     }
 }
