@@ -8,7 +8,9 @@ cd "$(dirname "$0")/../.."
 updates=${1:-40}
 [ "$(id -u)" -eq 0 ] || { echo "Run it as root: Slurm's daemons, and apt-get where they are missing, need it." >&2; exit 2; }
 [ -e bin/tools/NotebookRunner.dll ] || { echo "bin/tools/NotebookRunner.dll is not there: dotnet build tools" >&2; exit 2; }
-if ! command -v slurmctld slurmd munged sbatch > /dev/null; then
+missing=
+for command in slurmctld slurmd munged sbatch; do command -v "$command" > /dev/null || missing=1; done
+if [ -n "$missing" ]; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge > /dev/null
 fi
