@@ -42,6 +42,9 @@ public sealed class TrainerStateTests : IDisposable
     [InlineData("randomStates", """{"libtorch":"AAAA"}""", "has 3 bytes")]
     [InlineData("randomStates", """{"dropout":"no base64!"}""", "generator dropout is no base64")]
     [InlineData("update", "\"many\"", "not a trainer state")]
+    [InlineData("history", "{}", "not a trainer state")]
+    [InlineData("history", """{"steps":[],"evaluations":[{"update":3,"epoch":1,"metrics":{},"typeF1":{},"elapsedSeconds":1,"isBest":true}]}""",
+        "update 3 has no loss")]
     public void A_file_that_was_changed_is_refused_with_its_name(string member, string value, string expected)
     {
         Whole().Save(_folder);

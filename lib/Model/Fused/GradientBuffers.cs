@@ -64,20 +64,9 @@ internal sealed class GradientBuffers(LayerOperations operations)
     /// <param name="gradient">Same shape, float32 or bfloat16.</param>
     public void Add(Tensor parameter, Tensor gradient)
     {
-        if (TargetOf(parameter) is not { } target)
+        if (TargetOf(parameter) is { } target)
         {
-            return;
-        }
-
-        using var part = Platform.StepClock.Part("adding gradients up");
-        using var scope = NewDisposeScope();
-        if (target.IsFirst)
-        {
-            target.Target.copy_(gradient);
-        }
-        else
-        {
-            operations.AddInPlace(target.Target, gradient);
+            operations.Put(gradient, target.Target, target.IsFirst);
         }
     }
 

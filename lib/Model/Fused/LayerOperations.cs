@@ -215,7 +215,7 @@ internal abstract class LayerOperations
     }
 
     /// <summary>target = values, or target += values.</summary>
-    protected void Put(Tensor values, Tensor target, bool isFirst)
+    public void Put(Tensor values, Tensor target, bool isFirst)
     {
         using var part = Platform.StepClock.Part("adding gradients up");
         if (isFirst)
