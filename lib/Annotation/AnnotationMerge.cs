@@ -15,9 +15,6 @@ namespace NotebookLib.Annotation;
 /// </summary>
 internal static class AnnotationMerge
 {
-    private const int LargestFrameBytes = 1 << 20;
-    private const long MostRows = 1L << 50;
-
     /// <summary>What the joined output came to.</summary>
     /// <param name="Shards">How many shards.</param>
     /// <param name="Rows">Texts written.</param>
@@ -30,7 +27,7 @@ internal static class AnnotationMerge
     public static IReadOnlyList<string> Beside(string output)
     {
         var (folder, stem, ending) = (Path.GetDirectoryName(Path.GetFullPath(output))!, Path.GetFileNameWithoutExtension(output), Path.GetExtension(output));
-        string[] marks = [AnnotationPart.ShardRecordOf(""), AnnotationPart.RecordOf("")];
+        string[] marks = [AnnotationShard.RecordOf(""), AnnotationPart.RecordOf("")];
         return !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!)
             .SelectMany(name => marks.Where(mark => name.EndsWith(mark, StringComparison.Ordinal)).Select(mark => name[..^mark.Length]))
             .Where(name => name.StartsWith(stem, StringComparison.Ordinal) && name.EndsWith(ending, StringComparison.Ordinal))
@@ -49,9 +46,10 @@ internal static class AnnotationMerge
     public static Result Run(string output, IReadOnlyList<string> parts, bool replaces, CancellationToken cancellation = default)
     {
         var shards = Checked(output, parts, replaces);
-        var rows = shards.Select(shard => new RowReader(shard)).ToList();
+        var rows = new List<RowReader>();
         try
         {
+            shards.ForEach(shard => rows.Add(new(shard)));
             var first = rows[0];
             if (rows.Find(reader => !reader.Head.SequenceEqual(first.Head) || !reader.Tail.SequenceEqual(first.Tail)) is { } other)
             {
@@ -63,7 +61,7 @@ internal static class AnnotationMerge
             {
                 // What reads a row takes it for one of ours.
                 rows.ForEach(reader => reader.CheckAll());
-                AnnotationParquet.Write(output, Joined().Select(row => Encoding.UTF8.GetString(row.Span).TrimEnd('\n')), new LabelSet(shards[0].Types));
+                AnnotationParquet.Write(output, Joined().Select(row => Encoding.UTF8.GetString(row.Span).TrimEnd('\n')), new LabelSet([.. shards[0].Types]));
             }
             else
             {
@@ -112,18 +110,7 @@ internal static class AnnotationMerge
         stream.Write(frame.Tail);
     }
 
-    /// <summary>A complete shard, as its record says.</summary>
-    private sealed record Shard(
-        string Path, int Number, int Count, JsonObject Task, AnnotationFormat Format, long InputRows, string InputHash, long Rows, long Entities, long Skipped,
-        string[] Types, long FirstRow, long EndOfRows, long Bytes, string Hash)
-    {
-        public string RowsPath => Format == AnnotationFormat.Parquet ? AnnotationPart.ShardRowsOf(Path) : Path;
-
-        /// <summary>What the shard's rows were made by; the input is known by its hash.</summary>
-        public IEnumerable<KeyValuePair<string, JsonNode?>> Maker => Task.Where(pair => pair.Key is not ("shard" or "input"));
-    }
-
-    private static List<Shard> Checked(string output, IReadOnlyList<string> parts, bool replaces)
+    private static List<AnnotationShard> Checked(string output, IReadOnlyList<string> parts, bool replaces)
     {
         var faults = new List<string>();
         if (Directory.Exists(output))
@@ -135,18 +122,24 @@ internal static class AnnotationMerge
             faults.Add($"{output}: exists already and was left as it is. Name another output, or have it replaced.");
         }
 
+        var whole = InRealFolder(output);
+        if (parts.FirstOrDefault(part => AnnotationShard.FilesOf(InRealFolder(part)).Contains(whole)) is { } own)
+        {
+            faults.Add($"{output}: belongs to the part {own}; the joined output goes into a file of its own.");
+        }
+
         if (parts.Count == 0)
         {
             faults.Add($"{output}: no parts lie beside it; expected outputs of shards whose names begin with {Path.GetFileNameWithoutExtension(output)} "
                 + $"and end with {Path.GetExtension(output)}. Name the parts.");
         }
 
-        var shards = new List<Shard>();
+        var shards = new List<AnnotationShard>();
         foreach (var path in parts.DistinctBy(Path.GetFullPath))
         {
             try
             {
-                shards.Add(Read(path));
+                shards.Add(AnnotationShard.Read(path));
             }
             catch (InvalidDataException fault)
             {
@@ -164,8 +157,21 @@ internal static class AnnotationMerge
         return faults.Count == 0 ? [.. shards.OrderBy(shard => shard.Number)] : throw new ArgumentException(string.Join('\n', faults));
     }
 
+    /// <summary>A file's path by which it is the same however its folder is spelled: links on the way to it are followed.</summary>
+    private static string InRealFolder(string path)
+    {
+        var (folder, name) = (Path.GetDirectoryName(Path.GetFullPath(path)), Path.GetFileName(Path.GetFullPath(path)));
+        return folder is null ? Path.GetFullPath(path) : Path.Combine(Real(folder), name);
+
+        static string Real(string folder)
+        {
+            var here = Path.GetDirectoryName(folder) is { } above ? Path.Combine(Real(above), Path.GetFileName(folder)) : folder;
+            return Directory.Exists(here) && Directory.ResolveLinkTarget(here, returnFinalTarget: true) is { } target ? Real(target.FullName) : here;
+        }
+    }
+
     /// <summary>What keeps shards, each complete in itself, from being one whole.</summary>
-    private static IEnumerable<string> Misfits(List<Shard> shards, bool hasFaults)
+    private static IEnumerable<string> Misfits(List<AnnotationShard> shards, bool hasFaults)
     {
         if (shards.Count == 0)
         {
@@ -214,72 +220,27 @@ internal static class AnnotationMerge
         }
     }
 
-    private static Shard Read(string path)
-    {
-        var record = AnnotationPart.ShardRecordOf(path);
-        if (File.Exists(AnnotationPart.PathOf(path)) || (!File.Exists(path) && File.Exists(AnnotationPart.RecordOf(path))))
-        {
-            throw new InvalidDataException($"{path}: is not complete; the command that makes it, typed again, goes on.");
-        }
-
-        if (!File.Exists(path) || !File.Exists(record))
-        {
-            throw new InvalidDataException(!File.Exists(path) ? $"{path}: no such file."
-                : $"{path}: is no part of an annotation; expected {Path.GetFileName(record)} beside it, which annotate writes with --shard.");
-        }
-
-        Shard shard;
-        try
-        {
-            var json = StrictJson.ParseNode(StrictJson.ReadBytes(record, AnnotationPart.LargestRecordBytes, "what annotate with --shard writes"))!.AsObject();
-            var task = json["task"]!.AsObject();
-            var number = task["shard"]!.GetValue<string>().Split('/');
-            shard = new(path, int.Parse(number[0], CultureInfo.InvariantCulture), int.Parse(number[1], CultureInfo.InvariantCulture), task,
-                Enum.Parse<AnnotationFormat>(task["format"]!.GetValue<string>()), Number("inputRows"), json["inputHash"]!.GetValue<string>(), Number("rows"),
-                Number("entities"), Number("skipped"), [.. json["types"]!.AsArray().Select(type => type!.GetValue<string>())], Number("firstRow"),
-                Number("endOfRows"), Number("bytes"), json["hash"]!.GetValue<string>());
-            if (shard.InputRows > MostRows || shard.Number < 1 || shard.Number > shard.Count || shard.FirstRow > LargestFrameBytes
-                || shard.FirstRow > shard.EndOfRows || shard.EndOfRows > shard.Bytes || shard.Bytes - shard.EndOfRows > LargestFrameBytes
-                || !Enum.IsDefined(shard.Format))
-            {
-                throw new FormatException("its numbers do not fit");
-            }
-
-            long Number(string name) => json[name]!.GetValue<long>() is >= 0 and var value ? value : throw new FormatException($"{name} is negative");
-        }
-        catch (Exception damage) when (damage is JsonException or NullReferenceException or InvalidOperationException or FormatException or ArgumentException
-            or OverflowException or IndexOutOfRangeException)
-        {
-            throw new InvalidDataException($"{record}: is damaged ({damage.Message.TrimEnd('.')}); annotate this part again.", damage);
-        }
-
-        var own = (shard.InputRows + shard.Count - shard.Number) / shard.Count;
-        foreach (var (file, bytes) in ((string, long)[])[(shard.RowsPath, shard.Bytes), (AnnotationPart.SizesOf(path), own * sizeof(int))])
-        {
-            if (!File.Exists(file) || new FileInfo(file).Length != bytes)
-            {
-                throw new InvalidDataException(!File.Exists(file) ? $"{path}: {Path.GetFileName(file)} is not beside it any more; annotate this part again."
-                    : Invariant($"{file}: has {new FileInfo(file).Length} bytes, {bytes} were written; was it changed since? Annotate this part again."));
-            }
-        }
-
-        return shard;
-    }
-
     /// <summary>Reads a shard's rows one after another, and whether they are what was written.</summary>
     private sealed class RowReader : IDisposable
     {
-        private readonly Shard _shard;
+        private readonly AnnotationShard _shard;
         private readonly FileStream _rows;
         private readonly FileStream _sizes;
         private readonly XxHash128 _hash = new();
         private byte[] _buffer = new byte[1 << 12];
 
-        public RowReader(Shard shard)
+        public RowReader(AnnotationShard shard)
         {
             _shard = shard;
             _rows = File.OpenRead(shard.RowsPath);
-            _sizes = File.OpenRead(AnnotationPart.SizesOf(shard.Path));
+            _sizes = File.OpenRead(AnnotationShard.SizesOf(shard.Path));
+            if (AnnotationShard.HashOf(_sizes) != shard.SizesHash)
+            {
+                Dispose();
+                throw Damaged(_sizes.Name);
+            }
+
+            _sizes.Position = 0;
             _rows.Position = shard.EndOfRows;
             Tail = Read((int)(shard.Bytes - shard.EndOfRows)).ToArray();
             _rows.Position = 0;
@@ -301,7 +262,7 @@ internal static class AnnotationMerge
             var size = BinaryPrimitives.ReadInt32LittleEndian(four);
             if (size < 0 || size > _shard.EndOfRows - _rows.Position)
             {
-                throw Damaged();
+                throw Damaged(_shard.RowsPath);
             }
 
             var row = Read(size);
@@ -313,11 +274,9 @@ internal static class AnnotationMerge
         public void CheckAll()
         {
             using var whole = File.OpenRead(_shard.RowsPath);
-            var hash = new XxHash128();
-            hash.Append(whole);
-            if (Convert.ToHexStringLower(hash.GetCurrentHash()) != _shard.Hash)
+            if (AnnotationShard.HashOf(whole) != _shard.Hash)
             {
-                throw Damaged();
+                throw Damaged(_shard.RowsPath);
             }
         }
 
@@ -325,9 +284,9 @@ internal static class AnnotationMerge
         public void CheckEnd()
         {
             _hash.Append(Tail);
-            if (_rows.Position != _shard.EndOfRows || Convert.ToHexStringLower(_hash.GetCurrentHash()) != _shard.Hash)
+            if (_rows.Position != _shard.EndOfRows || AnnotationShard.Hex(_hash) != _shard.Hash)
             {
-                throw Damaged();
+                throw Damaged(_shard.RowsPath);
             }
         }
 
@@ -337,7 +296,7 @@ internal static class AnnotationMerge
             _sizes.Dispose();
         }
 
-        private InvalidDataException Damaged() => new($"{_shard.RowsPath}: is not what was written; annotate this part again.");
+        private static InvalidDataException Damaged(string file) => new($"{file}: is not what was written; annotate this part again.");
 
         private ReadOnlyMemory<byte> Read(int size)
         {

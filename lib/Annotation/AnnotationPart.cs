@@ -8,8 +8,7 @@ namespace NotebookLib.Annotation;
 /// <summary>
 /// The part of an output that is done, beside it: a file that grows and a record of how far it is valid. A run that was killed is gone on with at the record;
 /// what the file holds behind it is cut off. The output itself appears whole, by a rename. One process at a time.
-/// An output that is one of several shards keeps beside it what joining them needs (<see cref="AnnotationMerge"/>): the size of each row of its shard in the
-/// input's order, 0 where nothing was written, and a record, whose presence says that the shard is complete.
+/// An output that is one of several shards keeps beside it what joining them needs (<see cref="AnnotationShard"/>).
 /// </summary>
 internal sealed class AnnotationPart : IDisposable
 {
@@ -19,6 +18,7 @@ internal sealed class AnnotationPart : IDisposable
     private readonly string _output;
     private readonly JsonObject _task;
     private readonly FileStream? _sizes;
+    private readonly XxHash128 _sizesHash = new();
     private long _rowBytes;
 
     private AnnotationPart(string output, JsonObject task, FileStream stream, FileStream? sizes) =>
@@ -65,7 +65,7 @@ internal sealed class AnnotationPart : IDisposable
             throw new IOException($"{PathOf(output)}: another process is writing this output. Wait for it, or name another output. ({busy.Message})", busy);
         }
 
-        var part = new AnnotationPart(output, task, stream, isShard ? new FileStream(SizesOf(output), FileMode.OpenOrCreate) : null);
+        var part = new AnnotationPart(output, task, stream, isShard ? new FileStream(AnnotationShard.SizesOf(output), FileMode.OpenOrCreate) : null);
         try
         {
             if (goesOn)
@@ -74,7 +74,7 @@ internal sealed class AnnotationPart : IDisposable
             }
 
             // An earlier output that is replaced was whole; this one is not yet.
-            File.Delete(ShardRecordOf(output));
+            File.Delete(AnnotationShard.RecordOf(output));
             stream.SetLength(stream.Position);
             part._sizes?.SetLength(part._sizes.Position);
             return part;
@@ -105,6 +105,7 @@ internal sealed class AnnotationPart : IDisposable
                 {
                     BinaryPrimitives.WriteInt32LittleEndian(four, size);
                     _sizes.Write(four);
+                    _sizesHash.Append(four);
                     _rowBytes += size;
                 }
 
@@ -115,6 +116,7 @@ internal sealed class AnnotationPart : IDisposable
         {
             ["bytes"] = Stream.Position,
             ["sizes"] = _sizes?.Position,
+            ["sizesHash"] = _sizes is null ? null : AnnotationShard.Hex(_sizesHash),
             ["inputRows"] = inputRows,
             ["rows"] = rows,
             ["entities"] = entities,
@@ -139,28 +141,13 @@ internal sealed class AnnotationPart : IDisposable
         });
         if (IsShard)
         {
-            Stream.Position = 0;
-            var hash = new XxHash128();
-            hash.Append(Stream);
-            var record = new JsonObject
-            {
-                ["task"] = _task.DeepClone(),
-                ["inputRows"] = InputRows,
-                ["inputHash"] = inputHash,
-                ["rows"] = Rows,
-                ["entities"] = Entities,
-                ["skipped"] = Skipped,
-                ["types"] = new JsonArray([.. types.Select(type => (JsonNode)type)]),
-                ["firstRow"] = endOfRows - _rowBytes,
-                ["endOfRows"] = endOfRows,
-                ["bytes"] = Stream.Length,
-                ["hash"] = Convert.ToHexStringLower(hash.GetCurrentHash()),
-            };
-            AtomicFile.WriteText(ShardRecordOf(_output), record.ToJsonString());
+            new AnnotationShard(
+                _task, InputRows, inputHash, Rows, Entities, Skipped, types, endOfRows - _rowBytes, endOfRows, Stream.Length, AnnotationShard.HashOf(Stream),
+                AnnotationShard.Hex(_sizesHash)).Write(_output);
         }
         else
         {
-            File.Delete(SizesOf(_output));
+            File.Delete(AnnotationShard.SizesOf(_output));
         }
 
         if (convert is not null)
@@ -171,10 +158,10 @@ internal sealed class AnnotationPart : IDisposable
         }
 
         Dispose();
-        File.Move(PathOf(_output), convert is null ? _output : ShardRowsOf(_output), overwrite: true);
+        File.Move(PathOf(_output), convert is null ? _output : AnnotationShard.RowsOf(_output), overwrite: true);
         if (convert is null || !IsShard)
         {
-            File.Delete(ShardRowsOf(_output));
+            File.Delete(AnnotationShard.RowsOf(_output));
         }
 
         File.Delete(Record);
@@ -192,15 +179,6 @@ internal sealed class AnnotationPart : IDisposable
 
     /// <summary>The name of the record of an output that is not complete.</summary>
     public static string RecordOf(string output) => output + ".part.json";
-
-    /// <summary>The name of the record of a complete shard.</summary>
-    public static string ShardRecordOf(string output) => output + ".shard.json";
-
-    /// <summary>The name of the sizes of a shard's rows: numbers of four bytes, the lowest first.</summary>
-    public static string SizesOf(string output) => output + ".shard.sizes";
-
-    /// <summary>The name of a shard's rows, where its output is no text.</summary>
-    public static string ShardRowsOf(string output) => output + ".shard.rows";
 
     private static IEnumerable<string> Lines(StreamReader reader)
     {
@@ -230,14 +208,10 @@ internal sealed class AnnotationPart : IDisposable
             throw new InvalidOperationException($"{Record}: is damaged; begin anew (restart), which throws away what an earlier run had done.", damage);
         }
 
-        var before = record["task"] as JsonObject ?? [];
-        var differing = _task.Select(pair => pair.Key).Union(before.Select(pair => pair.Key)).Where(key => !JsonNode.DeepEquals(_task[key], before[key]))
-            .ToList();
-        if (differing.Count > 0)
+        if (Differences(_task, record["task"] as JsonObject ?? []) is { Length: > 0 } differences)
         {
-            throw new InvalidOperationException($"{PathOf(_output)}: an earlier run was stopped there, and what it was to do differs: "
-                + $"{string.Join("; ", differing.Select(key => $"{key} was {Shown(before[key])}, is {Shown(_task[key])}"))}. Go on with the same, "
-                    + "name another output, or begin anew (restart).");
+            throw new InvalidOperationException($"{PathOf(_output)}: an earlier run was stopped there, and what it was to do differs: {differences}. "
+                + "Go on with the same, name another output, or begin anew (restart).");
         }
 
         if (bytes > Stream.Length)
@@ -248,25 +222,34 @@ internal sealed class AnnotationPart : IDisposable
         Stream.Position = bytes;
         if (_sizes is not null)
         {
-            _rowBytes = SizesIn(_sizes, sizes);
+            ReadSizes(_sizes, sizes);
+            if (record["sizesHash"] is not JsonValue kept || !kept.TryGetValue<string>(out var hash) || hash != AnnotationShard.Hex(_sizesHash))
+            {
+                throw new InvalidOperationException($"{_sizes.Name}: is not what was written; begin anew (restart).");
+            }
         }
     }
 
-    private long SizesIn(FileStream stream, long length)
+    private void ReadSizes(FileStream stream, long length)
     {
-        var (sum, four) = (0L, new byte[sizeof(int)]);
+        var four = new byte[sizeof(int)];
         for (var at = 0L; at < length; at += four.Length)
         {
             if (stream.ReadAtLeast(four, four.Length, throwOnEndOfStream: false) < four.Length)
             {
-                throw new InvalidOperationException($"{SizesOf(_output)}: has {stream.Length} bytes, its record says {length}; begin anew (restart).");
+                throw new InvalidOperationException($"{stream.Name}: has {stream.Length} bytes, its record says {length}; begin anew (restart).");
             }
 
-            sum += BinaryPrimitives.ReadInt32LittleEndian(four);
+            _sizesHash.Append(four);
+            _rowBytes += BinaryPrimitives.ReadInt32LittleEndian(four);
         }
-
-        return sum;
     }
+
+    /// <summary>In what a task differs from the one that something was made by, in words; empty when in nothing.</summary>
+    /// <param name="now">The task.</param>
+    /// <param name="before">What it was then.</param>
+    public static string Differences(JsonObject now, JsonObject before) => string.Join("; ", now.Select(pair => pair.Key).Union(before.Select(pair => pair.Key))
+        .Where(key => !JsonNode.DeepEquals(now[key], before[key])).Select(key => $"{key} was {Shown(before[key])}, is {Shown(now[key])}"));
 
     /// <summary>A value of a task, for messages.</summary>
     public static string Shown(JsonNode? value) =>

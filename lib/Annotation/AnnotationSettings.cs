@@ -53,6 +53,9 @@ internal sealed record AnnotationSettings
     /// <summary>Whether what an earlier, killed run left is thrown away rather than gone on with.</summary>
     public bool Restarts { get; init; }
 
+    /// <summary>Whether the output is there as a complete part; what it is a part of is seen when the model is known.</summary>
+    internal bool IsCompletePart => IsPart && File.Exists(Output) && File.Exists(AnnotationShard.RecordOf(Output));
+
     /// <summary>The format to write: the given one, or that of the output's ending.</summary>
     /// <exception cref="ArgumentException">The ending does not tell.</exception>
     internal AnnotationFormat OutputFormat => Format ?? FormatOfEnding ?? (Output == Standard ? AnnotationFormat.JsonLines
@@ -86,7 +89,7 @@ internal sealed record AnnotationSettings
                 () => $"The inputs are read as {InputFormat}; only plain text is split into sentences as a document."),
             (Output == Standard && Format == AnnotationFormat.Parquet, () => "Parquet cannot be written to standard output; name a file."),
             (Directory.Exists(Output), () => $"{Output}: is a folder; name a file in it."),
-            (File.Exists(Output) && !Replaces, () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
+            (File.Exists(Output) && !Replaces && !IsCompletePart, () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
         ];
         List<string> found = [.. faults.Where(fault => fault.Is).Select(fault => fault.Fault())];
         foreach (var check in (Action[])[() => _ = OutputFormat, () => _ = Inputs.Contains(Standard) ? [] : Files()])

@@ -32,9 +32,10 @@ internal static class Annotator
     /// <param name="progress">Told after each batch.</param>
     /// <param name="skipped">Told of each wrong row that is left out.</param>
     /// <param name="cancellation">Stops at the next batch; the same call goes on there.</param>
-    /// <returns>What it came to.</returns>
+    /// <returns>What it came to; a part that is complete already, of the same texts by the same model, is left as it is.</returns>
     /// <exception cref="ArgumentException">The settings cannot work: all faults together.</exception>
-    /// <exception cref="InvalidOperationException">An earlier run with other settings was stopped at this output.</exception>
+    /// <exception cref="InvalidOperationException">An earlier run with other settings was stopped at this output, or made it as a part of something
+    /// else.</exception>
     /// <exception cref="DataFormatException">Rows are wrong; those before them are kept, and the same call goes on there.</exception>
     /// <exception cref="NotSupportedException">Words are to be tagged, and the model's labels are not O, B-type, I-type.</exception>
     /// <exception cref="IOException">The output cannot be written, or another process is at it.</exception>
@@ -48,8 +49,14 @@ internal static class Annotator
         var output = settings.Output == AnnotationSettings.Standard ? null : Path.GetFullPath(settings.Output);
         using var spool = settings.Inputs[0] == AnnotationSettings.Standard ? new Spool(settings) : null;
         List<InputFile> files = spool is not null ? [spool.File] : settings.Files();
-        using var part = output is null ? null : AnnotationPart.Open(
-            output, Task(tagger, settings, format, files, spool), settings.Restarts, settings.IsPart || settings.Shards > 1);
+        var task = Task(tagger, settings, format, files, spool);
+        if (!settings.Replaces && settings.IsCompletePart)
+        {
+            var done = Complete(output!, task);
+            return new(done.Rows, done.Entities, done.Skipped, 0, 0, 0, 1, 1);
+        }
+
+        using var part = output is null ? null : AnnotationPart.Open(output, task, settings.Restarts, settings.IsPart || settings.Shards > 1);
         var run = new Running(tagger, settings, new(format, tagger.Labels, tagger.Name), files, part, progress, skipped, cancellation);
         return run.ToEnd(part is null || format != AnnotationFormat.Parquet ? null : lines => AnnotationParquet.Write(output!, lines, tagger.Labels));
     }
@@ -66,6 +73,21 @@ internal static class Annotator
         ["shard"] = Invariant($"{settings.Shard}/{settings.Shards}"),
         ["input"] = new JsonArray([.. files.Select(file => (JsonNode)(spool?.Hash is { } hash ? hash : Describe(file)))]),
     };
+
+    /// <summary>The part that an earlier run made of the same.</summary>
+    private static AnnotationShard Complete(string output, JsonObject task)
+    {
+        try
+        {
+            var shard = AnnotationShard.Read(output);
+            return AnnotationPart.Differences(task, shard.Task) is { Length: > 0 } differences
+                ? throw new InvalidDataException($"{output}: is a complete part already, and what it was made by differs: {differences}.") : shard;
+        }
+        catch (InvalidDataException other)
+        {
+            throw new InvalidOperationException($"{other.Message} It was left as it is. Name another output, or have it replaced.", other);
+        }
+    }
 
     private static string Describe(InputFile file)
     {

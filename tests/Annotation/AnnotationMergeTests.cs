@@ -116,20 +116,30 @@ public sealed class AnnotationMergeTests : IDisposable
         }
 
         Assert.Contains("is not what was written", Broken(), StringComparison.Ordinal);
-        foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["),
+
+        // Rows' ends moved within the file: the rows as a whole are those that were written.
+        var own = SizesOf(parts[0]);
+        (own[0], own[4]) = ((byte)(own[0] + 10), (byte)(own[4] - 10));
+        File.WriteAllBytes(parts[0] + ".shard.sizes", own);
+        Assert.Contains("o-1.jsonl.shard.sizes: is not what was written", Broken(), StringComparison.Ordinal);
+        foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["), (record, "null"),
+            ("\"types\":[\"X\"", "\"types\":[null"), ("\"hash\"", "\"hush\""), ("\"task\":{", "\"task\":null,\"was\":{"),
+            ("\"shard\":\"2/2\",", ""),
             ("\"inputRows\":300", "\"inputRows\":9223372036854775807"),
             ("\"inputRows\":300", "\"inputRows\":4611686018427387904"),
             ("\"firstRow\":0", "\"firstRow\":99999999"), ("JsonLines", "77")])
         {
             File.WriteAllText(parts[1] + ".shard.json", record.Replace(old, hostile, StringComparison.Ordinal));
-            Assert.Contains(".shard", Refused(parts), StringComparison.Ordinal);
+            var refusal = Refused(parts);
+            Assert.Contains(".shard", refusal, StringComparison.Ordinal);
+            Assert.DoesNotContain("Object reference", refusal, StringComparison.Ordinal);
         }
 
         // As many parts as no list holds; the sizes' length goes with it.
         foreach (var (part, number) in parts.Select((part, at) => (part, at + 1)))
         {
-            var own = number == 1 ? File.ReadAllText(part + ".shard.json") : record;
-            File.WriteAllText(part + ".shard.json", own.Replace($"{number}/2", $"{number}/2147483647", StringComparison.Ordinal)
+            var json = number == 1 ? File.ReadAllText(part + ".shard.json") : record;
+            File.WriteAllText(part + ".shard.json", json.Replace($"{number}/2", $"{number}/2147483647", StringComparison.Ordinal)
                 .Replace("\"inputRows\":300", "\"inputRows\":2", StringComparison.Ordinal));
             File.WriteAllBytes(part + ".shard.sizes", [1, 0, 0, 0]);
         }
@@ -145,6 +155,73 @@ public sealed class AnnotationMergeTests : IDisposable
             return error.Message;
         }
     }
+
+    [Fact]
+    public void The_joined_output_replaces_no_part_however_it_is_spelled()
+    {
+        Write(30, row => $$"""{"text": "the goat {{row}}"}""");
+        var (one, two) = (Annotate("o-1.jsonl", 1, 2), Annotate("o-2.jsonl", 2, 2));
+        Directory.CreateSymbolicLink(_folder.PathOf("linked"), _folder.Root);
+        foreach (var output in (string[])["o-1.jsonl", "./o-1.jsonl", "linked/o-1.jsonl", "linked/linked/o-2.jsonl.shard.sizes"])
+        {
+            var (rows, sizes) = (File.ReadAllBytes(one), SizesOf(two));
+            var error = Assert.Throws<ArgumentException>(() => AnnotationMerge.Run(
+                Path.Combine(_folder.Root, output), [one, two], replaces: true, TestContext.Current.CancellationToken));
+            Assert.Contains("the joined output goes into a file of its own", error.Message, StringComparison.Ordinal);
+            Assert.Equal(rows, File.ReadAllBytes(one));
+            Assert.Equal(sizes, SizesOf(two));
+        }
+    }
+
+    [Fact]
+    public void A_part_that_is_complete_is_left_as_it_is_and_one_of_something_else_is_named()
+    {
+        Write(300, row => $$"""{"text": "the goat {{row}}"}""");
+        var part = Annotate("o-1.jsonl", 1, 3);
+        var (before, rows) = (File.ReadAllBytes(part), 0L);
+        File.SetLastWriteTimeUtc(part, DateTime.UnixEpoch);
+        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = part, Shard = 1, Shards = 3, IsPart = true };
+
+        var again = Annotator.Run(_tagger, settings, at => rows += at.NewRows, cancellation: TestContext.Current.CancellationToken);
+
+        Assert.Equal((100, 0, 100, 0, 1, 1), (again.Rows, again.NewRows, again.Entities, rows, again.Fraction, again.FractionAtStart));
+        Assert.Equal(DateTime.UnixEpoch, File.GetLastWriteTimeUtc(part));
+        Assert.Contains("is a complete part already, and what it was made by differs: threshold was 0, is 0.5. It was left as it is.",
+            Wrong(settings with { Threshold = 0.5 }), StringComparison.Ordinal);
+        Assert.Contains("shard was \"1/3\", is \"1/4\"", Wrong(settings with { Shards = 4 }), StringComparison.Ordinal);
+        Assert.Contains("exists already and was left as it is",
+            Assert.Throws<ArgumentException>(() => Run(settings with { IsPart = false, Shards = 1 })).Message, StringComparison.Ordinal);
+        Write(301, row => $$"""{"text": "a goat {{row}}"}""");
+        Assert.Contains("what it was made by differs: input was ", Wrong(settings), StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllBytes(part));
+
+        Assert.Equal(101, Run(settings with { Replaces = true }).NewRows);
+        Assert.NotEqual(before, File.ReadAllBytes(part));
+        File.AppendAllText(part, "{}\n");
+        Assert.Contains("was it changed since? Annotate this part again. It was left as it is.", Wrong(settings), StringComparison.Ordinal);
+
+        AnnotationProgress Run(AnnotationSettings wish) => Annotator.Run(_tagger, wish, cancellation: TestContext.Current.CancellationToken);
+
+        string Wrong(AnnotationSettings wish) => Assert.Throws<InvalidOperationException>(() => Run(wish)).Message;
+    }
+
+    [Fact]
+    public void A_killed_shard_whose_sizes_were_changed_begins_anew_only_when_told()
+    {
+        Write(1900, row => $$"""{"text": "the goat {{row}}"}""");
+        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf("o.jsonl"), Shard = 1, Shards = 1, IsPart = true };
+        Kill(settings);
+        var sizes = SizesOf(settings.Output);
+        (sizes[0], sizes[4]) = (sizes[4], (byte)(sizes[0] + 1));
+        File.WriteAllBytes(settings.Output + ".shard.sizes", sizes);
+
+        var error = Assert.Throws<InvalidOperationException>(() => Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken));
+
+        Assert.Equal($"{settings.Output}.shard.sizes: is not what was written; begin anew (restart).", error.Message);
+        Assert.Equal(1900, Annotator.Run(_tagger, settings with { Restarts = true }, cancellation: TestContext.Current.CancellationToken).NewRows);
+    }
+
+    private static byte[] SizesOf(string part) => File.ReadAllBytes(part + ".shard.sizes");
 
     private void Write(int rows, Func<int, string> row) => _folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, rows).Select(at => row(at) + "\n")));
 

@@ -28,7 +28,7 @@ internal static class DocumentTargets
         new("sweep-kept", () => [Kept() with { Spoiled = [HostContract.RunName, "ended.json"] }], Compare),
         new("sweep-claim", () => [new(".claim-1", Claim()), new(".claim-1", Claim(ended: "failed"))], folder =>
         {
-            var claims = new PointClaims(folder, TimeSpan.FromHours(1), "job");
+            var claims = new PointClaims(folder, TimeSpan.FromHours(1), "job", "work");
             var seen = claims.Look();
             if (!seen.IsHeld)
             {
@@ -211,7 +211,7 @@ internal static class DocumentTargets
     }
 
     private static byte[] Claim(string? ended = null) =>
-        JsonSerializer.SerializeToUtf8Bytes(new ClaimFacts("machine, process 7", "boot pid:[1]", 7, 12, "job", 3, ended), JsonSerializerOptions.Web);
+        JsonSerializer.SerializeToUtf8Bytes(new ClaimFacts("machine, process 7", "boot pid:[1]", 7, 12, "job", "work", 3, ended), JsonSerializerOptions.Web);
 
     private static SoundInput Scores() => new(new Dictionary<string, byte[]>
     {

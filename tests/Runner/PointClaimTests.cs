@@ -87,7 +87,7 @@ public sealed class PointClaimTests : IDisposable
     public async Task A_process_of_this_machine_that_is_gone_is_dead_at_once()
     {
         using var process = Process.Start("sleep", "1000");
-        var mine = ClaimFacts.Mine("");
+        var mine = ClaimFacts.Mine("", "w");
         Assert.SkipWhen(mine.Machine.Length == 0, "The system does not tell which processes live.");
         var start = (await File.ReadAllTextAsync($"/proc/{process.Id}/stat", TestContext.Current.CancellationToken)).Split(' ')[21];
         var theirs = mine with { Process = process.Id, ProcessStart = long.Parse(start, System.Globalization.CultureInfo.InvariantCulture) };
@@ -121,6 +121,55 @@ public sealed class PointClaimTests : IDisposable
     }
 
     [Theory]
+    [InlineData("folder")]
+    [InlineData("link")]
+    public void What_stands_in_a_claims_place_and_cannot_be_read_holds_the_point_for_a_lease(string kind)
+    {
+        var path = _folder.PathOf(".claim-1");
+        _ = kind == "folder" ? Directory.CreateDirectory(path) : File.CreateSymbolicLink(path, _folder.PathOf("nothing"));
+        var watch = Claims();
+        for (var looks = 0; looks < 4; looks++)
+        {
+            var seen = watch.Look();
+            Assert.Equal((1, true, false), (seen.Number, seen.IsHeld, seen.Lives));
+            Assert.Null(Claims().Take(default));
+            _time.Advance(s_lease / 4);
+        }
+
+        using var claim = watch.Take(watch.Look());
+        Assert.Equal((2, true), (Claims().Look().Number, claim is not null));
+    }
+
+    [Fact]
+    public void A_number_is_not_given_again_where_earlier_claims_were_removed()
+    {
+        using var claim = Claims().Take(Claims().Look() with { Number = 6 });
+        Assert.NotNull(claim);
+        _folder.Write(".claim-99999999999999", "");
+        _folder.Write(".claim-x", "");
+
+        Assert.Equal((7, true), (Claims().Look().Number, Claims().Look().IsHeld));
+        Assert.True(claim.End(RunStatus.Ok));
+        Assert.Equal("ok", Claims().Look().Facts!.Ended);
+    }
+
+    [Fact]
+    public void A_claim_from_elsewhere_is_known_to_live_when_it_was_seen_to_change()
+    {
+        _folder.Write(".claim-1", JsonSerializer.Serialize(Elsewhere(beat: 7), JsonSerializerOptions.Web));
+        var watch = Claims();
+        Assert.False(watch.Look().Lives);
+        Assert.False(watch.Look().Lives);
+        _folder.Write(".claim-1", JsonSerializer.Serialize(Elsewhere(beat: 8), JsonSerializerOptions.Web));
+        Assert.True(watch.Look().Lives);
+        Assert.True(watch.Look().Lives);
+        _folder.Write(".claim-1", JsonSerializer.Serialize(Elsewhere(beat: 9) with { Ended = "ok" }, JsonSerializerOptions.Web));
+        Assert.False(watch.Look().Lives);
+        _folder.Write(".claim-2", JsonSerializer.Serialize(Elsewhere(beat: 0), JsonSerializerOptions.Web));
+        Assert.True(watch.Look().Lives);
+    }
+
+    [Theory]
     [InlineData("[1]")]
     [InlineData("{\"holder\":null}")]
     [InlineData("{\"holder\":7}")]
@@ -144,7 +193,7 @@ public sealed class PointClaimTests : IDisposable
         Assert.Equal("[seed=1] FAILED: a\uFFFD]0;x\uFFFD\nb (0.00 s; by node\uFFFD[2J\uFFFD)\n", output.ToString());
     }
 
-    private PointClaims Claims() => new(_folder.Root, s_lease, "", _time);
+    private PointClaims Claims() => new(_folder.Root, s_lease, "", "w", _time);
 
-    private static ClaimFacts Elsewhere(long beat) => new("node7, process 12", "another pid:[1]", 12, 34, "", beat, null);
+    private static ClaimFacts Elsewhere(long beat) => new("node7, process 12", "another pid:[1]", 12, 34, "", "w", beat, null);
 }

@@ -165,6 +165,49 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
+    public async Task A_sweep_of_something_else_is_refused_in_a_folder_where_another_is_at_work()
+    {
+        var notebook = _runner.WriteNotebook(
+            "// parameters\nvar seed = 0;\nvar rate = 1;",
+            $$"""
+            System.IO.File.AppendAllText("{{_runner.Folder}}/runs", $"{seed} {rate}\n");
+            while (seed == 2 && !System.IO.File.Exists("{{_runner.Folder}}/go")) { System.Threading.Thread.Sleep(20); }
+            """);
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--output", _runner.Output];
+        using var first = RunnerProcess.Start(arguments);
+        await RunnerProcess.ReadUntilAsync(first, "[2/2 seed=2] begins");
+
+        var other = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "-p", "rate=2"]));
+        await File.WriteAllTextAsync(Path.Combine(_runner.Folder, "go"), "", TestContext.Current.CancellationToken);
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(first);
+
+        Assert.Equal(2, other.ExitCode);
+        Assert.Equal($"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs this combination with another notebook or "
+            + "other parameters. Name another --output, or wait for its end.\n", other.Error);
+        Assert.True(exitCode == 0, error);
+        Assert.Equal(["1 1", "2 1"], await File.ReadAllLinesAsync(Path.Combine(_runner.Folder, "runs"), TestContext.Current.CancellationToken));
+        Assert.Equal(["seed,status", "1,ok", "2,ok"], WithoutSeconds(_runner.Output));
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_written_any_more_ends_the_sweep_in_words_and_the_same_command_goes_on()
+    {
+        // Root may write anywhere; a file in the second combination's place stops root too.
+        var notebook = _runner.WriteNotebook("// parameters\nvar seed = 0;", $"System.IO.File.WriteAllText(\"{_runner.Output}/seed=2\", \"\");");
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--output", _runner.Output];
+        var broken = await RunnerProcess.FinishAsync(RunnerProcess.Start(arguments));
+        File.Delete(Path.Combine(_runner.Output, "seed=2"));
+
+        var (exitCode, output, _) = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "--no-wait"]));
+
+        Assert.InRange(broken.ExitCode, 1, 2);
+        Assert.Contains(Path.Combine(_runner.Output, "seed=2"), broken.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", broken.Error, StringComparison.Ordinal);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("1 of them done by an earlier sweep", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_wrong_grid_runs_nothing()
     {
         var notebook = _runner.WriteNotebook("// parameters\nvar seed = 0;");

@@ -219,7 +219,10 @@ internal static class AnnotateCommand
     private static string Summary(AnnotationProgress result) =>
         $"{Counted(result.Rows, "text", "texts")}, {Counted(result.Entities, "entity", "entities")}"
         + (result.Skipped > 0 ? $", {Counted(result.Skipped, "wrong row", "wrong rows")} left out" : "")
-        + (result.NewRows < result.Rows ? $"; {Count(result.NewRows)} of them in this run" : "")
+        + (result.FractionAtStart == 1 ? "; the part was complete already" : Effort(result));
+
+    private static string Effort(AnnotationProgress result) =>
+        (result.NewRows < result.Rows ? $"; {Count(result.NewRows)} of them in this run" : "")
         + $" in {InWords(result.Seconds)} ({Rates(result)})";
 
     private static string Counted(long count, string one, string many) => $"{Count(count)} {(count == 1 ? one : many)}";

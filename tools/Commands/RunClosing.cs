@@ -43,7 +43,8 @@ internal static partial class RunClosing
         Console.Out.WriteLine($"  facts     {files.Summary}");
         if (run.Status is not RunStatus.Ok && folder is not null)
         {
-            Console.Out.WriteLine($"Go on with\n  {KeptRun.CommandFor(folder)}");
+            Console.Out.WriteLine($"Go on with{(RankOfJob.Count > 1 ? ", behind mpirun with any number of ranks that shares the update," : "")}\n"
+                + $"  {KeptRun.CommandFor(folder)}");
         }
     }
 

@@ -65,12 +65,26 @@ internal static class SweepCommand
             var (timeout, grace) = settings.Limits(arguments);
             var runs = arguments.GetValue(parallel);
             var (part, parts) = arguments.GetValue(shard) is { Item2: > 0 } given ? given : (1, 1);
-            return RunAsync(
+            return RunOrSayAsync(
                 new(path, folder, settings.Values(arguments), SweepGrid.Parse(arguments.GetValue(grid)!), runs, timeout, grace, arguments.GetValue(fresh),
                     part, parts, !arguments.GetValue(leaves), arguments.GetValue(lease) ?? TimeSpan.FromSeconds(90),
                     arguments.GetValue(job) ?? Environment.GetEnvironmentVariable("SLURM_ARRAY_JOB_ID") ?? ""));
         });
         return command;
+    }
+
+    private static async Task<int> RunOrSayAsync(SweepOptions options)
+    {
+        try
+        {
+            return await RunAsync(options);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"{options.Folder}: the sweep cannot go on there: {error.Message}\n"
+                + "What has ended is kept; the same command goes on when the cause is mended.");
+            return ExitCodes.Failed;
+        }
     }
 
     private static async Task<int> RunAsync(SweepOptions options)

@@ -11,7 +11,7 @@ namespace NotebookRunner.Running;
 /// </summary>
 internal static class RankOfJob
 {
-    private static readonly TimeSpan Turn = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Turn = TimeSpan.FromSeconds(10);
 
     /// <summary>How many there are; 1 for a process that was started alone.</summary>
     public static int Count { get; } = RankVariables.Count;

@@ -14,9 +14,10 @@ namespace NotebookRunner.Sweeps;
 /// <param name="Process">The holder's process.</param>
 /// <param name="ProcessStart">When it began, in the system's ticks: numbers of processes are given again.</param>
 /// <param name="Job">What it works for together with other processes; empty when it named nothing.</param>
+/// <param name="Work">What it runs: the same for the same cells with the same parameters.</param>
 /// <param name="Beat">Counts up for as long as the holder lives.</param>
 /// <param name="Ended">How the run ended, as run.json spells it; null while it is held.</param>
-internal sealed record ClaimFacts(string Holder, string Machine, int Process, long ProcessStart, string Job, long Beat, string? Ended)
+internal sealed record ClaimFacts(string Holder, string Machine, int Process, long ProcessStart, string Job, string Work, long Beat, string? Ended)
 {
     private static readonly string s_machine = MachineName();
 
@@ -31,13 +32,13 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
     private bool IsHere => Machine.Length > 0 && Machine == s_machine;
 
     /// <summary>A claim of this process.</summary>
-    public static ClaimFacts Mine(string job)
+    public static ClaimFacts Mine(string job, string work)
     {
         var task = Environment.GetEnvironmentVariable("SLURM_ARRAY_TASK_ID") is { Length: > 0 } number
             ? $", Slurm {Environment.GetEnvironmentVariable("SLURM_ARRAY_JOB_ID")}_{number}"
             : Environment.GetEnvironmentVariable("SLURM_JOB_ID") is { Length: > 0 } single ? $", Slurm {single}" : "";
         return new(Invariant($"{Environment.MachineName}, process {Environment.ProcessId}{task}"), s_machine, Environment.ProcessId,
-            StartOf(Environment.ProcessId) ?? 0, job, 0, null);
+            StartOf(Environment.ProcessId) ?? 0, job, work, 0, null);
     }
 
     /// <summary>Reads one; null for what is none (yet).</summary>
@@ -46,7 +47,7 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
         try
         {
             var facts = StrictJson.Deserialize<ClaimFacts>(text, JsonSerializerOptions.Web);
-            return facts is { Holder: not null, Machine: not null, Job: not null } ? facts : null;
+            return facts is { Holder: not null, Machine: not null, Job: not null, Work: not null } ? facts : null;
         }
         catch (JsonException)
         {
@@ -81,38 +82,50 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
 /// <summary>The newest claim on a point as one process sees it.</summary>
 /// <param name="Number">Its number; 0 where there is none.</param>
 /// <param name="Facts">What it says; null where there is none, or nothing readable yet.</param>
-/// <param name="IsHeld">Whether somebody works there.</param>
-internal readonly record struct ClaimView(int Number, ClaimFacts? Facts, bool IsHeld);
+/// <param name="IsHeld">Whether somebody works there: as long as nothing says otherwise.</param>
+/// <param name="Lives">Whether somebody is known to: the process is seen on this machine, or the claim was seen to change.</param>
+internal readonly record struct ClaimView(int Number, ClaimFacts? Facts, bool IsHeld, bool Lives);
 
 /// <summary>
 /// The claims on a point of a sweep, so that of many processes, on machines that share its folder, one runs it. Claim n is the file <c>.claim-n</c>; the
 /// highest number counts, and to make the next one (exclusively, which NFS can) is to take the point: of those who saw claim n ended or dead exactly one
 /// succeeds. Files are never removed, so a number is never given twice, and a reader with an old view of the folder fails rather than takes.
+/// What cannot be read is known by its time of change, which tells as much of its holder.
 /// A holder is dead when its process on this machine is gone, or when its claim has not changed for a lease on this process's own clock; no clock of another
 /// machine is read.
 /// </summary>
 /// <param name="folder">The point's folder.</param>
 /// <param name="lease">How long a claim may stay as it is before its holder is given up.</param>
 /// <param name="job">What this process works for together with others; may be empty.</param>
+/// <param name="work">What this process would run there.</param>
 /// <param name="time">The clock; null for the system's.</param>
-internal sealed class PointClaims(string folder, TimeSpan lease, string job, TimeProvider? time = null)
+internal sealed class PointClaims(string folder, TimeSpan lease, string job, string work, TimeProvider? time = null)
 {
     // A process that slept, or hung on a server that was away, must see the same claim this many times before it counts as silence.
     private const int LooksInLease = 4;
     private const int LargestClaimBytes = 1 << 16;
 
+    // A name with a higher number is none of ours.
+    private const int MostClaims = 1_000_000;
+    private const string Name = ".claim-";
+
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private (int Number, string Text, TimeSpan Silent, long At) _last;
+    private bool _hasLooked;
+    private int _living;
 
     /// <summary>Looks who has the point.</summary>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be read.</exception>
     public ClaimView Look()
     {
-        var number = _last.Number > 0 && File.Exists(PathOf(_last.Number)) ? _last.Number : 0;
-        while (File.Exists(PathOf(number + 1)))
+        var number = _last.Number > 0 && IsThere(PathOf(_last.Number)) ? _last.Number : HighestListed();
+        while (IsThere(PathOf(number + 1)))
         {
             number++;
         }
 
+        var isFirst = !_hasLooked;
+        _hasLooked = true;
         if (number == 0)
         {
             _last = default;
@@ -123,6 +136,7 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, Tim
         if (number != _last.Number || (text is not null && text != _last.Text))
         {
             _last = (number, text ?? "", TimeSpan.Zero, now);
+            _living = isFirst ? 0 : number;
         }
         else if (text is not null)
         {
@@ -131,7 +145,8 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, Tim
         }
 
         var facts = ClaimFacts.Parse(_last.Text);
-        return new(number, facts, facts?.Ended is null && _last.Silent < lease && facts?.IsGone != true);
+        var isHeld = facts?.Ended is null && _last.Silent < lease && facts?.IsGone != true;
+        return new(number, facts, isHeld, isHeld && (_living == number || facts?.IsAliveHere == true));
     }
 
     /// <summary>Takes the point, unless somebody was faster.</summary>
@@ -141,35 +156,72 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, Tim
     public PointClaim? Take(ClaimView seen)
     {
         Directory.CreateDirectory(folder);
-        var (path, facts) = (PathOf(seen.Number + 1), ClaimFacts.Mine(job));
+        var (path, facts) = (PathOf(seen.Number + 1), ClaimFacts.Mine(job, work));
+        FileStream file;
         try
         {
-            using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-            file.Write(PointClaim.Bytes(facts));
-            file.Flush(flushToDisk: true);
+            file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         }
-        catch (IOException) when (File.Exists(path))
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException && IsThere(path))
         {
             return null;
+        }
+
+        using (file)
+        {
+            DiskSpace.Explain(path, () =>
+            {
+                file.Write(PointClaim.Bytes(facts));
+                file.Flush(flushToDisk: true);
+            });
         }
 
         return new(path, PathOf(seen.Number + 2), facts, lease / 6, _time);
     }
 
-    private string PathOf(int number) => Path.Combine(folder, Invariant($".claim-{number}"));
-
-    /// <summary>The claim's text; null when it cannot be read just now.</summary>
-    private string? Read(int number)
+    /// <summary>Whether something has a name, a link that leads nowhere too.</summary>
+    internal static bool IsThere(string path)
     {
         try
         {
-            using var file = new FileStream(PathOf(number), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            return (int)new FileInfo(path).Attributes != -1;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private string PathOf(int number) => Path.Combine(folder, Invariant($"{Name}{number}"));
+
+    /// <summary>The highest number in the folder's listing, which on a file server may be old; 0 where there is none.</summary>
+    private int HighestListed()
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries(folder, $"{Name}*").Select(path => Path.GetFileName(path)[Name.Length..])
+                .Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= MostClaims ? number : 0)
+                .DefaultIfEmpty().Max();
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>The claim's text; where it cannot be read, what changes with it; null when it cannot be seen just now.</summary>
+    private string? Read(int number)
+    {
+        var path = PathOf(number);
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             var bytes = new byte[LargestClaimBytes];
             return Encoding.UTF8.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return IsThere(path) ? Invariant($"not to be read, changed {File.GetLastWriteTimeUtc(path):O}") : null;
         }
     }
 }
@@ -199,7 +251,7 @@ internal sealed class PointClaim : IDisposable
     {
         lock (_lock)
         {
-            if (_lost.IsCancellationRequested || File.Exists(_next))
+            if (_lost.IsCancellationRequested || PointClaims.IsThere(_next))
             {
                 return false;
             }
@@ -238,7 +290,7 @@ internal sealed class PointClaim : IDisposable
                 return;
             }
 
-            if (!File.Exists(_next))
+            if (!PointClaims.IsThere(_next))
             {
                 Write(_facts with { Beat = _facts.Beat + 1 });
                 return;

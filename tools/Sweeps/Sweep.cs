@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+using NotebookLib.Platform;
 using NotebookLib.Results;
 using NotebookRunner.Commands;
 using NotebookRunner.Parameters;
@@ -21,6 +24,7 @@ internal sealed class Sweep
     private readonly SweepResult[] _results;
     private readonly RunState[] _runs;
     private readonly PointClaims[] _claims;
+    private readonly string[] _works;
     // The claim that counted when this process began: what came later belongs to the same sweep.
     private readonly int[] _firstClaims;
     private readonly HashSet<int> _running = [];
@@ -28,6 +32,7 @@ internal sealed class Sweep
 
     /// <summary>Plans a sweep; nothing is run yet.</summary>
     /// <exception cref="ParameterException">A parameter of the grid is unknown, set elsewhere too, or has a value of another type.</exception>
+    /// <exception cref="BadInputException">Another process runs something else in the folder.</exception>
     public Sweep(SweepOptions options, ISweepView view, StopRequests stops)
     {
         (_options, _view, _stops) = (options, view, stops);
@@ -38,10 +43,16 @@ internal sealed class Sweep
 
         var points = options.Grid.Points();
         _runs = [.. points.Select(Prepared)];
-        _claims = [.. points.Select(point => new PointClaims(FolderOf(point), options.Lease, options.Job))];
-        _firstClaims = [.. _claims.Select(claims => claims.Look()).Select(seen => seen.IsHeld ? seen.Number - 1 : seen.Number)];
+        _works = [.. _runs.Select(WorkOf)];
+        _claims = [.. points.Select((point, i) => new PointClaims(FolderOf(point), options.Lease, options.Job, _works[i]))];
+        var seen = _claims.Select(claims => claims.Look()).ToList();
+        _firstClaims = [.. seen.Select(claim => claim.IsHeld ? claim.Number - 1 : claim.Number)];
         _results = [
             .. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
+        foreach (var (index, claim) in seen.Index())
+        {
+            RefuseOther(index, claim);
+        }
     }
 
     /// <summary>All combinations, in the order of the grid, as far as they have come.</summary>
@@ -52,8 +63,10 @@ internal sealed class Sweep
 
     /// <summary>Runs what is not done yet, and waits for what others run.</summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="BadInputException">Another process runs something else in the folder.</exception>
     public async Task ExecuteAsync()
     {
+        await WaitForOthersAsync();
         lock (_lock)
         {
             WriteComparison();
@@ -66,6 +79,47 @@ internal sealed class Sweep
         {
             WriteComparison();
         }
+    }
+
+    /// <summary>
+    /// A claim from another machine for something else: its holder has died, or works here with other parameters. Before that is known nothing is taken, for
+    /// what it has done would be done again over it.
+    /// </summary>
+    private async Task WaitForOthersAsync()
+    {
+        while (!_stops.Wish.IsCancellationRequested)
+        {
+            var others = _claims.Select((claims, index) => (Index: index, Seen: claims.Look())).Where(claim => IsOther(claim.Index, claim.Seen)).ToList();
+            others.ForEach(claim => RefuseOther(claim.Index, claim.Seen));
+            if (others.Count == 0)
+            {
+                return;
+            }
+
+            Tell([.. others.Select(claim => (claim.Index, $"{HolderOf(claim.Seen)}, with another notebook or other parameters: does it live?"))]);
+            await Task.Delay(TimeSpan.FromSeconds(1), _stops.Wish).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private bool IsOther(int index, ClaimView seen) => seen is { IsHeld: true, Facts: { } facts } && facts.Work != _works[index];
+
+    private void RefuseOther(int index, ClaimView seen)
+    {
+        if (seen.Lives && IsOther(index, seen))
+        {
+            throw new BadInputException($"{FolderOf(_results[index].Point)}: {HolderOf(seen)} runs this combination with another notebook or other parameters. "
+                + "Name another --output, or wait for its end.");
+        }
+    }
+
+    private static string HolderOf(ClaimView seen) => Excerpt.Long(seen.Facts?.Holder ?? "a process that says nothing of itself");
+
+    /// <summary>What a run does: the same for the same cells with the same parameters.</summary>
+    private static string WorkOf(RunState run)
+    {
+        var values = run.Parameters.Where(value => !KeptRun.Switches.Contains(value.Parameter.Name))
+            .Select(value => $"\n{value.Parameter.Name}={value.Literal}");
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(run.NotebookHash + string.Concat(values))).AsSpan(0, 16));
     }
 
     private async Task WorkAsync(CancellationToken faulted)
@@ -107,13 +161,16 @@ internal sealed class Sweep
                     continue;
                 }
 
+                RefuseOther(index, seen);
                 if (!seen.IsHeld && Take(index, seen) is { } taken)
                 {
                     _running.Add(index);
                     return (taken, 0);
                 }
 
-                held.Add((index, seen.IsHeld ? seen.Facts?.Holder ?? "a process that has just begun" : "a process that is no sweep"));
+                held.Add((index, seen.IsHeld ? HolderOf(seen)
+                    : seen.Facts is { Ended: null } ? $"{HolderOf(seen)}, which gives no sign of life and keeps the folder locked"
+                    : "a process that runs a notebook there without a sweep"));
             }
 
             LeftToOthers = [.. held.Select(point => _results[point.Index])];

@@ -30,10 +30,10 @@ internal sealed class SweepLines(TextWriter output) : ISweepView
     private void Say(string text)
     {
         // Names and messages of other processes: a terminal takes some characters for commands.
-        var line = string.Concat(text.Select(letter => char.IsControl(letter) && letter != '\n' ? '\uFFFD' : letter));
+        var lines = string.Join('\n', text.Split('\n').Select(line => Excerpt.Of(line, int.MaxValue)));
         lock (output)
         {
-            output.WriteLine(line);
+            output.WriteLine(lines);
             output.Flush();
         }
     }

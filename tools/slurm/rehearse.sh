@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # docs/SCALE.md's sweep on Slurm, for real and on this one machine: Debian's slurmctld, slurmd and munge on loopback with two nodes of one CPU, in a folder that is gone afterwards.
 # A sweep of eight points as an array of eight tasks, two at a time; in the middle one task is killed (kill -9) and requeued, another is requeued while it trains (SIGTERM), and a node is
-# drained. Then: was every point run to its end once, and is the table the one that a sequential sweep writes, to every digit? Ends with tables; exit code 0 when all held.
+# drained. Then: was every point run to its end once, and is the table the one that a sequential sweep writes, to every digit? At last an annotation by three tasks, joined: is it the one of one
+# process, byte for byte? Ends with tables; exit code 0 when all held.
 #   tools/slurm/rehearse.sh [UPDATES]     updates of each training, default 40. Needs root, for apt-get and Slurm's daemons; the runner must be built (dotnet build tools).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -162,4 +163,13 @@ column -s, -t "$work/together.csv"
 cmp "$work/alone.csv" "$work/together.csv" || bad=1
 echo
 [ "$bad" -eq 0 ] || fail "see above"
+
+# 5. An annotation by an array, and the job behind it that joins the parts.
+model=("$together"/seed=1,*/)
+dotnet bin/tools/NotebookRunner.dll annotate "${model[0]}" data/sample/test.parquet -o "$work/alone.jsonl" > "$work/log/annotate" 2>&1 || { cat "$work/log/annotate"; fail "annotate"; }
+SBATCH_MEM_PER_NODE=100 SBATCH_OUTPUT="$work/jobs/annotate-%j.out" tools/slurm/annotate.sh 3 "$work/joined.jsonl" "${model[0]}" data/sample/test.parquet
+scontrol update NodeName=n2 State=RESUME
+until_true 300 "the parts are joined" test -e "$work/joined.jsonl"
+cmp "$work/alone.jsonl" "$work/joined.jsonl" || fail "the joined parts are not the annotation of one process"
+say "$(wc -l < "$work/joined.jsonl") texts annotated by three tasks: the file of one process, byte for byte."
 say "All eight points ran to their end once; the table is the sequential sweep's, byte for byte."
