@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using NotebookLib.Data;
 using NotebookLib.Platform;

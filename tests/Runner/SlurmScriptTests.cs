@@ -41,7 +41,12 @@ public sealed class SlurmScriptTests : IDisposable
 
     public SlurmScriptTests()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "Slurm's scripts are for Linux.");
+        if (!OperatingSystem.IsLinux())
+        {
+            Assert.Skip("Slurm's scripts are for Linux.");
+            return;
+        }
+
         TrainedFolder.Save(Model);
         foreach (var (name, text) in ((string, string)[])[("sbatch", Sbatch), ("scontrol", "#!/bin/sh\necho \"scontrol $*\" >> \"$(dirname \"$0\")/log\"\n")])
         {
