@@ -7,6 +7,7 @@ using NotebookLib.Model;
 using NotebookLib.Platform;
 using NotebookLib.Tokenization;
 using NotebookLib.Training;
+using TorchSharp;
 
 namespace NotebookLib.Bench.Study;
 
@@ -24,12 +25,16 @@ internal static class RealFineTune
         var lora = new Option<bool>("--lora") { Description = "Adapters on a frozen base, instead of all weights" };
         var float32 = new Option<bool>("--float32") { Description = "float32 instead of bf16" };
         var seed = new Option<long>("--seed") { Description = "Seed", DefaultValueFactory = _ => 42 };
-        var command = new Command("finetune", "Repeats the fine-tunes of ../shared/weights/finetune-hf.json") { lora, float32, seed };
-        command.SetAction(arguments => Run(arguments.GetValue(lora), arguments.GetValue(float32), arguments.GetValue(seed)));
+        var head = new Option<bool>("--torch-head")
+        {
+            Description = "The head that transformers 4.35 draws by torch's generator after set_seed, in place of ours: what is left is dropout and arithmetic",
+        };
+        var command = new Command("finetune", "Repeats the fine-tunes of ../shared/weights/finetune-hf.json") { lora, float32, seed, head };
+        command.SetAction(arguments => Run(arguments.GetValue(lora), arguments.GetValue(float32), arguments.GetValue(seed), arguments.GetValue(head)));
         return command;
     }
 
-    private static int Run(bool isLora, bool isFloat32, long seed)
+    private static int Run(bool isLora, bool isFloat32, long seed, bool hasTorchHead)
     {
         if (Folders.Shared("weights", "deberta-v3-xsmall-derived") is not { } weights
             || Folders.Shared("reference", "ner", "wikineural-en-val.conllu.gz") is not { } sentences
@@ -57,9 +62,15 @@ internal static class RealFineTune
             SaveEvery = Interval.Never,
             KeepCheckpoints = 1,
             ExistingRun = ExistingRun.Resume,
-            OutputFolder = Path.Combine(Path.GetTempPath(), $"bench-finetune-{(isLora ? "lora" : "full")}-{(isFloat32 ? "float32" : "bf16")}-{seed}"),
+            OutputFolder = Path.Combine(Path.GetTempPath(), $"bench-finetune-{(isLora ? "lora" : "full")}-{(isFloat32 ? "float32" : "bf16")}-{seed}"
+                + (hasTorchHead ? "-torch-head" : "")),
         };
         using var model = ModelFolder.Load(weights, new LoadOptions { Labels = LabelSet.SystemA, HeadSeed = seed, DropoutSeed = seed }).Model;
+        if (hasTorchHead)
+        {
+            DrawAsTorch(model, seed);
+        }
+
         using var adapters = isLora ? LoraAdapters.Attach(model, new LoraSettings(), seed) : null;
         var result = new Trainer(model, LabelSet.SystemA, rows[..^ValidationRows], [], settings).Train(Interruption.Token);
         if (result.End != TrainingEnd.Finished)
@@ -71,7 +82,7 @@ internal static class RealFineTune
         model.eval();
         var losses = result.History.Steps.Where(step => step.Update is 10 or 20 or 50 or 100 or 200)
             .Select(step => Invariant($"{step.Update}: {step.Loss:0.0000}"));
-        Console.WriteLine($"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: "
+        Console.WriteLine($"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}{(hasTorchHead ? ", torch's head" : "")}: "
             + Invariant($"{result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
         // More entities, so that chance weighs less between precisions.
         EncodedSentence[] unseen =
@@ -89,7 +100,7 @@ internal static class RealFineTune
             }
 
             EvaluationResult Score(EncodedSentence[] own) =>
-                TokenEvaluation.Run(model, LabelSet.SystemA, own, settings.EvaluationBatchSize, precision: new(precision, TorchSharp.DeviceType.CPU));
+                TokenEvaluation.Run(model, LabelSet.SystemA, own, settings.EvaluationBatchSize, precision: new(precision, DeviceType.CPU));
             var (scores, more) = (Score(rows[^ValidationRows..]), Score(unseen));
             Console.WriteLine($"evaluated in {precision}: "
                 + Invariant($"F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, loss {scores.Loss:0.0000}; ")
@@ -97,5 +108,13 @@ internal static class RealFineTune
         }
 
         return 0;
+    }
+
+    /// <summary>transformers 4.35, modeling_utils.py: nothing is drawn for weights that are loaded; then DeBERTa's _init_weights of the missing head.</summary>
+    private static void DrawAsTorch(DebertaV2ForTokenClassification model, long seed)
+    {
+        using var silent = torch.no_grad();
+        torch.manual_seed(seed);
+        model.get_parameter("classifier.weight")!.normal_(0, 0.02);
     }
 }

@@ -11,6 +11,9 @@ internal sealed class LossLedger(Device device) : IDisposable
     private readonly Tensor _before = zeros([], device: device).DetachFromDisposeScope();
     private List<MicroBatchLosses> _passes = [];
 
+    /// <summary>Where losses are summed.</summary>
+    public Device Device { get; } = device;
+
     /// <summary>Adds a pass's shares of its update's loss.</summary>
     /// <param name="first">Number of its first micro-batch.</param>
     /// <param name="shares">One per micro-batch.</param>

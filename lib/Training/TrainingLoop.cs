@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using NotebookLib.Model;
 using NotebookLib.Platform;
 using static TorchSharp.torch;
@@ -24,12 +23,12 @@ internal sealed class TrainingLoop : IDisposable
     private readonly LossScaler? _scaler;
     private readonly Observers _observers;
     private readonly HealthCheck _health;
-    private readonly PassPlanner _passes;
+    private readonly GradientAccumulation _accumulation;
     private readonly CheckpointKeeper _checkpoints;
     private readonly Evaluations _evaluations;
     private readonly ICommunicator? _ranks;
-    private readonly GradientExchange? _exchange;
     private readonly TrainingControl _control = new();
+    private readonly AgreedStop _stop;
     private readonly Stopwatch _wholeRun = new();
     private readonly Stopwatch _training = new();
     private readonly HeapTrimmer _heap = new();
@@ -39,7 +38,6 @@ internal sealed class TrainingLoop : IDisposable
     private double _secondsBefore;
     private double _lastNorm;
     private string? _savedFolder;
-    private string? _agreedStop;
 
     /// <summary>Prepares a run; nothing is read or written yet.</summary>
     /// <param name="task">What is trained.</param>
@@ -70,10 +68,10 @@ internal sealed class TrainingLoop : IDisposable
         _readsLate = task.ReadsLate && _scaler is null && ranks is null;
         _observers = new(ranks is null or { Rank: 0 } ? observers : []);
         _health = new(task, settings, _order, _observers, writes: ranks is null or { Rank: 0 });
-        _passes = new(task, settings, _order, _precision, _observers);
         _checkpoints = new(task, settings, _plan, _optimiser, _ledger, _scaler, _observers, ranks);
         _evaluations = new(task, settings, _plan, _precision, _checkpoints, _observers, ranks);
-        _exchange = ranks is null ? null : new(ranks, task, _optimiser.Slots);
+        _stop = new(_control, isShared: ranks is not null);
+        _accumulation = new(task, settings, _order, _precision, _optimiser, _ledger, _scaler, _observers, _stop, ranks);
         Summary = RunSummary.Of(task.Model, settings, task.RowCount, task.EvaluationRowCount);
     }
 
@@ -92,7 +90,7 @@ internal sealed class TrainingLoop : IDisposable
                 Evaluate(cancellation);
             }
 
-            while (_position.Update < _plan.Updates && StopReason is null && !_evaluations.IsPatienceOver(_position))
+            while (_position.Update < _plan.Updates && _stop.Reason is null && !_evaluations.IsPatienceOver(_position))
             {
                 RunUpdate(cancellation);
             }
@@ -101,7 +99,8 @@ internal sealed class TrainingLoop : IDisposable
         }
         catch (Exception error)
         {
-            var told = error is LostRankException ? KeepBefore(error, "go on from there, with any number of ranks.") : error;
+            var told = error is LostRankException ? KeepBefore(error, "go on from there, with any number of ranks.")
+                : error == _accumulation.MemoryFault ? KeepBefore(error, "go on from there with other settings of memory.") : error;
             _ranks?.Leave(told);
             _observers.Tell(observer => observer.RunFailed(told));
             if (told != error)
@@ -117,7 +116,7 @@ internal sealed class TrainingLoop : IDisposable
     public void Dispose()
     {
         _optimiser.ClearGradients();
-        _exchange?.Dispose();
+        _accumulation.Dispose();
         _optimiser.Dispose();
         _health.Dispose();
         _ledger.Dispose();
@@ -139,15 +138,15 @@ internal sealed class TrainingLoop : IDisposable
         _wholeRun.Start();
         _task.Model.train();
         _observers.Tell(observer => observer.RunStarted(Summary with { ResumedFrom = resumed }, _control));
-        _passes.Foresee(ResidentMemory.Available());
+        _accumulation.Foresee(ResidentMemory.Available());
     }
 
     private void RunUpdate(CancellationToken cancellation)
     {
         _training.Restart();
         var microBatches = _order.MicroBatchesOfUpdate(_position.MicroBatches - _position.Accumulated).ToList();
-        double? divisor = _settings.LossAverage == LossAverage.LabelledPieces ? DivisorOf(microBatches) : null;
-        var isComplete = RunMicroBatches(microBatches, divisor);
+        _savedFolder = null;
+        var isComplete = _accumulation.Run(_position, microBatches);
         if (isComplete)
         {
             MakeUpdate(microBatches);
@@ -160,105 +159,6 @@ internal sealed class TrainingLoop : IDisposable
             Follow(cancellation);
         }
     }
-
-    /// <summary>Gathers the gradients of an update, in as few passes as memory allows; where it was short, again in smaller ones.</summary>
-    /// <returns>False when somebody asked for a stop before the last micro-batch.</returns>
-    private bool RunMicroBatches(List<long> microBatches, double? divisor)
-    {
-        using var scope = NewDisposeScope();
-        using var held = _task.HoldWeights();
-        var start = new UpdateStart(_position.MicroBatches, _position.Accumulated, _position.TokensSinceLog, _task.RandomStates, _optimiser.CopyGradients());
-        _ledger.Keep();
-        _savedFolder = null;
-        _exchange?.Begin(microBatches.Select(_order.RowsOf));
-        var own = TakeShare(microBatches);
-        while (_position.Accumulated < microBatches.Count)
-        {
-            var pass = _passes.Next(own, own.Count - (microBatches.Count - _position.Accumulated));
-            try
-            {
-                RunPass(pass, divisor, isLast: pass[^1] == own[^1]);
-            }
-            catch (Exception error) when (PassMemory.IsShort(error))
-            {
-                try
-                {
-                    _passes.Shrink(_position.Update + 1, pass, error);
-                }
-                catch (InvalidOperationException end)
-                {
-                    StartAgain(start);
-                    throw KeepBefore(end, "go on from there with other settings of memory.");
-                }
-
-                StartAgain(start);
-                own = TakeShare(microBatches);
-            }
-
-            if (StopReason is not null && _position.Accumulated < microBatches.Count)
-            {
-                return false;
-            }
-        }
-
-        try
-        {
-            AddShares(microBatches, start.Accumulated);
-        }
-        catch (LostRankException)
-        {
-            StartAgain(start);
-            throw;
-        }
-
-        return true;
-    }
-
-    /// <summary>Takes this rank's micro-batches of what is left of an update; those of the others count as done. Alone it takes all.</summary>
-    private List<long> TakeShare(List<long> microBatches)
-    {
-        var left = microBatches[_position.Accumulated..];
-        if (_ranks is null)
-        {
-            return left;
-        }
-
-        var (first, count) = _ranks.PartOf(left.Count);
-        Advance([.. left[..first], .. left[(first + count)..]]);
-        _task.SkipRandom(first);
-        return left.GetRange(first, count);
-    }
-
-    /// <summary>Makes the gradients and losses of this rank's share those of the whole update.</summary>
-    private void AddShares(List<long> microBatches, int done)
-    {
-        if (_exchange is null)
-        {
-            return;
-        }
-
-        var (first, count) = _ranks!.PartOf(microBatches.Count - done);
-        _task.SkipRandom(microBatches.Count - done - first - count);
-        var shares = new float[microBatches.Count - done];
-        foreach (var (microBatch, loss) in _ledger.Shares)
-        {
-            shares[microBatch - microBatches[done]] = loss;
-        }
-
-        if (_exchange.Finish(shares, wishesStop: _control.StopReason is not null))
-        {
-            _agreedStop = _control.StopReason ?? "another rank was asked to stop";
-        }
-
-        foreach (var (from, to) in new[] { (0, first), (first + count, shares.Length) }.Where(others => others.Item1 < others.Item2))
-        {
-            using var others = tensor(shares[from..to], device: _device);
-            _ledger.Add(microBatches[done] + from, others);
-        }
-    }
-
-    // Ranks stop together: where all of them know of the wish.
-    private string? StopReason => _ranks is null ? _control.StopReason : _agreedStop;
 
     /// <summary>Memory is at its end, or a rank is gone: what was trained so far becomes a checkpoint, and the run ends with a word.</summary>
     private Exception KeepBefore(Exception end, string advice)
@@ -282,49 +182,6 @@ internal sealed class TrainingLoop : IDisposable
 
         return _savedFolder is null ? end
             : new InvalidOperationException($"{end.Message} The {_position.Update} updates before it are kept in {_savedFolder}: {advice}", end);
-    }
-
-    /// <summary>Forward and backward of some micro-batches; their gradients add to those of the update.</summary>
-    private void RunPass(IReadOnlyList<long> microBatches, double? divisor, bool isLast)
-    {
-        using var scope = NewDisposeScope();
-        ReadOnlyMemory<int>[] rows = [.. microBatches.Select(_order.RowsOf)];
-        Tensor losses;
-        using (_precision.Enter())
-        {
-            losses = _task.ComputeLosses(rows, microBatches[0], divisor);
-        }
-
-        // The reference divides by the accumulation steps even where an epoch's end makes the update smaller.
-        var shares = divisor is null ? losses / _settings.AccumulationSteps : losses;
-        var share = shares.sum();
-        using (isLast && _exchange is not null ? _task.WatchLayers(_exchange.LayerDone) : null)
-        {
-            BackwardPass.Run(_scaler is null ? share : share * _scaler.Scale);
-        }
-
-        _ledger.Add(microBatches[0], shares);
-        Advance(microBatches);
-    }
-
-    private void Advance(IReadOnlyList<long> microBatches)
-    {
-        foreach (var row in microBatches.SelectMany(microBatch => MemoryMarshal.ToEnumerable(_order.RowsOf(microBatch))))
-        {
-            _position.TokensSinceLog += _task.TokensOf(row);
-        }
-
-        _position.MicroBatches += microBatches.Count;
-        _position.Accumulated += microBatches.Count;
-    }
-
-    /// <summary>Goes back to where the update stood when this process began with it: a pass that failed may have left some gradients.</summary>
-    private void StartAgain(UpdateStart start)
-    {
-        (_position.MicroBatches, _position.Accumulated, _position.TokensSinceLog) = (start.MicroBatches, start.Accumulated, start.Tokens);
-        _task.RestoreRandomStates(start.RandomStates);
-        _optimiser.PutBack(start.Gradients);
-        _ledger.StartAgain();
     }
 
     /// <summary>Clips the gathered gradients and moves the weights, unless something is not finite.</summary>
@@ -442,7 +299,7 @@ internal sealed class TrainingLoop : IDisposable
         _evaluations.Run(_position, cancellation);
         if (_position.IsEvaluationPending)
         {
-            _agreedStop ??= _control.StopReason ?? "another rank was asked to stop";
+            _stop.Agree();
         }
     }
 
@@ -489,11 +346,11 @@ internal sealed class TrainingLoop : IDisposable
         var (end, reason) = _position.Update >= _plan.Updates ? (TrainingEnd.Finished, $"all {_plan.Updates} updates are made")
             : _evaluations.IsPatienceOver(_position)
             ? (TrainingEnd.StoppedEarly, $"{_settings.BestMetric} did not get better in {_settings.EarlyStoppingPatience} evaluations")
-            : (TrainingEnd.Stopped, StopReason ?? "stopped");
-        if (_exchange is { Bytes: > 0 })
+            : (TrainingEnd.Stopped, _stop.Reason ?? "stopped");
+        if (_accumulation.Summed is { Bytes: > 0 } summed)
         {
-            _observers.Notice($"{_ranks!.Count} ranks: each gave {NumberText.Size(_exchange.Bytes)} of gradients to be summed and waited "
-                + Invariant($"{_exchange.Waited.TotalSeconds:0.0} of {_wholeRun.Elapsed.TotalSeconds:0.0} s for sums."));
+            _observers.Notice($"{_ranks!.Count} ranks: each gave {NumberText.Size(summed.Bytes)} of gradients to be summed and waited "
+                + Invariant($"{summed.Waited.TotalSeconds:0.0} of {_wholeRun.Elapsed.TotalSeconds:0.0} s for sums."));
         }
 
         var (sinceLog, _) = _ledger.Read();
@@ -505,27 +362,4 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     private double ElapsedSeconds => _secondsBefore + _wholeRun.Elapsed.TotalSeconds;
-
-    private double DivisorOf(IEnumerable<long> microBatches)
-    {
-        var weight = 0.0;
-        foreach (var microBatch in microBatches)
-        {
-            foreach (var row in _order.RowsOf(microBatch).Span)
-            {
-                weight += _task.LossWeightOf(row);
-            }
-        }
-
-        return weight > 0 ? weight : 1; // An update without a labelled piece has no gradient, not a NaN.
-    }
-
-    /// <summary>Where an update stood when this process began with it.</summary>
-    /// <param name="MicroBatches">Micro-batches done since the start of the run.</param>
-    /// <param name="Accumulated">Those of the update among them; some only after a resume in the middle of it.</param>
-    /// <param name="Tokens">Pieces since the last log.</param>
-    /// <param name="RandomStates">The task's generators.</param>
-    /// <param name="Gradients">What the update had gathered.</param>
-    private sealed record UpdateStart(
-        long MicroBatches, int Accumulated, long Tokens, IReadOnlyDictionary<string, byte[]> RandomStates, IReadOnlyDictionary<string, Tensor> Gradients);
 }
