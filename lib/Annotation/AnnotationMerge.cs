@@ -89,6 +89,8 @@ internal static class AnnotationMerge
             {
                 reader.CheckEnd();
             }
+
+            AnnotationPart.CheckFree(output, replaces);
         }
     }
 
@@ -271,10 +273,12 @@ internal static class AnnotationMerge
         /// <summary>Reads all, before any of it is used.</summary>
         public void CheckAll()
         {
-            using var whole = File.OpenRead(_shard.RowsPath);
-            if (AnnotationShard.HashOf(whole) != _shard.Hash)
+            foreach (var (path, hash) in ((string, string?)[])[(_shard.RowsPath, _shard.Hash), (_shard.Path, _shard.OutputHash)])
             {
-                throw Damaged(_shard.RowsPath);
+                if (AnnotationShard.HashOf(path) != hash)
+                {
+                    throw Damaged(path);
+                }
             }
         }
 

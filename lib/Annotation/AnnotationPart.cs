@@ -18,11 +18,12 @@ internal sealed class AnnotationPart : IDisposable
     private readonly string _output;
     private readonly JsonObject _task;
     private readonly FileStream? _sizes;
+    private readonly bool _replaces;
     private readonly XxHash128 _sizesHash = new();
     private long _rowBytes;
 
-    private AnnotationPart(string output, JsonObject task, FileStream stream, FileStream? sizes) =>
-        (_output, _task, Stream, _sizes) = (output, task, stream, sizes);
+    private AnnotationPart(string output, JsonObject task, FileStream stream, FileStream? sizes, bool replaces) =>
+        (_output, _task, Stream, _sizes, _replaces) = (output, task, stream, sizes, replaces);
 
     /// <summary>What is written; at its end.</summary>
     public FileStream Stream { get; }
@@ -48,10 +49,11 @@ internal sealed class AnnotationPart : IDisposable
     /// <param name="output">The output, a full path; its folder is made when missing.</param>
     /// <param name="task">What decides the output's content.</param>
     /// <param name="restarts">Whether to begin anew whatever is there.</param>
+    /// <param name="replaces">Whether an output that is there at the end is replaced.</param>
     /// <param name="isShard">Whether the output is one of several to be joined.</param>
     /// <exception cref="InvalidOperationException">What is there was made by another task; the message says what differs.</exception>
     /// <exception cref="IOException">Another process is at it, or the folder cannot be written.</exception>
-    public static AnnotationPart Open(string output, JsonObject task, bool restarts, bool isShard)
+    public static AnnotationPart Open(string output, JsonObject task, bool restarts, bool replaces, bool isShard)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(output)!);
         FileStream stream;
@@ -65,7 +67,8 @@ internal sealed class AnnotationPart : IDisposable
             throw new IOException($"{PathOf(output)}: another process is writing this output. Wait for it, or name another output. ({busy.Message})", busy);
         }
 
-        var part = new AnnotationPart(output, task, stream, isShard ? new FileStream(AnnotationShard.SizesOf(output), FileMode.OpenOrCreate) : null);
+        var part = new AnnotationPart(output, task, stream, isShard ? new FileStream(AnnotationShard.SizesOf(output), FileMode.OpenOrCreate) : null,
+            replaces);
         try
         {
             if (goesOn)
@@ -139,17 +142,7 @@ internal sealed class AnnotationPart : IDisposable
             end(Stream);
             Stream.Flush(flushToDisk: true);
         });
-        if (IsShard)
-        {
-            new AnnotationShard(
-                _task, InputRows, inputHash, Rows, Entities, Skipped, types, endOfRows - _rowBytes, endOfRows, Stream.Length, AnnotationShard.HashOf(Stream),
-                AnnotationShard.Hex(_sizesHash)).Write(_output);
-        }
-        else
-        {
-            File.Delete(AnnotationShard.SizesOf(_output));
-        }
-
+        CheckFree(_output, _replaces);
         if (convert is not null)
         {
             Stream.Position = 0;
@@ -157,7 +150,23 @@ internal sealed class AnnotationPart : IDisposable
             convert(Lines(reader));
         }
 
-        Dispose();
+        if (IsShard)
+        {
+            new AnnotationShard(
+                _task, InputRows, inputHash, Rows, Entities, Skipped, types, endOfRows - _rowBytes, endOfRows, Stream.Length, AnnotationShard.HashOf(Stream),
+                convert is null ? null : AnnotationShard.HashOf(_output), AnnotationShard.Hex(_sizesHash)).Write(_output);
+        }
+        else
+        {
+            File.Delete(AnnotationShard.SizesOf(_output));
+        }
+
+        if (OperatingSystem.IsWindows())
+        {
+            // There an open file keeps its name; elsewhere the lock is given up after the part has its own.
+            Dispose();
+        }
+
         File.Move(PathOf(_output), convert is null ? _output : AnnotationShard.RowsOf(_output), overwrite: true);
         if (convert is null || !IsShard)
         {
@@ -165,6 +174,7 @@ internal sealed class AnnotationPart : IDisposable
         }
 
         File.Delete(Record);
+        Dispose();
     }
 
     /// <inheritdoc />
@@ -172,6 +182,17 @@ internal sealed class AnnotationPart : IDisposable
     {
         Stream.Dispose();
         _sizes?.Dispose();
+    }
+
+    /// <summary>Whether nobody else made an output meanwhile: what that one did is not replaced unasked.</summary>
+    /// <exception cref="IOException">Somebody did.</exception>
+    public static void CheckFree(string output, bool replaces)
+    {
+        if (!replaces && File.Exists(output))
+        {
+            throw new IOException($"{output}: another process wrote it while this one was at work, and it was left as it is. "
+                + "Name another output, or have it replaced.");
+        }
     }
 
     /// <summary>The name of an output's part.</summary>

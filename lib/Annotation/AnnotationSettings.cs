@@ -89,7 +89,8 @@ internal sealed record AnnotationSettings
                 () => $"The inputs are read as {InputFormat}; only plain text is split into sentences as a document."),
             (Output == Standard && Format == AnnotationFormat.Parquet, () => "Parquet cannot be written to standard output; name a file."),
             (Directory.Exists(Output), () => $"{Output}: is a folder; name a file in it."),
-            (File.Exists(Output) && !Replaces && !IsCompletePart, () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
+            (File.Exists(Output) && !Replaces && !IsCompletePart,
+                () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
         ];
         List<string> found = [.. faults.Where(fault => fault.Is).Select(fault => fault.Fault())];
         foreach (var check in (Action[])[() => _ = OutputFormat, () => _ = Inputs.Contains(Standard) ? [] : Files()])

@@ -22,10 +22,11 @@ namespace NotebookLib.Annotation;
 /// <param name="EndOfRows">Where the last one ends.</param>
 /// <param name="Bytes">Length of the rows' file.</param>
 /// <param name="Hash">XxHash128 of it.</param>
+/// <param name="OutputHash">That of the output where it is another file; null where the rows are the output.</param>
 /// <param name="SizesHash">XxHash128 of the sizes.</param>
 internal sealed record AnnotationShard(
     JsonObject Task, long InputRows, string InputHash, long Rows, long Entities, long Skipped, IReadOnlyList<string> Types, long FirstRow, long EndOfRows,
-    long Bytes, string Hash, string SizesHash)
+    long Bytes, string Hash, string? OutputHash, string SizesHash)
 {
     private const int LargestFrameBytes = 1 << 20;
     private const long MostRows = 1L << 50;
@@ -128,6 +129,13 @@ internal sealed record AnnotationShard(
         return Hex(hash);
     }
 
+    /// <summary>The same of a file.</summary>
+    public static string HashOf(string path)
+    {
+        using var file = File.OpenRead(path);
+        return HashOf(file);
+    }
+
     /// <summary>A hash in hexadecimal digits.</summary>
     public static string Hex(XxHash128 hash) => Convert.ToHexStringLower(hash.GetCurrentHash());
 
@@ -143,7 +151,7 @@ internal sealed record AnnotationShard(
             Format = Enum.Parse<AnnotationFormat>((read.Task["format"] ?? throw new FormatException("its task names no format")).GetValue<string>()),
         };
         long[] numbers = [shard.InputRows, shard.Rows, shard.Entities, shard.Skipped, shard.FirstRow];
-        return numbers.All(value => value >= 0) && shard.InputRows <= MostRows && shard.Number >= 1 && shard.Number <= shard.Count
+        return numbers.All(value => value is >= 0 and <= MostRows) && shard.Number >= 1 && shard.Number <= shard.Count
             && shard.FirstRow <= Math.Min(shard.EndOfRows, LargestFrameBytes) && shard.EndOfRows <= shard.Bytes
             && shard.Bytes - shard.EndOfRows <= LargestFrameBytes && Enum.IsDefined(shard.Format) && shard.Types.All(type => type is not null)
             ? shard : throw new FormatException("its numbers do not fit");

@@ -56,7 +56,8 @@ internal static class Annotator
             return new(done.Rows, done.Entities, done.Skipped, 0, 0, 0, 1, 1);
         }
 
-        using var part = output is null ? null : AnnotationPart.Open(output, task, settings.Restarts, settings.IsPart || settings.Shards > 1);
+        using var part = output is null ? null : AnnotationPart.Open(
+            output, task, settings.Restarts, settings.Replaces, settings.IsPart || settings.Shards > 1);
         var run = new Running(tagger, settings, new(format, tagger.Labels, tagger.Name), files, part, progress, skipped, cancellation);
         return run.ToEnd(part is null || format != AnnotationFormat.Parquet ? null : lines => AnnotationParquet.Write(output!, lines, tagger.Labels));
     }
@@ -65,6 +66,8 @@ internal static class Annotator
     private static JsonObject Task(EntityTagger tagger, AnnotationSettings settings, AnnotationFormat format, List<InputFile> files, Spool? spool) => new()
     {
         ["model"] = tagger.Fingerprint,
+        // Where it stands in the output.
+        ["name"] = format is AnnotationFormat.LabelStudio or AnnotationFormat.Html ? tagger.Name : null,
         ["format"] = format.ToString(),
         ["strategy"] = settings.Strategy?.ToString() ?? "words",
         ["threshold"] = settings.Threshold,

@@ -58,7 +58,8 @@ internal static class StrictJson
         return !file.Exists ? throw new FileNotFoundException($"{path}: no such file; expected {expected}.", path)
             : file.Length > mostBytes
             ? throw new InvalidDataException(Invariant($"{path}: {file.Length:N0} bytes; expected {expected}, at most {mostBytes:N0} bytes."))
-            : File.ReadAllBytes(path);
+            // To open a pipe is to wait for its other end; an empty file is no JSON either.
+            : file.Length == 0 ? [] : File.ReadAllBytes(path);
     }
 
     /// <summary>The object in a file.</summary>

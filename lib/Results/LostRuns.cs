@@ -25,7 +25,8 @@ internal static class LostRuns
         var path = Path.Combine(folder, HostContract.RunName);
         try
         {
-            return File.Exists(path) && new FileInfo(path).Length <= LargestFactsBytes ? StrictJson.ParseNode(File.ReadAllBytes(path)) as JsonObject : null;
+            return File.Exists(path) && new FileInfo(path).Length is > 0 and <= LargestFactsBytes
+                ? StrictJson.ParseNode(File.ReadAllBytes(path)) as JsonObject : null;
         }
         catch (JsonException)
         {

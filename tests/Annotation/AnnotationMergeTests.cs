@@ -122,9 +122,10 @@ public sealed class AnnotationMergeTests : IDisposable
         (own[0], own[4]) = ((byte)(own[0] + 10), (byte)(own[4] - 10));
         File.WriteAllBytes(parts[0] + ".shard.sizes", own);
         Assert.Contains("o-1.jsonl.shard.sizes: is not what was written", Broken(), StringComparison.Ordinal);
-        foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["), (record, "null"),
+        foreach (var (old, hostile) in ((string, string)[])[("\"bytes\":", "\"bytes\":-"), ("\"shard\":\"2/2\"", "\"shard\":\"2/0\""), ("{", "["),
+            (record, "null"),
             ("\"types\":[\"X\"", "\"types\":[null"), ("\"hash\"", "\"hush\""), ("\"task\":{", "\"task\":null,\"was\":{"),
-            ("\"shard\":\"2/2\",", ""),
+            ("\"shard\":\"2/2\",", ""), ("\"entities\":", "\"entities\":90000000000000"), ("\"skipped\":", "\"skipped\":9000000000000000"),
             ("\"inputRows\":300", "\"inputRows\":9223372036854775807"),
             ("\"inputRows\":300", "\"inputRows\":4611686018427387904"),
             ("\"firstRow\":0", "\"firstRow\":99999999"), ("JsonLines", "77")])
@@ -209,7 +210,7 @@ public sealed class AnnotationMergeTests : IDisposable
     public void A_killed_shard_whose_sizes_were_changed_begins_anew_only_when_told()
     {
         Write(1900, row => $$"""{"text": "the goat {{row}}"}""");
-        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf("o.jsonl"), Shard = 1, Shards = 1, IsPart = true };
+        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf("o.jsonl"), IsPart = true };
         Kill(settings);
         var sizes = SizesOf(settings.Output);
         (sizes[0], sizes[4]) = (sizes[4], (byte)(sizes[0] + 1));
@@ -219,6 +220,50 @@ public sealed class AnnotationMergeTests : IDisposable
 
         Assert.Equal($"{settings.Output}.shard.sizes: is not what was written; begin anew (restart).", error.Message);
         Assert.Equal(1900, Annotator.Run(_tagger, settings with { Restarts = true }, cancellation: TestContext.Current.CancellationToken).NewRows);
+    }
+
+    [Fact]
+    public void A_Parquet_part_that_was_changed_and_parts_that_name_another_model_are_not_joined()
+    {
+        Write(30, row => $$"""{"text": "the goat {{row}}"}""");
+        List<string> parts = [Annotate("o-1.parquet", 1, 2), Annotate("o-2.parquet", 2, 2)];
+        File.AppendAllText(parts[1], "x");
+        var error = Assert.Throws<InvalidDataException>(() =>
+            AnnotationMerge.Run(_folder.PathOf("o.parquet"), parts, false, TestContext.Current.CancellationToken));
+        Assert.Equal($"{parts[1]}: is not what was written; annotate this part again.", error.Message);
+
+        foreach (var format in (AnnotationFormat[])[AnnotationFormat.LabelStudio, AnnotationFormat.Html])
+        {
+            var one = Annotate($"{format}-1.html", 1, 2, settings => settings with { Format = format });
+            using var named = new EntityTagger(s_tokenizer, new FakeScorer(["O", "B-X", "I-X", "B-Y", "I-Y"], [])) { Name = "another" };
+            var two = new AnnotationSettings
+            {
+                Inputs = [_folder.PathOf("a.jsonl")],
+                Output = _folder.PathOf($"{format}-2.html"),
+                Format = format,
+                Shard = 2,
+                Shards = 2,
+                IsPart = true
+            };
+            Annotator.Run(named, two, cancellation: TestContext.Current.CancellationToken);
+            Assert.Contains("name is ", Refused([one, two.Output]), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("o.jsonl")]
+    [InlineData("o.parquet")]
+    public void An_output_that_another_process_made_meanwhile_is_left_as_it_is(string output)
+    {
+        Write(1900, row => $$"""{"text": "the goat {{row}}"}""");
+        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf(output) };
+
+        var error = Assert.Throws<IOException>(() => Annotator.Run(
+            _tagger, settings, _ => File.WriteAllText(settings.Output, "another's"), cancellation: TestContext.Current.CancellationToken));
+
+        Assert.Contains("another process wrote it while this one was at work", error.Message, StringComparison.Ordinal);
+        Assert.Equal("another's", File.ReadAllText(settings.Output));
+        Assert.Equal(1900, Annotator.Run(_tagger, settings with { Replaces = true }, cancellation: TestContext.Current.CancellationToken).Rows);
     }
 
     private static byte[] SizesOf(string part) => File.ReadAllBytes(part + ".shard.sizes");

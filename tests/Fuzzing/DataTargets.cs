@@ -190,6 +190,7 @@ internal static class DataTargets
             {
                 json["bytes"] = rows.LongLength;
                 json["hash"] = Convert.ToHexStringLower(XxHash128.Hash(rows));
+                json["outputHash"] = File.Exists(output + ".shard.rows") ? Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(output))) : null;
                 json["sizesHash"] = Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(output + ".shard.sizes")));
             });
         }

@@ -211,7 +211,8 @@ internal static class DocumentTargets
     }
 
     private static byte[] Claim(string? ended = null) =>
-        JsonSerializer.SerializeToUtf8Bytes(new ClaimFacts("machine, process 7", "boot pid:[1]", 7, 12, "job", "work", 3, ended), JsonSerializerOptions.Web);
+        JsonSerializer.SerializeToUtf8Bytes(
+            new ClaimFacts("machine, process 7", "boot pid:[1]", 7, 12, "job", "work", 90, 3, ended), JsonSerializerOptions.Web);
 
     private static SoundInput Scores() => new(new Dictionary<string, byte[]>
     {

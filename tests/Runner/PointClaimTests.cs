@@ -87,7 +87,7 @@ public sealed class PointClaimTests : IDisposable
     public async Task A_process_of_this_machine_that_is_gone_is_dead_at_once()
     {
         using var process = Process.Start("sleep", "1000");
-        var mine = ClaimFacts.Mine("", "w");
+        var mine = ClaimFacts.Mine("", "w", s_lease);
         Assert.SkipWhen(mine.Machine.Length == 0, "The system does not tell which processes live.");
         var start = (await File.ReadAllTextAsync($"/proc/{process.Id}/stat", TestContext.Current.CancellationToken)).Split(' ')[21];
         var theirs = mine with { Process = process.Id, ProcessStart = long.Parse(start, System.Globalization.CultureInfo.InvariantCulture) };
@@ -123,10 +123,20 @@ public sealed class PointClaimTests : IDisposable
     [Theory]
     [InlineData("folder")]
     [InlineData("link")]
+    [InlineData("pipe")]
     public void What_stands_in_a_claims_place_and_cannot_be_read_holds_the_point_for_a_lease(string kind)
     {
         var path = _folder.PathOf(".claim-1");
-        _ = kind == "folder" ? Directory.CreateDirectory(path) : File.CreateSymbolicLink(path, _folder.PathOf("nothing"));
+        if (kind == "pipe")
+        {
+            Assert.SkipWhen(OperatingSystem.IsWindows(), "No pipe is a file there.");
+            Process.Start("mkfifo", [path]).WaitForExit();
+        }
+        else
+        {
+            _ = kind == "folder" ? Directory.CreateDirectory(path) : File.CreateSymbolicLink(path, _folder.PathOf("nothing"));
+        }
+
         var watch = Claims();
         for (var looks = 0; looks < 4; looks++)
         {
@@ -147,10 +157,40 @@ public sealed class PointClaimTests : IDisposable
         Assert.NotNull(claim);
         _folder.Write(".claim-99999999999999", "");
         _folder.Write(".claim-x", "");
+        _folder.Write(".claim-08", "");
 
         Assert.Equal((7, true), (Claims().Look().Number, Claims().Look().IsHeld));
         Assert.True(claim.End(RunStatus.Ok));
         Assert.Equal("ok", Claims().Look().Facts!.Ended);
+    }
+
+    [Fact]
+    public void Who_asks_for_a_longer_lease_is_given_it_within_reason()
+    {
+        foreach (var (number, seconds) in ((int, double)[])[(1, 600), (2, 1e300), (3, -5)])
+        {
+            _folder.Write($".claim-{number}", JsonSerializer.Serialize(Elsewhere(beat: 7) with { LeaseSeconds = seconds }, JsonSerializerOptions.Web));
+            var watch = Claims();
+            var silent = TimeSpan.Zero;
+            while (watch.Look().IsHeld)
+            {
+                _time.Advance(TimeSpan.FromSeconds(15));
+                silent += TimeSpan.FromSeconds(15);
+            }
+
+            Assert.Equal(seconds == 600 ? 600 : 60, silent.TotalSeconds);
+        }
+    }
+
+    [Fact]
+    public void Who_slept_and_was_given_up_learns_it_before_the_next_beat_where_it_asks()
+    {
+        using var slept = Claims().Take(default)!;
+        Assert.True(slept.IsOurs);
+        using var other = Claims().Take(Claims().Look())!;
+
+        Assert.False(slept.IsOurs);
+        Assert.True(slept.Lost.IsCancellationRequested);
     }
 
     [Fact]
@@ -195,5 +235,5 @@ public sealed class PointClaimTests : IDisposable
 
     private PointClaims Claims() => new(_folder.Root, s_lease, "", "w", _time);
 
-    private static ClaimFacts Elsewhere(long beat) => new("node7, process 12", "another pid:[1]", 12, 34, "", "w", beat, null);
+    private static ClaimFacts Elsewhere(long beat) => new("node7, process 12", "another pid:[1]", 12, 34, "", "w", 60, beat, null);
 }

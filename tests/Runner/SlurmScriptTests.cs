@@ -32,7 +32,7 @@ public sealed class SlurmScriptTests : IDisposable
         shift
         for ((i = 1; i <= (tasks > 0 ? tasks : 1); i++)); do
             export SLURM_JOB_ID=$job
-            if [ "$tasks" -gt 0 ]; then export SLURM_ARRAY_JOB_ID=$job SLURM_ARRAY_TASK_ID=$i SLURM_ARRAY_TASK_MAX=$tasks; fi
+            if [ "$tasks" -gt 0 ]; then export SLURM_ARRAY_JOB_ID=$job SLURM_ARRAY_TASK_ID=$i; fi
             bash "$here/slurm_script" "$@" || touch "$here/failed-$job"
         done
         """;
@@ -97,6 +97,7 @@ public sealed class SlurmScriptTests : IDisposable
             #!csharp
 
             // parameters
+            var seed = 1;
             bool resume = false;
             string? output = null;
 
@@ -128,6 +129,16 @@ public sealed class SlurmScriptTests : IDisposable
         Assert.Contains("| training, resume True", second.Output, StringComparison.Ordinal);
         Assert.Equal((0, $"{_folder.PathOf("run")}: the run there ended well already.\n"), (third.ExitCode, third.Output));
         Assert.Equal("scontrol requeue 7\n", Log);
+
+        // Another run does not pass for this one.
+        var other = await FinishAsync(HowToStart("train.sbatch", [.. words, "-p", "seed=2"], job: "7"));
+        var unknown = await FinishAsync(HowToStart("train.sbatch", [.. words, "-p", "sede=2"], job: "7"));
+        File.AppendAllText(notebook, "\n1 + 1\n");
+        var changed = await FinishAsync(HowToStart("train.sbatch", words, job: "7"));
+        Assert.Equal((2, 2, 2), (other.ExitCode, unknown.ExitCode, changed.ExitCode));
+        Assert.Contains("seed is 2, the run was started with 1", other.Error, StringComparison.Ordinal);
+        Assert.Contains("Did you mean 'seed'?", unknown.Error, StringComparison.Ordinal);
+        Assert.Contains("holds a run of n.dib with other cells than", changed.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -157,7 +168,7 @@ public sealed class SlurmScriptTests : IDisposable
 
     [Theory]
     [InlineData("annotate.sh", "usage: tools/slurm/annotate.sh N OUTPUT MODEL INPUT…")]
-    [InlineData("annotate.sbatch", "usage: sbatch --array=1-N tools/slurm/annotate.sbatch OUTPUT MODEL INPUT…")]
+    [InlineData("annotate.sbatch", "usage: sbatch --array=1-N tools/slurm/annotate.sbatch N OUTPUT MODEL INPUT…")]
     [InlineData("merge.sbatch", "usage: sbatch tools/slurm/merge.sbatch OUTPUT [PART…]")]
     [InlineData("sweep.sbatch", "usage: sbatch --array=1-N[%M] tools/slurm/sweep.sbatch NOTEBOOK")]
     [InlineData("train.sbatch", "usage: sbatch tools/slurm/train.sbatch NOTEBOOK --output FOLDER")]

@@ -178,14 +178,43 @@ public sealed class SweepTests : IDisposable
         await RunnerProcess.ReadUntilAsync(first, "[2/2 seed=2] begins");
 
         var other = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "-p", "rate=2"]));
+        var grid = await RunnerProcess.FinishAsync(RunnerProcess.Start(["sweep", notebook, "--grid", "seed=3", "--output", _runner.Output]));
         await File.WriteAllTextAsync(Path.Combine(_runner.Folder, "go"), "", TestContext.Current.CancellationToken);
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(first);
 
         Assert.Equal(2, other.ExitCode);
         Assert.Equal($"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs this combination with another notebook or "
             + "other parameters. Name another --output, or wait for its end.\n", other.Error);
+        Assert.Equal((2, $"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs another grid in this folder. "
+            + "Name another --output, or wait for its end.\n"), (grid.ExitCode, grid.Error));
         Assert.True(exitCode == 0, error);
         Assert.Equal(["1 1", "2 1"], await File.ReadAllLinesAsync(Path.Combine(_runner.Folder, "runs"), TestContext.Current.CancellationToken));
+        Assert.Equal(["seed,status", "1,ok", "2,ok"], WithoutSeconds(_runner.Output));
+    }
+
+    [Fact]
+    public async Task What_failed_and_was_run_again_by_a_later_sweep_is_in_the_table_of_whoever_ends_last()
+    {
+        var notebook = _runner.WriteNotebook(
+            "// parameters\nvar seed = 0;",
+            $$"""
+            if (seed == 1 && !System.IO.File.Exists("{{_runner.Folder}}/mended")) { throw new Exception("diverged"); }
+            while (seed == 2 && !System.IO.File.Exists("{{_runner.Folder}}/go")) { System.Threading.Thread.Sleep(20); }
+            """);
+        string[] arguments = ["sweep", notebook, "--grid", "seed=1,2", "--output", _runner.Output];
+        using var first = RunnerProcess.Start(arguments);
+        await RunnerProcess.ReadUntilAsync(first, "[2/2 seed=2] begins");
+        await File.WriteAllTextAsync(Path.Combine(_runner.Folder, "mended"), "", TestContext.Current.CancellationToken);
+        // As a process that knows of no other: the claim's holder counts as one of an earlier sweep.
+        var claim = Path.Combine(_runner.Output, "seed=1", ".claim-1");
+        var text = await File.ReadAllTextAsync(claim, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(claim, text.Replace("pid:[", "elsewhere:[", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        var later = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "--no-wait"]));
+        await File.WriteAllTextAsync(Path.Combine(_runner.Folder, "go"), "", TestContext.Current.CancellationToken);
+        var (exitCode, _, error) = await RunnerProcess.FinishAsync(first);
+
+        Assert.True(later.ExitCode == 0, later.Error);
+        Assert.True(exitCode == 0, error);
         Assert.Equal(["seed,status", "1,ok", "2,ok"], WithoutSeconds(_runner.Output));
     }
 
@@ -219,7 +248,7 @@ public sealed class SweepTests : IDisposable
             (["--grid", "seed=1,2", "--parallel", "0"], "--parallel: expected 1 to 64 runs at once, found '0'."),
             (["--grid", "seed=1,2", "--parallel", "all"], "--parallel: expected 1 to 64 runs at once, found 'all'."),
             (["--grid", "seed=1,2", "--shard", "0/2"], "--shard: expected I/N"),
-            (["--grid", "seed=1,2", "--lease", "1"], "--lease: expected at least 5 seconds, found 1."),
+            (["--grid", "seed=1,2", "--lease", "1"], "--lease: expected 5 to 86400 seconds, found 1."),
         ];
         foreach (var (options, expected) in cases)
         {

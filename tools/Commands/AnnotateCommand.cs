@@ -160,7 +160,7 @@ internal static class AnnotateCommand
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            Console.Error.WriteLine($"\n{error.Message}");
+            Console.Error.WriteLine($"\n{Spoken(error)}");
             return ExitCodes.Failed;
         }
     }
@@ -187,7 +187,7 @@ internal static class AnnotateCommand
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            Console.Error.WriteLine($"{error.Message}\nNothing was written to {output}.");
+            Console.Error.WriteLine($"{Spoken(error)}\nNothing was written to {output}.");
             return ExitCodes.Failed;
         }
     }

@@ -30,7 +30,12 @@ internal static class RunCommand
             "Goes on with the run of a folder: notebook, parameters, seeds and the run's names are the folder's",
             HelpName = "folder"
         };
-        var command = new Command("run", "Runs a notebook and writes a page, an .ipynb and run.json, or goes on with a run") { output, resume };
+        var goesOn = new Option<bool>("--continue")
+        {
+            Description = "With --output: goes on with the same run where it was begun there, and does nothing where it has ended well; "
+                + "for schedulers, which type a command again",
+        };
+        var command = new Command("run", "Runs a notebook and writes a page, an .ipynb and run.json, or goes on with a run") { output, resume, goesOn };
         settings.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -43,6 +48,10 @@ internal static class RunCommand
             {
                 result.AddError("--resume writes where the run lies; --output belongs to a new run.");
             }
+            else if (result.GetValue(goesOn) && (isResumed || result.GetValue(output) is null))
+            {
+                result.AddError("--continue looks for the run in the folder of --output: run NOTEBOOK --output FOLDER --continue.");
+            }
         });
         command.SetAction((arguments, _) =>
         {
@@ -51,6 +60,11 @@ internal static class RunCommand
             if (arguments.GetValue(resume) is { } kept)
             {
                 return ResumeAsync(Path.GetFullPath(kept), notebook, values, (timeout, grace));
+            }
+
+            if (arguments.GetValue(goesOn) && Path.GetFullPath(arguments.GetValue(output)!) is var begun && LostRuns.Facts(begun) is not null)
+            {
+                return ContinueAsync(begun, notebook!, values, (timeout, grace));
             }
 
             // Where a notebook's own parameter says that the run's files go, there belongs the page; a path counts from where the command is typed.
@@ -64,6 +78,19 @@ internal static class RunCommand
             return RunAsync(new(notebook!, Path.GetFullPath(folder), timeout, grace), values);
         });
         return command;
+    }
+
+    /// <summary>Goes on with a run whose whole command is known: what it says has to be what the run was started with.</summary>
+    private static Task<int> ContinueAsync(string folder, string notebook, Dictionary<string, string> given, (TimeSpan? Timeout, TimeSpan Grace) limits)
+    {
+        _ = RunPreparation.Prepare(notebook, given);
+        if (!KeptRun.Read(folder, notebook, given, isWhole: true).HasEnded)
+        {
+            return ResumeAsync(folder, notebook, given, limits);
+        }
+
+        Console.Out.WriteLine($"{folder}: the run there ended well already.");
+        return Task.FromResult(ExitCodes.Ok);
     }
 
     private static async Task<int> ResumeAsync(string folder, string? notebook, Dictionary<string, string> given, (TimeSpan? Timeout, TimeSpan Grace) limits)

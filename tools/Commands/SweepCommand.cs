@@ -53,9 +53,10 @@ internal static class SweepCommand
         settings.AddTo(command);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(lease) is { } given && given < ShortestLease)
+            if (result.GetValue(lease) is { } given && (given < ShortestLease || given > PointClaims.LongestLease))
             {
-                result.AddError(Invariant($"--lease: expected at least {ShortestLease.TotalSeconds} seconds, found {given.TotalSeconds}."));
+                result.AddError(Invariant($"--lease: expected {ShortestLease.TotalSeconds} to {PointClaims.LongestLease.TotalSeconds} seconds, ")
+                    + Invariant($"found {given.TotalSeconds}."));
             }
         });
         command.SetAction((arguments, _) =>

@@ -11,7 +11,8 @@ namespace NotebookRunner.Running;
 /// <param name="NotebookPath">The notebook.</param>
 /// <param name="Values">Its parameters as the command line gives them; those that stand in the notebook anyway are left out.</param>
 /// <param name="HasChanged">Whether the notebook's cells are others by now.</param>
-internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, string> Values, bool HasChanged)
+/// <param name="HasEnded">Whether the run ended well: there is nothing to go on with.</param>
+internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, string> Values, bool HasChanged, bool HasEnded)
 {
     // They say where results go besides, how often checkpoints are written, what is tried out at the end: nothing that is learned or scored.
     private static readonly string[] Free = ["tracking", "push", "sentence", "saveEvery"];
@@ -58,27 +59,37 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
     /// <param name="folder">The run's folder.</param>
     /// <param name="notebook">The notebook, where it was moved; null for the one that the folder names.</param>
     /// <param name="given">Parameters given again.</param>
+    /// <param name="isWhole">Whether they are those of a whole command: then they have to be the run's, and a run that ended well is read too.</param>
     /// <exception cref="BadInputException">There is no run to go on with, or a parameter that counts was given another value; nothing was changed.</exception>
     /// <exception cref="NotebookFormatException">The notebook is missing or damaged.</exception>
     /// <exception cref="ParameterException">A parameter is unknown or has a value of another type.</exception>
-    public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given)
+    public static KeptRun Read(string folder, string? notebook, IReadOnlyDictionary<string, string> given, bool isWhole = false)
     {
         var facts = LostRuns.Facts(folder)
             ?? throw new BadInputException($"{folder}: no run to go on with: expected the folder of a run, with {HostContract.RunName} in "
             + $"it{Elsewhere(folder)}.");
         var path = notebook ?? NotebookOf(folder, facts);
-        if (TextOf(facts, "status") == Reports.RunJson.Word(RunStatus.Ok))
+        var hasEnded = TextOf(facts, "status") == Reports.RunJson.Word(RunStatus.Ok);
+        if (hasEnded && !isWhole)
         {
             throw new BadInputException($"{folder}: the run there ended well, there is nothing to go on with. Run it again in a folder of its own: run {path}");
         }
 
         var file = NotebookFile.Read(path);
         var cell = ParameterCell.Find(file.Cells);
-        var values = cell is null ? [] : ValuesOf(folder, facts, cell, given);
-        return new(path, values, TextOf(facts, "notebookHash") != CellNames.Hash(file.Cells));
+        var values = cell is null ? [] : ValuesOf(folder, facts, cell, given, isWhole);
+        var hasChanged = TextOf(facts, "notebookHash") != CellNames.Hash(file.Cells);
+        if (isWhole && hasChanged && (hasEnded || TextOf(facts, "notebook") != Path.GetFileName(path)))
+        {
+            throw new BadInputException($"{folder}: holds a run of {TextOf(facts, "notebook") ?? "a notebook"} with other cells than {path} has today. "
+                + "Choose another --output.");
+        }
+
+        return new(path, values, hasChanged, hasEnded);
     }
 
-    private static Dictionary<string, string> ValuesOf(string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given)
+    private static Dictionary<string, string> ValuesOf(
+        string folder, JsonObject facts, ParameterCell cell, IReadOnlyDictionary<string, string> given, bool isWhole)
     {
         var said = (facts["given"] as JsonObject ?? []).Where(pair => pair.Value is JsonValue).ToDictionary(pair => pair.Key, pair => pair.Value!.ToString());
         Dictionary<string, string> kept;
@@ -92,7 +103,7 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
                 + "Run the notebook again, in another folder.", fault);
         }
 
-        var now = new Dictionary<string, string>(kept);
+        var now = isWhole ? [] : new Dictionary<string, string>(kept);
         var answers = given.Where(pair => NameOf(cell, pair) is null).ToList();
         foreach (var (name, text) in ByName(cell, given))
         {

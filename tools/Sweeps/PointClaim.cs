@@ -15,9 +15,11 @@ namespace NotebookRunner.Sweeps;
 /// <param name="ProcessStart">When it began, in the system's ticks: numbers of processes are given again.</param>
 /// <param name="Job">What it works for together with other processes; empty when it named nothing.</param>
 /// <param name="Work">What it runs: the same for the same cells with the same parameters.</param>
+/// <param name="LeaseSeconds">How long the holder may give no sign of life: its claim changes six times in that.</param>
 /// <param name="Beat">Counts up for as long as the holder lives.</param>
 /// <param name="Ended">How the run ended, as run.json spells it; null while it is held.</param>
-internal sealed record ClaimFacts(string Holder, string Machine, int Process, long ProcessStart, string Job, string Work, long Beat, string? Ended)
+internal sealed record ClaimFacts(
+    string Holder, string Machine, int Process, long ProcessStart, string Job, string Work, double LeaseSeconds, long Beat, string? Ended)
 {
     private static readonly string s_machine = MachineName();
 
@@ -32,13 +34,13 @@ internal sealed record ClaimFacts(string Holder, string Machine, int Process, lo
     private bool IsHere => Machine.Length > 0 && Machine == s_machine;
 
     /// <summary>A claim of this process.</summary>
-    public static ClaimFacts Mine(string job, string work)
+    public static ClaimFacts Mine(string job, string work, TimeSpan lease)
     {
         var task = Environment.GetEnvironmentVariable("SLURM_ARRAY_TASK_ID") is { Length: > 0 } number
             ? $", Slurm {Environment.GetEnvironmentVariable("SLURM_ARRAY_JOB_ID")}_{number}"
             : Environment.GetEnvironmentVariable("SLURM_JOB_ID") is { Length: > 0 } single ? $", Slurm {single}" : "";
         return new(Invariant($"{Environment.MachineName}, process {Environment.ProcessId}{task}"), s_machine, Environment.ProcessId,
-            StartOf(Environment.ProcessId) ?? 0, job, work, 0, null);
+            StartOf(Environment.ProcessId) ?? 0, job, work, lease.TotalSeconds, 0, null);
     }
 
     /// <summary>Reads one; null for what is none (yet).</summary>
@@ -95,7 +97,7 @@ internal readonly record struct ClaimView(int Number, ClaimFacts? Facts, bool Is
 /// machine is read.
 /// </summary>
 /// <param name="folder">The point's folder.</param>
-/// <param name="lease">How long a claim may stay as it is before its holder is given up.</param>
+/// <param name="lease">How long a claim may stay as it is before its holder is given up, where the holder does not ask for longer.</param>
 /// <param name="job">What this process works for together with others; may be empty.</param>
 /// <param name="work">What this process would run there.</param>
 /// <param name="time">The clock; null for the system's.</param>
@@ -103,6 +105,10 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
 {
     // A process that slept, or hung on a server that was away, must see the same claim this many times before it counts as silence.
     private const int LooksInLease = 4;
+
+    /// <summary>The longest lease; a claim that asks for more is not believed.</summary>
+    public static readonly TimeSpan LongestLease = TimeSpan.FromDays(1);
+
     private const int LargestClaimBytes = 1 << 16;
 
     // A name with a higher number is none of ours.
@@ -133,6 +139,7 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         }
 
         var (text, now) = (Read(number), _time.GetTimestamp());
+        var patience = lease;
         if (number != _last.Number || (text is not null && text != _last.Text))
         {
             _last = (number, text ?? "", TimeSpan.Zero, now);
@@ -140,12 +147,13 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         }
         else if (text is not null)
         {
-            var (since, most) = (_time.GetElapsedTime(_last.At, now), lease / LooksInLease);
+            patience = PatienceWith(ClaimFacts.Parse(_last.Text));
+            var (since, most) = (_time.GetElapsedTime(_last.At, now), patience / LooksInLease);
             _last = (number, _last.Text, _last.Silent + (since < most ? since : most), now);
         }
 
         var facts = ClaimFacts.Parse(_last.Text);
-        var isHeld = facts?.Ended is null && _last.Silent < lease && facts?.IsGone != true;
+        var isHeld = facts?.Ended is null && _last.Silent < patience && facts?.IsGone != true;
         return new(number, facts, isHeld, isHeld && (_living == number || facts?.IsAliveHere == true));
     }
 
@@ -156,7 +164,7 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
     public PointClaim? Take(ClaimView seen)
     {
         Directory.CreateDirectory(folder);
-        var (path, facts) = (PathOf(seen.Number + 1), ClaimFacts.Mine(job, work));
+        var (path, facts) = (PathOf(seen.Number + 1), ClaimFacts.Mine(job, work, lease));
         FileStream file;
         try
         {
@@ -192,6 +200,9 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         }
     }
 
+    private TimeSpan PatienceWith(ClaimFacts? facts) =>
+        facts?.LeaseSeconds is { } seconds && seconds > lease.TotalSeconds && seconds <= LongestLease.TotalSeconds ? TimeSpan.FromSeconds(seconds) : lease;
+
     private string PathOf(int number) => Path.Combine(folder, Invariant($"{Name}{number}"));
 
     /// <summary>The highest number in the folder's listing, which on a file server may be old; 0 where there is none.</summary>
@@ -200,7 +211,8 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         try
         {
             return Directory.EnumerateFileSystemEntries(folder, $"{Name}*").Select(path => Path.GetFileName(path)[Name.Length..])
-                .Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= MostClaims ? number : 0)
+                .Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= MostClaims
+                    && name == Invariant($"{number}") ? number : 0)
                 .DefaultIfEmpty().Max();
         }
         catch (IOException)
@@ -215,6 +227,12 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         var path = PathOf(number);
         try
         {
+            if (new FileInfo(path) is { Exists: true, Length: 0 })
+            {
+                // Not written yet; or no file, and to open a pipe is to wait for its other end.
+                return "";
+            }
+
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             var bytes = new byte[LargestClaimBytes];
             return Encoding.UTF8.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
@@ -244,6 +262,20 @@ internal sealed class PointClaim : IDisposable
 
     /// <summary>Cancelled when another process gave this one up and took the point: nothing more may be written there.</summary>
     public CancellationToken Lost => _lost.Token;
+
+    /// <summary>Whether the point is this process's at this moment: one that slept learns it here before it writes.</summary>
+    public bool IsOurs
+    {
+        get
+        {
+            if (!_lost.IsCancellationRequested && PointClaims.IsThere(_next))
+            {
+                _lost.Cancel();
+            }
+
+            return !_lost.IsCancellationRequested;
+        }
+    }
 
     /// <summary>Says how the run ended; the point is free.</summary>
     /// <returns>False when another process has taken the point meanwhile.</returns>

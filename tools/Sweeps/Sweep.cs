@@ -25,6 +25,8 @@ internal sealed class Sweep
     private readonly RunState[] _runs;
     private readonly PointClaims[] _claims;
     private readonly string[] _works;
+    private readonly HashSet<string> _ownFolders;
+    private readonly Dictionary<string, PointClaims> _otherClaims = [];
     // The claim that counted when this process began: what came later belongs to the same sweep.
     private readonly int[] _firstClaims;
     private readonly HashSet<int> _running = [];
@@ -44,6 +46,7 @@ internal sealed class Sweep
         var points = options.Grid.Points();
         _runs = [.. points.Select(Prepared)];
         _works = [.. _runs.Select(WorkOf)];
+        _ownFolders = [.. points.Select(FolderOf)];
         _claims = [.. points.Select((point, i) => new PointClaims(FolderOf(point), options.Lease, options.Job, _works[i]))];
         var seen = _claims.Select(claims => claims.Look()).ToList();
         _firstClaims = [.. seen.Select(claim => claim.IsHeld ? claim.Number - 1 : claim.Number)];
@@ -53,6 +56,8 @@ internal sealed class Sweep
         {
             RefuseOther(index, claim);
         }
+
+        _ = OthersOfOtherGrids();
     }
 
     /// <summary>All combinations, in the order of the grid, as far as they have come.</summary>
@@ -91,12 +96,13 @@ internal sealed class Sweep
         {
             var others = _claims.Select((claims, index) => (Index: index, Seen: claims.Look())).Where(claim => IsOther(claim.Index, claim.Seen)).ToList();
             others.ForEach(claim => RefuseOther(claim.Index, claim.Seen));
-            if (others.Count == 0)
+            string[] words = [.. others.Select(claim => $"[{_results[claim.Index].Point.Words}] {HolderOf(claim.Seen)}"), .. OthersOfOtherGrids()];
+            if (words.Length == 0)
             {
                 return;
             }
 
-            Tell([.. others.Select(claim => (claim.Index, $"{HolderOf(claim.Seen)}, with another notebook or other parameters: does it live?"))]);
+            Tell("Another notebook or other parameters were run here; waiting for a sign that these have ended:", words);
             await Task.Delay(TimeSpan.FromSeconds(1), _stops.Wish).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -110,6 +116,49 @@ internal sealed class Sweep
             throw new BadInputException($"{FolderOf(_results[index].Point)}: {HolderOf(seen)} runs this combination with another notebook or other parameters. "
                 + "Name another --output, or wait for its end.");
         }
+    }
+
+    /// <summary>Looks again behind an own claim: of two sweeps that begin at the same moment one at least sees the other.</summary>
+    private void RefuseOthers(Taken taken)
+    {
+        try
+        {
+            foreach (var index in Enumerable.Range(0, _claims.Length).Where(index => index != taken.Index))
+            {
+                RefuseOther(index, _claims[index].Look());
+            }
+
+            _ = OthersOfOtherGrids();
+        }
+        catch
+        {
+            taken.Claim.Dispose();
+            taken.Lock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Who may still work at combinations that are none of this grid, and would write another comparison over this one.</summary>
+    /// <exception cref="BadInputException">Somebody does.</exception>
+    private List<string> OthersOfOtherGrids()
+    {
+        var words = new List<string>();
+        var folders = Directory.Exists(_options.Folder) ? Directory.EnumerateDirectories(_options.Folder) : [];
+        foreach (var folder in folders.Where(folder => !_ownFolders.Contains(folder)))
+        {
+            if (!_otherClaims.TryGetValue(folder, out var claims))
+            {
+                _otherClaims[folder] = claims = new(folder, _options.Lease, "", "");
+            }
+
+            if (claims.Look() is { IsHeld: true } seen)
+            {
+                words.Add(!seen.Lives ? $"{Path.GetFileName(folder)}: {HolderOf(seen)}" : throw new BadInputException(
+                    $"{folder}: {HolderOf(seen)} runs another grid in this folder. Name another --output, or wait for its end."));
+            }
+        }
+
+        return words;
     }
 
     private static string HolderOf(ClaimView seen) => Excerpt.Long(seen.Facts?.Holder ?? "a process that says nothing of itself");
@@ -164,6 +213,7 @@ internal sealed class Sweep
                 RefuseOther(index, seen);
                 if (!seen.IsHeld && Take(index, seen) is { } taken)
                 {
+                    RefuseOthers(taken);
                     _running.Add(index);
                     return (taken, 0);
                 }
@@ -179,7 +229,7 @@ internal sealed class Sweep
                 return (null, 0);
             }
 
-            Tell(held);
+            Tell("Waiting for what others run:", [.. held.Select(point => $"[{_results[point.Index].Point.Words}] {point.Holder}")]);
             return (null, held.Count);
         }
     }
@@ -234,14 +284,14 @@ internal sealed class Sweep
     private bool IsOfThisSweep(int index, ClaimView seen) => seen.Facts is { Ended: { } ended } facts && EndedWords.Contains(ended)
         && (seen.Number > _firstClaims[index] || facts.IsAliveHere || (facts.Job.Length > 0 && facts.Job == _options.Job));
 
-    private void Tell(List<(int Index, string Holder)> held)
+    private void Tell(string title, string[] holders)
     {
         const int Most = 5;
-        var words = string.Concat(held.Take(Most).Select(point => $"\n  [{_results[point.Index].Point.Words}] {point.Holder}"))
-            + (held.Count > Most ? Invariant($"\n  and {held.Count - Most} more") : "");
-        if (words != _told && held.Count > 0)
+        var words = title + string.Concat(holders.Take(Most).Select(holder => $"\n  {holder}"))
+            + (holders.Length > Most ? Invariant($"\n  and {holders.Length - Most} more") : "");
+        if (words != _told && holders.Length > 0)
         {
-            _view.Notice($"Waiting for what others run:{words}");
+            _view.Notice(words);
         }
 
         _told = words;
@@ -280,7 +330,7 @@ internal sealed class Sweep
 
             void Save(RunState state)
             {
-                if (!claim.Lost.IsCancellationRequested)
+                if (claim.IsOurs)
                 {
                     reports.Write(state);
                 }
@@ -367,6 +417,17 @@ internal sealed class Sweep
         foreach (var index in Enumerable.Range(0, _results.Length).Where(IsOpen))
         {
             hasLearned |= Learn(index, _claims[index].Look());
+        }
+
+        // What was seen to fail may have been tried again by a sweep that was typed later.
+        foreach (var index in Enumerable.Range(0, _results.Length).Where(index => _results[index].Status is not (RunStatus.NotRun or RunStatus.Ok)))
+        {
+            var point = _results[index].Point;
+            if (!_claims[index].Look().IsHeld && SweepResult.Read(point, FolderOf(point), _runs[index]) is { Status: RunStatus.Ok } well)
+            {
+                _results[index] = well;
+                hasLearned = true;
+            }
         }
 
         return hasLearned;

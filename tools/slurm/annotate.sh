@@ -6,7 +6,7 @@ set -euo pipefail
 [ $# -ge 4 ] && [[ "$1" =~ ^[1-9][0-9]*$ ]] || { echo "usage: tools/slurm/annotate.sh N OUTPUT MODEL INPUT… …" >&2; exit 2; }
 parts=$1 output=$2
 shift
-array=$(sbatch --parsable --array="1-$parts" tools/slurm/annotate.sbatch "$@")
+array=$(sbatch --parsable --array="1-$parts" tools/slurm/annotate.sbatch "$parts" "$@")
 name=${output##*/}
 list=()
 for word in "$@"; do [ "$word" != --force ] || list+=(--force); done

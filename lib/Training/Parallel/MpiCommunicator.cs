@@ -152,8 +152,9 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
         Check(_mpi.OwnRank(_mpi.World, &rank));
         Check(_mpi.Size(_mpi.World, &count));
         return (rank, count) == (Rank, Count) ? true
-            : throw new PlatformNotSupportedException($"mpirun says that this is rank {Rank} of {Count}, {_mpi.Path} says {rank} of {count}: they are of "
-                + "different installations of Open MPI. Start mpirun of the one whose library is found, or set LD_LIBRARY_PATH to the other's.");
+            : throw new PlatformNotSupportedException($"mpirun says that this is rank {Rank} of {Count}, {_mpi.Path} says {rank} of {count}. Either "
+                + "they are of different installations of Open MPI: start mpirun of the one whose library is found, or set LD_LIBRARY_PATH to the other's; or "
+                + "there is no mpirun, and its variables are left from elsewhere: unset OMPI_COMM_WORLD_SIZE and OMPI_COMM_WORLD_RANK.");
     }
 
     // Waiting in the library would take a core from those who compute.
