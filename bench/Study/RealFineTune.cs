@@ -110,11 +110,34 @@ internal static class RealFineTune
         return 0;
     }
 
-    /// <summary>transformers 4.35, modeling_utils.py: nothing is drawn for weights that are loaded; then DeBERTa's _init_weights of the missing head.</summary>
+    /// <summary>
+    /// What transformers 4.35.2 draws from torch's generator: modeling_utils.py makes all layers, each of which draws its weights, before it reads the stored
+    /// ones; then modeling_deberta_v2.py's _init_weights draws the head, which is not stored.
+    /// </summary>
     private static void DrawAsTorch(DebertaV2ForTokenClassification model, long seed)
     {
         using var silent = torch.no_grad();
+        var config = model.Config;
         torch.manual_seed(seed);
-        model.get_parameter("classifier.weight")!.normal_(0, 0.02);
+        DrawEmbedding(config.VocabSize);
+        for (var layer = 0; layer < config.NumHiddenLayers; layer++)
+        {
+            // Query, key, value; attention's output; the two of the feed-forward network.
+            for (var product = 0; product < 4; product++)
+            {
+                DrawLinear(config.HiddenSize, config.HiddenSize);
+            }
+
+            DrawLinear(config.HiddenSize, config.IntermediateSize);
+            DrawLinear(config.IntermediateSize, config.HiddenSize);
+        }
+
+        DrawEmbedding(2 * config.PositionBuckets);
+        DrawLinear(config.HiddenSize, LabelSet.SystemA.Count);
+        model.get_parameter("classifier.weight")!.normal_(0, config.InitializerRange);
+
+        void DrawEmbedding(long rows) => torch.nn.Embedding(rows, config.HiddenSize).Dispose();
+
+        static void DrawLinear(long inputs, long outputs) => torch.nn.Linear(inputs, outputs).Dispose();
     }
 }
