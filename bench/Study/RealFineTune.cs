@@ -7,7 +7,6 @@ using NotebookLib.Model;
 using NotebookLib.Platform;
 using NotebookLib.Tokenization;
 using NotebookLib.Training;
-using TorchSharp;
 
 namespace NotebookLib.Bench.Study;
 
@@ -25,16 +24,12 @@ internal static class RealFineTune
         var lora = new Option<bool>("--lora") { Description = "Adapters on a frozen base, instead of all weights" };
         var float32 = new Option<bool>("--float32") { Description = "float32 instead of bf16" };
         var seed = new Option<long>("--seed") { Description = "Seed", DefaultValueFactory = _ => 42 };
-        var head = new Option<bool>("--torch-head")
-        {
-            Description = "The head that transformers 4.35 draws by torch's generator after set_seed, in place of ours: what is left is dropout and arithmetic",
-        };
-        var command = new Command("finetune", "Repeats the fine-tunes of ../shared/weights/finetune-hf.json") { lora, float32, seed, head };
-        command.SetAction(arguments => Run(arguments.GetValue(lora), arguments.GetValue(float32), arguments.GetValue(seed), arguments.GetValue(head)));
+        var command = new Command("finetune", "Repeats the fine-tunes of ../shared/weights/finetune-hf.json") { lora, float32, seed };
+        command.SetAction(arguments => Run(arguments.GetValue(lora), arguments.GetValue(float32), arguments.GetValue(seed)));
         return command;
     }
 
-    private static int Run(bool isLora, bool isFloat32, long seed, bool hasTorchHead)
+    private static int Run(bool isLora, bool isFloat32, long seed)
     {
         if (Folders.Shared("weights", "deberta-v3-xsmall-derived") is not { } weights
             || Folders.Shared("reference", "ner", "wikineural-en-val.conllu.gz") is not { } sentences
@@ -62,15 +57,9 @@ internal static class RealFineTune
             SaveEvery = Interval.Never,
             KeepCheckpoints = 1,
             ExistingRun = ExistingRun.Resume,
-            OutputFolder = Path.Combine(Path.GetTempPath(), $"bench-finetune-{(isLora ? "lora" : "full")}-{(isFloat32 ? "float32" : "bf16")}-{seed}"
-                + (hasTorchHead ? "-torch-head" : "")),
+            OutputFolder = Path.Combine(Path.GetTempPath(), $"bench-finetune-{(isLora ? "lora" : "full")}-{(isFloat32 ? "float32" : "bf16")}-{seed}"),
         };
         using var model = ModelFolder.Load(weights, new LoadOptions { Labels = LabelSet.SystemA, HeadSeed = seed, DropoutSeed = seed }).Model;
-        if (hasTorchHead)
-        {
-            DrawAsTorch(model, seed);
-        }
-
         using var adapters = isLora ? LoraAdapters.Attach(model, new LoraSettings(), seed) : null;
         var result = new Trainer(model, LabelSet.SystemA, rows[..^ValidationRows], [], settings).Train(Interruption.Token);
         if (result.End != TrainingEnd.Finished)
@@ -82,7 +71,7 @@ internal static class RealFineTune
         model.eval();
         var losses = result.History.Steps.Where(step => step.Update is 10 or 20 or 50 or 100 or 200)
             .Select(step => Invariant($"{step.Update}: {step.Loss:0.0000}"));
-        Console.WriteLine($"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}{(hasTorchHead ? ", torch's head" : "")}: "
+        Console.WriteLine($"{(isLora ? "LoRA" : "full")}, {settings.Precision}, seed {seed}: "
             + Invariant($"{result.ElapsedSeconds:0} s, losses {string.Join(", ", losses)}"));
         // More entities, so that chance weighs less between precisions.
         EncodedSentence[] unseen =
@@ -100,44 +89,15 @@ internal static class RealFineTune
             }
 
             EvaluationResult Score(EncodedSentence[] own) =>
-                TokenEvaluation.Run(model, LabelSet.SystemA, own, settings.EvaluationBatchSize, precision: new(precision, DeviceType.CPU));
+                TokenEvaluation.Run(model, LabelSet.SystemA, own, settings.EvaluationBatchSize, precision: new(precision, TorchSharp.DeviceType.CPU));
             var (scores, more) = (Score(rows[^ValidationRows..]), Score(unseen));
             Console.WriteLine($"evaluated in {precision}: "
                 + Invariant($"F1 {scores.Scores!.Micro.F1:0.0000}, accuracy {scores.Scores.Accuracy:0.0000}, loss {scores.Loss:0.0000}; ")
                 + Invariant($"on all {unseen.Length:N0} sentences that no update saw: F1 {more.Scores!.Micro.F1:0.0000}, loss {more.Loss:0.0000}"));
         }
 
+        Console.WriteLine("Heads are drawn by this project's generator, not by torch's: scores of single seeds differ from Python's by what a head's draw and "
+            + "dropout do to 200 updates (docs/TRAINING.md).");
         return 0;
-    }
-
-    /// <summary>
-    /// What transformers 4.35.2 draws from torch's generator: modeling_utils.py makes all layers, each of which draws its weights, before it reads the stored
-    /// ones; then modeling_deberta_v2.py's _init_weights draws the head, which is not stored.
-    /// </summary>
-    private static void DrawAsTorch(DebertaV2ForTokenClassification model, long seed)
-    {
-        using var silent = torch.no_grad();
-        var config = model.Config;
-        torch.manual_seed(seed);
-        DrawEmbedding(config.VocabSize);
-        for (var layer = 0; layer < config.NumHiddenLayers; layer++)
-        {
-            // Query, key, value; attention's output; the two of the feed-forward network.
-            for (var product = 0; product < 4; product++)
-            {
-                DrawLinear(config.HiddenSize, config.HiddenSize);
-            }
-
-            DrawLinear(config.HiddenSize, config.IntermediateSize);
-            DrawLinear(config.IntermediateSize, config.HiddenSize);
-        }
-
-        DrawEmbedding(2 * config.PositionBuckets);
-        DrawLinear(config.HiddenSize, LabelSet.SystemA.Count);
-        model.get_parameter("classifier.weight")!.normal_(0, config.InitializerRange);
-
-        void DrawEmbedding(long rows) => torch.nn.Embedding(rows, config.HiddenSize).Dispose();
-
-        static void DrawLinear(long inputs, long outputs) => torch.nn.Linear(inputs, outputs).Dispose();
     }
 }

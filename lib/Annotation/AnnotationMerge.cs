@@ -58,7 +58,7 @@ internal static class AnnotationMerge
             if (format == AnnotationFormat.Parquet)
             {
                 // What reads a row takes it for one of ours.
-                rows.ForEach(reader => reader.CheckAll());
+                shards.ForEach(shard => shard.Check());
                 AnnotationParquet.Write(output, Joined().Select(row => Encoding.UTF8.GetString(row.Span).TrimEnd('\n')), new LabelSet([.. shards[0].Types]));
             }
             else
@@ -237,7 +237,7 @@ internal static class AnnotationMerge
             if (AnnotationShard.HashOf(_sizes) != shard.SizesHash)
             {
                 Dispose();
-                throw Damaged(_sizes.Name);
+                throw AnnotationShard.Damaged(_sizes.Name);
             }
 
             _sizes.Position = 0;
@@ -262,24 +262,12 @@ internal static class AnnotationMerge
             var size = BinaryPrimitives.ReadInt32LittleEndian(four);
             if (size < 0 || size > _shard.EndOfRows - _rows.Position)
             {
-                throw Damaged(_shard.RowsPath);
+                throw AnnotationShard.Damaged(_shard.RowsPath);
             }
 
             var row = Read(size);
             _hash.Append(row.Span);
             return row;
-        }
-
-        /// <summary>Reads all, before any of it is used.</summary>
-        public void CheckAll()
-        {
-            foreach (var (path, hash) in ((string, string?)[])[(_shard.RowsPath, _shard.Hash), (_shard.Path, _shard.OutputHash)])
-            {
-                if (AnnotationShard.HashOf(path) != hash)
-                {
-                    throw Damaged(path);
-                }
-            }
         }
 
         /// <summary>After the last row: whether all was read as it was written.</summary>
@@ -288,7 +276,7 @@ internal static class AnnotationMerge
             _hash.Append(Tail);
             if (_rows.Position != _shard.EndOfRows || AnnotationShard.Hex(_hash) != _shard.Hash)
             {
-                throw Damaged(_shard.RowsPath);
+                throw AnnotationShard.Damaged(_shard.RowsPath);
             }
         }
 
@@ -297,8 +285,6 @@ internal static class AnnotationMerge
             _rows.Dispose();
             _sizes.Dispose();
         }
-
-        private static InvalidDataException Damaged(string file) => new($"{file}: is not what was written; annotate this part again.");
 
         private ReadOnlyMemory<byte> Read(int size)
         {

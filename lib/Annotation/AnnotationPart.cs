@@ -18,7 +18,7 @@ internal sealed class AnnotationPart : IDisposable
     private readonly string _output;
     private readonly JsonObject _task;
     private readonly FileStream? _sizes;
-    private readonly bool _replaces;
+    private bool _replaces;
     private readonly XxHash128 _sizesHash = new();
     private long _rowBytes;
 
@@ -115,15 +115,21 @@ internal sealed class AnnotationPart : IDisposable
                 _sizes.Flush(flushToDisk: true);
             }
         });
+        WriteRecord(isEnding: false);
+    }
+
+    private void WriteRecord(bool isEnding)
+    {
         var record = new JsonObject
         {
+            ["ends"] = isEnding,
             ["bytes"] = Stream.Position,
             ["sizes"] = _sizes?.Position,
             ["sizesHash"] = _sizes is null ? null : AnnotationShard.Hex(_sizesHash),
-            ["inputRows"] = inputRows,
-            ["rows"] = rows,
-            ["entities"] = entities,
-            ["skipped"] = skipped,
+            ["inputRows"] = InputRows,
+            ["rows"] = Rows,
+            ["entities"] = Entities,
+            ["skipped"] = Skipped,
             ["task"] = _task.DeepClone(),
         };
         AtomicFile.WriteText(Record, record.ToJsonString());
@@ -136,13 +142,15 @@ internal sealed class AnnotationPart : IDisposable
     /// <param name="types">The entity types that tags are made of.</param>
     public void Finish(Action<Stream> end, Action<IEnumerable<string>>? convert, string inputHash, IReadOnlyList<string> types)
     {
+        CheckFree(_output, _replaces);
+        // From here on an output that is there is this one's.
+        WriteRecord(isEnding: true);
         var endOfRows = Stream.Position;
         DiskSpace.Explain(_output, () =>
         {
             end(Stream);
             Stream.Flush(flushToDisk: true);
         });
-        CheckFree(_output, _replaces);
         if (convert is not null)
         {
             Stream.Position = 0;
@@ -195,6 +203,21 @@ internal sealed class AnnotationPart : IDisposable
         }
     }
 
+    /// <summary>Whether a run was killed while it gave an output its name: then the output that is there may be its own.</summary>
+    public static bool IsEnding(string output)
+    {
+        try
+        {
+            return File.Exists(PathOf(output)) && File.Exists(RecordOf(output))
+                && StrictJson.ReadObject(RecordOf(output), LargestRecordBytes, "what annotate writes")["ends"] is JsonValue ends
+                && ends.TryGetValue<bool>(out var yes) && yes;
+        }
+        catch (Exception other) when (other is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The name of an output's part.</summary>
     public static string PathOf(string output) => output + ".part";
 
@@ -218,6 +241,7 @@ internal sealed class AnnotationPart : IDisposable
             record = StrictJson.ReadObject(Record, LargestRecordBytes, "what annotate writes");
             (bytes, sizes) = (record["bytes"]!.GetValue<long>(), _sizes is null ? 0 : record["sizes"]!.GetValue<long>());
             (InputRows, Rows) = (record["inputRows"]!.GetValue<long>(), record["rows"]!.GetValue<long>());
+            _replaces |= record["ends"]!.GetValue<bool>();
             (Entities, Skipped) = (record["entities"]!.GetValue<long>(), record["skipped"]!.GetValue<long>());
             if (((long[])[bytes, sizes, InputRows, Rows, Entities, Skipped]).Any(number => number < 0))
             {

@@ -54,7 +54,8 @@ internal sealed record AnnotationSettings
     public bool Restarts { get; init; }
 
     /// <summary>Whether the output is there as a complete part; what it is a part of is seen when the model is known.</summary>
-    internal bool IsCompletePart => IsPart && File.Exists(Output) && File.Exists(AnnotationShard.RecordOf(Output));
+    internal bool IsCompletePart =>
+        IsPart && !Restarts && File.Exists(Output) && File.Exists(AnnotationShard.RecordOf(Output)) && !AnnotationPart.IsEnding(Output);
 
     /// <summary>The format to write: the given one, or that of the output's ending.</summary>
     /// <exception cref="ArgumentException">The ending does not tell.</exception>
@@ -89,7 +90,7 @@ internal sealed record AnnotationSettings
                 () => $"The inputs are read as {InputFormat}; only plain text is split into sentences as a document."),
             (Output == Standard && Format == AnnotationFormat.Parquet, () => "Parquet cannot be written to standard output; name a file."),
             (Directory.Exists(Output), () => $"{Output}: is a folder; name a file in it."),
-            (File.Exists(Output) && !Replaces && !IsCompletePart,
+            (File.Exists(Output) && !Replaces && !IsCompletePart && !AnnotationPart.IsEnding(Output),
                 () => $"{Output}: exists already and was left as it is. Name another output, or have it replaced."),
         ];
         List<string> found = [.. faults.Where(fault => fault.Is).Select(fault => fault.Fault())];

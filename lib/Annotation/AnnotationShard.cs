@@ -119,6 +119,22 @@ internal sealed record AnnotationShard(
         return shard;
     }
 
+    /// <summary>Reads all of a shard's files: whether they are what was written.</summary>
+    /// <exception cref="InvalidDataException">One is not.</exception>
+    public void Check()
+    {
+        foreach (var (path, hash) in ((string, string?)[])[(SizesOf(Path), SizesHash), (RowsPath, Hash), (Path, OutputHash ?? Hash)])
+        {
+            if (HashOf(path) != hash)
+            {
+                throw Damaged(path);
+            }
+        }
+    }
+
+    /// <summary>The fault of a file that is not what was written.</summary>
+    public static InvalidDataException Damaged(string file) => new($"{file}: is not what was written; annotate this part again.");
+
     /// <summary>XxHash128 of a stream from its beginning, in hexadecimal digits.</summary>
     /// <param name="stream">Is at its end afterwards.</param>
     public static string HashOf(Stream stream)

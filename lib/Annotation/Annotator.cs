@@ -83,8 +83,13 @@ internal static class Annotator
         try
         {
             var shard = AnnotationShard.Read(output);
-            return AnnotationPart.Differences(task, shard.Task) is { Length: > 0 } differences
-                ? throw new InvalidDataException($"{output}: is a complete part already, and what it was made by differs: {differences}.") : shard;
+            if (AnnotationPart.Differences(task, shard.Task) is { Length: > 0 } differences)
+            {
+                throw new InvalidDataException($"{output}: is a complete part already, and what it was made by differs: {differences}.");
+            }
+
+            shard.Check();
+            return shard;
         }
         catch (InvalidDataException other)
         {

@@ -54,7 +54,7 @@ internal static class StrictJson
     /// <exception cref="InvalidDataException">It is larger.</exception>
     public static byte[] ReadBytes(string path, long mostBytes, string expected)
     {
-        var file = new FileInfo(path);
+        var file = (FileInfo?)File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path);
         return !file.Exists ? throw new FileNotFoundException($"{path}: no such file; expected {expected}.", path)
             : file.Length > mostBytes
             ? throw new InvalidDataException(Invariant($"{path}: {file.Length:N0} bytes; expected {expected}, at most {mostBytes:N0} bytes."))

@@ -25,10 +25,9 @@ internal static class LostRuns
         var path = Path.Combine(folder, HostContract.RunName);
         try
         {
-            return File.Exists(path) && new FileInfo(path).Length is > 0 and <= LargestFactsBytes
-                ? StrictJson.ParseNode(File.ReadAllBytes(path)) as JsonObject : null;
+            return File.Exists(path) ? StrictJson.ReadObject(path, LargestFactsBytes, "what a run writes") : null;
         }
-        catch (JsonException)
+        catch (InvalidDataException)
         {
             return null;
         }

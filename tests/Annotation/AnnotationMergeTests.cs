@@ -195,11 +195,16 @@ public sealed class AnnotationMergeTests : IDisposable
         Write(301, row => $$"""{"text": "a goat {{row}}"}""");
         Assert.Contains("what it was made by differs: input was ", Wrong(settings), StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(part));
+        Assert.Contains("exists already", Assert.Throws<ArgumentException>(() => Run(settings with { Restarts = true })).Message, StringComparison.Ordinal);
 
         Assert.Equal(101, Run(settings with { Replaces = true }).NewRows);
         Assert.NotEqual(before, File.ReadAllBytes(part));
         File.AppendAllText(part, "{}\n");
         Assert.Contains("was it changed since? Annotate this part again. It was left as it is.", Wrong(settings), StringComparison.Ordinal);
+        var edited = File.ReadAllBytes(part)[..^3];
+        edited[^5] ^= 1;
+        File.WriteAllBytes(part, edited);
+        Assert.Contains("is not what was written; annotate this part again. It was left as it is.", Wrong(settings), StringComparison.Ordinal);
 
         AnnotationProgress Run(AnnotationSettings wish) => Annotator.Run(_tagger, wish, cancellation: TestContext.Current.CancellationToken);
 
@@ -248,6 +253,36 @@ public sealed class AnnotationMergeTests : IDisposable
             Annotator.Run(named, two, cancellation: TestContext.Current.CancellationToken);
             Assert.Contains("name is ", Refused([one, two.Output]), StringComparison.Ordinal);
         }
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public void A_run_that_was_killed_between_its_last_files_is_ended_by_the_same_command(bool isPart, bool hasRecord)
+    {
+        // Parquet is made of the rows beside it: output, record and rows get their names one after another.
+        Write(300, row => $$"""{"text": "the goat {{row}}"}""");
+        var settings = new AnnotationSettings { Inputs = [_folder.PathOf("a.jsonl")], Output = _folder.PathOf("o.parquet"), IsPart = isPart };
+        Annotator.Run(_tagger, settings, at => { }, cancellation: TestContext.Current.CancellationToken);
+        var (output, record) = (File.ReadAllBytes(settings.Output), isPart ? File.ReadAllText(settings.Output + ".shard.json") : "");
+        File.Delete(settings.Output);
+        File.Delete(settings.Output + ".shard.json");
+        Assert.Throws<InvalidOperationException>(() => Annotator.Run(
+            _tagger, settings, at => throw new InvalidOperationException("killed"), cancellation: TestContext.Current.CancellationToken));
+        var state = File.ReadAllText(settings.Output + ".part.json");
+        File.WriteAllText(settings.Output + ".part.json", state.Replace("\"ends\":false", "\"ends\":true", StringComparison.Ordinal));
+        File.WriteAllBytes(settings.Output, output);
+        if (hasRecord)
+        {
+            File.WriteAllText(settings.Output + ".shard.json", record);
+        }
+
+        Assert.Equal(300, Annotator.Run(_tagger, settings, cancellation: TestContext.Current.CancellationToken).Rows);
+
+        Assert.Equal(output, File.ReadAllBytes(settings.Output));
+        Assert.False(File.Exists(settings.Output + ".part") || File.Exists(settings.Output + ".part.json"));
+        Assert.Equal(isPart, File.Exists(settings.Output + ".shard.json"));
     }
 
     [Theory]

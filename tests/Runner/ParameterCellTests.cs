@@ -212,4 +212,21 @@ public class ParameterCellTests
     private static ParameterCell Of(string source) => ParameterCell.Find([new("csharp", source, 1)])!;
 
     private static ParameterCell Cell() => ParameterCell.Find([new("csharp", Source, 1)])!;
+
+    [Theory]
+    [InlineData("1.0", "1d", true)]
+    [InlineData("1e-3", "0.001d", true)]
+    [InlineData("-2", "-2L", true)]
+    [InlineData("1", "1d", true)]
+    [InlineData("9007199254740993", "9007199254740992L", false)]
+    [InlineData("@\"a\\b\"", "\"a\\\\b\"", true)]
+    [InlineData("\"1\"", "1", false)]
+    [InlineData("null", "null", true)]
+    [InlineData("true", "false", false)]
+    [InlineData("Mode.A", "Mode.B", false)]
+    public void Literals_are_the_same_when_their_values_are(string left, string right, bool expected)
+    {
+        Assert.Equal(expected, ParameterValues.AreSame(left, right));
+        Assert.Equal(expected, ParameterValues.AreSame(right, left));
+    }
 }

@@ -122,6 +122,13 @@ public sealed class SlurmScriptTests : IDisposable
         }
 
         Assert.Equal("scontrol requeue 7\n", Log);
+        var cells = File.ReadAllText(notebook);
+        File.AppendAllText(notebook, "1 + 1\n");
+        var edited = await FinishAsync(HowToStart("train.sbatch", words, job: "7"));
+        File.WriteAllText(notebook, cells);
+        Assert.Equal(2, edited.ExitCode);
+        Assert.Contains($"or go on with today's cells by\n  dotnet run --project tools -- run --resume {_folder.PathOf("run")}", edited.Error,
+            StringComparison.Ordinal);
         var second = await FinishAsync(HowToStart("train.sbatch", words, job: "7"));
         var third = await FinishAsync(HowToStart("train.sbatch", words, job: "7"));
 

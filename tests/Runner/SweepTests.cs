@@ -179,14 +179,16 @@ public sealed class SweepTests : IDisposable
 
         var other = await RunnerProcess.FinishAsync(RunnerProcess.Start([.. arguments, "-p", "rate=2"]));
         var grid = await RunnerProcess.FinishAsync(RunnerProcess.Start(["sweep", notebook, "--grid", "seed=3", "--output", _runner.Output]));
+        var larger = await RunnerProcess.FinishAsync(RunnerProcess.Start(["sweep", notebook, "--grid", "seed=3,1,2", "--output", _runner.Output]));
+        var refusal = $"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs another sweep in this folder: another "
+            + "notebook, other parameters or another grid. Name another --output, or wait for its end.\n";
         await File.WriteAllTextAsync(Path.Combine(_runner.Folder, "go"), "", TestContext.Current.CancellationToken);
         var (exitCode, _, error) = await RunnerProcess.FinishAsync(first);
 
         Assert.Equal(2, other.ExitCode);
-        Assert.Equal($"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs this combination with another notebook or "
-            + "other parameters. Name another --output, or wait for its end.\n", other.Error);
-        Assert.Equal((2, $"{Path.Combine(_runner.Output, "seed=2")}: {Environment.MachineName}, process {first.Id} runs another grid in this folder. "
-            + "Name another --output, or wait for its end.\n"), (grid.ExitCode, grid.Error));
+        Assert.Equal(refusal, other.Error);
+        Assert.Equal((2, refusal), (grid.ExitCode, grid.Error));
+        Assert.Equal((2, refusal), (larger.ExitCode, larger.Error));
         Assert.True(exitCode == 0, error);
         Assert.Equal(["1 1", "2 1"], await File.ReadAllLinesAsync(Path.Combine(_runner.Folder, "runs"), TestContext.Current.CancellationToken));
         Assert.Equal(["seed,status", "1,ok", "2,ok"], WithoutSeconds(_runner.Output));

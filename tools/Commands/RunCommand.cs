@@ -57,6 +57,12 @@ internal static class RunCommand
         {
             var (timeout, grace) = settings.Limits(arguments);
             var (notebook, values) = (arguments.GetValue(settings.Notebook), settings.Values(arguments));
+            // Where a notebook's own parameter says that the run's files go, there belongs the page; a path counts from where the command is typed.
+            if (values.GetValueOrDefault("output") is { Length: > 0 } files and not "null")
+            {
+                values["output"] = Path.GetFullPath(files);
+            }
+
             if (arguments.GetValue(resume) is { } kept)
             {
                 return ResumeAsync(Path.GetFullPath(kept), notebook, values, (timeout, grace));
@@ -65,12 +71,6 @@ internal static class RunCommand
             if (arguments.GetValue(goesOn) && Path.GetFullPath(arguments.GetValue(output)!) is var begun && LostRuns.Facts(begun) is not null)
             {
                 return ContinueAsync(begun, notebook!, values, (timeout, grace));
-            }
-
-            // Where a notebook's own parameter says that the run's files go, there belongs the page; a path counts from where the command is typed.
-            if (values.GetValueOrDefault("output") is { Length: > 0 } files and not "null")
-            {
-                values["output"] = Path.GetFullPath(files);
             }
 
             var folder = arguments.GetValue(output)

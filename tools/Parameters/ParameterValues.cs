@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -33,6 +34,34 @@ internal sealed class ParameterValues
 
     /// <summary>The C# literal that an initialiser comes to; its own text where it depends on something else than parameters.</summary>
     public string Of(ExpressionSyntax expression) => Evaluate(expression) ?? expression.WithoutTrivia().NormalizeWhitespace("", " ").ToString();
+
+    /// <summary>Whether two literals are the same value: <c>1.0</c> in the notebook and <c>1d</c> from the command line are.</summary>
+    public static bool AreSame(string left, string right)
+    {
+        return left == right || (ValueOf(left), ValueOf(right)) switch
+        {
+            (double or float, not null) or (not null, double or float) => AsDouble(left) is { } one && one.Equals(AsDouble(right)),
+            (string one, string other) => one == other,
+            (long one, long other) => one == other,
+            _ => false,
+        };
+
+        static object? ValueOf(string literal) => SyntaxFactory.ParseExpression(literal) switch
+        {
+            LiteralExpressionSyntax { Token.Value: int or uint or long } whole => Convert.ToInt64(whole.Token.Value, CultureInfo.InvariantCulture),
+            LiteralExpressionSyntax value => value.Token.Value,
+            PrefixUnaryExpressionSyntax { RawKind: (int)SyntaxKind.UnaryMinusExpression } minus => ValueOf(minus.Operand.ToString()) switch
+            {
+                long whole => -whole,
+                double number => -number,
+                float number => -number,
+                _ => null,
+            },
+            _ => null,
+        };
+
+        static double? AsDouble(string literal) => ValueOf(literal) switch { long whole => whole, double number => number, float number => number, _ => null };
+    }
 
     private string? Evaluate(ExpressionSyntax expression) => expression switch
     {

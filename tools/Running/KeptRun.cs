@@ -77,12 +77,12 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
         var file = NotebookFile.Read(path);
         var cell = ParameterCell.Find(file.Cells);
-        var values = cell is null ? [] : ValuesOf(folder, facts, cell, given, isWhole);
+        var values = cell is null ? given.ToDictionary() : ValuesOf(folder, facts, cell, given, isWhole);
         var hasChanged = TextOf(facts, "notebookHash") != CellNames.Hash(file.Cells);
-        if (isWhole && hasChanged && (hasEnded || TextOf(facts, "notebook") != Path.GetFileName(path)))
+        if (isWhole && hasChanged)
         {
             throw new BadInputException($"{folder}: holds a run of {TextOf(facts, "notebook") ?? "a notebook"} with other cells than {path} has today. "
-                + "Choose another --output.");
+                + (hasEnded ? "Choose another --output." : $"Choose another --output, or go on with today's cells by\n  {CommandFor(folder)}"));
         }
 
         return new(path, values, hasChanged, hasEnded);
@@ -112,7 +112,8 @@ internal sealed record KeptRun(string NotebookPath, IReadOnlyDictionary<string, 
 
         var refused = cell.Valued(kept).Zip(cell.Valued(now))
             .Where(pair =>
-                pair.First.Literal != pair.Second.Literal && !Free.Contains(pair.First.Parameter.Name) && !Switches.Contains(pair.First.Parameter.Name))
+                !ParameterValues.AreSame(pair.First.Literal, pair.Second.Literal) && !Free.Contains(pair.First.Parameter.Name)
+                && !Switches.Contains(pair.First.Parameter.Name))
             .Select(pair => $"  {pair.First.Parameter.Name} is {pair.Second.Literal}, the run was started with {pair.First.Literal}\n").ToList();
         if (refused.Count > 0)
         {

@@ -14,7 +14,7 @@ namespace NotebookRunner.Sweeps;
 /// <param name="Process">The holder's process.</param>
 /// <param name="ProcessStart">When it began, in the system's ticks: numbers of processes are given again.</param>
 /// <param name="Job">What it works for together with other processes; empty when it named nothing.</param>
-/// <param name="Work">What it runs: the same for the same cells with the same parameters.</param>
+/// <param name="Work">What its sweep runs: the same for the same cells with the same parameters at the same points.</param>
 /// <param name="LeaseSeconds">How long the holder may give no sign of life: its claim changes six times in that.</param>
 /// <param name="Beat">Counts up for as long as the holder lives.</param>
 /// <param name="Ended">How the run ended, as run.json spells it; null while it is held.</param>
@@ -99,7 +99,7 @@ internal readonly record struct ClaimView(int Number, ClaimFacts? Facts, bool Is
 /// <param name="folder">The point's folder.</param>
 /// <param name="lease">How long a claim may stay as it is before its holder is given up, where the holder does not ask for longer.</param>
 /// <param name="job">What this process works for together with others; may be empty.</param>
-/// <param name="work">What this process would run there.</param>
+/// <param name="work">What this process's sweep runs.</param>
 /// <param name="time">The clock; null for the system's.</param>
 internal sealed class PointClaims(string folder, TimeSpan lease, string job, string work, TimeProvider? time = null)
 {
@@ -227,9 +227,9 @@ internal sealed class PointClaims(string folder, TimeSpan lease, string job, str
         var path = PathOf(number);
         try
         {
-            if (new FileInfo(path) is { Exists: true, Length: 0 })
+            if (new FileInfo(path) is { Exists: true } info && (info.Length == 0 || info.LinkTarget is not null))
             {
-                // Not written yet; or no file, and to open a pipe is to wait for its other end.
+                // Not written yet; or none of ours, and to open a pipe is to wait for its other end.
                 return "";
             }
 

@@ -24,13 +24,13 @@ internal sealed class Sweep
     private readonly SweepResult[] _results;
     private readonly RunState[] _runs;
     private readonly PointClaims[] _claims;
-    private readonly string[] _works;
-    private readonly HashSet<string> _ownFolders;
-    private readonly Dictionary<string, PointClaims> _otherClaims = [];
+    private readonly string _work;
+    private readonly Dictionary<string, PointClaims> _folders;
     // The claim that counted when this process began: what came later belongs to the same sweep.
     private readonly int[] _firstClaims;
     private readonly HashSet<int> _running = [];
     private string _told = "";
+    private bool _hasTaken;
 
     /// <summary>Plans a sweep; nothing is run yet.</summary>
     /// <exception cref="ParameterException">A parameter of the grid is unknown, set elsewhere too, or has a value of another type.</exception>
@@ -45,19 +45,13 @@ internal sealed class Sweep
 
         var points = options.Grid.Points();
         _runs = [.. points.Select(Prepared)];
-        _works = [.. _runs.Select(WorkOf)];
-        _ownFolders = [.. points.Select(FolderOf)];
-        _claims = [.. points.Select((point, i) => new PointClaims(FolderOf(point), options.Lease, options.Job, _works[i]))];
-        var seen = _claims.Select(claims => claims.Look()).ToList();
-        _firstClaims = [.. seen.Select(claim => claim.IsHeld ? claim.Number - 1 : claim.Number)];
+        _work = WorkOf(_runs);
+        _claims = [.. points.Select(point => new PointClaims(FolderOf(point), options.Lease, options.Job, _work))];
+        _folders = points.Select((point, i) => KeyValuePair.Create(FolderOf(point), _claims[i])).ToDictionary();
+        _firstClaims = [.. _claims.Select(claims => claims.Look()).Select(claim => claim.IsHeld ? claim.Number - 1 : claim.Number)];
         _results = [
             .. points.Select((point, i) => (options.IsFresh ? null : SweepResult.Kept(point, FolderOf(point), _runs[i])) ?? SweepResult.Waiting(point))];
-        foreach (var (index, claim) in seen.Index())
-        {
-            RefuseOther(index, claim);
-        }
-
-        _ = OthersOfOtherGrids();
+        _ = Others();
     }
 
     /// <summary>All combinations, in the order of the grid, as far as they have come.</summary>
@@ -92,43 +86,51 @@ internal sealed class Sweep
     /// </summary>
     private async Task WaitForOthersAsync()
     {
-        while (!_stops.Wish.IsCancellationRequested)
+        while (_options is { Waits: true, Shards: 1 } && !_stops.Wish.IsCancellationRequested && Others() is { Count: > 0 } others)
         {
-            var others = _claims.Select((claims, index) => (Index: index, Seen: claims.Look())).Where(claim => IsOther(claim.Index, claim.Seen)).ToList();
-            others.ForEach(claim => RefuseOther(claim.Index, claim.Seen));
-            string[] words = [.. others.Select(claim => $"[{_results[claim.Index].Point.Words}] {HolderOf(claim.Seen)}"), .. OthersOfOtherGrids()];
-            if (words.Length == 0)
-            {
-                return;
-            }
-
-            Tell("Another notebook or other parameters were run here; waiting for a sign that these have ended:", words);
+            Tell("Another sweep was at work here; waiting for a sign that these have ended (another --output begins at once):", others);
             await Task.Delay(TimeSpan.FromSeconds(1), _stops.Wish).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private bool IsOther(int index, ClaimView seen) => seen is { IsHeld: true, Facts: { } facts } && facts.Work != _works[index];
-
-    private void RefuseOther(int index, ClaimView seen)
+    /// <summary>
+    /// Who may be at work in the folder for another sweep: with another notebook, other parameters or another grid, whose comparison would stand in this one's
+    /// place.
+    /// </summary>
+    /// <exception cref="BadInputException">Somebody is.</exception>
+    private List<string> Others()
     {
-        if (seen.Lives && IsOther(index, seen))
+        var others = new List<string>();
+        foreach (var folder in Directory.Exists(_options.Folder) ? Directory.EnumerateDirectories(_options.Folder) : [])
         {
-            throw new BadInputException($"{FolderOf(_results[index].Point)}: {HolderOf(seen)} runs this combination with another notebook or other parameters. "
-                + "Name another --output, or wait for its end.");
-        }
-    }
-
-    /// <summary>Looks again behind an own claim: of two sweeps that begin at the same moment one at least sees the other.</summary>
-    private void RefuseOthers(Taken taken)
-    {
-        try
-        {
-            foreach (var index in Enumerable.Range(0, _claims.Length).Where(index => index != taken.Index))
+            if (!_folders.TryGetValue(folder, out var claims))
             {
-                RefuseOther(index, _claims[index].Look());
+                _folders[folder] = claims = new(folder, _options.Lease, "", "");
             }
 
-            _ = OthersOfOtherGrids();
+            if (claims.Look() is { IsHeld: true, Facts: { } facts } seen && facts.Work != _work)
+            {
+                others.Add(!seen.Lives ? $"{Path.GetFileName(folder)}: {HolderOf(seen)}" : throw new BadInputException(
+                    $"{folder}: {HolderOf(seen)} runs another sweep in this folder: another notebook, other parameters or another grid. "
+                    + "Name another --output, or wait for its end."));
+            }
+        }
+
+        return others;
+    }
+
+    /// <summary>Looks again behind the first own claim: of two sweeps that begin at the same moment one at least sees the other.</summary>
+    private void RefuseOthers(Taken taken)
+    {
+        if (_hasTaken)
+        {
+            return;
+        }
+
+        try
+        {
+            _ = Others();
+            _hasTaken = true;
         }
         catch
         {
@@ -138,37 +140,14 @@ internal sealed class Sweep
         }
     }
 
-    /// <summary>Who may still work at combinations that are none of this grid, and would write another comparison over this one.</summary>
-    /// <exception cref="BadInputException">Somebody does.</exception>
-    private List<string> OthersOfOtherGrids()
-    {
-        var words = new List<string>();
-        var folders = Directory.Exists(_options.Folder) ? Directory.EnumerateDirectories(_options.Folder) : [];
-        foreach (var folder in folders.Where(folder => !_ownFolders.Contains(folder)))
-        {
-            if (!_otherClaims.TryGetValue(folder, out var claims))
-            {
-                _otherClaims[folder] = claims = new(folder, _options.Lease, "", "");
-            }
-
-            if (claims.Look() is { IsHeld: true } seen)
-            {
-                words.Add(!seen.Lives ? $"{Path.GetFileName(folder)}: {HolderOf(seen)}" : throw new BadInputException(
-                    $"{folder}: {HolderOf(seen)} runs another grid in this folder. Name another --output, or wait for its end."));
-            }
-        }
-
-        return words;
-    }
-
     private static string HolderOf(ClaimView seen) => Excerpt.Long(seen.Facts?.Holder ?? "a process that says nothing of itself");
 
-    /// <summary>What a run does: the same for the same cells with the same parameters.</summary>
-    private static string WorkOf(RunState run)
+    /// <summary>What a sweep does: the same for the same cells with the same parameters at all points.</summary>
+    private static string WorkOf(IEnumerable<RunState> runs)
     {
-        var values = run.Parameters.Where(value => !KeptRun.Switches.Contains(value.Parameter.Name))
-            .Select(value => $"\n{value.Parameter.Name}={value.Literal}");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(run.NotebookHash + string.Concat(values))).AsSpan(0, 16));
+        var words = runs.SelectMany(run => run.Parameters.Where(value => !KeptRun.Switches.Contains(value.Parameter.Name))
+            .Select(value => $"{value.Parameter.Name}={value.Literal}").Prepend(run.NotebookHash));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', words))).AsSpan(0, 16));
     }
 
     private async Task WorkAsync(CancellationToken faulted)
@@ -210,7 +189,6 @@ internal sealed class Sweep
                     continue;
                 }
 
-                RefuseOther(index, seen);
                 if (!seen.IsHeld && Take(index, seen) is { } taken)
                 {
                     RefuseOthers(taken);
@@ -284,12 +262,12 @@ internal sealed class Sweep
     private bool IsOfThisSweep(int index, ClaimView seen) => seen.Facts is { Ended: { } ended } facts && EndedWords.Contains(ended)
         && (seen.Number > _firstClaims[index] || facts.IsAliveHere || (facts.Job.Length > 0 && facts.Job == _options.Job));
 
-    private void Tell(string title, string[] holders)
+    private void Tell(string title, IReadOnlyList<string> holders)
     {
         const int Most = 5;
         var words = title + string.Concat(holders.Take(Most).Select(holder => $"\n  {holder}"))
-            + (holders.Length > Most ? Invariant($"\n  and {holders.Length - Most} more") : "");
-        if (words != _told && holders.Length > 0)
+            + (holders.Count > Most ? Invariant($"\n  and {holders.Count - Most} more") : "");
+        if (words != _told && holders.Count > 0)
         {
             _view.Notice(words);
         }
