@@ -70,6 +70,7 @@ forecastOf.SetAction(arguments => Console.WriteLine(ForecastSection.FiguresOf(ar
 root.Add(forecastOf);
 root.Add(StudyCommand.Create());
 root.Add(RealFineTune.Create());
+root.Add(ExportScores.Create());
 var writeGraph = new Command("write-graph") { Hidden = true, Arguments = { folder } };
 writeGraph.SetAction(arguments => MemorySection.WriteBaseGraph(arguments.GetValue(folder)!));
 root.Add(writeGraph);
