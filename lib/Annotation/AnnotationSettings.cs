@@ -137,6 +137,9 @@ internal sealed record AnnotationSettings
 internal sealed record AnnotationProgress(long Rows, long Entities, long Skipped, long NewRows, long Tokens, double Seconds, double Fraction,
     double FractionAtStart)
 {
+    /// <summary>Files that could be read in part only: a row left out was the last that could be told apart.</summary>
+    public int CutFiles { get; init; }
+
     /// <summary>The time left at this run's rate; null before there is one.</summary>
     public double? SecondsLeft => Fraction - FractionAtStart > 0.001 ? Seconds * (1 - Fraction) / (Fraction - FractionAtStart) : null;
 }

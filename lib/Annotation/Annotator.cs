@@ -151,6 +151,7 @@ internal static class Annotator
         private readonly long _rowsBefore = part?.Rows ?? 0;
         private readonly long _tokensBefore = tagger.TokensScored;
         private long _inputRows;
+        private int _cutFiles;
         private long _rows = part?.Rows ?? 0;
         private long _entities = part?.Entities ?? 0;
         private long _skipped = part?.Skipped ?? 0;
@@ -188,7 +189,7 @@ internal static class Annotator
                     }
 
                     _skipped++;
-                    skipped?.Invoke(new(row.File, row.Line, row.Problem));
+                    skipped?.Invoke(new(row.File, row.Line, row.EndsFile ? $"{row.Problem} What stands behind it in this file cannot be read." : row.Problem));
                     if (_sizes.Count >= MostTexts)
                     {
                         Flush(stream, _inputRows);
@@ -237,6 +238,7 @@ internal static class Annotator
                     cancellation.ThrowIfCancellationRequested();
                     var index = _inputRows++;
                     Remember(row);
+                    _cutFiles += row.EndsFile ? 1 : 0;
                     _fraction = (before + (source.Fraction * length)) / total;
                     if (_inputRows > _doneBefore)
                     {
@@ -316,7 +318,8 @@ internal static class Annotator
 
         private AnnotationProgress Progress() =>
             new(_rows, _entities, _skipped, _rows - _rowsBefore, tagger.TokensScored - _tokensBefore, _clock.Elapsed.TotalSeconds, _fraction,
-                _fractionAtStart ?? 0);
+                _fractionAtStart ?? 0)
+            { CutFiles = _cutFiles };
 
         /// <summary>The wrong row, and others that stand soon behind it.</summary>
         private static DataFormatException Fault(TextRow first, IEnumerator<TextRow> rows)

@@ -57,7 +57,7 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
             if (problem is not null)
             {
-                yield return new(file.Name, line, null, null, problem);
+                yield return Wrong(line, problem) with { EndsFile = true };
                 yield break;
             }
 
@@ -135,16 +135,15 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
     private bool BeginsArray()
     {
-        using var lines = new LineReader(Open(), Limits.MaxLineBytes);
-        while (lines.Read())
+        // An array may be one line as long as the file; what stands before it is white space or a byte-order mark.
+        using var stream = Open();
+        int first;
+        do
         {
-            if (lines.Current.Span.TrimStart(" \t"u8) is [var first, ..])
-            {
-                return first == '[';
-            }
+            first = stream.ReadByte();
         }
-
-        return false;
+        while (first is ' ' or '\t' or '\r' or '\n' or 0xEF or 0xBB or 0xBF);
+        return first == '[';
     }
 
     private IEnumerable<TextRow> JsonLines()
@@ -201,11 +200,11 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
             }
             catch (JsonException error)
             {
-                row = Wrong(index, $"broken JSON: {error.Message.Split(". ")[0].TrimEnd('.')}.");
+                row = Wrong(index, $"broken JSON: {error.Message.Split(". ")[0].TrimEnd('.')}.") with { EndsFile = true };
             }
 
             yield return row;
-            if (row.Problem?.StartsWith("broken", StringComparison.Ordinal) == true)
+            if (row.EndsFile)
             {
                 yield break;
             }
@@ -260,7 +259,8 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
             {
                 yield return Wrong(0, row.Cells.Length == 0 && header is null ? "is empty." : field is null
                     ? $"no column is called text or the like; found {FieldNames.Listed(header ?? row.Cells.ToList())}; name the column."
-                    : $"no column is called {field}; found {FieldNames.Listed(header ?? row.Cells.ToList())}.");
+                    : $"no column is called {field}; found {FieldNames.Listed(header ?? row.Cells.ToList())}.") with
+                { EndsFile = true };
                 yield break;
             }
 
@@ -275,7 +275,7 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
     {
         if (row.Problem is not null || row.Cells.Length <= column)
         {
-            return Wrong(row.Line, row.Problem ?? $"{row.Cells.Length} columns; expected the text in column {column + 1}.");
+            return Wrong(row.Line, row.Problem ?? $"{row.Cells.Length} columns; expected the text in column {column + 1}.") with { EndsFile = row.EndsTable };
         }
 
         try
@@ -391,6 +391,9 @@ internal readonly record struct TextRow(string File, long Line, string? Text, st
 {
     /// <summary>Characters of the document before the text, where it is a sentence of one.</summary>
     public long? Offset { get; init; }
+
+    /// <summary>Whether what stands behind it in its file cannot be read.</summary>
+    public bool EndsFile { get; init; }
 
     /// <summary>Its size, roughly, in characters.</summary>
     public int Length => Text?.Length ?? (Words?.Sum(word => word.Length + 1) ?? 0);

@@ -76,7 +76,7 @@ internal static class CsvFormat
                 problem = RawRow.Damage(error);
             }
 
-            yield return problem is null ? Row(csv, cache) : new(line, [], problem);
+            yield return problem is null ? Row(csv, cache) : new(line, [], problem) { EndsTable = true };
             if (problem is not null)
             {
                 yield break;

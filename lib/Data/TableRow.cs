@@ -9,6 +9,9 @@ internal readonly record struct TableRow(long Line, string[] Cells, string? Prob
     /// <summary>CoNLL-2003 and Label Studio mark documents by a row of this word.</summary>
     public const string DocumentMark = "-DOCSTART-";
 
+    /// <summary>Whether nothing behind it can be read: where the next row begins cannot be told.</summary>
+    public bool EndsTable { get; init; }
+
     public bool IsDocumentMark => Cells is [DocumentMark, ..] or [_, DocumentMark, ..];
 }
 

@@ -295,6 +295,8 @@ public sealed class AnnotatorTests : IDisposable
 
         var tooLong = Assert.Throws<DataFormatException>(() => Annotate("huge.txt", new string('a', (16 << 20) + 1), "huge.jsonl"));
         Assert.Contains("longer than 16777216 bytes", tooLong.Message, StringComparison.Ordinal);
+        var rows = Enumerable.Range(0, 9).Select(i => $$"""{"text": "the goat {{i}}", "more": "{{new string('x', 2 << 20)}}"}""");
+        Assert.Equal(9, Lines(Annotate("array.json", $"\n [{string.Join(", ", rows)}]", "array.jsonl")).Count);
         Assert.Equal("", File.ReadAllText(Annotate("empty.txt", "", "empty.jsonl")));
         Assert.Equal("[\n]\n", File.ReadAllText(Annotate("empty.txt", "\n \n", "empty.json")));
         Assert.Contains("NUL bytes", Assert.Throws<DataFormatException>(() => Annotate("nul.txt", "\0\0\0\0", "nul.jsonl")).Message, StringComparison.Ordinal);

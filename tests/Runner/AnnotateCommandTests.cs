@@ -155,5 +155,14 @@ public sealed class AnnotateCommandTests : IDisposable
         Assert.True(code == 0, error);
         Assert.Contains("1 wrong row left out", error, StringComparison.Ordinal);
         Assert.Single(File.ReadAllLines(_folder.PathOf("o.jsonl")));
+
+        // What stands behind the fault is lost: that is no good end, though the rest is written.
+        _folder.Write("a.json", "[{\"text\": \"Marie\"}, {\"text\": \"Par");
+        (code, _, error) = await RunnerProcess.FinishAsync(
+            RunnerProcess.Start("annotate", Model, _folder.PathOf("a.json"), "-o", _folder.PathOf("cut.jsonl"), "--skip-errors"));
+        Assert.Equal(1, code);
+        Assert.Contains("What stands behind it in this file cannot be read.", error, StringComparison.Ordinal);
+        Assert.Contains("1 file was read in part only", error, StringComparison.Ordinal);
+        Assert.Single(File.ReadAllLines(_folder.PathOf("cut.jsonl")));
     }
 }

@@ -139,6 +139,12 @@ internal static class AnnotateCommand
                 Console.Out.WriteLine(Path.GetFullPath(settings.Output));
             }
 
+            if (result.CutFiles > 0)
+            {
+                view.Say($"{Counted(result.CutFiles, "file was", "files were")} read in part only: see above. The output holds what could be read.");
+                return ExitCodes.Failed;
+            }
+
             return ExitCodes.Ok;
         }
         catch (OperationCanceledException)
