@@ -25,10 +25,23 @@ internal static class ExportScores
         return command;
     }
 
-    private static void Run(string source, string data)
+    private static int Run(string source, string data)
     {
-        using var tagger = EntityTagger.Load(source);
-        Sentence[] sentences = [.. SentenceReader.Open(data, tagger.Labels)];
+        try
+        {
+            using var tagger = EntityTagger.Load(source);
+            Compare(tagger, [.. SentenceReader.Open(data, tagger.Labels)]);
+            return 0;
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException)
+        {
+            Console.Error.WriteLine(error.Message);
+            return 2;
+        }
+    }
+
+    private static void Compare(EntityTagger tagger, Sentence[] sentences)
+    {
         var own = Tags(tagger, sentences);
         Console.WriteLine(Invariant($"{sentences.Length:N0} sentences, {sentences.Sum(sentence => sentence.Words.Count):N0} words; ")
             + Invariant($"the network itself: F1 {F1(tagger.Labels, sentences, own):0.0000}"));

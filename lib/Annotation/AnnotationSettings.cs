@@ -140,6 +140,9 @@ internal sealed record AnnotationProgress(long Rows, long Entities, long Skipped
     /// <summary>Files that could be read in part only: a row left out was the last that could be told apart.</summary>
     public int CutFiles { get; init; }
 
+    /// <summary>Whether the output is a part that an earlier run had completed: nothing was done.</summary>
+    public bool WasComplete { get; init; }
+
     /// <summary>The time left at this run's rate; null before there is one.</summary>
     public double? SecondsLeft => Fraction - FractionAtStart > 0.001 ? Seconds * (1 - Fraction) / (Fraction - FractionAtStart) : null;
 }

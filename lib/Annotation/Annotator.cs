@@ -53,7 +53,7 @@ internal static class Annotator
         if (!settings.Replaces && settings.IsCompletePart)
         {
             var done = Complete(output!, task);
-            return new(done.Rows, done.Entities, done.Skipped, 0, 0, 0, 1, 1);
+            return new(done.Rows, done.Entities, done.Skipped, 0, 0, 0, 1, 1) { WasComplete = true };
         }
 
         using var part = output is null ? null : AnnotationPart.Open(

@@ -266,13 +266,20 @@ internal sealed class TextSource(InputFile file, string? field, bool isDocument)
 
             if (row.Problem is not null || row.Cells.Length > 0)
             {
-                yield return FromCells(row, Math.Max(0, column), holdsWords);
+                yield return FromCells(row, Math.Max(0, column), header?.Count ?? 1, holdsWords);
             }
         }
     }
 
-    private TextRow FromCells(TableRow row, int column, bool holdsWords)
+    private TextRow FromCells(TableRow row, int column, int columns, bool holdsWords)
     {
+        if (row.Problem is null && row.Cells.Skip(columns).Any(cell => cell.Length > 0))
+        {
+            // The text would end at its first comma.
+            return Wrong(row.Line, $"{row.Cells.Length} columns; expected {columns}. A text with a separator in it stands in quotes; "
+                + "a file of plain lines is called .txt, or read as text by name.");
+        }
+
         if (row.Problem is not null || row.Cells.Length <= column)
         {
             return Wrong(row.Line, row.Problem ?? $"{row.Cells.Length} columns; expected the text in column {column + 1}.") with { EndsFile = row.EndsTable };

@@ -297,6 +297,8 @@ public sealed class AnnotatorTests : IDisposable
         Assert.Contains("longer than 16777216 bytes", tooLong.Message, StringComparison.Ordinal);
         var rows = Enumerable.Range(0, 9).Select(i => $$"""{"text": "the goat {{i}}", "more": "{{new string('x', 2 << 20)}}"}""");
         Assert.Equal(9, Lines(Annotate("array.json", $"\n [{string.Join(", ", rows)}]", "array.jsonl")).Count);
+        var commas = Assert.Throws<DataFormatException>(() => Annotate("commas.csv", "text\nthe goat\n\"the goat, here\"\nthe goat, there\n", "commas.jsonl"));
+        Assert.Contains("commas.csv:4: 2 columns; expected 1. A text with a separator in it stands in quotes", commas.Message, StringComparison.Ordinal);
         Assert.Equal("", File.ReadAllText(Annotate("empty.txt", "", "empty.jsonl")));
         Assert.Equal("[\n]\n", File.ReadAllText(Annotate("empty.txt", "\n \n", "empty.json")));
         Assert.Contains("NUL bytes", Assert.Throws<DataFormatException>(() => Annotate("nul.txt", "\0\0\0\0", "nul.jsonl")).Message, StringComparison.Ordinal);

@@ -225,7 +225,7 @@ internal static class AnnotateCommand
     private static string Summary(AnnotationProgress result) =>
         $"{Counted(result.Rows, "text", "texts")}, {Counted(result.Entities, "entity", "entities")}"
         + (result.Skipped > 0 ? $", {Counted(result.Skipped, "wrong row", "wrong rows")} left out" : "")
-        + (result.FractionAtStart == 1 ? "; the part was complete already" : Effort(result));
+        + (result.WasComplete ? "; the part was complete already" : Effort(result));
 
     private static string Effort(AnnotationProgress result) =>
         (result.NewRows < result.Rows ? $"; {Count(result.NewRows)} of them in this run" : "")
